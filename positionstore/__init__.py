@@ -1,0 +1,1 @@
+"""positionstore: the books of leveraged prediction-market positions."""
