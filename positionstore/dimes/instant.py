@@ -1,0 +1,64 @@
+"""ISO 8601 instants, read exactly and alike on every version of Python."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+_USUAL: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
+_INSTANT: Final = re.compile(
+    r"""
+    (?P<year>\d{4})-?(?P<month>\d\d)-?(?P<day>\d\d)
+    [Tt\ ]
+    (?P<hour>\d\d):?(?P<minute>\d\d)
+    (?: :?(?P<second>\d\d) (?: [.,](?P<fraction>\d+) )? )?
+    (?: (?P<utc>[Zz]) | (?P<sign>[+-])(?P<offset_hours>\d\d) (?: :?(?P<offset_minutes>\d\d) )? )
+    """,
+    re.VERBOSE | re.ASCII,
+)
+
+
+def parse_instant(text: str) -> datetime:
+    """Return the instant that ``text`` names, in UTC, cut to microseconds.
+
+    Takes calendar dates in the extended and the basic format, any offset, any number of
+    fractional digits, and a leap second (``:60`` is the first second of the next minute, as
+    Postgres reads it).
+
+    Raises:
+        ValueError: ``text`` is no such instant, has no offset, or falls outside the years 0001
+            to 9999 in UTC; the message says which.
+    """
+    if _USUAL.fullmatch(text) and text[17:19] != "60":
+        try:
+            return datetime.fromisoformat(text)
+        except ValueError as error:
+            raise ValueError(f"it is no moment of the calendar: {error}") from None
+    match = _INSTANT.fullmatch(text)
+    if match is None:
+        if _INSTANT.fullmatch(text + "Z"):
+            raise ValueError("it has no offset from UTC")
+        raise ValueError("it is no ISO 8601 instant")
+    part = match.groupdict(default="0")
+    second = int(part["second"])
+    leap = second == 60
+    try:
+        local = datetime(
+            int(part["year"]),
+            int(part["month"]),
+            int(part["day"]),
+            int(part["hour"]),
+            int(part["minute"]),
+            59 if leap else second,
+            int(part["fraction"][:6].ljust(6, "0")),
+            tzinfo=UTC,
+        )
+    except ValueError as error:
+        raise ValueError(f"it is no moment of the calendar: {error}") from None
+    hours, minutes = int(part["offset_hours"]), int(part["offset_minutes"])
+    if hours > 23 or minutes > 59:
+        raise ValueError("its offset from UTC is no time of day")
+    offset = timedelta(hours=hours, minutes=minutes)
+    try:
+        return local + (offset if part["sign"] == "-" else -offset) + timedelta(seconds=leap)
+    except OverflowError:
+        raise ValueError("it falls outside the years 0001 to 9999 in UTC") from None

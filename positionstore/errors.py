@@ -1,0 +1,62 @@
+"""Every error a user can meet.
+
+The tree::
+
+    PositionstoreError            exit 1
+    ├── ConfigurationError        exit 2   a setting, a file or an option is wrong
+    │   ├── SchemaMismatchError            the database's schema is not this version's
+    │   └── WrongEnvironmentError          the store holds the other environment's data
+    ├── CredentialsError          exit 1   the vendor refuses the key or the token
+    ├── DatabaseUnavailableError  exit 1   Postgres cannot be reached or started
+    └── GatewayError              exit 1   the gateway or the REST API cannot be used
+
+Each message is one line for the person who reads it: what is wrong, and what to do. Exit 3
+is no error: it is a command's finding (differences, quarantined input) and is returned by the
+command itself.
+"""
+
+
+class PositionstoreError(Exception):
+    """Something positionstore can name went wrong.
+
+    Attributes:
+        exit_code: the process's exit code when the error reaches the command line.
+        remedy: what the reader can do about it, or an empty string.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, remedy: str = "") -> None:
+        super().__init__(message)
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        """Return cause and remedy in one line."""
+        message = super().__str__()
+        return f"{message} {self.remedy}" if self.remedy else message
+
+
+class ConfigurationError(PositionstoreError):
+    """A setting, a file or an option is wrong; nothing was done."""
+
+    exit_code = 2
+
+
+class SchemaMismatchError(ConfigurationError):
+    """The database's schema is behind or ahead of this version of positionstore."""
+
+
+class WrongEnvironmentError(ConfigurationError):
+    """A key, a host and a store do not belong to the same environment."""
+
+
+class CredentialsError(PositionstoreError):
+    """The vendor refused the API key or the token."""
+
+
+class DatabaseUnavailableError(PositionstoreError):
+    """Postgres cannot be reached, or the embedded server cannot be started."""
+
+
+class GatewayError(PositionstoreError):
+    """The gateway or the REST API answered in a way that cannot be worked with."""

@@ -1,0 +1,127 @@
+"""The common language: facts of the log, and what is wrong with an input that is none.
+
+A *fact* is a row of the log: an :class:`Event` from a gateway or a file, or a
+:class:`Snapshot` of what ``GET /positions`` returned. An input that cannot be understood
+becomes a :class:`Rejected`, which keeps it whole.
+"""
+
+import hashlib
+from datetime import UTC, datetime
+from enum import StrEnum
+
+import msgspec
+
+SNAPSHOT_TYPE = "snapshot"
+"""The ``type`` of a snapshot in the log."""
+
+
+class Source(StrEnum):
+    """Where a fact came from, as the log's ``source`` column spells it."""
+
+    PARTNER = "partner"
+    CUSTOMER = "customer"
+    IMPORT = "import"
+    REST = "rest"
+
+
+class Reason(StrEnum):
+    """Why an input is in quarantine."""
+
+    NOT_JSON = "not_json"
+    NOT_UTF8 = "not_utf8"
+    TOO_DEEP = "too_deep"
+    NOT_AN_OBJECT = "not_an_object"
+    BAD_ID = "bad_id"
+    BAD_TYPE = "bad_type"
+    BAD_CREATED_AT = "bad_created_at"
+    BAD_DATA = "bad_data"
+    WRONG_ARGUMENTS = "wrong_arguments"
+    BINARY_ATTACHMENT = "binary_attachment"
+    CONFLICTING_DUPLICATE = "conflicting_duplicate"
+    REFUSED_BY_DATABASE = "refused_by_database"
+    INTERNAL_ERROR = "internal_error"
+
+
+class Event(msgspec.Struct, frozen=True):
+    """One envelope, understood.
+
+    Attributes:
+        event_id: the envelope's ``id``.
+        type: the envelope's ``type``, known or not.
+        created_at: when the vendor emitted it, UTC, cut to microseconds.
+        position_id: the position it speaks of; empty where it names none.
+        status: the position's status; None where ``data`` is no position (a notification).
+        envelope: the JSON text as it came over the wire, UTF-8.
+    """
+
+    event_id: str
+    type: str
+    created_at: datetime
+    position_id: str
+    status: str | None
+    envelope: bytes
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """A position as ``GET /positions`` returned it.
+
+    Attributes:
+        position_id: the position.
+        status: its status in the body.
+        as_of: a moment at which the server had certainly not read the position yet, UTC.
+        supersedes_before: events created up to this moment are overruled, UTC.
+        body: the position object as it came over the wire, UTF-8 JSON.
+    """
+
+    position_id: str
+    status: str
+    as_of: datetime
+    supersedes_before: datetime
+    body: bytes
+
+    @property
+    def event_id(self) -> str:
+        """A name that the same body of the same moment always gets."""
+        content = b"\0".join((self.position_id.encode(), _wire_time(self.as_of), self.body))
+        return "snp_" + hashlib.sha256(content).hexdigest()[:32]
+
+    @property
+    def envelope(self) -> bytes:
+        """The snapshot in the form of an envelope, for the log."""
+        return b'{"id":"%s","type":"snapshot","created_at":"%s","data":%s}' % (
+            self.event_id.encode(),
+            _wire_time(self.as_of),
+            self.body,
+        )
+
+
+class Rejected(msgspec.Struct, frozen=True):
+    """An input that is no event, whole.
+
+    Attributes:
+        raw: the bytes as they came.
+        reason: what is wrong, for programs.
+        detail: what is wrong, for people.
+    """
+
+    raw: bytes
+    reason: Reason
+    detail: str
+
+
+class Received(msgspec.Struct, frozen=True):
+    """An input and the circumstances of its arrival.
+
+    Attributes:
+        what: the event, or what is wrong with the input.
+        received_at: when it reached this process, UTC.
+        source: which door it came through.
+    """
+
+    what: Event | Rejected
+    received_at: datetime
+    source: Source
+
+
+def _wire_time(moment: datetime) -> bytes:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ").encode()
