@@ -1,0 +1,1 @@
+"""Everything that knows Postgres, and nothing that knows HTTP."""

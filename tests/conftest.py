@@ -1,0 +1,3 @@
+"""What every test may ask for. Fixtures live in small modules, one noun each."""
+
+pytest_plugins = ["fix_postgres"]

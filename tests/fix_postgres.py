@@ -1,0 +1,104 @@
+"""Servers and databases for tests.
+
+One embedded server serves all test processes of a run (and of runs at the same time): it is
+shared by its data directory, started by the first and removed by the last.
+
+``database_url``
+    a fresh, empty database on the embedded server.
+``any_database_url``
+    the same, once on the embedded server and once on PostgreSQL 15 where its programs are
+    installed; for tests of the store.
+"""
+
+import hashlib
+import os
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from positionstore.store import embedded
+from positionstore.store.embedded import EmbeddedServer
+
+PG15 = Path("/usr/lib/postgresql/15/bin")
+
+TEST_SETTINGS = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "synchronous_commit": "off",
+    "shared_buffers": "128MB",
+    "max_wal_size": "512MB",
+    "autovacuum_naptime": "10min",
+}
+
+
+def _silent(line: str) -> None:
+    """Nobody waits in a test."""
+
+
+@contextmanager
+def shared_server(kind: str, bin_dir: Path | None = None) -> Iterator[EmbeddedServer]:
+    """Use the one server of a kind that all test processes of this checkout share."""
+    checkout = hashlib.sha256(os.fsencode(Path(__file__).resolve())).hexdigest()[:8]
+    name = f"positionstore-tests-{os.geteuid()}-{checkout}-{kind}"
+    data_dir = Path(tempfile.gettempdir()) / name
+    with embedded.running(data_dir, say=_silent, bin_dir=bin_dir, settings=TEST_SETTINGS) as server:
+        yield server
+    embedded.remove_unused(data_dir)
+
+
+@contextmanager
+def fresh_database(server: EmbeddedServer, template: str = "template0") -> Iterator[str]:
+    """Make a database, empty or like another one; yield its URL; drop it afterwards."""
+    name = f"test_{uuid.uuid4().hex[:16]}"
+    with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
+        connection.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy").format(
+                sql.Identifier(name), sql.Identifier(template)
+            )
+        )
+    try:
+        yield server.url(name)
+    finally:
+        with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
+            connection.execute(
+                sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
+            )
+
+
+@pytest.fixture(scope="session")
+def embedded_server() -> Iterator[EmbeddedServer]:
+    """The embedded server as a user gets it, but without fsync."""
+    with shared_server("embedded") as server:
+        yield server
+
+
+@pytest.fixture(scope="session", params=["embedded", "pg15"])
+def postgres(request: pytest.FixtureRequest) -> Iterator[EmbeddedServer]:
+    """Each server that the store's tests run on."""
+    if request.param == "embedded":
+        yield request.getfixturevalue("embedded_server")
+        return
+    if not (PG15 / "postgres").exists():
+        pytest.skip(f"PostgreSQL 15 is not installed in {PG15}")
+    with shared_server("pg15", PG15) as server:
+        yield server
+
+
+@pytest.fixture
+def database_url(embedded_server: EmbeddedServer) -> Iterator[str]:
+    """A fresh, empty database on the embedded server."""
+    with fresh_database(embedded_server) as url:
+        yield url
+
+
+@pytest.fixture
+def any_database_url(postgres: EmbeddedServer) -> Iterator[str]:
+    """A fresh, empty database on each server that the store's tests run on."""
+    with fresh_database(postgres) as url:
+        yield url
