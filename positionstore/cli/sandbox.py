@@ -1,0 +1,160 @@
+"""``positionstore sandbox``: the local gateway and REST API."""
+
+import asyncio
+import json
+import signal
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from positionstore.errors import ConfigurationError
+from positionstore.sandbox import Faults, Options, Sandbox
+
+_FAULTS = "Faults"
+_Probability = Annotated[
+    float, typer.Option(min=0, max=1, help="Probability.", rich_help_panel=_FAULTS)
+]
+
+
+def sandbox(
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 takes a free one.")
+    ] = 0,
+    rate: Annotated[float, typer.Option(min=0.001, help="Events a second, on average.")] = 20.0,
+    positions: Annotated[int, typer.Option(min=1, help="Positions alive at a time.")] = 200,
+    partners: Annotated[
+        int, typer.Option(min=1, help="Partners; the first has nine tenths of the positions.")
+    ] = 2,
+    wallets: Annotated[
+        int | None, typer.Option(min=1, help="Customers; by default one for 20 positions.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same world and keys.")] = 0,
+    start: Annotated[
+        str, typer.Option(metavar="TIME", help="The clock's first moment, ISO 8601; else now.")
+    ] = "",
+    warm_up: Annotated[
+        float, typer.Option(min=0, help="Seconds for which the world has gone on unheard.")
+    ] = 0.0,
+    token_life: Annotated[float, typer.Option(min=0, help="Seconds a user token lives.")] = 3600.0,
+    api_key_lists: Annotated[
+        bool, typer.Option("--api-key-lists", help="Let the API key read GET /positions.")
+    ] = False,
+    record: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Record what is emitted, as JSON Lines.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
+    duplicates: _Probability = 0.0,
+    reordering: _Probability = 0.0,
+    reorder_window: Annotated[
+        float, typer.Option(min=0, help="Seconds of delay at most.", rich_help_panel=_FAULTS)
+    ] = 2.0,
+    lost: _Probability = 0.0,
+    disconnect_every: Annotated[
+        float,
+        typer.Option(min=0, help="Seconds between disconnects; 0: none.", rich_help_panel=_FAULTS),
+    ] = 0.0,
+    disconnect_how: Annotated[
+        str, typer.Option(help="server, transport or both.", rich_help_panel=_FAULTS)
+    ] = "both",
+    clock_skew: Annotated[
+        float,
+        typer.Option(min=0, help="Seconds between the emitters' clocks.", rich_help_panel=_FAULTS),
+    ] = 0.0,
+    rest_latency: Annotated[
+        float, typer.Option(min=0, help="Seconds a request takes.", rich_help_panel=_FAULTS)
+    ] = 0.0,
+    rest_errors: _Probability = 0.0,
+    rest_throttled: _Probability = 0.0,
+    rest_resets: _Probability = 0.0,
+    replica_lag: Annotated[
+        float,
+        typer.Option(min=0, help="Seconds by which REST is behind.", rich_help_panel=_FAULTS),
+    ] = 0.0,
+) -> None:
+    """Run a local gateway and REST API to develop and test against.
+
+    It listens on 127.0.0.1 only, and prints what to put into the environment of whatever shall
+    connect to it. Its world follows from the seed. While it runs, POST /_sandbox/faults changes
+    the faults, and GET /_sandbox/truth tells how things really are.
+
+    Example: positionstore sandbox --port 8787 --rate 50 --duplicates 0.05 --reordering 0.2
+    """
+    try:
+        faults = Faults(
+            duplicates=duplicates,
+            reordering=reordering,
+            reorder_window=reorder_window,
+            lost=lost,
+            disconnect_every=disconnect_every,
+            disconnect_how=disconnect_how,
+            clock_skew=clock_skew,
+            rest_latency=rest_latency,
+            rest_errors=rest_errors,
+            rest_throttled=rest_throttled,
+            rest_resets=rest_resets,
+            replica_lag=replica_lag,
+        )
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from None
+    options = Options(
+        seed=seed,
+        port=port,
+        rate=rate,
+        positions=positions,
+        partners=partners,
+        wallets=wallets,
+        start=_moment(start),
+        warm_up=warm_up,
+        token_life=token_life,
+        api_key_lists=api_key_lists,
+        record=record,
+        keep_records=False,
+        faults=faults,
+    )
+    asyncio.run(_serve(options, as_json=as_json))
+
+
+async def _serve(options: Options, *, as_json: bool) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    async with Sandbox(options) as server:
+        typer.echo(json.dumps(server.describe()) if as_json else _welcome(server))
+        await stop.wait()
+        await server.quiet()
+
+
+def _welcome(server: Sandbox) -> str:
+    wallets = server.wallets[:3]
+    more = len(server.wallets) - len(wallets)
+    return "\n".join(
+        (
+            f"The sandbox listens on {server.url} (seed {server.options.seed}).",
+            f"Wallets: {', '.join(wallets)}{f' and {more} more' if more else ''}",
+            "",
+            "Paste this where you want to connect from:",
+            "",
+            f"export DIMES_BASE_URL={server.url} DIMES_API_KEY={server.api_key}",
+            "",
+            "and for the customer gateway this as well:",
+            "",
+            f"export DIMES_WALLET_ADDRESS={wallets[0]}",
+            "",
+            "Ctrl-C stops it.",
+        )
+    )
+
+
+def _moment(text: str) -> datetime | None:
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ConfigurationError(
+            f"--start {text} is no moment.", remedy="Write it as 2026-07-01T12:00:00Z."
+        ) from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

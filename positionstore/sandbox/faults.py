@@ -1,0 +1,177 @@
+"""What can go wrong between the world and those who listen to it."""
+
+import heapq
+import random
+from dataclasses import asdict, dataclass, fields
+
+from positionstore.sandbox.world import Emission
+
+_SECOND = 1_000_000
+_PROBABILITIES = (
+    "duplicates",
+    "reordering",
+    "lost",
+    "rest_errors",
+    "rest_throttled",
+    "rest_resets",
+)
+
+
+@dataclass(slots=True)
+class Faults:
+    """The faults in force; everything is off by default and may be changed at any time.
+
+    Attributes:
+        duplicates: probability that an event is sent once more.
+        reordering: probability that a copy of an event is held back for a while.
+        reorder_window: for how many seconds at most it is held back.
+        lost: probability that an event is never sent to anyone; the world has changed all the same.
+        disconnect_every: seconds between two disconnects of every client, on average; 0 is never.
+        disconnect_how: ``server`` (a polite disconnect packet), ``transport`` (the connection is
+            cut) or ``both`` (one or the other, by chance).
+        clock_skew: seconds by which the clocks of the emitters of events differ at most.
+        refuse_connections: every Socket.IO request is answered with 503.
+        refuse_api_keys: no API key is accepted any more.
+        refuse_tokens: no user token is accepted any more.
+        rest_latency: seconds each REST request takes, at least.
+        rest_jitter: up to so many seconds more.
+        rest_errors: probability that a REST request fails with a 5xx.
+        rest_throttled: probability that it is answered with 429.
+        retry_after: the seconds a 429 asks to wait; negative leaves the header out.
+        retry_after_as_date: whether it says so as an HTTP date.
+        rest_resets: probability that the connection is reset instead of an answer.
+        replica_lag: REST answers from the state of so many seconds ago.
+        failing_page: that page of every walk (the first is 1) always fails; 0 is none.
+        empty_list: ``GET /positions`` shows nothing.
+        unlisted: ids that the list leaves out, though ``GET /positions/{id}`` knows them.
+        hidden: ids that REST does not know at all.
+        omit_date: REST answers bear no ``Date`` header.
+    """
+
+    duplicates: float = 0.0
+    reordering: float = 0.0
+    reorder_window: float = 2.0
+    lost: float = 0.0
+    disconnect_every: float = 0.0
+    disconnect_how: str = "both"
+    clock_skew: float = 0.0
+    refuse_connections: bool = False
+    refuse_api_keys: bool = False
+    refuse_tokens: bool = False
+    rest_latency: float = 0.0
+    rest_jitter: float = 0.0
+    rest_errors: float = 0.0
+    rest_throttled: float = 0.0
+    retry_after: float = 1.0
+    retry_after_as_date: bool = False
+    rest_resets: float = 0.0
+    replica_lag: float = 0.0
+    failing_page: int = 0
+    empty_list: bool = False
+    unlisted: tuple[str, ...] = ()
+    hidden: tuple[str, ...] = ()
+    omit_date: bool = False
+
+    def __post_init__(self) -> None:
+        self.check()
+
+    def check(self) -> None:
+        """Raise ValueError, with a line for the person, where a value makes no sense."""
+        for name in _PROBABILITIES:
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} is a probability: a number from 0 to 1.")
+        for name in ("reorder_window", "disconnect_every", "rest_latency", "rest_jitter"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} is a number of seconds: 0 or more.")
+        if self.replica_lag < 0 or self.failing_page < 0:
+            raise ValueError("replica_lag and failing_page are 0 or more.")
+        if self.disconnect_how not in {"server", "transport", "both"}:
+            raise ValueError("disconnect_how is server, transport or both.")
+
+    def update(self, changes: dict[str, object]) -> None:
+        """Change some faults by name, all or none.
+
+        Raises:
+            ValueError: a name is unknown or a value of the wrong kind; nothing was changed.
+        """
+        now = asdict(self)
+        for name, value in changes.items():
+            if name not in now:
+                raise ValueError(f"There is no fault {name!r}; there are {', '.join(now)}.")
+            now[name] = _of_kind(name, value, now[name])
+        checked = Faults(**now)
+        for each in fields(self):
+            setattr(self, each.name, getattr(checked, each.name))
+
+    def as_dict(self) -> dict[str, object]:
+        """Every fault by name."""
+        return asdict(self)
+
+
+def _of_kind(name: str, value: object, like: object) -> object:
+    if isinstance(like, bool) or isinstance(value, bool):
+        if isinstance(like, bool) and isinstance(value, bool):
+            return value
+    elif isinstance(like, tuple):
+        if isinstance(value, list | tuple) and all(isinstance(each, str) for each in value):
+            return tuple(value)
+    elif isinstance(like, int):
+        if isinstance(value, int):
+            return value
+    elif isinstance(like, float):
+        if isinstance(value, int | float):
+            return float(value)
+    elif isinstance(value, str):
+        return value
+    raise ValueError(f"{name} cannot be {value!r}.")
+
+
+class Outbox:
+    """Decides for each event how often and when it is sent, or that it is lost.
+
+    Its randomness is its own, so that faults never change what happens in the world.
+    """
+
+    def __init__(self, faults: Faults, seed: int) -> None:
+        self.faults = faults
+        self._rng = random.Random(f"positionstore-faults-{seed}")
+        self._waiting: list[tuple[int, int, int, Emission]] = []
+        self._number = 0
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def put(self, emission: Emission) -> bool:
+        """Take an event in; False says that it is lost."""
+        faults, rng = self.faults, self._rng
+        if rng.random() < faults.lost:
+            return False
+        copies = 2 if rng.random() < faults.duplicates else 1
+        for copy in range(copies):
+            due = emission.at
+            if rng.random() < faults.reordering:
+                due += round(rng.random() * faults.reorder_window * _SECOND)
+            heapq.heappush(self._waiting, (due, self._number, copy, emission))
+            self._number += 1
+        return True
+
+    def due(self, now: int | None) -> list[tuple[int, Emission]]:
+        """Take out what is due at a moment (None: everything), with the number of its copy."""
+        out: list[tuple[int, Emission]] = []
+        while self._waiting and (now is None or self._waiting[0][0] <= now):
+            _, _, copy, emission = heapq.heappop(self._waiting)
+            out.append((copy, emission))
+        return out
+
+    @property
+    def next_due(self) -> int | None:
+        """When the next copy is due, microseconds since 1970."""
+        return self._waiting[0][0] if self._waiting else None
+
+    def chance(self, probability: float) -> bool:
+        """Throw the dice for a fault of another kind."""
+        return probability > 0 and self._rng.random() < probability
+
+    def spread(self, low: float, high: float) -> float:
+        """A number between two, by chance."""
+        return self._rng.uniform(low, high)
