@@ -8,17 +8,28 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer.models import OptionInfo
 
 from positionstore.errors import ConfigurationError
 from positionstore.sandbox import Faults, Options, Sandbox
 
 _FAULTS = "Faults"
-_Probability = Annotated[
-    float, typer.Option(min=0, max=1, help="Probability.", rich_help_panel=_FAULTS)
-]
+
+
+def _probability(of_what: str) -> OptionInfo:
+    option: OptionInfo = typer.Option(
+        min=0, max=1, help=f"Probability {of_what}.", rich_help_panel=_FAULTS
+    )
+    return option
+
+
+def _seconds(of_what: str) -> OptionInfo:
+    option: OptionInfo = typer.Option(min=0, help=f"Seconds {of_what}.", rich_help_panel=_FAULTS)
+    return option
 
 
 def sandbox(
+    *,
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 takes a free one.")
     ] = 0,
@@ -45,33 +56,20 @@ def sandbox(
         Path | None, typer.Option(metavar="FILE", help="Record what is emitted, as JSON Lines.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
-    duplicates: _Probability = 0.0,
-    reordering: _Probability = 0.0,
-    reorder_window: Annotated[
-        float, typer.Option(min=0, help="Seconds of delay at most.", rich_help_panel=_FAULTS)
-    ] = 2.0,
-    lost: _Probability = 0.0,
-    disconnect_every: Annotated[
-        float,
-        typer.Option(min=0, help="Seconds between disconnects; 0: none.", rich_help_panel=_FAULTS),
-    ] = 0.0,
+    duplicates: Annotated[float, _probability("that an event comes twice")] = 0.0,
+    reordering: Annotated[float, _probability("that an event is held back")] = 0.0,
+    reorder_window: Annotated[float, _seconds("it is held back at most")] = 2.0,
+    lost: Annotated[float, _probability("that an event never comes")] = 0.0,
+    disconnect_every: Annotated[float, _seconds("between disconnects; 0 is never")] = 0.0,
     disconnect_how: Annotated[
         str, typer.Option(help="server, transport or both.", rich_help_panel=_FAULTS)
     ] = "both",
-    clock_skew: Annotated[
-        float,
-        typer.Option(min=0, help="Seconds between the emitters' clocks.", rich_help_panel=_FAULTS),
-    ] = 0.0,
-    rest_latency: Annotated[
-        float, typer.Option(min=0, help="Seconds a request takes.", rich_help_panel=_FAULTS)
-    ] = 0.0,
-    rest_errors: _Probability = 0.0,
-    rest_throttled: _Probability = 0.0,
-    rest_resets: _Probability = 0.0,
-    replica_lag: Annotated[
-        float,
-        typer.Option(min=0, help="Seconds by which REST is behind.", rich_help_panel=_FAULTS),
-    ] = 0.0,
+    clock_skew: Annotated[float, _seconds("between the emitters' clocks")] = 0.0,
+    rest_latency: Annotated[float, _seconds("a REST request takes at least")] = 0.0,
+    rest_errors: Annotated[float, _probability("that a REST request fails with a 5xx")] = 0.0,
+    rest_throttled: Annotated[float, _probability("that it is answered with 429")] = 0.0,
+    rest_resets: Annotated[float, _probability("that its connection is reset")] = 0.0,
+    replica_lag: Annotated[float, _seconds("by which REST is behind")] = 0.0,
 ) -> None:
     """Run a local gateway and REST API to develop and test against.
 
@@ -137,7 +135,8 @@ def _welcome(server: Sandbox) -> str:
             "",
             "Paste this where you want to connect from:",
             "",
-            f"export DIMES_BASE_URL={server.url} DIMES_API_KEY={server.api_key}",
+            f"export DIMES_BASE_URL={server.url}",
+            f"export DIMES_API_KEY={server.api_key}",
             "",
             "and for the customer gateway this as well:",
             "",
