@@ -413,21 +413,16 @@ class World:
         self._remember = round(remember * _SECOND)
         self._past: dict[str, list[tuple[int, Position]]] = {}
         self._past_order: deque[tuple[int, str]] = deque()
-        self._next_at = self.now
+        self._next_at, self._next_slot = self.now, 0
         self._schedule_next(self.now)
 
     # --- the clock -----------------------------------------------------------------------
 
     def step(self) -> Emission:
         """Move the clock to the next event and return it."""
-        at = self._next_at
-        slot = self._rng.randrange(len(self._slots))
-        position = self._slots[slot]
-        if position is not None:
-            at = max(at, position.changed_at + _MIN_GAP)
-        self.now = max(self.now, at)
-        emission = self._event(slot, position)
-        self._schedule_next(at)
+        self.now = max(self.now, self._next_at)
+        emission = self._event(self._next_slot)
+        self._schedule_next(self.now)
         return emission
 
     def advance_to(self, at: int) -> Iterator[Emission]:
@@ -447,7 +442,11 @@ class World:
             self._schedule_next(self.now)
 
     def _schedule_next(self, after: int) -> None:
+        self._next_slot = self._rng.randrange(len(self._slots))
         self._next_at = after + round(self._rng.expovariate(self.rate) * _SECOND)
+        position = self._slots[self._next_slot]
+        if position is not None:
+            self._next_at = max(self._next_at, position.changed_at + _MIN_GAP)
 
     @property
     def next_event_at(self) -> int:
@@ -487,7 +486,8 @@ class World:
 
     # --- the life of positions -----------------------------------------------------------
 
-    def _event(self, slot: int, position: Position | None) -> Emission:
+    def _event(self, slot: int) -> Emission:
+        position = self._slots[slot]
         if position is None:
             position = self._create()
             self._slots[slot] = position
@@ -532,7 +532,7 @@ class World:
         life = max(30.0, self._pace * rng.uniform(4, 40))
         return Market(
             ticker=f"{ticker}-{number:05d}",
-            title="null" if rng.random() < 0.1 else json.dumps(title, ensure_ascii=False),
+            title="null" if number % 11 == 3 else json.dumps(title, ensure_ascii=False),
             provider="kalshi" if rng.random() < 0.25 else "polymarket",
             closes_at=at + round(life * _SECOND),
             base=rng.uniform(-1.2, 1.2),
