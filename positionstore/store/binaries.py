@@ -123,9 +123,7 @@ def find_psql(bin_dir: Path | None = None) -> Path:
     )
 
 
-def reachable_by(
-    account: Account, binaries: PostgresBinaries, home: Path = REACHABLE_HOME
-) -> PostgresBinaries:
+def reachable_by(account: Account, binaries: PostgresBinaries, home: Path) -> PostgresBinaries:
     """Return programs that the account can execute: these, or a copy of them.
 
     Programs in an environment below a private folder (``/root`` for one) cannot be executed by

@@ -32,7 +32,7 @@ _MIB = 1024 * 1024
 def major_version(cluster: Path) -> int | None:
     """Return the major version of PostgreSQL that made these files; None: not made yet."""
     try:
-        return int((cluster / "PG_VERSION").read_text(encoding="ascii"))
+        return int((cluster / "PG_VERSION").read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
     except ValueError:
@@ -241,9 +241,9 @@ def spawn(
 def last_words(text: str) -> str:
     """Return the line of a log that says best what went wrong; empty where none does."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    for mark in ("PANIC:", "FATAL:", "error:", "ERROR:"):
+    for mark in ("PANIC:", "FATAL:", "error:", "ERROR:", "LOG:"):
         for line in reversed(lines):
-            if mark in line:
+            if mark in line and "contains errors" not in line:
                 return line.partition(mark)[2].strip().rstrip(".")
     return lines[-1].rstrip(".") if lines else ""
 

@@ -37,9 +37,13 @@ from psycopg import sql
 from positionstore.errors import ConfigurationError, DatabaseUnavailableError
 from positionstore.store import cluster as clusters
 from positionstore.store.account import Account, account_for
-from positionstore.store.binaries import PostgresBinaries, find_binaries, reachable_by
+from positionstore.store.binaries import (
+    REACHABLE_HOME,
+    PostgresBinaries,
+    find_binaries,
+    reachable_by,
+)
 from positionstore.store.postmaster import (
-    Postmaster,
     disown_stranger,
     find_postmaster,
     survivors,
@@ -56,6 +60,11 @@ _STOP_GRACE = 60.0
 _CONNECT_GRACE = 30.0
 _PORT_TRIES = 5
 _LONGEST_SOCKET_PATH = 103  # of the 104 to 108 bytes that the systems have, one ends the string
+
+_RECOVERY = (
+    "The database is still starting; after a crash it first repairs itself, which can take minutes."
+)
+_REMAINS = "Waiting for what is left of a killed database."
 
 Say = Callable[[str], None]
 """Takes a line for the person who waits."""
@@ -305,6 +314,18 @@ class _Home:
         finally:
             os.close(descriptor)
 
+    def last_port(self) -> int | None:
+        """Return the port of the server's last life, so that URLs go on working."""
+        try:
+            return int((self.path / "port").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+
+    def remember_port(self, port: int) -> None:
+        """Note the port for the server's next life."""
+        (self.path / "port").write_text(f"{port}\n", encoding="utf-8")
+        self.adopt(self.path / "port")
+
     def read_password(self) -> str:
         """Return the superuser's password, made at the first call."""
         path = self.path / "password"
@@ -349,50 +370,52 @@ def _try_lock(descriptor: int, kind: int) -> bool:
 def _attach(home: _Home, account: Account | None, say: Say) -> int | None:
     """Return the port of the server that runs, once it answers; None: none runs."""
     patience = _Patience(say)
+    silent: _Patience | None = None
     while True:
         postmaster = find_postmaster(home.cluster, account)
         if postmaster is None:
             if not home.is_held(home.alive):
                 return None
-            if patience.wait(_RECOVERY) > _ORPHANS_GRACE:
+            if patience.wait(_REMAINS) > _ORPHANS_GRACE:
                 _end_orphans(home, account, say)
         elif postmaster.status.startswith("ready"):
-            _check_answers(home, postmaster, say)
-            return postmaster.port
+            refusal = _refusal(home, postmaster.port)
+            if refusal is None:
+                return postmaster.port
+            # It may have been killed a moment ago: look again before waiting for its answer.
+            silent = silent or _Patience(say)
+            if silent.wait("The database is not answering yet.") > _CONNECT_GRACE:
+                raise DatabaseUnavailableError(
+                    f"The embedded server runs but does not answer on port {postmaster.port}: "
+                    f"{refusal}.",
+                    remedy=f"Its log is in {home.cluster}/log.",
+                )
+        elif postmaster.status.startswith("stopping"):
+            patience.wait("Waiting for the database to stop, to start it again.")
         else:
             patience.wait(f"{_RECOVERY} {_log_tail(home)}".rstrip())
 
 
-_RECOVERY = (
-    "The database is still starting; after a crash it first repairs itself, which can take minutes."
-)
-
-
-def _check_answers(home: _Home, postmaster: Postmaster, say: Say) -> None:
-    patience = _Patience(say)
-    while True:
-        try:
-            _connect(home, postmaster.port).close()
-        except psycopg.OperationalError as error:
-            reason = clusters.last_words(str(error))
-            if "password authentication failed" in str(error):
-                raise ConfigurationError(
-                    f"The embedded server does not accept the password in {home.path}/password.",
-                    remedy="Restore the file, or choose another POSITIONSTORE_DATA_DIR.",
-                ) from error
-            if patience.wait("The database is not answering yet.") > _CONNECT_GRACE:
-                raise DatabaseUnavailableError(
-                    f"The embedded server runs but does not answer on port {postmaster.port}: "
-                    f"{reason}.",
-                    remedy=f"Its log is in {home.cluster}/log.",
-                ) from error
-        else:
-            return
+def _refusal(home: _Home, port: int) -> str | None:
+    """Return why the server refuses a connection; None: it does not."""
+    try:
+        _connect(home, port).close()
+    except psycopg.OperationalError as error:
+        if "password authentication failed" in str(error):
+            raise ConfigurationError(
+                f"The embedded server does not accept the password in {home.path}/password.",
+                remedy="Restore the file, or choose another POSITIONSTORE_DATA_DIR.",
+            ) from error
+        return clusters.last_words(str(error))
+    return None
 
 
 def _connect(home: _Home, port: int, database: str = "postgres") -> psycopg.Connection:
     return psycopg.connect(
         host="127.0.0.1",
+        hostaddr="127.0.0.1",
+        sslmode="disable",
+        options="",
         port=port,
         user=clusters.SUPERUSER,
         password=home.read_password(),
@@ -410,7 +433,7 @@ def _end_orphans(home: _Home, account: Account | None, say: Say) -> None:
                 os.kill(pid, number)
         patience = _Patience(say)
         while home.is_held(home.alive):
-            if patience.wait("Waiting for the rest of a killed database.") > _ORPHANS_GRACE:
+            if patience.wait(_REMAINS) > _ORPHANS_GRACE:
                 break
         else:
             return
@@ -435,15 +458,14 @@ def _start(
         )
     binaries = find_binaries(bin_dir, major=clusters.major_version(home.cluster))
     if account is not None:
-        binaries = reachable_by(account, binaries)
+        binaries = reachable_by(account, binaries, REACHABLE_HOME)
     password = home.read_password()
     if not home.cluster.exists():
         say("Making the database for the first time.")
         clusters.create(home.cluster, binaries, account, password)
     disown_stranger(home.cluster)
     home.kept.unlink(missing_ok=True)
-    port_file = home.path / "port"
-    preferred = int(port_file.read_text()) if port_file.exists() else None
+    preferred = home.last_port()
     for tries_left in reversed(range(_PORT_TRIES)):
         port = clusters.choose_port(preferred)
         clusters.configure(home.cluster, account, port, settings)
@@ -457,8 +479,7 @@ def _start(
             break
     else:  # pragma: no cover
         raise AssertionError
-    port_file.write_text(f"{port}\n")
-    home.adopt(port_file)
+    home.remember_port(port)
     _make_database(home, port)
     return port
 
@@ -468,7 +489,7 @@ class _PortTakenError(DatabaseUnavailableError):
 
 
 def _run_pg_ctl(home: _Home, binaries: PostgresBinaries, account: Account | None, say: Say) -> None:
-    began = time.time()
+    before = {path: path.stat().st_size for path in _logs(home)}
     alive = home.open(home.alive)
     try:
         fcntl.flock(alive, fcntl.LOCK_EX)
@@ -494,7 +515,7 @@ def _run_pg_ctl(home: _Home, binaries: PostgresBinaries, account: Account | None
         process.wait()
         raise
     if process.returncode != 0:
-        log = _log_since(home, began)
+        log = "\n".join(_log_text(path, before.get(path, 0)) for path in _logs(home))
         reason = clusters.last_words(log) or f"pg_ctl ended with code {process.returncode}"
         if "Address already in use" in log:
             raise _PortTakenError(f"The embedded server found no free port: {reason}.")
@@ -512,25 +533,23 @@ def _make_database(home: _Home, port: int) -> None:
 
 
 def _logs(home: _Home) -> list[Path]:
+    """Return the server's logs, the latest last."""
     logs = [home.cluster / "start.log", *(home.cluster / "log").glob("*.log")]
     return sorted((path for path in logs if path.exists()), key=lambda path: path.stat().st_mtime)
 
 
-def _log_since(home: _Home, began: float) -> str:
-    """Return what the server wrote since a moment, as far as whole files tell."""
-    texts = [
-        path.read_text(encoding="utf-8", errors="replace")[-20_000:]
-        for path in _logs(home)
-        if path.stat().st_mtime >= began - 1
-    ]
-    return "\n".join(texts)
+def _log_text(path: Path, offset: int) -> str:
+    with path.open("rb") as file:
+        # A file shorter than it was has been begun anew.
+        file.seek(offset if offset <= path.stat().st_size else 0)
+        return file.read().decode(errors="replace")
 
 
 def _log_tail(home: _Home) -> str:
     """Return the last line of the server's log, as a remark for the person who waits."""
     logs = _logs(home)
-    lines = logs[-1].read_text(encoding="utf-8", errors="replace").splitlines() if logs else []
-    return f"It says: {lines[-1].partition('LOG:')[2].strip() or lines[-1]}" if lines else ""
+    lines = _log_text(logs[-1], max(0, logs[-1].stat().st_size - 2000)).splitlines() if logs else []
+    return f"It says: {lines[-1].rpartition('LOG:')[2].strip()}." if lines else ""
 
 
 def _stop(home: _Home, say: Say) -> bool:
@@ -539,18 +558,22 @@ def _stop(home: _Home, say: Say) -> bool:
     if not home.cluster.exists():
         return False
     account = account_for(home.cluster, home.data_dir)
+    if not _lives(home, account):
+        return False
     for number, grace in ((signal.SIGINT, _STOP_GRACE), (signal.SIGQUIT, _ORPHANS_GRACE)):
         postmaster = find_postmaster(home.cluster, account)
-        if postmaster is None and not home.is_held(home.alive):
-            return number == signal.SIGQUIT
         if postmaster is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(postmaster.pid, number)
         patience = _Patience(say)
-        while find_postmaster(home.cluster, account) is not None or home.is_held(home.alive):
+        while _lives(home, account):
             if patience.wait("Waiting for the database to stop.") > grace:
                 break
         else:
             return True
     _end_orphans(home, account, say)
     return True
+
+
+def _lives(home: _Home, account: Account | None) -> bool:
+    return home.is_held(home.alive) or find_postmaster(home.cluster, account) is not None
