@@ -1,23 +1,51 @@
 """Every setting, from the environment or a ``.env`` file; nothing else is configured.
 
 A secret may also stand in a file of its own: ``DIMES_API_KEY_FILE``, ``DIMES_JWT_FILE`` and
-``DATABASE_URL_FILE`` name one, as container platforms provide them.
+``DATABASE_URL_FILE`` name one, as container platforms provide them. The environment wins over
+``.env``, and in each of them the variable wins over its ``_FILE``. A variable that is empty or
+blank is not set.
 """
 
+import difflib
 import ipaddress
 import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from typing import Annotated, Any, Final, Literal
+from urllib.parse import unquote, urlsplit
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from positionstore.errors import ConfigurationError, WrongEnvironmentError
 
-_SECRETS = ("DIMES_API_KEY", "DIMES_JWT", "DATABASE_URL")
+_PREFIX: Final = "POSITIONSTORE_"
+_VARIABLES: Final = {
+    "api_key": "DIMES_API_KEY",
+    "base_url_setting": "DIMES_BASE_URL",
+    "auth_style": "DIMES_AUTH_STYLE",
+    "wallet_address": "DIMES_WALLET_ADDRESS",
+    "jwt": "DIMES_JWT",
+    "database_url": "DATABASE_URL",
+}
+"""The variables that have a name of their own; all others are the field's with the prefix."""
+
+_SECRETS: Final = ("DIMES_API_KEY", "DIMES_JWT", "DATABASE_URL")
+_BASE_URL: Final = re.compile(
+    r"https?://(\[[0-9a-f:.]+\]|[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?)(:\d{1,5})?/?", re.IGNORECASE
+)
+_A_YEAR: Final = 366 * 86_400.0
+_ALIKE: Final = 0.75  # how alike two names are for one to be taken for a slip of the other
 
 
 class Environment(StrEnum):
@@ -40,61 +68,103 @@ class Environment(StrEnum):
         }[self]
 
 
-def _default_data_dir() -> Path:
-    base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-    return Path(base) / "positionstore"
+def default_data_dir() -> Path:
+    """Return the data directory where none is set: where the XDG rules put it.
+
+    Raises:
+        ConfigurationError: the user has no home directory.
+    """
+    base = Path(os.environ.get("XDG_DATA_HOME", ""))
+    if not base.is_absolute():
+        try:
+            base = Path.home() / ".local" / "share"
+        except RuntimeError:
+            raise ConfigurationError(
+                "This user has no home directory to keep data in.",
+                remedy="Set POSITIONSTORE_DATA_DIR.",
+            ) from None
+    return base / "positionstore"
+
+
+def _expanded(path: Path) -> Path:
+    try:
+        return path.expanduser().absolute()
+    except RuntimeError as error:
+        raise ValueError(str(error)) from None
+
+
+def _split(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(part.strip().lower() for part in value.split(",") if part.strip())
+    return value
+
+
+def _fit_for_a_header(secret: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"[!-~]+", secret.get_secret_value()):
+        raise ValueError("it holds a blank or a character that no key has; copy it once more")
+    return secret
+
+
+def _of_host(url: str) -> str:
+    try:
+        well_formed = bool(_BASE_URL.fullmatch(url)) and urlsplit(url).port != 0
+    except ValueError:
+        well_formed = False
+    if not well_formed:
+        raise ValueError("it is not of the form https://host[:port]")
+    return url
+
+
+def _of_postgres(secret: SecretStr) -> SecretStr:
+    url = secret.get_secret_value()
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        if "=" not in url:
+            raise ValueError("it is not of the form postgresql://user:password@host/database")
+        return secret
+    # SQLAlchemy's spelling names a driver, which is of no concern here.
+    if scheme.split("+")[0] not in {"postgresql", "postgres"}:
+        raise ValueError(f"{scheme}:// is not PostgreSQL")
+    return SecretStr(f"postgresql://{rest}")
+
+
+Credential = Annotated[SecretStr, AfterValidator(_fit_for_a_header)]
+LocalPath = Annotated[Path, AfterValidator(_expanded)]
+Seconds = Annotated[float, Field(ge=0, le=_A_YEAR, allow_inf_nan=False)]
 
 
 class Settings(BaseSettings):
     """What is in force. Durations are in seconds."""
 
-    model_config = SettingsConfigDict(
-        env_file=".env",
-        env_prefix="POSITIONSTORE_",
-        extra="ignore",
-        frozen=True,
-        populate_by_name=True,
-    )
+    model_config = SettingsConfigDict(frozen=True, extra="forbid")
 
-    api_key: SecretStr | None = Field(
-        None, validation_alias="DIMES_API_KEY", description="The partner's API key."
-    )
-    base_url_setting: str | None = Field(
-        None,
-        validation_alias="DIMES_BASE_URL",
-        description="Gateway and REST host; by the key's prefix where it is not set.",
+    api_key: Credential | None = Field(None, description="The partner's API key.")
+    base_url_setting: Annotated[str, AfterValidator(_of_host)] | None = Field(
+        None, description="Gateway and REST host; by the key's prefix where it is not set."
     )
     auth_style: Literal["payload", "header"] = Field(
         "payload",
-        validation_alias="DIMES_AUTH_STYLE",
-        description="Where the gateway gets the credentials: the Socket.IO auth payload, or a header.",
+        description="Where credentials are sent: in the Socket.IO auth payload, or in a header.",
     )
     wallet_address: str | None = Field(
-        None,
-        validation_alias="DIMES_WALLET_ADDRESS",
-        description="Customer gateway: the wallet to mint a token for.",
+        None, description="Customer gateway: the wallet to mint a token for."
     )
-    jwt: SecretStr | None = Field(
-        None, validation_alias="DIMES_JWT", description="Customer gateway: a ready user token."
+    jwt: Credential | None = Field(None, description="Customer gateway: a ready user token.")
+    database_url: Annotated[SecretStr, AfterValidator(_of_postgres)] | None = Field(
+        None, description="Any PostgreSQL 15 or newer; the embedded server where it is not set."
     )
-    database_url: SecretStr | None = Field(
-        None,
-        validation_alias="DATABASE_URL",
-        description="Any PostgreSQL 15 or newer; the embedded server where it is not set.",
-    )
-    data_dir: Path = Field(
-        default_factory=_default_data_dir,
+    data_dir: LocalPath = Field(
+        default_factory=default_data_dir,
         description="Where the embedded server and other files are kept.",
     )
-    pg_bin: Path | None = Field(
+    pg_bin: LocalPath | None = Field(
         None, description="Directory of the PostgreSQL binaries for the embedded server."
     )
-    trusted_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+    trusted_hosts: Annotated[tuple[str, ...], BeforeValidator(_split)] = Field(
         (), description="Hosts besides the vendor's that may be sent credentials, by commas."
     )
-    settle_window: float = Field(
+    settle_window: Seconds = Field(
         60.0,
-        ge=0,
         description="How long before its as-of a snapshot leaves events to compete with it.",
     )
     batch_size: int = Field(
@@ -103,14 +173,14 @@ class Settings(BaseSettings):
     import_batch_size: int = Field(
         50_000, ge=1, le=1_000_000, description="Events an import writes in one transaction."
     )
-    heartbeat_every: float = Field(
+    heartbeat_every: Seconds = Field(
         5.0, gt=0, description="How often a stream session's last proof of life is recorded."
     )
-    reconnect_cap: float = Field(
+    reconnect_cap: Seconds = Field(
         30.0, gt=0, description="The longest wait between two attempts to connect."
     )
-    http_retry_budget: float = Field(
-        120.0, ge=0, description="How long one request may spend on retries."
+    http_retry_budget: Seconds = Field(
+        120.0, description="How long one request may spend on retries."
     )
     log_format: Literal["auto", "console", "json"] = Field(
         "auto", description="The log's form: for people on a terminal, JSON otherwise."
@@ -119,19 +189,17 @@ class Settings(BaseSettings):
         "info", description="The least severe log line to print."
     )
 
-    @field_validator("trusted_hosts", mode="before")
     @classmethod
-    def _split(cls, value: object) -> object:
-        if isinstance(value, str):
-            return tuple(part.strip().lower() for part in value.split(",") if part.strip())
-        return value
-
-    @field_validator(
-        "base_url_setting", "wallet_address", "api_key", "jwt", "database_url", mode="before"
-    )
-    @classmethod
-    def _empty_is_unset(cls, value: object) -> object:
-        return (value.strip() or None) if isinstance(value, str) else value
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the library's signature
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the same
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the same
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read what :func:`given` finds, below what the caller sets."""
+        return init_settings, _Variables(settings_cls)
 
     @property
     def environment(self) -> Environment:
@@ -179,17 +247,12 @@ class Settings(BaseSettings):
         url = self.base_url_setting.rstrip("/")
         parts = urlsplit(url)
         host = parts.hostname or ""
-        if parts.scheme not in {"http", "https"} or not host or parts.username:
-            raise ConfigurationError(
-                "DIMES_BASE_URL is not of the form https://host[:port].",
-                remedy=f"The vendor's is {environment.base_url}.",
-            )
         if _is_loopback(host):
             return url
         if _vendor_environment(url) is None and host not in self.trusted_hosts:
             raise ConfigurationError(
                 f"DIMES_BASE_URL names {host}, which is not the vendor's host.",
-                remedy=f"If it may be sent your credentials, set POSITIONSTORE_TRUSTED_HOSTS={host}.",
+                remedy=f"If it may get your credentials, set POSITIONSTORE_TRUSTED_HOSTS={host}.",
             )
         if parts.scheme != "https":
             raise ConfigurationError(
@@ -203,18 +266,87 @@ class Settings(BaseSettings):
         """The settle window as a duration."""
         return timedelta(seconds=self.settle_window)
 
+    @property
+    def secret_values(self) -> tuple[str, ...]:
+        """Every secret there is, the database's password among them, for whoever masks them."""
+        found = [secret.get_secret_value() for secret in (self.api_key, self.jwt) if secret]
+        if self.database_url is not None:
+            url = self.database_url.get_secret_value()
+            found.append(url)
+            if password := (urlsplit(url).password if "://" in url else None):
+                found += [password, unquote(password)]
+        return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A setting that somebody set.
+
+    Attributes:
+        value: as it was written.
+        origin: where: ``environment``, ``.env``, or the variable that names the secret's file.
+    """
+
+    value: str
+    origin: str
+
+
+class _Variables(PydanticBaseSettingsSource):
+    """The settings that somebody set, for pydantic."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002 - the library's signature
+        found = given().get(field_name)
+        return (None if found is None else found.value), field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        return {name: found.value for name, found in given().items()}
+
 
 def environment_variable(name: str) -> str:
     """Return the environment variable that sets the field ``name`` of :class:`Settings`."""
-    alias = Settings.model_fields[name].validation_alias
-    if isinstance(alias, str):
-        return alias
-    if isinstance(alias, AliasChoices):
-        return str(alias.choices[0])
-    return f"POSITIONSTORE_{name.upper()}"
+    return _VARIABLES.get(name, f"{_PREFIX}{name.upper()}")
 
 
-def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401 - any field of Settings
+def given() -> dict[str, Given]:
+    """Return the settings that somebody set, by the field's name.
+
+    Raises:
+        ConfigurationError: ``.env`` or the file of a secret cannot be read.
+    """
+    places = (("environment", os.environ), (".env", _dotenv()))
+    found = {}
+    for name in Settings.model_fields:
+        variable = environment_variable(name)
+        for place, values in places:
+            if value := (values.get(variable) or "").strip():
+                found[name] = Given(value, place)
+                break
+            path = (values.get(f"{variable}_FILE") or "").strip()
+            if path and variable in _SECRETS and (value := _read_secret(variable, path)):
+                found[name] = Given(value, f"{variable}_FILE")
+                break
+    return found
+
+
+def unknown_variables() -> list[tuple[str, str | None]]:
+    """Return variables that look like settings and are none, each with the name that was meant.
+
+    Every ``POSITIONSTORE_`` variable is looked at; of the others only a slip of a name of ours
+    counts, because the vendor's own tools may have variables too.
+    """
+    known = {environment_variable(name) for name in Settings.model_fields}
+    known |= {f"{secret}_FILE" for secret in _SECRETS}
+    found: list[tuple[str, str | None]] = []
+    for variable in sorted({*os.environ, *_dotenv()} - known):
+        ours = variable.upper().startswith(_PREFIX)
+        if ours or variable.upper().startswith("DIMES_"):
+            nearest = difflib.get_close_matches(variable.upper(), known, n=1, cutoff=_ALIKE)
+            if nearest or ours:
+                found.append((variable, nearest[0] if nearest else None))
+    return found
+
+
+def load_settings(**overrides: Any) -> Settings:
     """Read the settings from the environment, ``.env`` and secret files.
 
     Args:
@@ -223,25 +355,35 @@ def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401 - any field of 
     Raises:
         ConfigurationError: a value cannot be used; the message names the variable.
     """
-    values: dict[str, Any] = {}
-    for variable in _SECRETS:
-        path = os.environ.get(f"{variable}_FILE")
-        if path and not os.environ.get(variable):
-            values[variable] = _read_secret(variable, Path(path))
-    values.update(overrides)
     try:
-        return Settings(**values)
+        return Settings(**overrides)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         name = str(first["loc"][0]) if first["loc"] else "a setting"
         variable = environment_variable(name) if name in Settings.model_fields else name
-        raise ConfigurationError(f"{variable} cannot be used: {first['msg']}.") from None
+        meaning = Settings.model_fields[name].description if name in Settings.model_fields else ""
+        reason = first["msg"].removeprefix("Value error, ").rstrip(".")
+        raise ConfigurationError(
+            f"{variable} cannot be used: {reason[:1].lower()}{reason[1:]}.",
+            remedy=f"Its meaning: {meaning}" if meaning else "",
+        ) from None
 
 
-def _read_secret(variable: str, path: Path) -> str:
+def _dotenv() -> Mapping[str, str | None]:
     try:
-        return path.read_text(encoding="utf-8").strip()
+        return DotEnvSettingsSource(
+            Settings, env_file=Path(".env"), env_file_encoding="utf-8", case_sensitive=True
+        ).env_vars
     except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(
+            f".env in this directory cannot be read: {type(error).__name__}."
+        ) from None
+
+
+def _read_secret(variable: str, path: str) -> str:
+    try:
+        return Path(path).expanduser().read_text(encoding="utf-8").strip()
+    except (OSError, RuntimeError, UnicodeDecodeError) as error:
         raise ConfigurationError(
             f"{variable}_FILE names {path}, which cannot be read: {error.__class__.__name__}."
         ) from None

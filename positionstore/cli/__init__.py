@@ -1,0 +1,44 @@
+"""The command line: one module a command group, no logic.
+
+:func:`main` is the entry point. It stays light: a command's module, and with it Postgres, the
+network and the rest, is imported when that command is called, so that ``--help`` and
+``--version`` answer at once.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+
+from positionstore.cli.commands import program
+from positionstore.cli.errors import INTERRUPTED, PIPE_CLOSED, report
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return the process's exit code.
+
+    Whatever goes wrong, the user reads one line with cause and remedy on standard error, and
+    never a traceback.
+
+    Args:
+        arguments: those of the command line, without the program's name.
+    """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # the caller has closed it
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
+    for stream in (sys.stdout, sys.stderr):
+        if (reconfigure := getattr(stream, "reconfigure", None)) is not None:
+            reconfigure(errors="backslashreplace")
+    try:
+        outcome = program().main(args=arguments, prog_name="positionstore", standalone_mode=False)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except SystemExit as leaving:  # typer's answer to a reader that has gone
+        return leaving.code if isinstance(leaving.code, int) else 1
+    except BrokenPipeError:
+        # What is still buffered would fail once more, loudly, at the interpreter's exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE_CLOSED
+    except Exception as error:  # noqa: BLE001 - no traceback ever reaches a user
+        return report(error)
+    return outcome if isinstance(outcome, int) else 0

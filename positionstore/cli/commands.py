@@ -1,0 +1,114 @@
+"""Which commands there are, and where each of them lives.
+
+A command is listed with its summary, so that help and shell completion need not import it. Its
+module is imported when it is called.
+"""
+
+import importlib
+import importlib.util
+from typing import Any, Final
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
+
+_SEE: Final = "See what is there"
+_KEEP: Final = "Keep the books"
+_TRY: Final = "Try and develop"
+
+COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
+    "demo": (_TRY, "demo:demo", "Show the whole system at work, with nothing to configure."),
+    "sandbox": (
+        _TRY,
+        "sandbox:sandbox",
+        "Run a local gateway and REST API to develop and test against.",
+    ),
+    "migrate": (_KEEP, "migrate:migrate", "Bring the database's schema to head."),
+    "ingest": (_KEEP, "ingest:ingest", "Write what a gateway sends into the store."),
+    "import": (_KEEP, "importing:import_files", "Append captured events to the store."),
+    "rebuild": (_KEEP, "projection:rebuild", "Fold the log anew and swap the result in."),
+    "verify": (_SEE, "projection:verify", "Fold the log and compare it with what stands."),
+    "status": (_SEE, "status:status", "Show connection, lag and sizes at a glance."),
+    "quarantine": (_SEE, "quarantine:app", "What could not be understood."),
+    "config": (_SEE, "config:config", "Show every setting in force, and where it comes from."),
+    "db": (_SEE, "db:app", "The database in use."),
+}
+"""Name: the panel of the help it stands in, the module and what it holds, the summary."""
+
+
+class _Listed(TyperCommand):
+    """A command that is imported when it is called."""
+
+    def __init__(self, name: str) -> None:
+        panel, _, summary = COMMANDS[name]
+        super().__init__(name, help=summary, rich_help_panel=panel)
+
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        """Begin the real command; from here on click speaks to that one."""
+        return load(str(self.name)).make_context(*args, **kwargs)
+
+
+def load(name: str) -> Any:
+    """Import the command ``name``."""
+    module, _, attribute = COMMANDS[name][1].partition(":")
+    found = getattr(importlib.import_module(f"positionstore.cli.{module}"), attribute)
+    group = typer.Typer(add_completion=False, rich_markup_mode="rich", callback=_nothing)
+    if isinstance(found, typer.Typer):
+        group.add_typer(found, name=name)
+    else:
+        group.command(name)(found)
+    return _as_group(group).commands[name]
+
+
+def program() -> TyperGroup:
+    """Build the whole command line."""
+    group = _as_group(
+        typer.Typer(rich_markup_mode="rich", no_args_is_help=True, callback=_positionstore)
+    )
+    for name in COMMANDS:
+        if _has_landed(name):
+            group.add_command(_Listed(name))
+    return group
+
+
+def _has_landed(name: str) -> bool:
+    module = COMMANDS[name][1].partition(":")[0]
+    return importlib.util.find_spec(f"positionstore.cli.{module}") is not None
+
+
+def _as_group(app: typer.Typer) -> TyperGroup:
+    group = get_command(app)
+    if not isinstance(group, TyperGroup):
+        raise TypeError("typer made a single command of an app with a callback")
+    return group
+
+
+def _nothing() -> None:
+    pass
+
+
+def _print_version(*, wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version  # noqa: PLC0415 - a fifth of the start-up time
+
+        typer.echo(f"positionstore {version('positionstore')}")
+        raise typer.Exit
+
+
+def _positionstore(
+    *,
+    version: bool = typer.Option(
+        False,
+        "--version",
+        is_eager=True,
+        callback=lambda value: _print_version(wanted=value),
+        help="Show the version and exit.",
+    ),
+) -> None:
+    """Keep the books of leveraged prediction-market positions.
+
+    An append-only event log, a positions table that is right, and proof that it is right.
+    Settings come from the environment or a .env file: see `positionstore config`.
+
+    Example: positionstore demo
+    """

@@ -1,0 +1,65 @@
+"""``positionstore config``: what is in force."""
+
+from collections.abc import Iterator
+from typing import Annotated, NamedTuple
+
+import typer
+from pydantic import SecretStr
+
+from positionstore.cli.console import print_json, print_table
+from positionstore.cli.masking import MASK, masked
+from positionstore.cli.start import start
+from positionstore.settings import Settings, environment_variable, given
+
+
+class _Row(NamedTuple):
+    variable: str
+    value: str | None
+    origin: str
+    meaning: str
+
+
+def config(
+    *, as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False
+) -> None:
+    """Show every setting in force, and where it comes from.
+
+    A setting comes from the environment, from a .env file in this directory, or is the default.
+    A secret may stand in a file of its own, which DIMES_API_KEY_FILE, DIMES_JWT_FILE and
+    DATABASE_URL_FILE name. Secrets are masked here.
+
+    Example: positionstore config --json
+    """
+    settings = start()
+    rows = list(_rows(settings))
+    if as_json:
+        print_json({row.variable: row._asdict() for row in rows})
+    else:
+        print_table(("variable", "value", "origin", "meaning"), rows)
+
+
+def _rows(settings: Settings) -> Iterator[_Row]:
+    found = given()
+    for name, field in Settings.model_fields.items():
+        value = getattr(settings, name)
+        if name == "base_url_setting" and (settings.api_key or value):
+            value = settings.base_url  # checked: a host that is refused must not look in force
+        yield _Row(
+            environment_variable(name),
+            _shown(value),
+            found[name].origin if name in found else "default",
+            field.description or "",
+        )
+
+
+def _shown(value: object) -> str | None:
+    match value:
+        case None:
+            return None
+        case SecretStr():
+            secret = value.get_secret_value()
+            return masked(secret) if secret.startswith(("dm_", "postgres")) else MASK
+        case tuple():
+            return ",".join(value)
+        case _:
+            return str(value)

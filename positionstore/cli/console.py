@@ -1,0 +1,137 @@
+"""What a person or a program gets to read on standard output.
+
+Tables and progress bars are for a terminal. Elsewhere a table is tab-separated lines, and there
+is no progress bar. Whatever came over the wire may hold anything at all, escape sequences and
+markup included; here it becomes text that is safe to look at.
+"""
+
+import contextlib
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from typing import Final
+
+_SPACES: Final = str.maketrans({"\n": " ", "\r": " ", "\t": " "})
+
+
+def printable(value: object) -> str:
+    r"""Return ``value`` as one line of text in which nothing speaks to the terminal.
+
+    Control characters, marks that reverse the direction of writing, lone surrogates and the like
+    appear as escapes: ``\x1b``.
+    """
+    text = "" if value is None else str(value)
+    if text.isprintable():
+        return text
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in text
+    )
+
+
+def one_line(text: str) -> str:
+    """Return a message in one line, with nothing in it that is not printable."""
+    return printable(" ".join(text.translate(_SPACES).split()))
+
+
+def print_json(value: object) -> None:
+    """Print a value as one line of JSON; moments in ISO 8601, anything else unknown as text."""
+    print(json.dumps(value, default=_as_json))
+
+
+def print_line(text: str) -> None:
+    """Print a line."""
+    print(printable(text))
+
+
+def print_table(
+    columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str | None = None
+) -> None:
+    """Print rows: as a table on a terminal, as tab-separated lines with a header elsewhere."""
+    if not sys.stdout.isatty():
+        for row in (columns, *rows):
+            print("\t".join(_cell(value) for value in row))
+        return
+    from rich import box  # noqa: PLC0415 - a pipe needs none of it
+    from rich.console import Console  # noqa: PLC0415 - the same
+    from rich.table import Table  # noqa: PLC0415 - the same
+    from rich.text import Text  # noqa: PLC0415 - the same
+
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        title=None if title is None else Text(printable(title)),
+        title_justify="left",
+        pad_edge=False,
+    )
+    for index, column in enumerate(columns):
+        numbers = all(isinstance(row[index], int | float | None) for row in rows)
+        table.add_column(
+            Text(column),
+            justify="right" if rows and numbers else "left",
+            overflow="fold",
+            no_wrap=index == 0,
+        )
+    for row in rows:
+        table.add_row(*(Text(_cell(value)) for value in row))
+    Console().print(table)
+
+
+Advance = Callable[[int], None]
+"""Takes how much was done since the last call."""
+
+
+@contextlib.contextmanager
+def progress(description: str, total: int | None = None, *, unit: str = "") -> Iterator[Advance]:
+    """Show how far something is, on standard error, where that is a terminal.
+
+    Args:
+        description: what is being done.
+        total: how much there is to do, where it is known; ``bytes`` are shown as such.
+        unit: what is counted: ``events``, or ``bytes``.
+
+    Yields:
+        A function that takes how much was done since its last call.
+    """
+    if not sys.stderr.isatty():
+        yield _not_shown
+        return
+    from rich import progress as bars  # noqa: PLC0415 - a pipe needs none of it
+    from rich.console import Console  # noqa: PLC0415 - the same
+
+    count: bars.ProgressColumn = (
+        bars.DownloadColumn()
+        if unit == "bytes"
+        else bars.TextColumn(f"{{task.completed:,}} {unit}".rstrip())
+    )
+    known = () if total is None else (bars.BarColumn(), bars.TaskProgressColumn())
+    left = () if total is None else (bars.TimeRemainingColumn(),)
+    with bars.Progress(
+        bars.TextColumn("{task.description}", markup=False),
+        *known,
+        count,
+        bars.TimeElapsedColumn(),
+        *left,
+        console=Console(stderr=True),
+        transient=True,
+    ) as bar:
+        task = bar.add_task(printable(description), total=total)
+        yield lambda done: bar.advance(task, done)
+
+
+def _not_shown(_: int) -> None:
+    pass
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat(sep=" ", timespec="seconds")
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int) and sys.stdout.isatty():
+        return f"{value:,}"
+    return printable(value)
+
+
+def _as_json(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)

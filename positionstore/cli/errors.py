@@ -1,0 +1,92 @@
+"""What went wrong, in one line for the person who typed the command."""
+
+import sys
+from typing import Final, Protocol, runtime_checkable
+
+import typer
+
+from positionstore.cli.console import one_line
+from positionstore.cli.masking import masked
+from positionstore.errors import DatabaseUnavailableError, PositionstoreError
+
+INTERRUPTED: Final = 130
+"""The exit code after Ctrl-C, as shells have it."""
+
+PIPE_CLOSED: Final = 1
+"""The exit code when the reader of standard output has gone, as typer has it."""
+
+
+@runtime_checkable
+class _Usage(Protocol):
+    """A command line that cannot be understood; typer has moved the class between versions."""
+
+    exit_code: int
+
+    def format_message(self) -> str: ...
+
+
+def report(error: Exception) -> int:
+    """Say in one line on standard error what went wrong.
+
+    What nobody foresaw is logged with its traceback, for whoever mends it.
+
+    Returns:
+        The exit code.
+    """
+    if isinstance(error, typer.Abort):
+        return INTERRUPTED
+    if isinstance(error, _Usage):
+        if message := error.format_message():
+            context = getattr(error, "ctx", None)
+            path = context.command_path if context is not None else "positionstore"
+            stop = "" if message.endswith((".", "?", "!")) else "."
+            _say(f"{message}{stop} Try '{path} --help'.")
+        return error.exit_code
+    known = explain(error)
+    if known is None:
+        from positionstore.cli.logs import log_unexpected  # noqa: PLC0415 - a third of the start-up
+
+        where = log_unexpected(error)
+        _say(f"unexpected error: {type(error).__name__}: {error} (the details are in {where})")
+        return 1
+    _say(str(known))
+    return known.exit_code
+
+
+def explain(error: BaseException) -> PositionstoreError | None:
+    """Return ``error`` as one that a user understands; None where nobody foresaw it."""
+    if isinstance(error, PositionstoreError):
+        return error
+    return _of_postgres(error) or _of_the_system(error)
+
+
+def _of_postgres(error: BaseException) -> PositionstoreError | None:
+    psycopg = sys.modules.get("psycopg")  # where it was not imported, it raised nothing
+    if psycopg is None:
+        return None
+    # SQLAlchemy wraps the driver's error.
+    error = getattr(error, "orig", None) or error
+    if not isinstance(error, psycopg.Error):
+        return None
+    message = f"PostgreSQL says: {str(error).strip().splitlines()[0] if str(error) else '?'}"
+    if isinstance(error, psycopg.errors.InsufficientPrivilege):
+        return PositionstoreError(message, remedy="Grant the role of DATABASE_URL what it lacks.")
+    if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
+        return DatabaseUnavailableError(
+            message, remedy="Point DATABASE_URL to the primary, not to a standby."
+        )
+    if isinstance(error, psycopg.OperationalError):
+        return DatabaseUnavailableError(
+            message, remedy="See whether the server of DATABASE_URL runs and lets you in."
+        )
+    return None
+
+
+def _of_the_system(error: BaseException) -> PositionstoreError | None:
+    if not isinstance(error, OSError) or error.strerror is None:
+        return None
+    return PositionstoreError(f"{error.strerror}{f': {error.filename}' if error.filename else ''}")
+
+
+def _say(line: str) -> None:
+    print(f"positionstore: {one_line(masked(line))}", file=sys.stderr)

@@ -1,0 +1,59 @@
+"""Secrets do not leave through a log line or an error."""
+
+import json
+import re
+from collections.abc import Iterable
+from typing import Final
+from urllib.parse import quote, unquote
+
+MASK: Final = "********"
+
+_SHORTEST: Final = 4  # anything shorter would make every line unreadable, and guards nothing
+
+_PATTERNS: Final = (
+    # An API key: which of the two worlds it opens may be seen.
+    (re.compile(r"\b(dm_(?:live|sbx)_skey_)[^\s\"'&,;)\]}]+"), rf"\1{MASK}"),
+    # A JSON Web Token.
+    (re.compile(r"\beyJ[\w-]{4,}\.[\w-]+(?:\.[\w-]*)?"), MASK),
+    # An Authorization header of either kind.
+    (re.compile(r"\b(Bearer|Api-Key)\s+[^\s\"',;*]+", re.IGNORECASE), rf"\1 {MASK}"),
+    # The password of a URL; it may itself hold an @.
+    (
+        re.compile(r"\b([a-z][a-z0-9+.-]*://[^\s:/@\"']*):[^\s/\"']+@", re.IGNORECASE),
+        rf"\1:{MASK}@",
+    ),
+    # The password of a connection string, or of a URL's query.
+    (re.compile(r"\b(password|pwd)(\s*=\s*)('[^']*'|[^\s&\"',]+)", re.IGNORECASE), rf"\1\2{MASK}"),
+)
+
+
+class _Known:
+    """The secrets of this process, in every form in which they may turn up."""
+
+    forms: frozenset[str] = frozenset()
+    pattern: re.Pattern[str] | None = None
+
+
+def hide(secrets: Iterable[str]) -> None:
+    """Mask these values from now on, wherever :func:`masked` is asked.
+
+    Args:
+        secrets: values that must not be seen, in the form they have in memory.
+    """
+    _Known.forms |= {
+        form
+        for secret in secrets
+        for form in (secret, quote(secret, safe=""), unquote(secret), json.dumps(secret)[1:-1])
+        if len(form) >= _SHORTEST
+    }
+    # The longest first: a secret may be a part of another.
+    longest_first = sorted(_Known.forms, key=len, reverse=True)
+    alternatives = "|".join(re.escape(form) for form in longest_first)
+    _Known.pattern = re.compile(alternatives) if alternatives else None
+
+
+def masked(text: str) -> str:
+    """Return ``text`` with every secret replaced: those that are known, and what looks like one."""
+    for pattern, replacement in _PATTERNS:
+        text = pattern.sub(replacement, text)
+    return _Known.pattern.sub(MASK, text) if _Known.pattern else text
