@@ -2,7 +2,7 @@
 
 import typer
 
-from positionstore.settings import load_settings
+from positionstore.cli.start import start
 from positionstore.store import embedded
 from positionstore.store.binaries import find_psql
 from positionstore.store.psql import run_psql
@@ -18,7 +18,7 @@ def url() -> None:
 
     Example: psql "$(positionstore db url)"
     """
-    settings = load_settings()
+    settings = start()
     if settings.database_url is not None:
         typer.echo(settings.database_url.get_secret_value())
         return
@@ -39,7 +39,7 @@ def psql(context: typer.Context) -> None:
 
     Example: positionstore db psql -c 'SELECT count(*) FROM events'
     """
-    settings = load_settings()
+    settings = start()
     if settings.database_url is not None:
         database_url = settings.database_url.get_secret_value()
         raise typer.Exit(run_psql(find_psql(settings.pg_bin), database_url, context.args))
@@ -55,7 +55,7 @@ def stop() -> None:
 
     Example: positionstore db stop
     """
-    settings = load_settings()
+    settings = start()
     if settings.database_url is not None:
         typer.echo("DATABASE_URL is set: the embedded server is not in use.", err=True)
     stopped = embedded.stop(settings.data_dir)

@@ -1,0 +1,90 @@
+"""``positionstore db``, as a user calls it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import psycopg
+import pytest
+from server_user import kill_all, postgres_processes
+
+CALL = "import sys; from positionstore.cli import main; sys.exit(main())"
+
+
+class Caller:
+    """Calls the command on a data directory of its own."""
+
+    def __init__(self, data_dir: Path, **environment: str) -> None:
+        kept = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
+        self.environment = {**kept, "POSITIONSTORE_DATA_DIR": str(data_dir), **environment}
+        self.directory = data_dir
+
+    def __call__(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", CALL, "db", *arguments],
+            env=self.environment,
+            cwd=self.directory,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+
+@pytest.fixture
+def db(data_dir: Path) -> Caller:
+    """The command, on the embedded server."""
+    return Caller(data_dir)
+
+
+def test_the_url_lets_any_tool_in_until_the_server_is_stopped(db: Caller, data_dir: Path) -> None:
+    answer = db("url")
+    assert answer.returncode == 0, answer.stderr
+    (url,) = answer.stdout.splitlines()
+    assert "goes on until `positionstore db stop`" in answer.stderr
+    with psycopg.connect(url) as connection:
+        assert connection.execute("SELECT current_database()").fetchone() == ("positionstore",)
+    assert db("url").stdout.strip() == url
+    stopped = db("stop")
+    assert (stopped.returncode, stopped.stderr.strip()) == (0, "Stopped.")
+    assert postgres_processes(data_dir) == []
+    assert db("stop").stderr.strip() == "It was not running."
+
+
+def test_psql_is_a_user_of_the_server_and_gets_the_arguments_as_they_are(
+    db: Caller, data_dir: Path
+) -> None:
+    answer = db("psql", "-At", "-F", " | ", "-c", "SELECT 'a b', current_user")
+    assert answer.stdout == "a b | positionstore\n", answer.stderr
+    assert answer.returncode == 0
+    assert postgres_processes(data_dir) == []
+    assert db("psql", "-v", "ON_ERROR_STOP=1", "-c", "SELECT 1/0").returncode == 1
+    assert db("psql", "--version").stdout.startswith("psql (PostgreSQL)")
+
+
+def test_psql_ends_with_the_exit_code_that_psql_gave(db: Caller) -> None:
+    assert db("psql", "--no-such-option").returncode == 1
+    assert db("psql", "-c", "\\q", "no_such_database").returncode == 2
+
+
+def test_database_url_goes_before_the_embedded_server(
+    data_dir: Path, any_database_url: str
+) -> None:
+    db = Caller(data_dir, DATABASE_URL=any_database_url)
+    assert db("url").stdout.strip() == any_database_url
+    with psycopg.connect(any_database_url) as connection:
+        name = connection.info.dbname
+    assert db("psql", "-Atc", "SELECT current_database()").stdout.strip() == name
+    assert not (data_dir / "postgres").exists()
+    kill_all(data_dir)
+
+
+def test_programs_that_are_not_there_are_a_configuration_error_in_one_line(
+    data_dir: Path,
+) -> None:
+    db = Caller(data_dir, POSITIONSTORE_PG_BIN=str(data_dir))
+    answer = db("url")
+    assert answer.returncode == 2
+    assert "POSITIONSTORE_PG_BIN names" in answer.stderr
+    assert len(answer.stderr.strip().splitlines()) == 1
