@@ -170,6 +170,11 @@ class Gateway:
             reached.append(client.sid)
         return reached
 
+    async def send_text(self, text: str) -> None:
+        """Send every client an Engine.IO message that need not be a Socket.IO packet."""
+        for client in list(self.clients.values()):
+            await self._sio.eio.send(client.engine_sid, text)
+
     async def disconnect(self, how: str = "server") -> int:
         """Disconnect every client.
 

@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import msgspec
@@ -215,12 +214,7 @@ class Sandbox:
             self._ticker = asyncio.create_task(self._tick())
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         tasks = [*self._tasks, *([self._ticker] if self._ticker else [])]
         for task in tasks:
             task.cancel()
@@ -419,6 +413,14 @@ class Sandbox:
         self._recorder.flush()
         return recipients
 
+    async def send_packet(self, text: str) -> None:
+        """Send every client the text of a Socket.IO packet, right or wrong, even an empty one.
+
+        ``2/namespace,["event",1]`` is an event; nothing of this is recorded.
+        """
+        async with self._delivering:
+            await self._gateway.send_text(_text(text))
+
     async def disconnect_clients(self, how: str = "server") -> int:
         """Disconnect every client: ``server`` politely, ``transport`` by cutting the connection."""
         return await self._gateway.disconnect(how)
@@ -481,4 +483,5 @@ def _listen(port: int) -> socket.socket:
 
 
 def _text(data: str | bytes) -> str:
-    return data if isinstance(data, str) else data.decode()
+    # What is no UTF-8 cannot be in a text frame; better to fail here than in the sender's task.
+    return data.encode().decode() if isinstance(data, str) else data.decode()
