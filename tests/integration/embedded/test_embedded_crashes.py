@@ -1,5 +1,7 @@
 """What was killed, and what its remains are mistaken for."""
 
+import errno
+import fcntl
 import os
 import signal
 import subprocess
@@ -320,3 +322,27 @@ def test_a_data_directory_that_is_a_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigurationError, match="cannot be used: File exists"):
         embedded.ensure_running(tmp_path / "file")
+
+
+def test_a_file_system_that_refuses_a_file_is_named(data_dir: Path) -> None:
+    _server_user(data_dir)
+    # A folder in the place of a file can be written by nobody, not even by root.
+    (data_dir / "postgres" / "port").unlink()
+    (data_dir / "postgres" / "port").mkdir()
+    with pytest.raises(DatabaseUnavailableError, match=r"Is a directory .*room on the disk"):
+        embedded.ensure_running(data_dir, settings=QUICK)
+    (data_dir / "postgres" / "port").rmdir()
+    with embedded.running(data_dir) as server:
+        assert _answer(server) == (1,)
+    assert postgres_processes(data_dir) == []
+
+
+def test_a_file_system_without_locks_is_named(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(descriptor: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.raises(ConfigurationError, match="without locks: No locks available"):
+        embedded.ensure_running(data_dir)
