@@ -1,0 +1,135 @@
+"""What a gateway is shown at each handshake."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+import httpx
+from pydantic import SecretStr
+
+from positionstore.dimes.tokens import Token, mint_token
+from positionstore.errors import ConfigurationError
+from positionstore.facts import Source
+from positionstore.settings import Settings
+
+AuthStyle = Literal["payload", "header"]
+Mint = Callable[[], Awaitable[Token]]
+
+_RENEW_AT = 0.9
+"""The share of a token's life after which the next one is minted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Handshake:
+    """What is sent with one attempt to connect.
+
+    Attributes:
+        auth: the Socket.IO auth payload; empty with ``DIMES_AUTH_STYLE=header``.
+        headers: HTTP headers of the handshake; empty with ``DIMES_AUTH_STYLE=payload``.
+        renew_after: seconds after which a connection should be replaced by one with new
+            credentials; None where these last.
+    """
+
+    auth: Mapping[str, str] = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+    renew_after: float | None = None
+
+
+class Credentials(Protocol):
+    """Something to show at a gateway, evaluated anew for each attempt."""
+
+    @property
+    def refused(self) -> str:
+        """What to say, and which variable to look at, when the gateway refuses them."""
+        ...
+
+    async def handshake(self) -> Handshake:
+        """Return what to send with the next attempt.
+
+        Raises:
+            CredentialsError: they are known to be wrong.
+            GatewayError: they cannot be had just now.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """The partner's key."""
+
+    secret: SecretStr
+    style: AuthStyle
+    refused: str = "Look at DIMES_API_KEY."
+
+    async def handshake(self) -> Handshake:
+        """Return the key, in the form the settings ask for."""
+        key = self.secret.get_secret_value()
+        if self.style == "header":
+            return Handshake(auth={}, headers={"Authorization": f"Api-Key {key}"})
+        return Handshake(auth={"apiKey": key}, headers={})
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyToken:
+    """A user token that somebody else has minted."""
+
+    secret: SecretStr
+    style: AuthStyle
+    refused: str = "Look at DIMES_JWT: it may have expired."
+
+    async def handshake(self) -> Handshake:
+        """Return the token, in the form the settings ask for."""
+        return _with_token(self.secret, self.style)
+
+
+@dataclass(frozen=True, slots=True)
+class MintedToken:
+    """A user token that is minted for each attempt to connect."""
+
+    mint: Mint
+    style: AuthStyle
+    refused: str = "Look at DIMES_API_KEY and DIMES_WALLET_ADDRESS, which the token was minted for."
+
+    async def handshake(self) -> Handshake:
+        """Mint a token and return it, in the form the settings ask for."""
+        token = await self.mint()
+        lasts = token.lifetime
+        renew_after = None if lasts is None or lasts <= 0 else lasts * _RENEW_AT
+        return _with_token(token.secret, self.style, renew_after)
+
+
+def _with_token(secret: SecretStr, style: AuthStyle, renew_after: float | None = None) -> Handshake:
+    token = secret.get_secret_value()
+    if style == "header":
+        return Handshake({}, {"Authorization": f"Bearer {token}"}, renew_after)
+    return Handshake({"token": token}, {}, renew_after)
+
+
+def credentials_for(settings: Settings, gateway: Source) -> Credentials:
+    """Return what the settings give for a gateway.
+
+    Raises:
+        ConfigurationError: a variable is missing, or the host may not be sent credentials;
+            nothing was sent.
+    """
+    base_url = settings.base_url
+    if gateway is Source.PARTNER:
+        if settings.api_key is None:
+            raise ConfigurationError(
+                "The partner gateway needs an API key.", remedy="Set DIMES_API_KEY."
+            )
+        return ApiKey(settings.api_key, settings.auth_style)
+    if settings.jwt is not None:
+        return ReadyToken(settings.jwt, settings.auth_style)
+    if settings.api_key is None or settings.wallet_address is None:
+        raise ConfigurationError(
+            "The customer gateway needs a user token.",
+            remedy="Set DIMES_JWT, or DIMES_API_KEY and DIMES_WALLET_ADDRESS to mint one.",
+        )
+    api_key, wallet = settings.api_key, settings.wallet_address
+
+    async def mint() -> Token:
+        async with httpx.AsyncClient(trust_env=False) as client:
+            return await mint_token(client, base_url, api_key, wallet)
+
+    return MintedToken(mint, settings.auth_style)

@@ -1,0 +1,290 @@
+"""One connection to a gateway: from the handshake to its end.
+
+python-socketio speaks the protocol; it never reconnects by itself here, and a new client is made
+for every connection. It spends a task and a timer on each message, which a burst cannot afford,
+and swallows what a handler raises. So the WebSocket it reads from is one of ours (aiohttp takes
+the class as an option): a :class:`~positionstore.dimes.tap.Tap` sees every frame first, keeps
+the events, and passes on what keeps the connection going.
+
+Source: the vendor's document, "Partner gateway", "Customer gateway", "Authentication errors".
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Final, NoReturn
+
+import aiohttp
+import socketio
+
+from positionstore.dimes.credentials import Credentials
+from positionstore.dimes.redaction import redacted
+from positionstore.dimes.refusal import Verdict, judge
+from positionstore.dimes.tap import Deliver, Tap
+from positionstore.errors import CredentialsError, GatewayError
+from positionstore.facts import Source
+
+NAMESPACES: Final = {
+    Source.PARTNER: "/v1/ws/prediction-markets/positions",
+    Source.CUSTOMER: "/v1/ws/prediction-markets/customer-positions",
+}
+MAX_MESSAGE: Final = 256 * 1024 * 1024
+"""The longest message that is taken, in bytes; a longer one would end the connection."""
+
+_HANDSHAKE_TIMEOUT: Final = 30.0
+_CLOSE_TIMEOUT: Final = 2.0
+_AT_THE_DOOR: Final = 30.0
+"""For how many seconds after its start a connection may still be turned away."""
+
+# Both libraries attach handlers of their own to standard error, and log what they send.
+_silent: Final = logging.getLogger("positionstore.silent")
+_silent.addHandler(logging.NullHandler())
+_silent.propagate = False
+_silent.setLevel(logging.CRITICAL + 1)
+
+
+def utc_now() -> datetime:
+    """Return the present moment in UTC."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How a connection ended.
+
+    Attributes:
+        reason: what happened, in a few words; fit for a log line and a table.
+        verdict: whether the credentials are to blame.
+        words: what the gateway said, without secrets; empty where it said nothing.
+    """
+
+    reason: str
+    verdict: Verdict = Verdict.PASSING
+    words: str = ""
+
+
+class Connection:
+    """A connection to a gateway.
+
+    Attributes:
+        gateway: which gateway it is to.
+        connected_at: when the gateway let us in, UTC; None before.
+        renew_after: seconds after which it should be replaced by one with new credentials.
+    """
+
+    def __init__(
+        self,
+        gateway: Source,
+        *,
+        deliver: Deliver,
+        on_error: Callable[[str], None],
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self.gateway = gateway
+        self.connected_at: datetime | None = None
+        self.renew_after: float | None = None
+        self._on_error = on_error
+        self._clock = clock
+        loop = asyncio.get_running_loop()
+        self._entered: asyncio.Future[End | None] = loop.create_future()
+        self._ended: asyncio.Future[End | None] = loop.create_future()
+        self._error: str | None = None
+        self._tap = Tap(
+            NAMESPACES[gateway],
+            deliver=deliver,
+            clock=clock,
+            on_connected=self._let_in,
+            on_error=self._note_error,
+            on_refused=self._turn_away,
+            on_disconnected=self._put_out,
+        )
+        self._http: aiohttp.ClientSession | None = None
+        self._client = socketio.AsyncClient(
+            reconnection=False,
+            handle_sigint=False,
+            logger=_silent,
+            engineio_logger=_silent,
+            http_session=self._open_http,
+            websocket_extra_options={"max_msg_size": MAX_MESSAGE},
+        )
+        # '*' would not be told.
+        self._client.on("disconnect", self._dropped, namespace=NAMESPACES[gateway])
+
+    @property
+    def last_packet_at(self) -> datetime | None:
+        """When the last packet of any kind was received, pings included; UTC."""
+        return self._tap.last_frame_at
+
+    @property
+    def events(self) -> int:
+        """How many events have been received."""
+        return self._tap.events
+
+    async def open(self, base_url: str, credentials: Credentials) -> None:
+        """Connect, and wait until the gateway has let us in.
+
+        Raises:
+            CredentialsError: the credentials are refused.
+            GatewayError: the gateway cannot be reached, or does not let us in just now.
+        """
+        handshake = await credentials.handshake()
+        self.renew_after = handshake.renew_after
+        try:
+            async with asyncio.timeout(_HANDSHAKE_TIMEOUT):
+                await self._client.connect(
+                    base_url,
+                    headers=dict(handshake.headers),
+                    auth=dict(handshake.auth),
+                    transports=["websocket"],
+                    namespaces=[NAMESPACES[self.gateway]],
+                    wait=False,
+                )
+                await asyncio.wait(
+                    {self._entered, self._ended}, return_when=asyncio.FIRST_COMPLETED
+                )
+        except TimeoutError:
+            await self.close()
+            raise GatewayError(
+                f"The {self.gateway} gateway did not answer within {_HANDSHAKE_TIMEOUT:.0f} s."
+            ) from None
+        except Exception as error:  # noqa: BLE001 - no fault of a library may end the process
+            await self.close()
+            self._explain(error, credentials)
+        except asyncio.CancelledError:
+            await self.close()
+            raise
+        if not self._entered.done():
+            end = await self.wait()
+            await self.close()
+            if end.verdict is Verdict.CREDENTIALS:
+                raise refused(self.gateway, end, credentials)
+            raise GatewayError(f"The {self.gateway} gateway: {_said(end)}.")
+
+    async def wait(self) -> End:
+        """Wait until the connection ends, and say how."""
+        await asyncio.wait({self._ended})
+        return self._ended.result() or End("connection lost")
+
+    async def close(self) -> None:
+        """Leave, within a few seconds whatever the other side does."""
+        self._finish(End("closed by us"))
+        try:
+            async with asyncio.timeout(_CLOSE_TIMEOUT):
+                await self._client.disconnect()
+        except Exception:  # noqa: BLE001, S110 - it ends either way, by the next lines
+            pass
+        finally:
+            if self._http is not None:
+                await self._http.close()
+
+    def _open_http(self) -> aiohttp.ClientSession:
+        tap, finish = self._tap, self._finish
+
+        class TappedWebSocket(aiohttp.ClientWebSocketResponse):
+            """A WebSocket whose events are taken before engine.io sees them."""
+
+            # The overloads tell the types of text apart, which makes no difference here.
+            async def receive(self, timeout: float | None = None) -> aiohttp.WSMessage:  # noqa: ASYNC109 - aiohttp's name
+                while True:
+                    try:
+                        message = await super().receive(timeout)
+                    except asyncio.CancelledError:
+                        # engine.io cancels its read when no ping has come.
+                        finish(End("ping timeout"))
+                        raise
+                    if message.type is aiohttp.WSMsgType.TEXT:
+                        if tap.take(message.data):
+                            continue
+                    elif message.type is aiohttp.WSMsgType.BINARY:
+                        tap.take(message.data)
+                        continue
+                    else:
+                        finish(None)
+                    return message
+
+        trace = aiohttp.TraceConfig()
+        trace.on_request_redirect.append(_refuse_redirect)
+        self._http = aiohttp.ClientSession(ws_response_class=TappedWebSocket, trace_configs=[trace])
+        return self._http
+
+    def _let_in(self, at: datetime) -> None:
+        if not self._entered.done():
+            self.connected_at = at
+            self._entered.set_result(None)
+
+    def _note_error(self, words: str) -> None:
+        self._error = words
+        self._on_error(words)
+
+    def _turn_away(self, words: str) -> None:
+        verdict = judge(words)
+        # Any server's middleware may fail in words of its own: only clear ones are believed.
+        believed = verdict if verdict is Verdict.CREDENTIALS else Verdict.PASSING
+        self._finish(End("refused by the gateway", believed, words))
+
+    def _put_out(self) -> None:
+        self._finish(End("disconnected by the gateway", self._judge_error(), self._error or ""))
+
+    def _dropped(self, *_: object) -> None:
+        self._finish(None)
+
+    def _finish(self, end: End | None) -> None:
+        if self._ended.done():
+            return
+        if end is None:
+            # Who was refused may see the transport go before the disconnect.
+            end = End("connection lost", self._judge_error(), self._error or "")
+        self._tap.flush()
+        self._ended.set_result(end)
+
+    def _judge_error(self) -> Verdict:
+        if self._error is None or self._tap.events or self.connected_at is None:
+            return Verdict.PASSING
+        age = (self._clock() - self.connected_at).total_seconds()
+        return judge(self._error) if age < _AT_THE_DOOR else Verdict.PASSING
+
+    def _explain(self, error: Exception, credentials: Credentials) -> NoReturn:
+        for cause in _chain(error):
+            if isinstance(cause, aiohttp.WSServerHandshakeError):
+                if cause.status in {401, 403}:
+                    end = End("refused", Verdict.CREDENTIALS, f"HTTP {cause.status}")
+                    raise refused(self.gateway, end, credentials) from None
+                raise GatewayError(
+                    f"The {self.gateway} gateway answered with HTTP {cause.status}."
+                ) from None
+        root = _chain(error)[-1]
+        said = redacted(str(root)) or root.__class__.__name__
+        raise GatewayError(f"The {self.gateway} gateway cannot be reached: {said}.") from None
+
+
+def refused(gateway: Source, end: End, credentials: Credentials) -> CredentialsError:
+    """Return the error that says in one line what to look at."""
+    what = "API key" if gateway is Source.PARTNER else "user token"
+    said = f" ({end.words})" if end.words else ""
+    return CredentialsError(
+        f"The {gateway} gateway refused the {what}{said}.", remedy=credentials.refused
+    )
+
+
+def _said(end: End) -> str:
+    return f"{end.reason} ({end.words})" if end.words else end.reason
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    """Return an error and what led to it."""
+
+    def causes(start: BaseException) -> Iterator[BaseException]:
+        current: BaseException | None = start
+        while current is not None:
+            yield current
+            current = current.__cause__ or current.__context__
+
+    return list(causes(error))
+
+
+async def _refuse_redirect(*_: aiohttp.ClientSession | SimpleNamespace | object) -> None:
+    """Credentials go to the host that was checked, and nowhere else."""
+    raise aiohttp.ClientConnectionError("it redirects to another address")

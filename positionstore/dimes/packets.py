@@ -1,0 +1,130 @@
+"""From a Socket.IO packet to an event, without touching the text in between.
+
+A gateway sends ``42<namespace>,["<name>",<envelope>]``. The envelope is cut out as the bytes it
+is. Whatever else a packet may be (no argument, two of them, an array, a broken text) becomes a
+:class:`~positionstore.facts.Rejected` that keeps it whole.
+
+Source: the Socket.IO protocol, revision 5, and the vendor's document, "Event envelope".
+"""
+
+import json
+import re
+from typing import Final, NoReturn
+
+from positionstore.dimes.decoder import decode
+from positionstore.facts import Event, Reason, Rejected
+
+EVENT: Final = "42"
+"""How an event's packet begins: the Engine.IO type *message*, the Socket.IO type *event*."""
+
+_BLANK: Final = frozenset(" \t\n\r")
+_HEADER: Final = re.compile(r"42(?:(?P<namespace>/[^,]*)(?:,|\Z))?(?P<ack>[0-9]*)")
+
+
+class Unpacker:
+    """Reads the event packets of one namespace.
+
+    Args:
+        namespace: the namespace that was joined, with its leading slash.
+    """
+
+    def __init__(self, namespace: str) -> None:
+        self._namespace = namespace
+        self._head = f'{EVENT}{namespace},["'.encode()
+
+    def unpack(self, packet: bytes) -> Event | Rejected:
+        """Return the event in a packet, or what is wrong with it.
+
+        The event's name on the wire is not looked at: the envelope's ``type`` says what it is,
+        so that names unknown today are events too. A request for an acknowledgement is taken
+        as an event; none is sent, for nothing is in the log yet.
+        """
+        if packet.startswith(self._head) and packet.endswith(b"]"):
+            name = len(self._head)
+            quote = packet.find(b'"', name)
+            if packet[quote + 1 : quote + 2] == b"," and b"\\" not in packet[name:quote]:
+                what = decode(packet[quote + 2 : -1])
+                if isinstance(what, Event):
+                    return what
+        return self._unpack_carefully(packet)
+
+    def _unpack_carefully(self, packet: bytes) -> Event | Rejected:
+        try:
+            argument = self._argument(packet.decode())
+        except _MalformedError as error:
+            return Rejected(packet, error.reason, str(error))
+        except UnicodeDecodeError as error:
+            return Rejected(packet, Reason.NOT_UTF8, f"It is not UTF-8 at byte {error.start}.")
+        except RecursionError:
+            return Rejected(packet, Reason.TOO_DEEP, "It nests too deeply to be read.")
+        except ValueError as error:
+            return Rejected(packet, Reason.NOT_JSON, f"Its arguments are no JSON: {error}.")
+        what = decode(argument.encode())
+        if isinstance(what, Rejected) and not argument.startswith("{"):
+            # Without its packet, such a value would say nothing.
+            return Rejected(packet, what.reason, what.detail)
+        return what
+
+    def _argument(self, packet: str) -> str:
+        header = _HEADER.match(packet)
+        if header is None:
+            raise _MalformedError(Reason.WRONG_ARGUMENTS, "It is no event packet.")
+        if (namespace := header["namespace"] or "/") != self._namespace:
+            raise _MalformedError(Reason.WRONG_ARGUMENTS, f"It came on namespace {namespace}.")
+        values = _elements(packet, header.end())
+        if not values or not values[0].startswith('"'):
+            raise _MalformedError(Reason.WRONG_ARGUMENTS, "It has no event name.")
+        if len(values) != 2:
+            raise _MalformedError(
+                Reason.WRONG_ARGUMENTS, f"It has {len(values) - 1} arguments, not one."
+            )
+        return values[1]
+
+
+class _MalformedError(Exception):
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+
+def _elements(text: str, start: int) -> list[str]:
+    """Return the exact texts of a JSON array's elements; none where it is no array."""
+    at = _skip(text, start)
+    if not text.startswith("[", at):
+        if text[at:].strip():
+            _scan(text, at)
+        return []
+    elements: list[str] = []
+    at = _skip(text, at + 1)
+    if not text.startswith("]", at):
+        while True:
+            end = _scan(text, at)
+            elements.append(text[at:end])
+            at = _skip(text, end)
+            if not text.startswith(",", at):
+                break
+            at = _skip(text, at + 1)
+    if not text.startswith("]", at):
+        raise ValueError(f"the array does not end at character {at}")
+    if text[at + 1 :].strip():
+        raise ValueError(f"something follows the array at character {at + 1}")
+    return elements
+
+
+def _skip(text: str, at: int) -> int:
+    while text[at : at + 1] in _BLANK:
+        at += 1
+    return at
+
+
+def _scan(text: str, at: int) -> int:
+    _, end = _decoder.raw_decode(text, at)
+    return end
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON number")
+
+
+# Numbers are only skipped: neither a float's digits nor an int's length may matter.
+_decoder: Final = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=_refuse_constant)

@@ -1,0 +1,182 @@
+"""Reads along on one Engine.IO connection, frame by frame, before any library does.
+
+The tap takes every event out of the stream, at once and in order, and lets the few frames that
+keep the connection going (open, ping, close, and Socket.IO's connect) pass on to python-socketio.
+It sees what the library does not tell: the time of the last frame of any kind, and a disconnect
+that follows on the heels of a connect.
+
+Nothing here does any I/O, and nothing raises: a frame that is neither becomes a
+:class:`~positionstore.facts.Rejected`.
+
+Source: the Engine.IO protocol, revision 4, and the Socket.IO protocol, revision 5.
+"""
+
+import base64
+import re
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+
+import msgspec
+
+from positionstore.dimes.packets import EVENT, Unpacker
+from positionstore.dimes.refusal import words_of
+from positionstore.facts import Event, Reason, Rejected
+
+_CONTROL: Final = re.compile(
+    r"(?P<kind>4[014])(?:(?P<namespace>/[^,]*)(?:,|\Z))?(?P<body>.*)", re.DOTALL
+)
+_ATTACHMENTS: Final = re.compile(r"45(?P<count>[0-9]{1,9})-")
+_SEPARATOR: Final = "\x1e"
+_ENGINE: Final = frozenset("01236")
+
+Deliver = Callable[[str | Rejected, datetime], None]
+"""Takes an event's packet, or what is wrong with a frame, and the time it was received."""
+
+
+class Tap:
+    """One connection's frames, sorted.
+
+    Args:
+        namespace: the namespace that is joined.
+        deliver: is handed each event's packet.
+        clock: tells the time, UTC.
+        on_connected: called when the gateway has let us into the namespace.
+        on_error: called with the words of an ``error`` event.
+        on_refused: called with the words of a refused namespace.
+        on_disconnected: called when the gateway has put us out of the namespace.
+
+    Attributes:
+        last_frame_at: when the last frame of any kind was received; None before the first.
+        events: how many events were taken.
+    """
+
+    def __init__(
+        self,
+        namespace: str,
+        *,
+        deliver: Deliver,
+        clock: Callable[[], datetime],
+        on_connected: Callable[[datetime], None],
+        on_error: Callable[[str], None],
+        on_refused: Callable[[str], None],
+        on_disconnected: Callable[[], None],
+    ) -> None:
+        self.last_frame_at: datetime | None = None
+        self.events = 0
+        self._namespace = namespace
+        self._unpacker = Unpacker(namespace)
+        self._event = f"{EVENT}{namespace},["
+        self._deliver = deliver
+        self._clock = clock
+        self._on_connected = on_connected
+        self._on_error = on_error
+        self._on_refused = on_refused
+        self._on_disconnected = on_disconnected
+        self._binary: list[str] = []
+        self._missing = 0
+
+    def take(self, frame: str | bytes) -> bool:
+        """Take a frame. Returns whether it was kept: the others belong to the library."""
+        at = self._clock()
+        kept = True
+        try:
+            if isinstance(frame, str) and frame.startswith(self._event):
+                if frame.startswith('"error"', len(self._event)):
+                    self._error(frame, at)
+                else:
+                    self.events += 1
+                    self._deliver(frame, at)
+            else:
+                kept = self._sort(frame, at)
+        except Exception as error:  # noqa: BLE001 - whatever a frame does to us, it is kept
+            what = f"It could not be handled: {error.__class__.__name__}."
+            self._deliver(Rejected(_raw(frame), Reason.INTERNAL_ERROR, what), at)
+        # Only now: who reads this time may rely on all up to it having been delivered.
+        self.last_frame_at = at
+        return kept
+
+    def flush(self) -> None:
+        """The connection has ended: keep what came of a binary packet that stayed unfinished."""
+        if self._binary:
+            self._deliver_binary(self.last_frame_at or self._clock())
+
+    def _sort(self, frame: str | bytes, at: datetime) -> bool:
+        if isinstance(frame, bytes):
+            self._attachment(frame, at)
+            return True
+        if frame[:1] in _ENGINE and frame:
+            return self._engine(frame, at)
+        if frame.startswith(EVENT):
+            self.events += 1
+            self._deliver(frame, at)
+            return True
+        if (header := _ATTACHMENTS.match(frame)) is not None:
+            self.flush()
+            self._binary, self._missing = [frame], int(header["count"])
+            if not self._missing:
+                self._deliver_binary(at)
+            return True
+        control = _CONTROL.fullmatch(frame)
+        if control is None:
+            self._reject(frame, Reason.WRONG_ARGUMENTS, "It is no packet of a gateway.", at)
+            return True
+        return self._control(control, frame, at)
+
+    def _engine(self, frame: str, at: datetime) -> bool:
+        if frame[0] == "0" and not _is_json_object(frame[1:]):
+            self._reject(frame, Reason.NOT_JSON, "It opens a connection without an object.", at)
+            return True
+        return False
+
+    def _control(self, control: re.Match[str], frame: str, at: datetime) -> bool:
+        body = control["body"]
+        if (control["namespace"] or "/") != self._namespace:
+            detail = f"It concerns namespace {control['namespace'] or '/'}."
+            self._reject(frame, Reason.WRONG_ARGUMENTS, detail, at)
+        elif body and not _is_json_object(body) and control["kind"] != "44":
+            self._reject(frame, Reason.NOT_JSON, "It says no JSON object.", at)
+        elif control["kind"] == "40":
+            self._on_connected(at)
+            return False
+        elif control["kind"] == "41":
+            self._on_disconnected()
+        else:
+            self._on_refused(words_of(body))
+        return True
+
+    def _error(self, frame: str, at: datetime) -> None:
+        # An envelope is an event under any name.
+        if isinstance(self._unpacker.unpack(frame.encode()), Event):
+            self.events += 1
+            self._deliver(frame, at)
+            return
+        self._on_error(words_of("[" + frame[len(self._event) + len('"error"') :].lstrip(" ,")))
+
+    def _attachment(self, frame: bytes, at: datetime) -> None:
+        self._binary.append("b" + base64.b64encode(frame).decode())
+        self._missing -= 1
+        if self._missing <= 0:
+            self._deliver_binary(at)
+
+    def _deliver_binary(self, at: datetime) -> None:
+        # The form that Engine.IO itself gives to several packets in one text.
+        whole = _SEPARATOR.join(self._binary)
+        self._binary, self._missing = [], 0
+        detail = "It carries binary data, which no position has."
+        self._reject(whole, Reason.BINARY_ATTACHMENT, detail, at)
+
+    def _reject(self, frame: str, reason: Reason, detail: str, at: datetime) -> None:
+        self._deliver(Rejected(_raw(frame), reason, detail), at)
+
+
+def _raw(frame: str | bytes) -> bytes:
+    return frame if isinstance(frame, bytes) else frame.encode(errors="surrogatepass")
+
+
+def _is_json_object(text: str) -> bool:
+    try:
+        msgspec.json.decode(text, type=dict[str, object])
+    except (ValueError, RecursionError):
+        return False
+    return True
