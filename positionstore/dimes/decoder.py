@@ -12,6 +12,7 @@ Source: the vendor's document, "Event envelope".
 
 import json
 import re
+from itertools import accumulate
 from typing import Final, NoReturn
 
 import msgspec
@@ -37,8 +38,26 @@ class _Envelope(msgspec.Struct):
     data: _Position
 
 
+class _Number(str):
+    """A JSON number, as its text; told apart from a JSON string by its type."""
+
+    __slots__ = ()
+
+
+_NAMES: Final[dict[type, str]] = {
+    _Number: "a number",
+    str: "a string",
+    bool: "a boolean",
+    type(None): "null",
+    list: "an array",
+    dict: "an object",
+}
+_DEEPER: Final = f"It nests deeper than {MAX_DEPTH} levels."
 _envelope_decoder: Final = msgspec.json.Decoder(_Envelope)
-_TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*(?:"|\\?\Z)|[\[{]|[\]}]', re.DOTALL)
+# Possessive, so that a string of megabytes costs no memory and a hostile one no time.
+_STRING: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+_STEP: Final = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
+_ALL_BUT_BRACKETS: Final = bytes(set(range(256)) - set(_STEP))
 _UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
 
 
@@ -58,13 +77,13 @@ def decode(raw: bytes) -> Event | Rejected:
     except UnicodeDecodeError as error:
         return Rejected(raw, Reason.NOT_UTF8, f"It is not UTF-8 at byte {error.start}.")
     if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH and _depth(raw) > MAX_DEPTH:
-        return Rejected(raw, Reason.TOO_DEEP, f"It nests deeper than {MAX_DEPTH} levels.")
+        return Rejected(raw, Reason.TOO_DEEP, _DEEPER)
     if b"\\u0000" in raw:
         return _decode_carefully(raw, text)
     try:
         envelope = _envelope_decoder.decode(raw)
         created_at = parse_instant(envelope.created_at)
-    except (ValueError, RecursionError):
+    except (msgspec.MsgspecError, ValueError, RecursionError):
         return _decode_carefully(raw, text)
     data = envelope.data
     if not (envelope.id and envelope.type and data.id):
@@ -74,31 +93,39 @@ def decode(raw: bytes) -> Event | Rejected:
 
 def _decode_carefully(raw: bytes, text: str) -> Event | Rejected:
     try:
-        # Numbers stay the text they are: a float would lose digits, an int has a length limit.
-        envelope: object = json.loads(
-            text, parse_float=_Number, parse_int=_Number, parse_constant=_refuse_constant
-        )
-    except (ValueError, RecursionError) as error:
-        return Rejected(raw, Reason.NOT_JSON, f"It is not JSON: {error}.")
+        return _read(raw, text)
+    except _Flaw as flaw:
+        return Rejected(raw, flaw.reason, flaw.detail)
+
+
+class _Flaw(Exception):  # noqa: N818 - it never leaves this module
+    """Why an input is no event."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
+def _read(raw: bytes, text: str) -> Event:
+    envelope = _parse(text)
     if not isinstance(envelope, dict):
-        return Rejected(raw, Reason.NOT_AN_OBJECT, f"It is {_name(envelope)}, not an object.")
+        raise _Flaw(Reason.NOT_AN_OBJECT, f"It is {_name(envelope)}, not an object.")
     event_id, event_type = _string(envelope, "id"), _string(envelope, "type")
     if not event_id:
-        return Rejected(raw, Reason.BAD_ID, f"id is {_found(envelope, 'id')}.")
+        raise _Flaw(Reason.BAD_ID, f"id is {_found(envelope, 'id')}.")
     if not event_type:
-        return Rejected(raw, Reason.BAD_TYPE, f"type is {_found(envelope, 'type')}.")
+        raise _Flaw(Reason.BAD_TYPE, f"type is {_found(envelope, 'type')}.")
     moment = _string(envelope, "created_at")
     if moment is None:
-        return Rejected(
-            raw, Reason.BAD_CREATED_AT, f"created_at is {_found(envelope, 'created_at')}."
-        )
+        raise _Flaw(Reason.BAD_CREATED_AT, f"created_at is {_found(envelope, 'created_at')}.")
     try:
         created_at = parse_instant(moment)
     except ValueError as error:
-        return Rejected(raw, Reason.BAD_CREATED_AT, f"created_at cannot be used: {error}.")
+        raise _Flaw(Reason.BAD_CREATED_AT, f"created_at cannot be used: {error}.") from None
     data = envelope.get("data")
     if not isinstance(data, dict):
-        return Rejected(raw, Reason.BAD_DATA, f"data is {_found(envelope, 'data')}, not an object.")
+        raise _Flaw(Reason.BAD_DATA, f"data is {_found(envelope, 'data')}, not an object.")
     position_id, status = _position_of(data)
     return Event(
         _storable(event_id),
@@ -108,6 +135,19 @@ def _decode_carefully(raw: bytes, text: str) -> Event | Rejected:
         None if status is None else _storable(status),
         raw,
     )
+
+
+def _parse(text: str) -> object:
+    try:
+        # Numbers stay the text they are: a float would lose digits, an int has a length limit.
+        value: object = json.loads(
+            text, parse_float=_Number, parse_int=_Number, parse_constant=_refuse_constant
+        )
+    except RecursionError:
+        raise _Flaw(Reason.TOO_DEEP, _DEEPER) from None
+    except ValueError as error:
+        raise _Flaw(Reason.NOT_JSON, f"It is not JSON: {error}.") from None
+    return value
 
 
 def _position_of(data: dict[str, object]) -> tuple[str, str | None]:
@@ -126,12 +166,6 @@ def _string(mapping: dict[str, object], key: str) -> str | None:
     return value if isinstance(value, str) and not isinstance(value, _Number) else None
 
 
-class _Number(str):
-    """A JSON number, as its text; told apart from a JSON string by its type."""
-
-    __slots__ = ()
-
-
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON number")
 
@@ -145,30 +179,9 @@ def _found(envelope: dict[str, object], key: str) -> str:
 
 
 def _name(value: object) -> str:
-    match value:
-        case _Number():
-            return "a number"
-        case "":
-            return "an empty string"
-        case str():
-            return "a string"
-        case bool():
-            return "a boolean"
-        case None:
-            return "null"
-        case list():
-            return "an array"
-        case _:
-            return "an object"
+    return "an empty string" if value == "" else _NAMES[type(value)]
 
 
 def _depth(raw: bytes) -> int:
-    depth = deepest = 0
-    for match in _TOKEN.finditer(raw):
-        token = match.group()
-        if token in b"[{":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif token in b"]}":
-            depth -= 1
-    return deepest
+    brackets = _STRING.sub(b"", raw).translate(None, delete=_ALL_BUT_BRACKETS)
+    return max(accumulate(map(_STEP.__getitem__, brackets)), default=0)

@@ -21,14 +21,14 @@ def parse_instant(text: str) -> datetime:
     """Return the instant that ``text`` names, in UTC, cut to microseconds.
 
     Takes calendar dates in the extended and the basic format, any offset, any number of
-    fractional digits, and a leap second (``:60`` is the first second of the next minute, as
-    Postgres reads it).
+    fractional digits, the midnight that ends a day (``24:00``), and a leap second (``:60`` is the
+    first second of the next minute); the last two as Postgres reads them.
 
     Raises:
         ValueError: ``text`` is no such instant, has no offset, or falls outside the years 0001
             to 9999 in UTC; the message says which.
     """
-    if _USUAL.fullmatch(text) and text[17:19] != "60":
+    if _USUAL.fullmatch(text) and text[17:19] != "60" and text[11:13] != "24":
         try:
             return datetime.fromisoformat(text)
         except ValueError as error:
@@ -39,17 +39,19 @@ def parse_instant(text: str) -> datetime:
             raise ValueError("it has no offset from UTC")
         raise ValueError("it is no ISO 8601 instant")
     part = match.groupdict(default="0")
-    second = int(part["second"])
+    hour, minute, second = int(part["hour"]), int(part["minute"]), int(part["second"])
+    microsecond = int(part["fraction"][:6].ljust(6, "0"))
     leap = second == 60
+    midnight = (hour, minute, second, microsecond) == (24, 0, 0, 0)
     try:
         local = datetime(
             int(part["year"]),
             int(part["month"]),
             int(part["day"]),
-            int(part["hour"]),
-            int(part["minute"]),
+            0 if midnight else hour,
+            minute,
             59 if leap else second,
-            int(part["fraction"][:6].ljust(6, "0")),
+            microsecond,
             tzinfo=UTC,
         )
     except ValueError as error:
@@ -57,8 +59,8 @@ def parse_instant(text: str) -> datetime:
     hours, minutes = int(part["offset_hours"]), int(part["offset_minutes"])
     if hours > 23 or minutes > 59:
         raise ValueError("its offset from UTC is no time of day")
-    offset = timedelta(hours=hours, minutes=minutes)
+    offset = timedelta(hours=hours, minutes=minutes) * (1 if part["sign"] == "-" else -1)
     try:
-        return local + (offset if part["sign"] == "-" else -offset) + timedelta(seconds=leap)
+        return local + (offset + timedelta(days=midnight, seconds=leap))
     except OverflowError:
         raise ValueError("it falls outside the years 0001 to 9999 in UTC") from None
