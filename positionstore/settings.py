@@ -138,55 +138,67 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid")
 
-    api_key: Credential | None = Field(None, description="The partner's API key.")
+    api_key: Credential | None = Field(default=None, description="The partner's API key.")
     base_url_setting: Annotated[str, AfterValidator(_of_host)] | None = Field(
-        None, description="Gateway and REST host; by the key's prefix where it is not set."
+        default=None, description="Gateway and REST host; by the key's prefix where it is not set."
     )
     auth_style: Literal["payload", "header"] = Field(
-        "payload",
+        default="payload",
         description="Where credentials are sent: in the Socket.IO auth payload, or in a header.",
     )
     wallet_address: str | None = Field(
-        None, description="Customer gateway: the wallet to mint a token for."
+        default=None, description="Customer gateway: the wallet to mint a token for."
     )
-    jwt: Credential | None = Field(None, description="Customer gateway: a ready user token.")
+    jwt: Credential | None = Field(
+        default=None, description="Customer gateway: a ready user token."
+    )
     database_url: Annotated[SecretStr, AfterValidator(_of_postgres)] | None = Field(
-        None, description="Any PostgreSQL 15 or newer; the embedded server where it is not set."
+        default=None,
+        description="Any PostgreSQL 15 or newer; the embedded server where it is not set.",
     )
     data_dir: LocalPath = Field(
         default_factory=default_data_dir,
         description="Where the embedded server and other files are kept.",
     )
     pg_bin: LocalPath | None = Field(
-        None, description="Directory of the PostgreSQL binaries for the embedded server."
+        default=None, description="Directory of the PostgreSQL binaries for the embedded server."
     )
     trusted_hosts: Annotated[tuple[str, ...], BeforeValidator(_split)] = Field(
-        (), description="Hosts besides the vendor's that may be sent credentials, by commas."
+        default=(),
+        description="Hosts besides the vendor's that may be sent credentials, by commas.",
     )
     settle_window: Seconds = Field(
-        60.0,
+        default=60.0,
         description="How long before its as-of a snapshot leaves events to compete with it.",
     )
     batch_size: int = Field(
-        10_000, ge=1, le=1_000_000, description="Events the ingester writes in one transaction."
+        default=10_000,
+        ge=1,
+        le=1_000_000,
+        description="Events the ingester writes in one transaction.",
     )
     import_batch_size: int = Field(
-        50_000, ge=1, le=1_000_000, description="Events an import writes in one transaction."
+        default=50_000,
+        ge=1,
+        le=1_000_000,
+        description="Events an import writes in one transaction.",
     )
     heartbeat_every: Seconds = Field(
-        5.0, gt=0, description="How often a stream session's last proof of life is recorded."
+        default=5.0,
+        gt=0,
+        description="How often a stream session's last proof of life is recorded.",
     )
     reconnect_cap: Seconds = Field(
-        30.0, gt=0, description="The longest wait between two attempts to connect."
+        default=30.0, gt=0, description="The longest wait between two attempts to connect."
     )
     http_retry_budget: Seconds = Field(
-        120.0, description="How long one request may spend on retries."
+        default=120.0, description="How long one request may spend on retries."
     )
     log_format: Literal["auto", "console", "json"] = Field(
-        "auto", description="The log's form: for people on a terminal, JSON otherwise."
+        default="auto", description="The log's form: for people on a terminal, JSON otherwise."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="The least severe log line to print."
+        default="info", description="The least severe log line to print."
     )
 
     @classmethod
