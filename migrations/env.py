@@ -1,0 +1,31 @@
+"""Alembic's environment: runs the migrations on a connection that it is given.
+
+positionstore passes one in ``config.attributes["connection"]``. From Alembic's own command line
+there is none, and the database is the one that ``DATABASE_URL`` names.
+"""
+
+import os
+
+import psycopg
+import sqlalchemy
+from alembic import context
+from sqlalchemy import Connection
+
+
+def _run(connection: Connection) -> None:
+    # One transaction for all steps: a migration that fails leaves the schema as it was.
+    context.configure(connection=connection, transaction_per_migration=False)
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+given: Connection | None = context.config.attributes.get("connection")
+if given is not None:
+    _run(given)
+else:
+    engine = sqlalchemy.create_engine(
+        "postgresql+psycopg://", creator=lambda: psycopg.connect(os.environ["DATABASE_URL"])
+    )
+    with engine.connect() as own:
+        _run(own)
+        own.commit()

@@ -1,0 +1,105 @@
+"""The database in use: the one that ``DATABASE_URL`` names, or the embedded server's."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import psycopg
+
+from positionstore.errors import DatabaseUnavailableError
+from positionstore.settings import Settings
+from positionstore.store import embedded, migrations
+
+OLDEST_SERVER = 15
+"""The oldest major version of PostgreSQL that the schema works on."""
+
+
+@dataclass(frozen=True)
+class Store:
+    """A database that holds the store.
+
+    Attributes:
+        url: where it is; it may hold a password, so it is never printed.
+        embedded: whether it is the embedded server's.
+    """
+
+    url: str = field(repr=False)
+    embedded: bool
+
+    def connect(self, *, application_name: str = "positionstore") -> psycopg.Connection:
+        """Open a connection in autocommit mode.
+
+        Raises:
+            DatabaseUnavailableError: the server cannot be reached, or is too old.
+        """
+        return connect(self.url, application_name=application_name)
+
+
+def connect(url: str, *, application_name: str = "positionstore") -> psycopg.Connection:
+    """Open a connection in autocommit mode, set up for the store's statements.
+
+    Raises:
+        DatabaseUnavailableError: the server cannot be reached, or is too old.
+    """
+    try:
+        connection = psycopg.connect(
+            url, autocommit=True, application_name=application_name, connect_timeout=10
+        )
+    except psycopg.Error as error:
+        raise DatabaseUnavailableError(
+            f"The database cannot be reached: {_first_line(error)}.",
+            remedy="Check DATABASE_URL and that the server runs.",
+        ) from None
+    if connection.info.server_version < OLDEST_SERVER * 10_000:
+        found = connection.info.parameter_status("server_version")
+        connection.close()
+        raise DatabaseUnavailableError(
+            f"The database runs PostgreSQL {found}; {OLDEST_SERVER} or newer is needed."
+        )
+    # A batch may hold one event or a hundred thousand: no plan made for one fits the other. The
+    # statements have many columns and few rows, which compiling them never pays for.
+    connection.execute("SET plan_cache_mode = force_custom_plan")
+    connection.execute("SET jit = off")
+    connection.execute("SET timezone = 'UTC'")
+    return connection
+
+
+@contextmanager
+def opened(
+    settings: Settings,
+    *,
+    check: bool = True,
+    say: Callable[[str], None] = embedded.to_stderr,
+) -> Iterator[Store]:
+    """Find the database in use, and keep it running meanwhile if it is the embedded server's.
+
+    The embedded server's schema is brought to head; that of another database is only checked.
+
+    Args:
+        settings: names the database, or the data directory of the embedded server.
+        check: whether the schema has to be this version's.
+        say: takes a line for the person who waits.
+
+    Raises:
+        DatabaseUnavailableError: it cannot be reached or started.
+        SchemaMismatchError: its schema is behind or ahead; the message names the remedy.
+    """
+    if settings.database_url is not None:
+        store = Store(settings.database_url.get_secret_value(), embedded=False)
+        with store.connect() as connection:
+            if check:
+                migrations.check(connection)
+        yield store
+        return
+    with embedded.running(settings.data_dir, say=say, bin_dir=settings.pg_bin) as server:
+        store = Store(server.url(), embedded=True)
+        with store.connect() as connection:
+            behind = migrations.current(connection) != migrations.head()
+        if behind and check:
+            migrations.migrate(store.url)
+        yield store
+
+
+def _first_line(error: psycopg.Error) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0].rstrip(".") if lines else type(error).__name__

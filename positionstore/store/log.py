@@ -1,0 +1,208 @@
+"""Appending facts to the log, and projecting them, in one transaction.
+
+A batch is staged first (``COPY`` into a table of the connection's own, which holds up nobody)
+and then committed: under the appenders' lock it goes into the log, is projected, and listeners
+are told. A crash or an error at any point leaves the database as it was.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import psycopg
+
+from positionstore.facts import SNAPSHOT_TYPE, Reason, Received, Rejected, Snapshot, Source
+from positionstore.store.locks import APPEND_LOCK
+from positionstore.store.projection import project_events, refold_positions
+from positionstore.store.queries import queries
+from positionstore.store.quarantine import Entry, keep
+from positionstore.store.staging import IncomingRows
+
+CHANNEL = "positionstore"
+"""Where a committed batch is announced, with its highest ``seq``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """What became of a batch.
+
+    Attributes:
+        received: the inputs in it.
+        appended: facts that are new in the log.
+        duplicates: events that the log had already.
+        quarantined: inputs that are in quarantine now.
+        positions: rows of ``positions`` that changed.
+        last_seq: the highest ``seq`` of the new facts; None where there are none.
+    """
+
+    received: int = 0
+    appended: int = 0
+    duplicates: int = 0
+    quarantined: int = 0
+    positions: int = 0
+    last_seq: int | None = None
+
+
+@dataclass(slots=True)
+class _Staged:
+    received: int
+    rows: list[Received] = field(default_factory=list)
+    rejected: list[Entry] = field(default_factory=list)
+    repeated: int = 0
+
+
+class Appender:
+    """Appends batches over one connection, which nothing else may use meanwhile.
+
+    Not for two threads at once. Two appenders on two connections take turns by the lock.
+    """
+
+    def __init__(self, connection: psycopg.Connection) -> None:
+        connection.autocommit = False
+        connection.execute(queries("log")["create_incoming"])
+        connection.commit()
+        self._connection = connection
+        self._staged: _Staged | None = None
+
+    def append(self, batch: Sequence[Received]) -> Appended:
+        """Append what is new, project it, and quarantine what is no event: one transaction."""
+        self.stage(batch)
+        return self.commit()
+
+    def stage(self, batch: Sequence[Received]) -> None:
+        """Begin a transaction and take the batch in, without a lock that others wait for."""
+        staged = _Staged(received=len(batch))
+        rows = IncomingRows()
+        seen: dict[tuple[str, str], bytes] = {}
+        for received in batch:
+            what = received.what
+            if isinstance(what, Rejected):
+                staged.rejected.append(Entry.of(received, what))
+                continue
+            first = seen.setdefault((what.position_id, what.event_id), what.envelope)
+            if first is not what.envelope and first == what.envelope:
+                staged.repeated += 1
+                continue
+            rows.add(
+                event_id=what.event_id,
+                position_id=what.position_id,
+                type_=what.type,
+                status=what.status,
+                created_at=what.created_at,
+                received_at=received.received_at,
+                source=received.source,
+                suspect=first is not what.envelope,
+                envelope=what.envelope,
+            )
+            staged.rows.append(received)
+        self._take_in(rows)
+        self._staged = staged
+
+    def commit(self) -> Appended:
+        """Append, project and announce what was staged, and commit."""
+        if self._staged is None:
+            raise RuntimeError("commit() without stage()")
+        staged, self._staged = self._staged, None
+        return self._in_turn(lambda: self._append_events(staged))
+
+    def rollback(self) -> None:
+        """Forget what was staged."""
+        self._staged = None
+        self._connection.rollback()
+
+    def append_snapshots(self, snapshots: Sequence[Snapshot], received_at: datetime) -> Appended:
+        """Append snapshots and fold their positions anew: one transaction."""
+        rows = IncomingRows()
+        for snapshot in snapshots:
+            rows.add(
+                event_id=snapshot.event_id,
+                position_id=snapshot.position_id,
+                type_=SNAPSHOT_TYPE,
+                status=snapshot.status,
+                created_at=snapshot.as_of,
+                received_at=received_at,
+                source=Source.REST,
+                supersedes_before=snapshot.supersedes_before,
+                envelope=snapshot.envelope,
+            )
+        self._take_in(rows)
+        return self._in_turn(lambda: self._append_snapshots(snapshots))
+
+    def _take_in(self, rows: IncomingRows) -> None:
+        if not len(rows):
+            return
+        try:
+            with (
+                self._connection.cursor() as cursor,
+                cursor.copy(queries("log")["copy_incoming"]) as copy,
+            ):
+                for chunk in rows.chunks():
+                    copy.write(chunk)
+        except BaseException:
+            self.rollback()
+            raise
+
+    def _in_turn(self, work: Callable[[], Appended]) -> Appended:
+        try:
+            self._connection.execute(queries("log")["lock_log"], {"key": APPEND_LOCK})
+            result = work()
+            self._connection.commit()
+        except BaseException:
+            self.rollback()
+            raise
+        return result
+
+    def _append_events(self, staged: _Staged) -> Appended:
+        appended, first_seq, last_seq = self._append()
+        conflicts: list[Entry] = []
+        if appended < len(staged.rows):
+            conflicts = self._conflicts(staged.rows, first_seq)
+        positions = 0
+        if first_seq is not None and last_seq is not None:
+            positions = project_events(self._connection, first_seq, last_seq)
+        keep(self._connection, [*staged.rejected, *conflicts])
+        return Appended(
+            received=staged.received,
+            appended=appended,
+            duplicates=len(staged.rows) + staged.repeated - appended - len(conflicts),
+            quarantined=len(staged.rejected) + len(conflicts),
+            positions=positions,
+            last_seq=last_seq,
+        )
+
+    def _append_snapshots(self, snapshots: Sequence[Snapshot]) -> Appended:
+        appended, first_seq, last_seq = self._append()
+        positions = 0
+        if first_seq is not None:
+            position_ids = sorted({snapshot.position_id for snapshot in snapshots})
+            positions = refold_positions(self._connection, position_ids)
+        return Appended(
+            received=len(snapshots),
+            appended=appended,
+            duplicates=len(snapshots) - appended,
+            positions=positions,
+            last_seq=last_seq,
+        )
+
+    def _append(self) -> tuple[int, int | None, int | None]:
+        row = self._connection.execute(queries("log")["append"]).fetchone()
+        appended, first_seq, last_seq = row or (0, None, None)
+        if last_seq is not None:
+            self._connection.execute(queries("log")["announce"], {"seq": str(last_seq)})
+        return appended, first_seq, last_seq
+
+    def _conflicts(self, rows: Sequence[Received], first_seq: int | None) -> list[Entry]:
+        found = self._connection.execute(
+            queries("log")["conflicting_duplicates"],
+            {"first_seq": 2**63 - 1 if first_seq is None else first_seq},
+        )
+        return [_conflict(rows[ordinal]) for (ordinal,) in found]
+
+
+def _conflict(received: Received) -> Entry:
+    what = received.what
+    if isinstance(what, Rejected):
+        raise TypeError("only an event can be a duplicate")
+    detail = f"The log has {what.event_id} of {what.position_id or 'no position'} with other content."
+    rejected = Rejected(what.envelope, Reason.CONFLICTING_DUPLICATE, detail)
+    return Entry.of(received, rejected)

@@ -1,0 +1,156 @@
+"""The tables, as SQLAlchemy says them.
+
+The migrations are the only thing that changes a database; a test compares what they made with
+these tables. The columns of ``positions`` come from the field catalogue.
+"""
+
+from collections.abc import Iterator
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Computed,
+    DateTime,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Numeric,
+    Table,
+    Text,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSON, JSONB
+from sqlalchemy.types import TypeEngine
+
+from positionstore.position import FIELDS, Kind
+
+metadata = MetaData()
+
+
+def _word() -> Text:
+    return Text(collation="C")
+
+
+def _moment() -> DateTime:
+    return DateTime(timezone=True)
+
+
+position_statuses = Table(
+    "position_statuses",
+    metadata,
+    Column("status", _word(), primary_key=True),
+    Column("phase", Text, nullable=False),
+    Column("precedence", Integer, nullable=False),
+    Column("is_terminal", Boolean, Computed("phase = 'terminal'", persisted=True), nullable=False),
+    Column("description", Text, nullable=False),
+)
+
+event_types = Table(
+    "event_types",
+    metadata,
+    Column("type", _word(), primary_key=True),
+    Column("precedence", Integer, nullable=False),
+    Column("description", Text, nullable=False),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("seq", BigInteger, Identity(always=True), nullable=False),
+    Column("event_id", _word(), primary_key=True),
+    Column("position_id", _word(), primary_key=True),
+    Column("type", _word(), nullable=False),
+    Column("status", _word()),
+    Column("created_at", _moment(), nullable=False),
+    Column("received_at", _moment(), nullable=False),
+    Column("source", _word(), nullable=False),
+    Column("supersedes_before", _moment()),
+    Column("envelope", JSON, nullable=False),
+    CheckConstraint(
+        "(source = 'rest') = (supersedes_before IS NOT NULL)",
+        name="events_snapshots_come_from_rest",
+    ),
+)
+Index("events_seq", events.c.seq)
+Index(
+    "events_snapshots",
+    events.c.position_id,
+    events.c.created_at,
+    postgresql_where=text("supersedes_before IS NOT NULL"),
+)
+
+
+def _type_of(kind: Kind) -> TypeEngine[object]:
+    types: dict[str, TypeEngine[object]] = {
+        "text": Text(),
+        "numeric": Numeric(),
+        "timestamptz": _moment(),
+        "boolean": Boolean(),
+        "bigint": BigInteger(),
+    }
+    return types[kind.sql_type]
+
+
+def _position_columns() -> Iterator[Column[object]]:
+    yield Column("position_id", _word(), primary_key=True)
+    yield Column("status", _word(), nullable=False)
+    yield Column("phase", _word(), nullable=False)
+    for field in FIELDS:
+        if field.column not in {"position_id", "status"}:
+            yield Column(field.column, _type_of(field.kind))
+    yield Column("data", JSONB, nullable=False)
+    yield Column("misfit_fields", ARRAY(Text), nullable=False, server_default=text("'{}'"))
+    for name in ("last_event_id", "last_event_type"):
+        yield Column(name, _word(), nullable=False)
+    yield Column("last_event_at", _moment(), nullable=False)
+    yield Column("source", _word(), nullable=False)
+    yield Column("supersedes_before", _moment())
+    yield Column("updated_at", _moment(), nullable=False)
+    yield Column("verified_at", _moment())
+
+
+positions = Table("positions", metadata, *_position_columns())
+Index("positions_status", positions.c.status)
+Index("positions_wallet", positions.c.wallet_address)
+Index("positions_market", positions.c.market_ticker)
+
+quarantine = Table(
+    "quarantine",
+    metadata,
+    Column("quarantine_id", BigInteger, Identity(always=True), unique=True, nullable=False),
+    Column("digest", LargeBinary, primary_key=True),
+    Column("reason", _word(), primary_key=True),
+    Column("detail", Text, nullable=False),
+    Column("source", _word(), nullable=False),
+    Column("received_at", _moment(), nullable=False),
+    Column("raw", LargeBinary, nullable=False),
+    Column("released_at", _moment()),
+)
+
+stream_sessions = Table(
+    "stream_sessions",
+    metadata,
+    Column("session_id", BigInteger, Identity(always=True), primary_key=True),
+    Column("gateway", _word(), nullable=False),
+    Column("started_at", _moment(), nullable=False),
+    Column("last_seen_at", _moment(), nullable=False),
+    Column("ended_at", _moment()),
+    Column("end_reason", Text),
+)
+
+store_identity = Table(
+    "store_identity",
+    metadata,
+    Column("only_row", Boolean, primary_key=True, server_default=text("true")),
+    Column("environment", Text, nullable=False),
+    Column("claimed_at", _moment(), nullable=False, server_default=text("now()")),
+)
+
+FOLDED_COLUMNS = tuple(
+    column.name for column in positions.columns if column.name != "verified_at"
+)
+"""The columns of ``positions`` that the fold decides; ``verified_at`` is the reconciler's."""

@@ -1,0 +1,48 @@
+"""Stream sessions: each connection to a gateway, from its first to its last proof of life."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import psycopg
+
+from positionstore.facts import Source
+from positionstore.store.queries import queries
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSession:
+    """A row of ``stream_sessions`` that this process owns."""
+
+    session_id: int
+    connection: psycopg.Connection
+
+    @classmethod
+    def begin(
+        cls, connection: psycopg.Connection, *, gateway: Source, at: datetime
+    ) -> "StreamSession":
+        """Record that ``gateway`` accepted the connection ``at`` this moment (UTC).
+
+        Args:
+            connection: a connection in autocommit mode; the session goes on using it.
+            gateway: ``Source.PARTNER`` or ``Source.CUSTOMER``.
+            at: when.
+        """
+        row = connection.execute(
+            queries("sessions")["begin"], {"gateway": gateway, "at": at}
+        ).fetchone()
+        if row is None:
+            raise RuntimeError("INSERT ... RETURNING returned nothing")
+        return cls(row[0], connection)
+
+    def prove_alive(self, at: datetime) -> None:
+        """Record a proof of life: a packet of any kind, received at this moment (UTC)."""
+        self.connection.execute(
+            queries("sessions")["prove_alive"], {"session_id": self.session_id, "at": at}
+        )
+
+    def end(self, at: datetime, reason: str) -> None:
+        """Record the last packet received (UTC), and why there were no more."""
+        self.connection.execute(
+            queries("sessions")["end"],
+            {"session_id": self.session_id, "at": at, "reason": reason},
+        )

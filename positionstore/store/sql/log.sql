@@ -1,0 +1,56 @@
+-- Appending to the log.
+
+-- name: create_incoming
+-- Where a batch waits for its turn: private to the connection, emptied at each commit.
+CREATE TEMPORARY TABLE IF NOT EXISTS incoming (
+    ordinal           integer NOT NULL,
+    event_id          text COLLATE "C" NOT NULL,
+    position_id       text COLLATE "C" NOT NULL,
+    type              text COLLATE "C" NOT NULL,
+    status            text COLLATE "C",
+    created_at        timestamptz NOT NULL,
+    received_at       timestamptz NOT NULL,
+    source            text COLLATE "C" NOT NULL,
+    supersedes_before timestamptz,
+    suspect           boolean NOT NULL,
+    envelope          json NOT NULL
+) ON COMMIT DELETE ROWS;
+
+-- name: copy_incoming
+-- Takes a batch in, in the binary format.
+COPY pg_temp.incoming FROM STDIN (FORMAT binary);
+
+-- name: lock_log
+-- Appenders take turns, so that seq is commit order.
+SELECT pg_advisory_xact_lock(%(key)s);
+
+-- name: append
+-- Puts what is new into the log, in the order of arrival; says how much, and which seq it got.
+WITH appended AS (
+    INSERT INTO events (
+        event_id, position_id, type, status, created_at, received_at, source, supersedes_before,
+        envelope
+    )
+    SELECT
+        event_id, position_id, type, status, created_at, received_at, source, supersedes_before,
+        envelope
+    FROM pg_temp.incoming
+    ORDER BY ordinal
+    ON CONFLICT (position_id, event_id) DO NOTHING
+    RETURNING seq
+)
+SELECT count(*), min(seq), max(seq) FROM appended;
+
+-- name: conflicting_duplicates
+-- Of the batch, what bears the id of another fact of the log but is not the same JSON.
+SELECT i.ordinal
+FROM pg_temp.incoming i
+JOIN events e ON e.position_id = i.position_id AND e.event_id = i.event_id
+WHERE (i.suspect OR e.seq < %(first_seq)s)
+  AND e.envelope::text <> i.envelope::text
+  AND jsonb_from_wire(e.envelope) <> jsonb_from_wire(i.envelope)
+ORDER BY i.ordinal;
+
+-- name: announce
+-- Tells listeners that the log has grown up to this seq.
+SELECT pg_notify('positionstore', %(seq)s);

@@ -1,0 +1,127 @@
+-- The projection: from facts to rows of positions.
+
+-- name: project_events
+-- Folds the events of a seq range into positions: the greatest of them, where it is greater than
+-- the fact that stands and not overruled by a snapshot.
+WITH best AS (
+    SELECT DISTINCT ON (f.position_id) f.position_id, f.seq, f.rank, p.last_event_id,
+        p.supersedes_before
+    FROM ranked_facts f
+    LEFT JOIN positions p ON p.position_id = f.position_id
+    WHERE f.seq BETWEEN %(first_seq)s AND %(last_seq)s
+      AND f.created_at > coalesce(p.supersedes_before, '-infinity')
+    ORDER BY f.position_id, f.rank DESC
+),
+winners AS MATERIALIZED (
+    SELECT b.seq, b.supersedes_before
+    FROM best b
+    LEFT JOIN ranked_facts standing
+        ON standing.position_id = b.position_id AND standing.event_id = b.last_event_id
+    WHERE standing.rank IS NULL OR b.rank > standing.rank
+)
+INSERT INTO positions ({columns})
+SELECT {columns}
+FROM winners w
+CROSS JOIN LATERAL (SELECT * FROM fact_positions f WHERE f.seq = w.seq OFFSET 0) fact
+ON CONFLICT (position_id) DO UPDATE SET {assignments};
+
+-- name: refold_positions
+-- Folds some positions anew from all their facts, as a new snapshot demands.
+WITH folded AS MATERIALIZED (
+    SELECT seq, supersedes_before FROM fold_facts(%(position_ids)s)
+)
+INSERT INTO positions ({columns})
+SELECT {columns}
+FROM folded w
+CROSS JOIN LATERAL (SELECT * FROM fact_positions f WHERE f.seq = w.seq OFFSET 0) fact
+ON CONFLICT (position_id) DO UPDATE SET {assignments};
+
+-- name: create_rebuilt
+-- Where a rebuild builds, beside positions and private to the connection.
+CREATE TEMPORARY TABLE rebuilt (LIKE positions INCLUDING DEFAULTS INCLUDING INDEXES)
+ON COMMIT PRESERVE ROWS;
+
+-- name: drop_rebuilt
+-- Leaves nothing behind.
+DROP TABLE IF EXISTS pg_temp.rebuilt;
+
+-- name: last_seq
+-- The highest seq of the log.
+SELECT coalesce(max(seq), 0) FROM events;
+
+-- name: fold_everything
+-- The winner of each position, over the whole log.
+CREATE TEMPORARY TABLE folded ON COMMIT PRESERVE ROWS AS
+SELECT row_number() OVER (ORDER BY f.seq) AS ordinal, f.position_id, f.seq, f.supersedes_before
+FROM fold_facts() f;
+
+-- name: drop_folded
+-- Leaves nothing behind.
+DROP TABLE IF EXISTS pg_temp.folded;
+
+-- name: index_folded
+-- So that the next statement takes its slice at once.
+CREATE INDEX ON pg_temp.folded (ordinal);
+
+-- name: rebuild_slice
+-- Makes the rows of some winners.
+INSERT INTO pg_temp.rebuilt ({columns})
+SELECT {columns}
+FROM (
+    SELECT seq, supersedes_before
+    FROM pg_temp.folded
+    WHERE ordinal BETWEEN %(first)s AND %(last)s
+) w
+CROSS JOIN LATERAL (SELECT * FROM fact_positions f WHERE f.seq = w.seq OFFSET 0) fact;
+
+-- name: positions_since
+-- Positions that got a fact after a seq: they were folded too early.
+SELECT DISTINCT position_id FROM events WHERE seq > %(seq)s AND status IS NOT NULL;
+
+-- name: forget_rebuilt
+-- Takes back the rows of positions that were folded too early.
+DELETE FROM pg_temp.rebuilt WHERE position_id = ANY (%(position_ids)s);
+
+-- name: rebuild_positions
+-- Folds some positions once more.
+INSERT INTO pg_temp.rebuilt ({columns})
+SELECT {columns}
+FROM (SELECT seq, supersedes_before FROM fold_facts(%(position_ids)s)) w
+CROSS JOIN LATERAL (SELECT * FROM fact_positions f WHERE f.seq = w.seq OFFSET 0) fact;
+
+-- name: differences
+-- Where positions and what was folded anew are not the same: the position, what is wrong with it,
+-- and the columns that differ.
+SELECT
+    coalesce(p.position_id, r.position_id) AS position_id,
+    CASE
+        WHEN p.position_id IS NULL THEN 'missing'
+        WHEN r.position_id IS NULL THEN 'unfounded'
+        ELSE 'different'
+    END AS kind,
+    CASE WHEN p.position_id IS NOT NULL AND r.position_id IS NOT NULL THEN (
+        SELECT coalesce(array_agg(stands.key ORDER BY stands.key), '{{}}')
+        FROM jsonb_each(to_jsonb(p)) stands
+        JOIN jsonb_each(to_jsonb(r)) folded ON folded.key = stands.key
+        WHERE folded.value IS DISTINCT FROM stands.value AND stands.key <> 'verified_at'
+    ) ELSE '{{}}' END AS columns
+FROM positions p
+FULL JOIN pg_temp.rebuilt r ON r.position_id = p.position_id
+WHERE ({p_columns}) IS DISTINCT FROM ({r_columns})
+ORDER BY 1;
+
+-- name: drop_unfounded
+-- Takes rows out of positions that no fact speaks of.
+DELETE FROM positions p
+WHERE NOT EXISTS (SELECT FROM pg_temp.rebuilt r WHERE r.position_id = p.position_id);
+
+-- name: swap_in
+-- Puts what was folded anew in the place of what stood, where the two differ; readers see the one
+-- or the other, and never an empty table.
+INSERT INTO positions ({columns})
+SELECT {columns} FROM pg_temp.rebuilt r
+WHERE NOT EXISTS (
+    SELECT FROM positions p
+    WHERE p.position_id = r.position_id AND ({p_columns}) IS NOT DISTINCT FROM ({r_columns})
+)
+ON CONFLICT (position_id) DO UPDATE SET {assignments};

@@ -1,0 +1,39 @@
+-- Quarantine: inputs that could not be understood.
+
+-- name: keep
+-- Keeps an input; the same input once a reason.
+INSERT INTO quarantine (digest, reason, detail, source, received_at, raw)
+VALUES (sha256(%(raw)s), %(reason)s, %(detail)s, %(source)s, %(received_at)s, %(raw)s)
+ON CONFLICT (digest, reason) DO NOTHING;
+
+-- name: waiting
+-- What waits, the oldest first, without the inputs themselves.
+SELECT quarantine_id, reason, detail, source, received_at, length(raw) AS length
+FROM quarantine
+WHERE released_at IS NULL OR %(released_too)s
+ORDER BY quarantine_id
+LIMIT %(at_most)s;
+
+-- name: show
+-- One entry, whole.
+SELECT quarantine_id, reason, detail, source, received_at, released_at, raw
+FROM quarantine
+WHERE quarantine_id = %(quarantine_id)s;
+
+-- name: to_retry
+-- The next entries that wait, after a number; all, or those that are named.
+SELECT quarantine_id, reason, detail, source, received_at, released_at, raw
+FROM quarantine
+WHERE released_at IS NULL
+  AND quarantine_id > %(after)s
+  AND (%(only)s::bigint[] IS NULL OR quarantine_id = ANY (%(only)s))
+ORDER BY quarantine_id
+LIMIT 500;
+
+-- name: release
+-- Marks entries as understood after all.
+UPDATE quarantine SET released_at = clock_timestamp() WHERE quarantine_id = ANY (%(ids)s);
+
+-- name: count_waiting
+-- How many wait, by reason.
+SELECT reason, count(*) FROM quarantine WHERE released_at IS NULL GROUP BY reason ORDER BY reason;

@@ -1,0 +1,20 @@
+-- Stream sessions.
+
+-- name: begin
+-- A gateway accepted the connection.
+INSERT INTO stream_sessions (gateway, started_at, last_seen_at)
+VALUES (%(gateway)s, %(at)s, %(at)s)
+RETURNING session_id;
+
+-- name: prove_alive
+-- Records a proof of life; never an older one than is known.
+UPDATE stream_sessions SET last_seen_at = greatest(last_seen_at, %(at)s)
+WHERE session_id = %(session_id)s;
+
+-- name: end
+-- Records the last packet received, and why there were no more.
+UPDATE stream_sessions
+SET last_seen_at = greatest(last_seen_at, %(at)s),
+    ended_at = greatest(last_seen_at, %(at)s),
+    end_reason = %(reason)s
+WHERE session_id = %(session_id)s;
