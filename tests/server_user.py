@@ -105,7 +105,13 @@ def postmaster(data_dir: Path) -> psutil.Process:
     """Return the head of the server of a data directory."""
     processes = postgres_processes(data_dir)
     pids = {process.pid for process in processes}
-    (head,) = [process for process in processes if process.ppid() not in pids]
+    heads = []
+    for process in processes:
+        # A child may end at any moment.
+        with contextlib.suppress(psutil.Error):
+            if process.ppid() not in pids:
+                heads.append(process)
+    (head,) = heads
     return head
 
 
