@@ -32,7 +32,7 @@ class Verdict(StrEnum):
 _PASSING: Final = re.compile(
     r"""
     internal | unavailable | overload | too.?many | throttl | rate.?limit | quota | capacity
-    | time(?:d)?.?out | shut.{0,4}down | restart | start(?:ing|up) | not.ready | maintenance
+    | time(?:d)?.?out | shut\w*.?down | restart | start(?:ing|up) | not.ready | maintenance
     | temporar | try.again | retry | invalid.namespace | gateway.error | bad.gateway
     | E?CONN(?:REFUSED|RESET|ABORTED) | connection.(?:refused|reset|closed|lost|terminated)
     | database | redis | upstream | \b(?:429|5\d\d)\b

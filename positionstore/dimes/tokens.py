@@ -5,7 +5,7 @@ Source: the vendor's REST reference, ``POST /v1/prediction-markets/tokens``.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Final
 
@@ -28,8 +28,8 @@ class Token:
 
     Attributes:
         secret: the token itself.
-        lifetime: for how many seconds it was good when it was minted, by the server's clock;
-            None where the answer does not tell.
+        lifetime: for how many seconds at least it is good, by the server's clock; None where the
+            answer does not tell.
     """
 
     secret: SecretStr
@@ -111,8 +111,8 @@ def _lifetime(
     except ValueError:
         return None
     try:
-        # By the server's clock on both sides: ours may be wrong.
-        now = parsedate_to_datetime(str(response.headers.get("date", "")))
+        # By the server's clock on both sides: ours may be wrong. It tells whole seconds.
+        now = parsedate_to_datetime(str(response.headers.get("date", ""))) + timedelta(seconds=1)
     except ValueError:
         now = clock()
     if now.tzinfo is None:

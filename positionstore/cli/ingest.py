@@ -1,0 +1,62 @@
+"""``positionstore ingest``: the ingester alone."""
+
+import asyncio
+import os
+import signal
+import sys
+from enum import StrEnum
+from typing import Annotated
+
+import structlog
+import typer
+
+from positionstore.cli.start import start
+from positionstore.facts import Source
+from positionstore.ingester.service import Ingester
+from positionstore.store.database import opened
+
+_log = structlog.get_logger(__name__)
+
+
+class Gateway(StrEnum):
+    """The vendor's gateways."""
+
+    PARTNER = "partner"
+    CUSTOMER = "customer"
+
+
+def ingest(
+    *,
+    gateway: Annotated[
+        Gateway, typer.Option(help="All positions of the partner, or those of one customer.")
+    ] = Gateway.PARTNER,
+) -> None:
+    """Write what a gateway sends into the store, until SIGTERM or Ctrl-C.
+
+    The connection is kept up without end; only wrong credentials stop it (exit 1). On SIGTERM or
+    Ctrl-C what has arrived is written first; a second signal ends it at once.
+
+    Example: DIMES_API_KEY=dm_sbx_skey_... positionstore ingest
+    """
+    settings = start()
+    with opened(settings) as store:
+        ingester = Ingester(settings, store, Source(gateway))
+        if sys.stderr.isatty():
+            typer.echo(f"Ingesting from {settings.base_url}. Ctrl-C stops it.", err=True)
+        asyncio.run(_until_signalled(ingester))
+
+
+async def _until_signalled(ingester: Ingester) -> None:
+    stop = asyncio.Event()
+
+    def stop_or_leave(number: signal.Signals) -> None:
+        if stop.is_set():
+            os._exit(128 + number)
+        _log.info("stopping", signal=number.name)
+        stop.set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop_or_leave, number)
+    await ingester.run(stop)
+    _log.info("stopped")

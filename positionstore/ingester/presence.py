@@ -1,0 +1,99 @@
+"""Proof of life: for how long a connection was really there."""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from positionstore.dimes.gateway import Connection
+from positionstore.facts import Source
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What is certain of a connection at one moment.
+
+    Attributes:
+        number: tells the connections of this process apart.
+        gateway: where it leads.
+        started_at: when the gateway let us in, UTC.
+        last_packet_at: when the last packet of any kind came, UTC; all that came up to then has
+            been handed over.
+        end_reason: how it ended; None while it stands.
+    """
+
+    number: int
+    gateway: Source
+    started_at: datetime
+    last_packet_at: datetime
+    end_reason: str | None
+
+
+class _Watched:
+    def __init__(self, number: int, connection: Connection, started_at: datetime) -> None:
+        self.number = number
+        self.connection = connection
+        self.started_at = started_at
+        self.end_reason: str | None = None
+
+    def proof(self) -> Proof:
+        # First whether it has ended: then the time that is read next is the last one.
+        end_reason = self.end_reason
+        seen = self.connection.last_packet_at or self.started_at
+        return Proof(
+            self.number,
+            self.connection.gateway,
+            self.started_at,
+            max(seen, self.started_at),
+            end_reason,
+        )
+
+
+class Presence:
+    """The connections of this process, told by the connection's side, read by the writer's.
+
+    Args:
+        on_change: called after a connection has begun or ended.
+    """
+
+    def __init__(self, on_change: Callable[[], None]) -> None:
+        self._on_change = on_change
+        self._watched: list[_Watched] = []
+        self._lock = threading.Lock()
+        self._count = 0
+
+    def began(self, connection: Connection) -> None:
+        """The gateway has let a connection in."""
+        started_at = connection.connected_at
+        if started_at is None:
+            raise ValueError("this connection was never let in")
+        with self._lock:
+            self._count += 1
+            self._watched.append(_Watched(self._count, connection, started_at))
+        self._on_change()
+
+    def ended(self, connection: Connection, reason: str) -> None:
+        """A connection is over."""
+        with self._lock:
+            for watched in self._watched:
+                if watched.connection is connection:
+                    watched.end_reason = reason
+        self._on_change()
+
+    def all_ended(self, reason: str) -> None:
+        """Whatever was still there is over."""
+        with self._lock:
+            for watched in self._watched:
+                watched.end_reason = watched.end_reason or reason
+        self._on_change()
+
+    def proofs(self) -> list[Proof]:
+        """Return what is certain now, of each connection that is not yet forgotten."""
+        with self._lock:
+            return [watched.proof() for watched in self._watched]
+
+    def forget(self, proofs: Sequence[Proof]) -> None:
+        """Forget connections whose end is on record."""
+        gone = {proof.number for proof in proofs if proof.end_reason is not None}
+        with self._lock:
+            self._watched = [w for w in self._watched if w.number not in gone]

@@ -1,0 +1,196 @@
+"""Keeps a connection to the gateway up, for ever."""
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from typing import Final, Protocol
+
+import structlog
+
+from positionstore.dimes.credentials import Credentials
+from positionstore.dimes.gateway import Connection, End, refused
+from positionstore.dimes.refusal import Verdict
+from positionstore.errors import GatewayError
+from positionstore.facts import Source
+from positionstore.ingester.backoff import Backoff
+
+_log = structlog.get_logger(__name__)
+
+_BASE_WAIT: Final = 0.5
+_UNCLEAR_REFUSALS: Final = 3
+"""After how many refusals in a row, in words that do not tell, the credentials are to blame."""
+
+Connect = Callable[[], Connection]
+Sleep = Callable[[float], Awaitable[None]]
+OnConnected = Callable[[], None]
+
+
+class Attendance(Protocol):
+    """Who wants to know when connections begin and end."""
+
+    def began(self, connection: Connection) -> None:
+        """The gateway has let a connection in."""
+        ...
+
+    def ended(self, connection: Connection, reason: str) -> None:
+        """A connection is over."""
+        ...
+
+
+class Supervisor:
+    """Connects, waits for the end, connects again: a fresh client each time, with full jitter.
+
+    It ends only by being told to, or when the credentials are wrong. Every other loss is followed
+    by another attempt; each state is logged once, not each attempt. A connection whose
+    credentials expire is replaced before they do: the new one is up before the old one goes.
+
+    Args:
+        gateway: which gateway.
+        base_url: its host.
+        credentials: asked anew for each attempt.
+        connect: makes a connection that is not open yet.
+        attendance: is told of every connection's beginning and end.
+        on_connected: called after each (re)connection, when the stream is attached.
+        cap: the longest wait between two attempts, seconds.
+        random: draws a number from 0 to 1.
+        sleep: waits for seconds.
+        monotonic: a clock, seconds.
+    """
+
+    def __init__(
+        self,
+        gateway: Source,
+        base_url: str,
+        credentials: Credentials,
+        *,
+        connect: Connect,
+        attendance: Attendance,
+        on_connected: Sequence[OnConnected] = (),
+        cap: float,
+        random: Callable[[], float] = random.random,
+        sleep: Sleep = asyncio.sleep,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._gateway = gateway
+        self._base_url = base_url
+        self._credentials = credentials
+        self._connect = connect
+        self._attendance = attendance
+        self._on_connected = on_connected
+        self._backoff = Backoff(base=_BASE_WAIT, cap=cap, random=random)
+        self._sleep = sleep
+        self._monotonic = monotonic
+        self._connection: Connection | None = None
+        self._unclear = 0
+        self._outage_began: float | None = None
+        self._causes_told: set[str] = set()
+
+    async def run(self) -> None:
+        """Keep connected until cancelled.
+
+        Raises:
+            CredentialsError: the credentials are refused; another attempt would be too.
+        """
+        try:
+            while True:
+                self._connection = await self._attach()
+                began = self._monotonic()
+                end = await self._hold()
+                self._lost(end)
+                self._backoff.succeeded(lasted=self._monotonic() - began)
+                await self._sleep(self._backoff.draw())
+        finally:
+            if self._connection is not None:
+                await self._leave(self._connection, "stopped")
+
+    async def _attach(self) -> Connection:
+        while True:
+            try:
+                return await self._open()
+            except GatewayError as error:
+                self._note_failure(str(error))
+            await self._sleep(self._backoff.draw())
+
+    async def _open(self) -> Connection:
+        connection = self._connect()
+        await connection.open(self._base_url, self._credentials)
+        self._attendance.began(connection)
+        self._note_success()
+        for hook in self._on_connected:
+            # Not from here: a hook that fails must not cost the connection.
+            asyncio.get_running_loop().call_soon(hook)
+        return connection
+
+    async def _hold(self) -> End:
+        """Wait for the end, through as many renewals as it takes."""
+        while True:
+            current = self._connection
+            if current is None:
+                raise RuntimeError("there is no connection to hold")
+            ended = asyncio.ensure_future(current.wait())
+            due = current.renew_after
+            successor = None if due is None else asyncio.ensure_future(self._succeed(due))
+            try:
+                await asyncio.wait(
+                    {ended} if successor is None else {ended, successor},
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+                if successor is not None and successor.done():
+                    self._connection = successor.result()
+                    await self._leave(current, "renewed")
+                    continue
+                end = ended.result()
+                self._connection = None
+                await self._leave(current, end.reason)
+                return end
+            finally:
+                await _cancelled(ended)
+                if successor is not None:
+                    await _cancelled(successor)
+
+    async def _succeed(self, due: float) -> Connection:
+        await self._sleep(due)
+        backoff = Backoff(base=_BASE_WAIT, cap=max(_BASE_WAIT, due / 10), random=random.random)
+        while True:
+            try:
+                return await self._open()
+            except GatewayError as error:
+                self._note_failure(str(error))
+            await self._sleep(backoff.draw())
+
+    async def _leave(self, connection: Connection, reason: str) -> None:
+        await connection.close()
+        self._attendance.ended(connection, reason)
+
+    def _lost(self, end: End) -> None:
+        self._outage_began = self._monotonic()
+        if end.verdict is Verdict.UNCLEAR:
+            self._unclear += 1
+        else:
+            self._unclear = 0
+        if end.verdict is Verdict.CREDENTIALS or self._unclear >= _UNCLEAR_REFUSALS:
+            raise refused(self._gateway, end, self._credentials)
+        _log.warning("gateway_lost", gateway=self._gateway, reason=end.reason, said=end.words)
+
+    def _note_failure(self, cause: str) -> None:
+        if self._outage_began is None:
+            self._outage_began = self._monotonic()
+        if cause not in self._causes_told:
+            self._causes_told.add(cause)
+            _log.warning("gateway_unreachable", gateway=self._gateway, cause=cause)
+
+    def _note_success(self) -> None:
+        away = {}
+        if self._outage_began is not None:
+            away = {"seconds_away": round(self._monotonic() - self._outage_began, 1)}
+        self._outage_began = None
+        self._causes_told.clear()
+        _log.info("gateway_connected", gateway=self._gateway, **away)
+
+
+async def _cancelled(task: asyncio.Future[End] | asyncio.Future[Connection]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError, Exception):
+        await task

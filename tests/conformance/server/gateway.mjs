@@ -1,0 +1,129 @@
+// The official Socket.IO server in the role of the vendor's gateway, led by a test.
+//
+// It reads one JSON command a line from standard input and says what happens, one JSON object a
+// line, on standard output. Options, as JSON in the first argument: `refuse` ({how: "event",
+// "middleware" or "disconnect", error, close}), `refuseUpgrade` (an HTTP status), `pingInterval`,
+// `pingTimeout`, `deflate`, `port`, `onConnection` (a command for each new connection).
+import { createServer } from "node:http";
+import { createInterface } from "node:readline";
+import { Server } from "socket.io";
+
+const options = JSON.parse(process.argv[2] ?? "{}");
+const PARTNER = "/v1/ws/prediction-markets/positions";
+const CUSTOMER = "/v1/ws/prediction-markets/customer-positions";
+
+const say = (what) => process.stdout.write(JSON.stringify(what) + "\n");
+
+const http = createServer();
+const io = new Server(http, {
+  pingInterval: options.pingInterval ?? 25000,
+  pingTimeout: options.pingTimeout ?? 20000,
+  perMessageDeflate: options.deflate ?? false,
+});
+let refusal = options.refuse ?? null; // {how, error}
+
+function position(seq, extra) {
+  return {
+    id: `evt_${seq}`,
+    type: "position.opened",
+    created_at: new Date(Date.UTC(2026, 6, 1) + seq).toISOString(),
+    data: { id: `dm_pos_${seq % 97}`, status: "open", seq, ...extra },
+  };
+}
+
+for (const name of [PARTNER, CUSTOMER]) {
+  const namespace = io.of(name);
+  namespace.use((socket, next) => {
+    if (refusal?.how !== "middleware") return next();
+    const error = new Error(refusal.error?.message ?? "");
+    error.data = refusal.error;
+    next(error);
+  });
+  namespace.on("connection", (socket) => {
+    say({
+      on: "connection",
+      namespace: name,
+      auth: socket.handshake.auth,
+      authorization: socket.handshake.headers.authorization ?? null,
+      transport: socket.conn.transport.name,
+    });
+    socket.on("disconnect", (reason) => say({ on: "disconnect", reason }));
+    if (refusal?.how === "event") {
+      if (refusal.error === undefined) socket.emit("error");
+      else socket.emit("error", refusal.error);
+      socket.disconnect(refusal.close ?? false);
+    } else if (refusal?.how === "disconnect") {
+      socket.disconnect(true);
+    }
+    if (options.onConnection) perform(options.onConnection);
+  });
+}
+
+function sockets() {
+  return [PARTNER, CUSTOMER].flatMap((name) => [...io.of(name).sockets.values()]);
+}
+
+function perform(command) {
+  for (const socket of sockets()) {
+    switch (command.do) {
+      case "emit":
+        socket.emit(command.name, ...command.args);
+        break;
+      case "binary":
+        socket.emit(command.name, { raw: Buffer.from(command.hex, "hex") }, 1);
+        break;
+      case "raw":
+        socket.conn.write(command.text);
+        break;
+      case "burst":
+        for (let seq = 0; seq < command.count; seq++) {
+          socket.emit("position.opened", position(seq, { filler: "x".repeat(command.filler) }));
+        }
+        break;
+      case "ack":
+        socket.timeout(command.timeout).emit("position.opened", position(1), (error) => {
+          say({ on: "ack", acknowledged: error === null });
+        });
+        break;
+      case "disconnect":
+        socket.disconnect(false);
+        break;
+      case "close":
+        socket.disconnect(true);
+        break;
+      case "engine-close":
+        socket.conn.close();
+        break;
+      case "cut":
+        socket.conn.transport.socket._socket.destroy();
+        break;
+      case "freeze":
+        // No ping, no answer, and yet an open connection.
+        socket.conn.transport.socket._socket.pause();
+        socket.conn.transport.send = () => {};
+        break;
+    }
+  }
+  if (command.do === "refuse") refusal = command.refusal;
+  if (command.do === "welcome") options.refuseUpgrade = null;
+  say({ on: "done", do: command.do });
+}
+
+if (options.refuseUpgrade) {
+  // As a proxy does, or a server that looks at the header before it speaks Socket.IO.
+  const upgrade = http.listeners("upgrade");
+  http.removeAllListeners("upgrade");
+  http.on("upgrade", (request, socket, head) => {
+    if (options.refuseUpgrade === null) {
+      for (const listener of upgrade) listener.call(http, request, socket, head);
+    } else {
+      socket.end(`HTTP/1.1 ${options.refuseUpgrade} No\r\nContent-Length: 0\r\n\r\n`);
+    }
+  });
+}
+
+createInterface({ input: process.stdin })
+  .on("line", (line) => perform(JSON.parse(line)))
+  .on("close", () => process.exit(0));
+
+http.listen(options.port ?? 0, "127.0.0.1", () => say({ on: "listening", port: http.address().port }));

@@ -1,0 +1,185 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from positionstore.dimes.tap import Tap
+from positionstore.facts import Reason, Rejected
+
+NAMESPACE = "/v1/ws/prediction-markets/positions"
+EVENT = f'42{NAMESPACE},["position.opened",{{"id":"evt_1"}}]'
+ENVELOPE = '{"id":"e","type":"t","created_at":"2026-07-01T12:00:00Z","data":{"id":"p"}}'
+BEGIN = datetime(2026, 7, 1, tzinfo=UTC)
+
+
+class Desk:
+    """A tap and what came out of it."""
+
+    def __init__(self) -> None:
+        self.now = BEGIN
+        self.delivered: list[tuple[str | Rejected, datetime]] = []
+        self.told: list[tuple[str, object]] = []
+        self.failing = False
+        self.tap = Tap(
+            NAMESPACE,
+            deliver=self._deliver,
+            clock=lambda: self.now,
+            on_connected=lambda at: self.told.append(("connected", at)),
+            on_error=lambda words: self.told.append(("error", words)),
+            on_refused=lambda words: self.told.append(("refused", words)),
+            on_disconnected=lambda: self.told.append(("disconnected", None)),
+        )
+
+    def _deliver(self, packet: str | Rejected, at: datetime) -> None:
+        if self.failing and isinstance(packet, str):
+            raise ZeroDivisionError
+        self.delivered.append((packet, at))
+
+    def take(self, *frames: str | bytes) -> list[bool]:
+        return [self.tap.take(frame) for frame in frames]
+
+    @property
+    def rejected(self) -> list[Rejected]:
+        return [packet for packet, _ in self.delivered if isinstance(packet, Rejected)]
+
+
+def test_events_are_kept_in_order_and_stamped() -> None:
+    desk = Desk()
+    second = EVENT.replace("evt_1", "evt_2")
+    assert desk.take(EVENT) == [True]
+    desk.now += timedelta(seconds=1)
+    assert desk.take(second) == [True]
+    assert desk.delivered == [(EVENT, BEGIN), (second, BEGIN + timedelta(seconds=1))]
+    assert desk.tap.events == 2
+
+
+@pytest.mark.parametrize("frame", ['0{"sid":"x"}', "1", "2", "2probe", "3", "6"])
+def test_frames_of_the_engine_pass_on_and_prove_life(frame: str) -> None:
+    desk = Desk()
+    assert desk.take(frame) == [False]
+    assert desk.delivered == []
+    assert desk.tap.last_frame_at == BEGIN
+
+
+def test_being_let_in_passes_on_and_is_told() -> None:
+    desk = Desk()
+    assert desk.take(f'40{NAMESPACE},{{"sid":"x"}}') == [False]
+    assert desk.told == [("connected", BEGIN)]
+
+
+def test_a_disconnect_right_after_a_connect_is_told() -> None:
+    desk = Desk()
+    error = f'42{NAMESPACE},["error",{{"message":"Invalid key"}}]'
+    desk.take(f'40{NAMESPACE},{{"sid":"x"}}', error, f"41{NAMESPACE},")
+    assert desk.told[1:] == [("error", "Invalid key"), ("disconnected", None)]
+    assert desk.delivered == []
+
+
+def test_a_refused_namespace_is_told_with_its_words() -> None:
+    desk = Desk()
+    assert desk.take(f'44{NAMESPACE},{{"message":"Unauthorized"}}') == [True]
+    assert desk.told == [("refused", "Unauthorized")]
+
+
+@pytest.mark.parametrize(
+    ("frame", "words"),
+    [
+        (f'42{NAMESPACE},["error"]', ""),
+        (f'42{NAMESPACE},["error","Nope"]', "Nope"),
+        (f'42{NAMESPACE},["error",{{"code":"a"}},"b"]', "a: b"),
+        (f'42{NAMESPACE},["error" , {{"code":"a"}}]', "a"),
+    ],
+)
+def test_an_error_event_is_no_position(frame: str, words: str) -> None:
+    desk = Desk()
+    assert desk.take(frame) == [True]
+    assert desk.told == [("error", words)]
+    assert desk.delivered == []
+
+
+def test_an_envelope_is_an_event_even_under_the_name_error() -> None:
+    desk = Desk()
+    frame = f'42{NAMESPACE},["error",{ENVELOPE}]'
+    desk.take(frame)
+    assert desk.delivered == [(frame, BEGIN)]
+    assert desk.told == []
+
+
+def test_a_name_that_only_begins_like_error_is_an_event() -> None:
+    desk = Desk()
+    desk.take(f'42{NAMESPACE},["errors",{ENVELOPE}]')
+    assert len(desk.delivered) == 1
+
+
+def test_binary_packets_are_kept_whole() -> None:
+    desk = Desk()
+    head = f'452-{NAMESPACE},["position.opened",{{"_placeholder":true,"num":0}},1]'
+    assert desk.take(head, b"\x00\xff", b"abc") == [True, True, True]
+    (what,) = desk.rejected
+    assert what.reason is Reason.BINARY_ATTACHMENT
+    assert what.raw == f"{head}\x1ebAP8=\x1ebYWJj".encode()
+
+
+def test_a_binary_packet_that_stays_unfinished_is_kept_when_the_connection_ends() -> None:
+    desk = Desk()
+    desk.take(f'452-{NAMESPACE},["x",{{}}]', b"\x00")
+    assert desk.rejected == []
+    desk.tap.flush()
+    assert desk.rejected[0].raw.endswith(b"\x1ebAA==")
+
+
+def test_a_stray_attachment_and_a_packet_without_one_are_kept() -> None:
+    desk = Desk()
+    desk.take(b"stray", f'450-{NAMESPACE},["x",{{}}]')
+    assert [what.reason for what in desk.rejected] == [Reason.BINARY_ATTACHMENT] * 2
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        "",
+        "hello",
+        "5",
+        "9",
+        "4",
+        "43/v1/ws/prediction-markets/positions,1[]",
+        "46",
+        "0not json",
+        "40",
+        "40/other,{}",
+        "41/other,",
+        "44/other,{}",
+        f"40{NAMESPACE},{{broken",
+    ],
+)
+def test_what_no_library_should_see_is_quarantined(frame: str) -> None:
+    desk = Desk()
+    assert desk.take(frame) == [True]
+    (what,) = desk.rejected
+    assert what.raw == frame.encode()
+    assert desk.told == []
+
+
+def test_odd_event_packets_are_delivered_for_the_writer_to_look_at() -> None:
+    desk = Desk()
+    frames = ['42["x",{}]', f"42{NAMESPACE},", f"42{NAMESPACE},5[]", "42garbage"]
+    assert desk.take(*frames) == [True] * 4
+    assert [packet for packet, _ in desk.delivered] == frames
+
+
+def test_a_failing_handler_costs_nothing() -> None:
+    desk = Desk()
+    desk.failing = True
+    assert desk.take(EVENT) == [True]
+    (what,) = desk.rejected
+    assert what.reason is Reason.INTERNAL_ERROR
+    assert what.raw == EVENT.encode()
+
+
+@given(st.text() | st.binary())
+def test_no_frame_raises(frame: str | bytes) -> None:
+    desk = Desk()
+    kept = desk.tap.take(frame)
+    desk.tap.flush()
+    assert not kept or desk.delivered or desk.told
