@@ -1,3 +1,3 @@
 """What every test may ask for. Fixtures live in small modules, one noun each."""
 
-pytest_plugins = ["fix_postgres"]
+pytest_plugins = ["fix_postgres", "fix_store"]
