@@ -35,5 +35,4 @@ def downgrade() -> None:
 
 def _execute(script: str) -> None:
     # Below SQLAlchemy, which would take a percent sign for a placeholder.
-    with op.get_bind().connection.cursor() as cursor:
-        cursor.execute(script)
+    op.get_bind().connection.cursor().execute(script)

@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 import psycopg
+from psycopg.rows import class_row
 
 from positionstore.facts import SNAPSHOT_TYPE, Reason, Received, Rejected, Snapshot, Source
 from positionstore.store.locks import APPEND_LOCK
 from positionstore.store.projection import project_events, refold_positions
-from positionstore.store.queries import queries
 from positionstore.store.quarantine import Entry, keep
+from positionstore.store.queries import queries
 from positionstore.store.staging import IncomingRows
 
 CHANNEL = "positionstore"
@@ -45,10 +46,13 @@ class Appended:
 
 @dataclass(slots=True)
 class _Staged:
-    received: int
-    rows: list[Received] = field(default_factory=list)
-    rejected: list[Entry] = field(default_factory=list)
+    """What the open transaction has taken in so far. Envelopes are remembered by their hashes."""
+
+    received: int = 0
+    rows: int = 0
     repeated: int = 0
+    rejected: list[Entry] = field(default_factory=list)
+    envelopes: dict[int, int] = field(default_factory=dict)
 
 
 class Appender:
@@ -70,19 +74,21 @@ class Appender:
         return self.commit()
 
     def stage(self, batch: Sequence[Received]) -> None:
-        """Begin a transaction and take the batch in, without a lock that others wait for."""
-        staged = _Staged(received=len(batch))
-        rows = IncomingRows()
-        seen: dict[tuple[str, str], bytes] = {}
+        """Take a batch in, without a lock that others wait for; several make one transaction."""
+        staged = self._staged = self._staged or _Staged()
+        rows = IncomingRows(first_ordinal=staged.rows)
         for received in batch:
             what = received.what
             if isinstance(what, Rejected):
                 staged.rejected.append(Entry.of(received, what))
                 continue
-            first = seen.setdefault((what.position_id, what.event_id), what.envelope)
-            if first is not what.envelope and first == what.envelope:
+            key, envelope = hash((what.position_id, what.event_id)), hash(what.envelope)
+            known = staged.envelopes.get(key)
+            if known == envelope:
                 staged.repeated += 1
                 continue
+            if known is None:
+                staged.envelopes[key] = envelope
             rows.add(
                 event_id=what.event_id,
                 position_id=what.position_id,
@@ -91,12 +97,12 @@ class Appender:
                 created_at=what.created_at,
                 received_at=received.received_at,
                 source=received.source,
-                suspect=first is not what.envelope,
+                suspect=known is not None,
                 envelope=what.envelope,
             )
-            staged.rows.append(received)
+        staged.received += len(batch)
+        staged.rows += len(rows)
         self._take_in(rows)
-        self._staged = staged
 
     def commit(self) -> Appended:
         """Append, project and announce what was staged, and commit."""
@@ -155,8 +161,8 @@ class Appender:
     def _append_events(self, staged: _Staged) -> Appended:
         appended, first_seq, last_seq = self._append()
         conflicts: list[Entry] = []
-        if appended < len(staged.rows):
-            conflicts = self._conflicts(staged.rows, first_seq)
+        if appended < staged.rows:
+            conflicts = self._conflicts(first_seq)
         positions = 0
         if first_seq is not None and last_seq is not None:
             positions = project_events(self._connection, first_seq, last_seq)
@@ -164,7 +170,7 @@ class Appender:
         return Appended(
             received=staged.received,
             appended=appended,
-            duplicates=len(staged.rows) + staged.repeated - appended - len(conflicts),
+            duplicates=staged.rows + staged.repeated - appended - len(conflicts),
             quarantined=len(staged.rejected) + len(conflicts),
             positions=positions,
             last_seq=last_seq,
@@ -191,18 +197,12 @@ class Appender:
             self._connection.execute(queries("log")["announce"], {"seq": str(last_seq)})
         return appended, first_seq, last_seq
 
-    def _conflicts(self, rows: Sequence[Received], first_seq: int | None) -> list[Entry]:
-        found = self._connection.execute(
-            queries("log")["conflicting_duplicates"],
-            {"first_seq": 2**63 - 1 if first_seq is None else first_seq},
-        )
-        return [_conflict(rows[ordinal]) for (ordinal,) in found]
-
-
-def _conflict(received: Received) -> Entry:
-    what = received.what
-    if isinstance(what, Rejected):
-        raise TypeError("only an event can be a duplicate")
-    detail = f"The log has {what.event_id} of {what.position_id or 'no position'} with other content."
-    rejected = Rejected(what.envelope, Reason.CONFLICTING_DUPLICATE, detail)
-    return Entry.of(received, rejected)
+    def _conflicts(self, first_seq: int | None) -> list[Entry]:
+        with self._connection.cursor(row_factory=class_row(Entry)) as cursor:
+            return cursor.execute(
+                queries("log")["conflicting_duplicates"],
+                {
+                    "first_seq": 2**63 - 1 if first_seq is None else first_seq,
+                    "reason": Reason.CONFLICTING_DUPLICATE,
+                },
+            ).fetchall()

@@ -12,6 +12,7 @@ from alembic.script import ScriptDirectory
 from positionstore.errors import SchemaMismatchError
 from positionstore.store.locks import MIGRATION_LOCK
 
+
 def _folder() -> Path:
     package = Path(__file__).parent.parent
     installed = package / "_migrations"

@@ -88,9 +88,12 @@ def verify(connection: psycopg.Connection, *, progress: Progress | None = None) 
     previous = connection.isolation_level
     connection.isolation_level = IsolationLevel.REPEATABLE_READ
     try:
-        with connection.transaction(), _folded_anew(connection, progress):
-            with connection.cursor(row_factory=class_row(Difference)) as cursor:
-                return cursor.execute(_statement("differences")).fetchall()
+        with (
+            connection.transaction(),
+            _folded_anew(connection, progress),
+            connection.cursor(row_factory=class_row(Difference)) as cursor,
+        ):
+            return cursor.execute(_statement("differences")).fetchall()
     finally:
         connection.isolation_level = previous
 

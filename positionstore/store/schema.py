@@ -5,6 +5,7 @@ these tables. The columns of ``positions`` come from the field catalogue.
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -84,18 +85,21 @@ Index(
 )
 
 
-def _type_of(kind: Kind) -> TypeEngine[object]:
-    types: dict[str, TypeEngine[object]] = {
-        "text": Text(),
-        "numeric": Numeric(),
-        "timestamptz": _moment(),
-        "boolean": Boolean(),
-        "bigint": BigInteger(),
-    }
-    return types[kind.sql_type]
+def _type_of(kind: Kind) -> TypeEngine[Any]:
+    match kind:
+        case Kind.TEXT:
+            return Text()
+        case Kind.UNITS:
+            return Numeric()
+        case Kind.TIME:
+            return _moment()
+        case Kind.FLAG:
+            return Boolean()
+        case _:
+            return BigInteger()
 
 
-def _position_columns() -> Iterator[Column[object]]:
+def _position_columns() -> Iterator[Column[Any]]:
     yield Column("position_id", _word(), primary_key=True)
     yield Column("status", _word(), nullable=False)
     yield Column("phase", _word(), nullable=False)
@@ -140,6 +144,9 @@ stream_sessions = Table(
     Column("last_seen_at", _moment(), nullable=False),
     Column("ended_at", _moment()),
     Column("end_reason", Text),
+    Column("received", BigInteger, nullable=False, server_default=text("0")),
+    Column("duplicates", BigInteger, nullable=False, server_default=text("0")),
+    Column("quarantined", BigInteger, nullable=False, server_default=text("0")),
 )
 
 store_identity = Table(
@@ -150,7 +157,5 @@ store_identity = Table(
     Column("claimed_at", _moment(), nullable=False, server_default=text("now()")),
 )
 
-FOLDED_COLUMNS = tuple(
-    column.name for column in positions.columns if column.name != "verified_at"
-)
+FOLDED_COLUMNS = tuple(column.name for column in positions.columns if column.name != "verified_at")
 """The columns of ``positions`` that the fold decides; ``verified_at`` is the reconciler's."""

@@ -46,3 +46,15 @@ class StreamSession:
             queries("sessions")["end"],
             {"session_id": self.session_id, "at": at, "reason": reason},
         )
+
+    def count(self, *, received: int, duplicates: int, quarantined: int) -> None:
+        """Add what came over the session since the last call."""
+        self.connection.execute(
+            queries("sessions")["count"],
+            {
+                "session_id": self.session_id,
+                "received": received,
+                "duplicates": duplicates,
+                "quarantined": quarantined,
+            },
+        )

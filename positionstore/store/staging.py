@@ -23,10 +23,15 @@ _int8 = struct.Struct("!iq").pack
 
 
 class IncomingRows:
-    """Rows for ``incoming``, in the order they are added."""
+    """Rows for ``incoming``, in the order they are added.
 
-    def __init__(self) -> None:
+    Args:
+        first_ordinal: the number of the first row; more than 0 where the table has rows already.
+    """
+
+    def __init__(self, first_ordinal: int = 0) -> None:
         self._parts: list[bytes] = []
+        self._first_ordinal = first_ordinal
         self._count = 0
         self._words: dict[str, bytes] = {}
         self._last_moment: tuple[datetime, bytes] | None = None
@@ -50,7 +55,7 @@ class IncomingRows:
     ) -> None:
         """Add a fact. ``suspect``: an earlier row bears its id, with another envelope."""
         self._parts += (
-            _row_head(11, 4, self._count),
+            _row_head(11, 4, self._first_ordinal + self._count),
             _text(event_id),
             _text(position_id),
             self._word(type_),

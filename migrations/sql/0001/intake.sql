@@ -28,7 +28,10 @@ CREATE TABLE stream_sessions (
     started_at   timestamptz NOT NULL,
     last_seen_at timestamptz NOT NULL CHECK (last_seen_at >= started_at),
     ended_at     timestamptz CHECK (ended_at >= started_at),
-    end_reason   text
+    end_reason   text,
+    received     bigint NOT NULL DEFAULT 0,
+    duplicates   bigint NOT NULL DEFAULT 0,
+    quarantined  bigint NOT NULL DEFAULT 0
 );
 COMMENT ON TABLE stream_sessions IS 'Each connection to a gateway, from its first to its last proof of life.';
 COMMENT ON COLUMN stream_sessions.session_id IS 'A number to call it by.';
@@ -37,6 +40,9 @@ COMMENT ON COLUMN stream_sessions.started_at IS 'When the gateway accepted the c
 COMMENT ON COLUMN stream_sessions.last_seen_at IS 'The last recorded proof of life: a packet of any kind.';
 COMMENT ON COLUMN stream_sessions.ended_at IS 'The last packet received, once the end is known; NULL while it lives or where its process died without a word.';
 COMMENT ON COLUMN stream_sessions.end_reason IS 'Why it ended.';
+COMMENT ON COLUMN stream_sessions.received IS 'Inputs that came over it, duplicates and quarantined ones included.';
+COMMENT ON COLUMN stream_sessions.duplicates IS 'Of these, events that the log had already.';
+COMMENT ON COLUMN stream_sessions.quarantined IS 'Of these, inputs that went to quarantine.';
 
 CREATE TABLE store_identity (
     only_row    boolean PRIMARY KEY DEFAULT true CHECK (only_row),

@@ -42,8 +42,14 @@ WITH appended AS (
 SELECT count(*), min(seq), max(seq) FROM appended;
 
 -- name: conflicting_duplicates
--- Of the batch, what bears the id of another fact of the log but is not the same JSON.
-SELECT i.ordinal
+-- Of the batch, what bears the id of another fact of the log but is not the same JSON, in the form
+-- that quarantine takes.
+SELECT
+    convert_to(i.envelope::text, 'UTF8') AS raw,
+    %(reason)s AS reason,
+    format('The log has %%s with other content.', i.event_id) AS detail,
+    i.source,
+    i.received_at
 FROM pg_temp.incoming i
 JOIN events e ON e.position_id = i.position_id AND e.event_id = i.event_id
 WHERE (i.suspect OR e.seq < %(first_seq)s)

@@ -18,3 +18,11 @@ SET last_seen_at = greatest(last_seen_at, %(at)s),
     ended_at = greatest(last_seen_at, %(at)s),
     end_reason = %(reason)s
 WHERE session_id = %(session_id)s;
+
+-- name: count
+-- Adds what came over the session.
+UPDATE stream_sessions
+SET received = received + %(received)s,
+    duplicates = duplicates + %(duplicates)s,
+    quarantined = quarantined + %(quarantined)s
+WHERE session_id = %(session_id)s;

@@ -1,0 +1,53 @@
+-- The state of the store, at a glance.
+
+-- name: log
+-- The log: its newest seq, how many rows it is thought to have, and what came last.
+SELECT
+    (SELECT max(seq) FROM events) AS last_seq,
+    (SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = 'events'::regclass) AS events_estimate,
+    newest.created_at AS last_created_at,
+    newest.received_at AS last_received_at
+FROM (SELECT 1) one
+LEFT JOIN LATERAL (
+    SELECT created_at, received_at FROM events ORDER BY seq DESC LIMIT 1
+) newest ON true;
+
+-- name: positions
+-- Positions by status, with their phase.
+SELECT status, min(phase), count(*) FROM positions GROUP BY status ORDER BY count(*) DESC, status;
+
+-- name: oddities
+-- Positions with a status or a type that the reference tables do not know, or with misfit fields.
+SELECT
+    count(*) FILTER (WHERE s.status IS NULL) AS unknown_statuses,
+    count(*) FILTER (WHERE t.type IS NULL) AS unknown_types,
+    count(*) FILTER (WHERE p.misfit_fields <> '{}') AS misfits
+FROM positions p
+LEFT JOIN position_statuses s USING (status)
+LEFT JOIN event_types t ON t.type = p.last_event_type;
+
+-- name: sessions
+-- The stream sessions that have not ended, the newest first.
+SELECT gateway, started_at, last_seen_at
+FROM stream_sessions
+WHERE ended_at IS NULL
+ORDER BY session_id DESC
+LIMIT 20;
+
+-- name: totals
+-- What came over all stream sessions.
+SELECT
+    count(*) AS sessions,
+    coalesce(sum(received), 0)::bigint AS received,
+    coalesce(sum(duplicates), 0)::bigint AS duplicates,
+    coalesce(sum(quarantined), 0)::bigint AS quarantined,
+    max(last_seen_at) AS last_seen_at
+FROM stream_sessions;
+
+-- name: sizes
+-- Bytes on disk.
+SELECT
+    pg_database_size(current_database()) AS database,
+    pg_total_relation_size('events') AS events,
+    pg_total_relation_size('positions') AS positions,
+    pg_total_relation_size('quarantine') AS quarantine;
