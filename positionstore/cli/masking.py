@@ -10,20 +10,24 @@ MASK: Final = "********"
 
 _SHORTEST: Final = 4  # anything shorter would make every line unreadable, and guards nothing
 
+# No pattern may look far ahead from a place that a hostile text can repeat: lengths are bounded.
 _PATTERNS: Final = (
     # An API key: which of the two worlds it opens may be seen.
-    (re.compile(r"\b(dm_(?:live|sbx)_skey_)[^\s\"'&,;)\]}]+"), rf"\1{MASK}"),
+    (re.compile(r"(dm_(?:live|sbx)_skey_)[^\s\"'&,;)\]}]+"), rf"\1{MASK}"),
     # A JSON Web Token.
-    (re.compile(r"\beyJ[\w-]{4,}\.[\w-]+(?:\.[\w-]*)?"), MASK),
+    (re.compile(r"eyJ[\w-]{4,600}\.[\w-]+(?:\.[\w-]*)?"), MASK),
     # An Authorization header of either kind.
-    (re.compile(r"\b(Bearer|Api-Key)\s+[^\s\"',;*]+", re.IGNORECASE), rf"\1 {MASK}"),
+    (re.compile(r"(Bearer|Api-Key)\s{1,9}[^\s\"',;*]+", re.IGNORECASE), rf"\1 {MASK}"),
     # The password of a URL; it may itself hold an @.
     (
-        re.compile(r"\b([a-z][a-z0-9+.-]*://[^\s:/@\"']*):[^\s/\"']+@", re.IGNORECASE),
+        re.compile(r"([a-z][a-z0-9+.-]{0,30}://[^\s:/@\"']{0,200}):[^\s/\"']+@", re.IGNORECASE),
         rf"\1:{MASK}@",
     ),
     # The password of a connection string, or of a URL's query.
-    (re.compile(r"\b(password|pwd)(\s*=\s*)('[^']*'|[^\s&\"',]+)", re.IGNORECASE), rf"\1\2{MASK}"),
+    (
+        re.compile(r"(password|pwd)(\s{0,9}=\s{0,9})('[^']*'|[^\s&\"',]+)", re.IGNORECASE),
+        rf"\1\2{MASK}",
+    ),
 )
 
 

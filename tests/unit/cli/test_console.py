@@ -1,0 +1,154 @@
+"""What a person or a program gets to read."""
+
+import io
+import json
+import sys
+from datetime import UTC, datetime
+from typing import Protocol
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from positionstore.cli.console import (
+    one_line,
+    print_json,
+    print_line,
+    print_table,
+    printable,
+    progress,
+)
+
+
+class Terminal(io.StringIO):
+    """A stream that calls itself a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+class OnTerminal(Protocol):
+    def __call__(self, name: str, *, width: int = 80) -> Terminal: ...
+
+
+@pytest.fixture
+def on_terminal(monkeypatch: pytest.MonkeyPatch) -> OnTerminal:
+    def put(name: str, *, width: int = 80) -> Terminal:
+        stream = Terminal()
+        monkeypatch.setattr(sys, name, stream)
+        monkeypatch.setenv("COLUMNS", str(width))
+        monkeypatch.setenv("TERM", "xterm")
+        monkeypatch.setenv("NO_COLOR", "1")
+        return stream
+
+    return put
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("plain text", "plain text"),
+        ("höchst \N{GRINNING FACE}", "höchst \N{GRINNING FACE}"),
+        ("\x1b[2J\x07", r"\x1b[2J\x07"),
+        ("\x9b31m", r"\x9b31m"),
+        ("a\nb\tc\r", r"a\nb\tc\r"),
+        ("left\u202eright", r"left\u202eright"),
+        ("\ud800", r"\ud800"),
+        (None, ""),
+        (12, "12"),
+    ],
+)
+def test_nothing_speaks_to_the_terminal(value: object, shown: str) -> None:
+    assert printable(value) == shown
+
+
+@given(st.text(st.characters(exclude_categories=())))
+def test_whatever_came_is_printable_afterwards(text: str) -> None:
+    assert printable(text).isprintable()
+    assert one_line(text).isprintable()
+    one_line(text).encode()
+
+
+def test_a_message_of_many_lines_becomes_one() -> None:
+    assert one_line(" first\n  second\t\x1b[0m\r\n") == r"first second \x1b[0m"
+
+
+def test_elsewhere_than_on_a_terminal_a_table_is_tab_separated(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    at = datetime(2026, 7, 1, 12, tzinfo=UTC)
+
+    print_table(("name", "n", "at", "so"), [("a\tb", 1234567, at, True), (None, 2, None, False)])
+
+    assert capsys.readouterr().out == (
+        "name\tn\tat\tso\na\\tb\t1234567\t2026-07-01 12:00:00+00:00\tyes\n\t2\t\tno\n"
+    )
+
+
+def test_on_a_terminal_a_table_is_drawn_and_markup_is_text(on_terminal: OnTerminal) -> None:
+    stream = on_terminal("stdout")
+
+    print_table(
+        ("id", "count"), [("[red]x[/]", 1234567), ("[/nothing]\x1b[31m", 1)], title="[b]Things"
+    )
+
+    drawn = stream.getvalue()
+    assert "[b]Things" in drawn
+    assert "[red]x[/]" in drawn
+    assert r"[/nothing]\x1b[31m" in drawn
+    assert "1,234,567" in drawn
+    assert "\x1b[31m" not in drawn
+
+
+def test_on_a_narrow_terminal_no_value_is_cut_short(on_terminal: OnTerminal) -> None:
+    stream = on_terminal("stdout", width=40)
+
+    print_table(("variable", "value"), [("A_VARIABLE", "v" * 100)])
+
+    assert stream.getvalue().count("v") >= 100
+    assert "…" not in stream.getvalue()
+
+
+def test_json_is_one_line_that_any_program_reads(capsys: pytest.CaptureFixture[str]) -> None:
+    value = {"at": datetime(2026, 7, 1, tzinfo=UTC), "text": "é\x1b\u202e\n", "n": 10**30}
+
+    print_json(value)
+
+    line, *more = capsys.readouterr().out.splitlines()
+    assert more == []
+    assert line.isascii()
+    assert line.isprintable()
+    assert json.loads(line) == value | {"at": "2026-07-01T00:00:00+00:00"}
+
+
+def test_a_printed_line_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    print_line("a\nb")
+
+    assert capsys.readouterr().out == "a\\nb\n"
+
+
+def test_elsewhere_than_on_a_terminal_progress_shows_nothing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with progress("Reading", total=2) as advance:
+        advance(1)
+        advance(1)
+
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("total", "unit", "shown"),
+    [(None, "events", "1,500 events"), (2000, "events", "75%"), (2_000_000, "bytes", "MB")],
+)
+def test_on_a_terminal_progress_is_shown(
+    on_terminal: OnTerminal, total: int | None, unit: str, shown: str
+) -> None:
+    stream = on_terminal("stderr")
+
+    with progress("Reading [b]", total=total, unit=unit) as advance:
+        advance(1000)
+        advance(500)
+
+    assert shown in stream.getvalue()
+    assert "Reading [b]" in stream.getvalue()
