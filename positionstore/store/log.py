@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 import psycopg
+from psycopg import IsolationLevel
 from psycopg.rows import class_row
 
 from positionstore.facts import SNAPSHOT_TYPE, Reason, Received, Rejected, Snapshot, Source
@@ -63,6 +64,8 @@ class Appender:
 
     def __init__(self, connection: psycopg.Connection) -> None:
         connection.autocommit = False
+        # What another appender committed while this one waited for its turn has to be seen.
+        connection.isolation_level = IsolationLevel.READ_COMMITTED
         connection.execute(queries("log")["create_incoming"])
         connection.commit()
         self._connection = connection
