@@ -8,9 +8,9 @@ markup included; here it becomes text that is safe to look at.
 import contextlib
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Final, Protocol
 
 _SPACES: Final = str.maketrans({"\n": " ", "\r": " ", "\t": " "})
 
@@ -77,21 +77,23 @@ def print_table(
     Console().print(table)
 
 
-Advance = Callable[[int], None]
-"""Takes how much was done since the last call."""
+class Show(Protocol):
+    """Takes how much is done, of how much in all, and a word on it."""
+
+    def __call__(self, done: int, total: int | None, note: str = "") -> None:
+        """Show it."""
 
 
 @contextlib.contextmanager
-def progress(description: str, total: int | None = None, *, unit: str = "") -> Iterator[Advance]:
+def progress(description: str, *, unit: str) -> Iterator[Show]:
     """Show how far something is, on standard error, where that is a terminal.
 
     Args:
         description: what is being done.
-        total: how much there is to do, where it is known; ``bytes`` are shown as such.
-        unit: what is counted: ``events``, or ``bytes``.
+        unit: what is counted: ``bytes``, or a plural such as ``positions``.
 
     Yields:
-        A function that takes how much was done since its last call.
+        A function that is told how far it is.
     """
     if not sys.stderr.isatty():
         yield _not_shown
@@ -99,27 +101,25 @@ def progress(description: str, total: int | None = None, *, unit: str = "") -> I
     from rich import progress as bars  # noqa: PLC0415 - a pipe needs none of it
     from rich.console import Console  # noqa: PLC0415 - the same
 
-    count: bars.ProgressColumn = (
-        bars.DownloadColumn()
-        if unit == "bytes"
-        else bars.TextColumn(f"{{task.completed:,}} {unit}".rstrip())
-    )
-    known = () if total is None else (bars.BarColumn(), bars.TaskProgressColumn())
-    left = () if total is None else (bars.TimeRemainingColumn(),)
     with bars.Progress(
         bars.TextColumn("{task.description}", markup=False),
-        *known,
-        count,
-        bars.TimeElapsedColumn(),
-        *left,
+        bars.BarColumn(),
+        bars.DownloadColumn() if unit == "bytes" else bars.MofNCompleteColumn(),
+        bars.TextColumn("" if unit == "bytes" else unit),
+        bars.TimeRemainingColumn(),
+        bars.TextColumn("{task.fields[note]}", markup=False),
         console=Console(stderr=True),
         transient=True,
     ) as bar:
-        task = bar.add_task(printable(description), total=total)
-        yield lambda done: bar.advance(task, done)
+        task = bar.add_task(printable(description), total=None, note="")
+
+        def show(done: int, total: int | None, note: str = "") -> None:
+            bar.update(task, completed=done, total=total, note=printable(note))
+
+        yield show
 
 
-def _not_shown(_: int) -> None:
+def _not_shown(done: int, total: int | None, note: str = "") -> None:
     pass
 
 

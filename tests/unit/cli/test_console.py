@@ -130,25 +130,30 @@ def test_a_printed_line_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
 def test_elsewhere_than_on_a_terminal_progress_shows_nothing(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with progress("Reading", total=2) as advance:
-        advance(1)
-        advance(1)
+    with progress("Reading", unit="bytes") as show:
+        show(1, 2)
 
     assert capsys.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize(
     ("total", "unit", "shown"),
-    [(None, "events", "1,500 events"), (2000, "events", "75%"), (2_000_000, "bytes", "MB")],
+    [
+        (None, "positions", "1500/? positions"),
+        (2000, "positions", "1500/2000 positions"),
+        (None, "bytes", "1.5/? kB"),
+        (2000, "bytes", "1.5/2.0 kB"),
+    ],
 )
 def test_on_a_terminal_progress_is_shown(
     on_terminal: OnTerminal, total: int | None, unit: str, shown: str
 ) -> None:
-    stream = on_terminal("stderr")
+    stream = on_terminal("stderr", width=120)
 
-    with progress("Reading [b]", total=total, unit=unit) as advance:
-        advance(1000)
-        advance(500)
+    with progress("Reading [b]", unit=unit) as show:
+        show(1500, total, "[i] 3 new")
 
-    assert shown in stream.getvalue()
-    assert "Reading [b]" in stream.getvalue()
+    drawn = " ".join(stream.getvalue().split())
+    assert shown in drawn
+    assert "Reading [b]" in drawn
+    assert "[i] 3 new" in drawn

@@ -1,0 +1,53 @@
+"""``positionstore import``: captured events."""
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from positionstore import importer
+from positionstore.cli.console import print_json, print_line, progress
+from positionstore.cli.start import start
+from positionstore.store.database import opened
+
+
+def import_files(
+    files: Annotated[
+        list[str],
+        typer.Argument(metavar="FILE...", help="JSON Lines; .gz too; - is standard input."),
+    ],
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
+) -> None:
+    """Append captured events to the store.
+
+    A file holds one envelope a line. What the log has already is counted and not appended again,
+    so an import that was interrupted is simply run once more. A line that is no event goes to
+    quarantine, and the exit code is 3.
+
+    Example: positionstore import events.jsonl
+    """
+    settings = start()
+    with opened(settings) as store, progress("Importing", unit="bytes") as show:
+        result = importer.import_files(
+            files,
+            store.connect,
+            now=datetime.now(UTC),
+            batch_size=settings.import_batch_size,
+            progress=lambda now: show(
+                now.bytes_read, now.bytes_total, f"{now.appended:,} appended"
+            ),
+        )
+    if as_json:
+        print_json(asdict(result))
+    else:
+        print_line(
+            f"Read {result.read:,} lines: {result.appended:,} appended, "
+            f"{result.duplicates:,} duplicates, {result.quarantined:,} quarantined. "
+            f"{result.positions:,} positions show an event of this import."
+        )
+    if result.quarantined:
+        if not as_json:
+            print_line("`positionstore quarantine list` shows what could not be understood.")
+        raise typer.Exit(3)
