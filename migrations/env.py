@@ -9,12 +9,17 @@ import os
 import psycopg
 import sqlalchemy
 from alembic import context
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 
 def _run(connection: Connection) -> None:
     # One transaction for all steps: a migration that fails leaves the schema as it was.
-    context.configure(connection=connection, transaction_per_migration=False)
+    context.configure(
+        connection=connection,
+        transaction_per_migration=False,
+        # Not one further on in search_path: that is another store's.
+        version_table_schema=connection.scalar(text("SELECT current_schema()")),
+    )
     with context.begin_transaction():
         context.run_migrations()
 

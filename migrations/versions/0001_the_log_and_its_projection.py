@@ -8,7 +8,7 @@ revision: str = "0001"
 down_revision: str | None = None
 
 _SQL = Path(__file__).parent.parent / "sql" / "0001"
-_FILES = ("reference", "events", "intake", "order", "positions", "compression")
+_FILES = ("reference", "events", "intake", "order", "positions", "compression", "comments")
 _DROPS = """
 DROP VIEW fact_positions;
 DROP FUNCTION bigint_from_wire(text), instant_from_wire(text), jsonb_from_wire(json);

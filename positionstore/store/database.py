@@ -5,8 +5,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 
-from positionstore.errors import DatabaseUnavailableError
+from positionstore.errors import ConfigurationError, DatabaseUnavailableError
 from positionstore.settings import Settings
 from positionstore.store import embedded, migrations
 
@@ -39,13 +40,19 @@ def connect(url: str, *, application_name: str = "positionstore") -> psycopg.Con
     """Open a connection in autocommit mode, set up for the store's statements.
 
     Raises:
+        ConfigurationError: the URL cannot be read, or the database is not in UTF-8.
         DatabaseUnavailableError: the server cannot be reached, or is too old.
     """
+    patience = _parameters(url).get("connect_timeout") or 10
     try:
         connection = psycopg.connect(
-            url, autocommit=True, application_name=application_name, connect_timeout=10
+            url,
+            autocommit=True,
+            application_name=application_name,
+            connect_timeout=patience,
+            client_encoding="utf8",  # which staged rows are in, whatever the environment says
         )
-    except psycopg.Error as error:
+    except (psycopg.Error, UnicodeError) as error:
         raise DatabaseUnavailableError(
             f"The database cannot be reached: {_first_line(error)}.",
             remedy="Check DATABASE_URL and that the server runs.",
@@ -55,6 +62,12 @@ def connect(url: str, *, application_name: str = "positionstore") -> psycopg.Con
         connection.close()
         raise DatabaseUnavailableError(
             f"The database runs PostgreSQL {found}; {OLDEST_SERVER} or newer is needed."
+        )
+    if (encoding := connection.info.parameter_status("server_encoding")) != "UTF8":
+        connection.close()
+        raise ConfigurationError(
+            f"The database's encoding is {encoding}, which does not hold every text.",
+            remedy="Make one with CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0.",
         )
     # A batch may hold one event or a hundred thousand: no plan made for one fits the other. The
     # statements have many columns and few rows, which compiling them never pays for.
@@ -100,6 +113,23 @@ def opened(
         yield store
 
 
-def _first_line(error: psycopg.Error) -> str:
+def _parameters(url: str) -> dict[str, object]:
+    try:
+        parameters = conninfo_to_dict(url)
+    except psycopg.ProgrammingError:
+        readable = False  # libpq's own words would quote a part of it, which may be the password
+    else:
+        # What stands there after an @ of the password that is not escaped.
+        readable = "@" not in str(parameters.get("host") or "").lstrip("@")
+    if not readable:
+        raise ConfigurationError(
+            "DATABASE_URL cannot be read.",
+            remedy="Special characters in its user, password and database must be "
+            "percent-encoded: @ as %40, % as %25, / as %2F.",
+        )
+    return dict(parameters)
+
+
+def _first_line(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0].rstrip(".") if lines else type(error).__name__

@@ -6,7 +6,6 @@ import psycopg
 import sqlalchemy
 from alembic import command
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from positionstore.errors import SchemaMismatchError
@@ -35,11 +34,24 @@ def head() -> str:
 
 
 def current(connection: psycopg.Connection) -> str | None:
-    """Return the revision of the database's schema; None where there is none."""
+    """Return the revision of the database's schema; None where there is none.
+
+    Raises:
+        SchemaMismatchError: ``search_path`` names no schema that exists.
+    """
     with connection.cursor() as cursor:
-        cursor.execute("SELECT to_regclass('alembic_version') IS NOT NULL")
-        row = cursor.fetchone()
-        if row is None or not row[0]:
+        # Only of the schema that things are created in: one behind it holds another store.
+        cursor.execute("""
+            SELECT current_schema(),
+                to_regclass(quote_ident(current_schema()) || '.alembic_version') IS NOT NULL
+        """)
+        schema, exists = cursor.fetchone() or (None, None)
+        if schema is None:
+            raise SchemaMismatchError(
+                "The search_path of this connection names no schema that exists.",
+                remedy="Make it with CREATE SCHEMA, or name another.",
+            )
+        if not exists:
             return None
         cursor.execute("SELECT version_num FROM alembic_version")
         row = cursor.fetchone()
@@ -83,7 +95,7 @@ def migrate(url: str, *, down_to: str | None = None) -> tuple[str | None, str | 
         The revision before and the one after.
 
     Raises:
-        SchemaMismatchError: the schema is ahead of this version.
+        SchemaMismatchError: the schema is ahead of this version, or there is none to migrate in.
     """
     engine = sqlalchemy.create_engine(
         "postgresql+psycopg://",
@@ -97,7 +109,7 @@ def migrate(url: str, *, down_to: str | None = None) -> tuple[str | None, str | 
             connection.execute(
                 sqlalchemy.text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK}
             )
-            before = MigrationContext.configure(connection).get_current_revision()
+            before = current(_driven(connection))
             if before is not None and before not in _known():
                 raise SchemaMismatchError(
                     f"The database's schema is ahead: {before}, and this version knows {head()}.",
@@ -108,10 +120,17 @@ def migrate(url: str, *, down_to: str | None = None) -> tuple[str | None, str | 
                 command.upgrade(config, "head")
             else:
                 command.downgrade(config, down_to)
-            after = MigrationContext.configure(connection).get_current_revision()
+            after = current(_driven(connection))
         return before, after
     finally:
         engine.dispose()
+
+
+def _driven(connection: sqlalchemy.Connection) -> psycopg.Connection:
+    driver = connection.connection.driver_connection
+    if not isinstance(driver, psycopg.Connection):
+        raise TypeError("the engine was made for psycopg")
+    return driver
 
 
 def _known() -> set[str]:

@@ -1,0 +1,31 @@
+"""Connections to a store, for its tests."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+
+import psycopg
+import pytest
+
+from positionstore.store import database
+from positionstore.store.log import Appender
+
+Connect = Callable[[], psycopg.Connection]
+
+
+@pytest.fixture
+def connect(any_store_url: str) -> Iterator[Connect]:
+    """Opens connections to one fresh store, on each server; they are closed with the test."""
+    with ExitStack() as stack:
+        yield lambda: stack.enter_context(closing(database.connect(any_store_url)))
+
+
+@pytest.fixture
+def connection(connect: Connect) -> psycopg.Connection:
+    """One connection in autocommit mode."""
+    return connect()
+
+
+@pytest.fixture
+def appender(connect: Connect) -> Appender:
+    """An appender on a connection of its own."""
+    return Appender(connect())

@@ -1,0 +1,111 @@
+"""Connecting: what cannot be used is said in one line, and never with the password."""
+
+import os
+
+import psycopg
+import pytest
+from made_facts import event
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from positionstore.errors import ConfigurationError, DatabaseUnavailableError, PositionstoreError
+from positionstore.store import database
+from positionstore.store.embedded import EmbeddedServer
+from positionstore.store.log import Appender
+
+
+def said(url: str, error: type[PositionstoreError]) -> str:
+    with pytest.raises(error) as raised:
+        database.connect(url)
+    line = str(raised.value)
+    assert "\n" not in line
+    assert "s3cret" not in line
+    return line
+
+
+def test_nobody_listens(database_url: str) -> None:
+    away = make_conninfo(database_url, port=1, password="s3cret")
+    line = said(away, DatabaseUnavailableError)
+    assert "refused" in line
+    assert line.endswith("Check DATABASE_URL and that the server runs.")
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"password": "s3cret"}, "authentication failed"),
+        ({"user": "nobody", "password": "s3cret"}, "authentication failed"),
+        ({"dbname": "nowhere"}, '"nowhere" does not exist'),
+        ({"host": "host..invalid", "hostaddr": None, "password": "s3cret"}, "cannot be reached"),
+    ],
+)
+def test_the_server_will_not_have_it(
+    database_url: str, changed: dict[str, str | None], named: str
+) -> None:
+    parts = {**conninfo_to_dict(database_url), **changed}
+    assert named in said(make_conninfo(**parts), DatabaseUnavailableError)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://user:100%s3cret@127.0.0.1/db",
+        "postgresql://user:s3cret s3cret@127.0.0.1/db",
+        "postgresql://user:p@s3cret@127.0.0.1/db",
+        "postgresql://user:s3cret@[::1/db",
+        "postgres:/user:s3cret@127.0.0.1/db",
+        "postgresql://user:s3cret@127.0.0.1/db?nonsense=s3cret",
+    ],
+)
+def test_a_url_that_cannot_be_read_is_not_shown(url: str) -> None:
+    assert "percent-encoded" in said(url, ConfigurationError)
+
+
+def test_a_server_that_is_too_old(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "OLDEST_SERVER", 99)
+    line = said(database_url, DatabaseUnavailableError)
+    with psycopg.connect(database_url) as connection:
+        assert str(connection.info.server_version // 10_000) in line
+    assert "99 or newer" in line
+
+
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
+def test_a_database_that_does_not_hold_every_text(
+    embedded_server: EmbeddedServer, database_url: str, encoding: str
+) -> None:
+    name = f"{conninfo_to_dict(database_url)['dbname']}_{encoding.lower()}"
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE template0 LOCALE 'C' ENCODING {}").format(
+                sql.Identifier(name), encoding
+            )
+        )
+        try:
+            assert encoding in said(embedded_server.url(name), ConfigurationError)
+        finally:
+            connection.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(name)))
+
+
+def test_the_client_s_encoding_changes_no_byte(
+    any_store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(os.environ, "PGCLIENTENCODING", "LATIN1")
+    for number, url in enumerate(
+        [any_store_url, make_conninfo(any_store_url, client_encoding="LATIN1")]
+    ):
+        with database.connect(url) as connection:
+            name = f"evt_é🦊{number}"
+            Appender(connection).append([event(name, body={"market_title": "é🦊"})])
+            row = connection.execute(
+                "SELECT event_id, data ->> 'market_title' FROM events e JOIN positions p"
+                " ON p.last_event_id = e.event_id"
+            ).fetchone()
+            assert row == (name, "é🦊")
+
+
+def test_times_are_utc_whatever_the_server_says(store_url: str) -> None:
+    with psycopg.connect(store_url, autocommit=True) as connection:
+        connection.execute("""DO $$ BEGIN EXECUTE format(
+            'ALTER DATABASE %I SET timezone = ''Asia/Kolkata''', current_database()); END $$""")
+    with database.connect(store_url) as connection:
+        assert connection.execute("SHOW timezone").fetchone() == ("UTC",)
