@@ -113,21 +113,21 @@ def opened(
         yield store
 
 
-def _parameters(url: str) -> dict[str, object]:
+def _parameters(url: str) -> dict[str, str | int | None]:
+    unreadable = ConfigurationError(
+        "DATABASE_URL cannot be read.",
+        remedy="Special characters in its user, password and database must be percent-encoded: "
+        "@ as %40, % as %25, / as %2F.",
+    )
     try:
         parameters = conninfo_to_dict(url)
     except psycopg.ProgrammingError:
-        readable = False  # libpq's own words would quote a part of it, which may be the password
-    else:
-        # What stands there after an @ of the password that is not escaped.
-        readable = "@" not in str(parameters.get("host") or "").lstrip("@")
-    if not readable:
-        raise ConfigurationError(
-            "DATABASE_URL cannot be read.",
-            remedy="Special characters in its user, password and database must be "
-            "percent-encoded: @ as %40, % as %25, / as %2F.",
-        )
-    return dict(parameters)
+        # libpq's own words quote what they are about, which may be the password.
+        raise unreadable from None
+    # An @ in a host was one of the password's; only in front it is an abstract socket's.
+    if "@" in str(parameters.get("host") or "")[1:]:
+        raise unreadable
+    return parameters
 
 
 def _first_line(error: Exception) -> str:

@@ -20,6 +20,7 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     Numeric,
+    PrimaryKeyConstraint,
     Table,
     Text,
     text,
@@ -48,6 +49,7 @@ position_statuses = Table(
     Column("precedence", Integer, nullable=False),
     Column("is_terminal", Boolean, Computed("phase = 'terminal'", persisted=True), nullable=False),
     Column("description", Text, nullable=False),
+    CheckConstraint("phase IN ('pending', 'live', 'terminal')"),
 )
 
 event_types = Table(
@@ -62,8 +64,8 @@ events = Table(
     "events",
     metadata,
     Column("seq", BigInteger, Identity(always=True), nullable=False),
-    Column("event_id", _word(), primary_key=True),
-    Column("position_id", _word(), primary_key=True),
+    Column("event_id", _word(), nullable=False),
+    Column("position_id", _word(), nullable=False),
     Column("type", _word(), nullable=False),
     Column("status", _word()),
     Column("created_at", _moment(), nullable=False),
@@ -71,6 +73,8 @@ events = Table(
     Column("source", _word(), nullable=False),
     Column("supersedes_before", _moment()),
     Column("envelope", JSON, nullable=False),
+    PrimaryKeyConstraint("position_id", "event_id"),
+    CheckConstraint("source IN ('partner', 'customer', 'import', 'rest')"),
     CheckConstraint(
         "(source = 'rest') = (supersedes_before IS NOT NULL)",
         name="events_snapshots_come_from_rest",
@@ -155,6 +159,8 @@ store_identity = Table(
     Column("only_row", Boolean, primary_key=True, server_default=text("true")),
     Column("environment", Text, nullable=False),
     Column("claimed_at", _moment(), nullable=False, server_default=text("now()")),
+    CheckConstraint("only_row"),
+    CheckConstraint("environment IN ('production', 'sandbox')"),
 )
 
 FOLDED_COLUMNS = tuple(column.name for column in positions.columns if column.name != "verified_at")

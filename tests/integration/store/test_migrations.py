@@ -185,7 +185,8 @@ def test_a_socket_directory_as_host(embedded_server: EmbeddedServer, database_ur
 
 
 def test_keywords_and_values_in_place_of_a_url(database_url: str) -> None:
-    usable(make_conninfo(**conninfo_to_dict(database_url)))
+    parts = conninfo_to_dict(database_url)
+    usable(" ".join(f"{key}='{value}'" for key, value in parts.items()))
 
 
 @pytest.mark.parametrize(
@@ -243,9 +244,11 @@ def test_two_stores_in_two_schemas_of_one_database(database_url: str) -> None:
 
 def test_a_search_path_that_names_no_schema_is_said_in_one_line(database_url: str) -> None:
     nowhere = in_schema(database_url, "nowhere")
-    with database.connect(nowhere) as connection:
-        with pytest.raises(ConfigurationError, match=r"search_path.*CREATE SCHEMA"):
-            migrations.check(connection)
+    with (
+        database.connect(nowhere) as connection,
+        pytest.raises(ConfigurationError, match=r"search_path.*CREATE SCHEMA"),
+    ):
+        migrations.check(connection)
     with pytest.raises(ConfigurationError, match=r"search_path.*CREATE SCHEMA"):
         migrations.migrate(nowhere)
 
