@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from positionstore.dimes.decoder import MAX_DEPTH, decode
+from positionstore.dimes.decoder import decode
+from positionstore.dimes.exact import MAX_DEPTH
 from positionstore.facts import Event, Reason, Rejected
 
 REPLACED = "\N{REPLACEMENT CHARACTER}"

@@ -1,0 +1,105 @@
+"""JSON read exactly: no float is ever made, and what is wrong is said in words.
+
+The careful way to read what the wire brings, shared by events and REST answers. It is slow and
+knows every rule; the fast ways beside it fall back on it.
+"""
+
+import json
+import re
+from itertools import accumulate
+from typing import Final, NoReturn
+
+from positionstore.facts import Reason
+
+MAX_DEPTH: Final = 500
+"""How deeply an envelope may nest; Postgres and most readers parse JSON recursively."""
+
+DEEPER: Final = f"It nests deeper than {MAX_DEPTH} levels."
+
+
+class Number(str):
+    """A JSON number, as its text; told apart from a JSON string by its type."""
+
+    __slots__ = ()
+
+
+class Flaw(Exception):  # noqa: N818 - it is caught by its reader and never reaches a user
+    """Why an input is not what it should be.
+
+    Attributes:
+        reason: for programs.
+        detail: for people.
+    """
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
+_NAMES: Final[dict[type, str]] = {
+    Number: "a number",
+    str: "a string",
+    bool: "a boolean",
+    type(None): "null",
+    list: "an array",
+    dict: "an object",
+}
+# Possessive, so that a string of megabytes costs no memory and a hostile one no time.
+_STRING: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+_STEP: Final = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
+_ALL_BUT_BRACKETS: Final = bytes(set(range(256)) - set(_STEP))
+_UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
+
+
+def parse(text: str) -> object:
+    """Return the value that a JSON text holds, each number as a :class:`Number`.
+
+    Raises:
+        Flaw: it is not JSON, or nests too deeply to be read.
+    """
+    try:
+        # Numbers stay the text they are: a float would lose digits, an int has a length limit.
+        value: object = json.loads(
+            text, parse_float=Number, parse_int=Number, parse_constant=_refuse_constant
+        )
+    except RecursionError:
+        raise Flaw(Reason.TOO_DEEP, DEEPER) from None
+    except ValueError as error:
+        raise Flaw(Reason.NOT_JSON, f"It is not JSON: {error}.") from None
+    return value
+
+
+def too_deep(raw: bytes, *, limit: int = MAX_DEPTH) -> bool:
+    """Whether a JSON text nests more than ``limit`` levels deep."""
+    return raw.count(b"[") + raw.count(b"{") > limit and _depth(raw) > limit
+
+
+def string(mapping: dict[str, object], key: str) -> str | None:
+    """Return the string under a key; None where there is none or something else."""
+    value = mapping.get(key)
+    return value if isinstance(value, str) and not isinstance(value, Number) else None
+
+
+def storable(text: str) -> str:
+    """Return ``text`` with U+FFFD for what a Postgres ``text`` cannot hold."""
+    return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def found(mapping: dict[str, object], key: str) -> str:
+    """Say what stands under a key, for a person."""
+    return name(mapping[key]) if key in mapping else "missing"
+
+
+def name(value: object) -> str:
+    """Say what a value is, for a person."""
+    return "an empty string" if value == "" else _NAMES[type(value)]
+
+
+def _refuse_constant(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON number")
+
+
+def _depth(raw: bytes) -> int:
+    brackets = _STRING.sub(b"", raw).translate(None, delete=_ALL_BUT_BRACKETS)
+    return max(accumulate(map(_STEP.__getitem__, brackets)), default=0)
