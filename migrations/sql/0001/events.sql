@@ -45,3 +45,5 @@ COMMENT ON FUNCTION refuse_change_of_events() IS 'Refuses UPDATE, DELETE and TRU
 CREATE TRIGGER events_are_append_only
     BEFORE UPDATE OR DELETE OR TRUNCATE ON events
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change_of_events();
+-- Also for a session that plays a replica, in which ordinary triggers rest.
+ALTER TABLE events ENABLE ALWAYS TRIGGER events_are_append_only;
