@@ -151,6 +151,9 @@ stream_sessions = Table(
     Column("received", BigInteger, nullable=False, server_default=text("0")),
     Column("duplicates", BigInteger, nullable=False, server_default=text("0")),
     Column("quarantined", BigInteger, nullable=False, server_default=text("0")),
+    CheckConstraint("gateway IN ('partner', 'customer')"),
+    CheckConstraint("last_seen_at >= started_at"),
+    CheckConstraint("ended_at >= started_at"),
 )
 
 store_identity = Table(
