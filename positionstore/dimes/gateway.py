@@ -255,7 +255,9 @@ class Connection:
                 raise GatewayError(
                     f"The {self.gateway} gateway answered with HTTP {cause.status}."
                 ) from None
-        root = _chain(error)[-1]
+        causes = _chain(error)
+        # aiohttp's errors name the host; what they stem from does not.
+        root = next((c for c in causes if isinstance(c, aiohttp.ClientError)), causes[-1])
         said = redacted(str(root)) or root.__class__.__name__
         raise GatewayError(f"The {self.gateway} gateway cannot be reached: {said}.") from None
 

@@ -4,9 +4,28 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
-from positionstore.dimes.gateway import Connection
 from positionstore.facts import Source
+
+
+class Line(Protocol):
+    """What there is to know of a connection."""
+
+    @property
+    def gateway(self) -> Source:
+        """Where it leads."""
+        ...
+
+    @property
+    def connected_at(self) -> datetime | None:
+        """When the gateway let us in, UTC; None before."""
+        ...
+
+    @property
+    def last_packet_at(self) -> datetime | None:
+        """When the last packet of any kind was received, UTC; None before the first."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +49,7 @@ class Proof:
 
 
 class _Watched:
-    def __init__(self, number: int, connection: Connection, started_at: datetime) -> None:
+    def __init__(self, number: int, connection: Line, started_at: datetime) -> None:
         self.number = number
         self.connection = connection
         self.started_at = started_at
@@ -62,7 +81,7 @@ class Presence:
         self._lock = threading.Lock()
         self._count = 0
 
-    def began(self, connection: Connection) -> None:
+    def began(self, connection: Line) -> None:
         """The gateway has let a connection in."""
         started_at = connection.connected_at
         if started_at is None:
@@ -72,7 +91,7 @@ class Presence:
             self._watched.append(_Watched(self._count, connection, started_at))
         self._on_change()
 
-    def ended(self, connection: Connection, reason: str) -> None:
+    def ended(self, connection: Line, reason: str) -> None:
         """A connection is over."""
         with self._lock:
             for watched in self._watched:
