@@ -54,12 +54,12 @@ BEGIN
     RETURN QUERY
     WITH latest_snapshot AS (
         SELECT DISTINCT ON (position_id) position_id, seq, supersedes_before
-        FROM events
+        FROM ranked_facts
         WHERE supersedes_before IS NOT NULL
           AND (only_positions IS NULL OR position_id = ANY (only_positions))
           AND created_at <= fold_facts.valid_at
           AND received_at <= fold_facts.known_at
-        ORDER BY position_id, created_at DESC, event_id DESC
+        ORDER BY position_id, created_at DESC, rank DESC
     )
     SELECT DISTINCT ON (f.position_id) f.position_id, f.seq, s.supersedes_before
     FROM ranked_facts f

@@ -162,48 +162,44 @@ CREATE FUNCTION jsonb_from_wire(wire json) RETURNS jsonb
 LANGUAGE plpgsql IMMUTABLE STRICT AS $$
 DECLARE
     repaired text;
-    result   jsonb;
-    item     record;
+    tokens   text[];
+    token    text;
 BEGIN
     RETURN wire::jsonb;
-EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
-    -- An odd number of backslashes before the u makes an escape; an even number is text.
-    repaired := regexp_replace(wire::text, '(?<!\\)((?:\\\\)*)\\u0000', '\1\\ufffd', 'g');
+EXCEPTION WHEN data_exception THEN
+    -- Control characters stand nowhere in JSON, so they can stand in for what is in order. Without
+    -- the escaped backslashes, every backslash begins an escape.
+    repaired := replace(wire::text, '\\', E'\x01');
     repaired := regexp_replace(repaired,
-        '(?<!\\)((?:\\\\)*)\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F][0-9a-fA-F]{2})',
-        '\1\\ufffd', 'g');
-    repaired := regexp_replace(repaired,
-        '(?<!\\u[dD][89abAB][0-9a-fA-F]{2})(?<!\\)((?:\\\\)*)\\u[dD][c-fC-F][0-9a-fA-F]{2}',
-        '\1\\ufffd', 'g');
+        '\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})', E'\x02\\1\x02\\2', 'g');
+    repaired := regexp_replace(repaired, '\\u(0000|[dD][89a-fA-F][0-9a-fA-F]{2})', '\\ufffd', 'g');
+    repaired := replace(repaired, E'\x02', '\u');
     BEGIN
-        RETURN repaired::jsonb;
-    EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
+        RETURN replace(repaired, E'\x01', '\\')::jsonb;
+    EXCEPTION WHEN data_exception THEN
         NULL;
     END;
-    -- Surrogates so entangled that the pairs cannot be told: none is kept.
-    repaired := regexp_replace(repaired,
-        '(?<!\\)((?:\\\\)*)\\u[dD][89a-fA-F][0-9a-fA-F]{2}', '\1\\ufffd', 'g');
-    BEGIN
-        RETURN repaired::jsonb;
-    EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
-        NULL;
-    END;
-    -- What is left is a number out of numeric's range, in some leaf. It becomes its text.
-    CASE json_typeof(repaired::json)
-        WHEN 'object' THEN
-            result := '{}';
-            FOR item IN SELECT key, value FROM json_each(repaired::json) LOOP
-                result := result || jsonb_build_object(item.key, jsonb_from_wire(item.value));
-            END LOOP;
-        WHEN 'array' THEN
-            result := '[]';
-            FOR item IN SELECT value FROM json_array_elements(repaired::json) LOOP
-                result := result || jsonb_build_array(jsonb_from_wire(item.value));
-            END LOOP;
-        ELSE
-            result := to_jsonb(repaired);
-    END CASE;
-    RETURN result;
+    -- What is left is a number that numeric cannot hold. It becomes its text.
+    tokens := ARRAY(
+        SELECT matched[1]
+        FROM regexp_matches(
+            replace(repaired, '\"', E'\x02'), '"[^"]*"|[-0-9][-+.0-9eE]*|[^-0-9"]+', 'g'
+        ) matched
+    );
+    FOR place IN 1..cardinality(tokens) LOOP
+        token := tokens[place];
+        IF token ~ '^[-0-9]' AND (length(token) > 1000 OR token ~ '[eE][-+]?[0-9]{4}') THEN
+            BEGIN
+                PERFORM token::numeric;
+            EXCEPTION WHEN data_exception THEN
+                token := '"' || token || '"';
+            END;
+            -- Out here, because inside that block it would copy the array.
+            tokens[place] := token;
+        END IF;
+    END LOOP;
+    repaired := replace(array_to_string(tokens, ''), E'\x02', '\"');
+    RETURN replace(repaired, E'\x01', '\\')::jsonb;
 END
 $$;
 COMMENT ON FUNCTION jsonb_from_wire(json) IS
@@ -211,10 +207,21 @@ COMMENT ON FUNCTION jsonb_from_wire(json) IS
 
 CREATE FUNCTION instant_from_wire(wire text) RETURNS timestamptz
 LANGUAGE plpgsql IMMUTABLE STRICT AS $$
+DECLARE
+    instant timestamptz;
 BEGIN
     -- Only with an offset: without one the result would hang on the session's time zone.
-    IF wire ~ '^[0-9]{4}-[0-9][0-9]-[0-9][0-9][Tt ][0-9][0-9]:[0-9][0-9](:[0-9][0-9]([.][0-9]+)?)?([Zz]|[+-][0-9][0-9](:?[0-9][0-9])?)$' THEN
-        RETURN wire::timestamptz;
+    IF wire !~ '^[0-9]{4}-[0-9][0-9]-[0-9][0-9][Tt ][0-9][0-9]:[0-9][0-9](:[0-9][0-9]([.][0-9]+)?)?([Zz]|[+-][0-9][0-9](:?[0-9][0-9])?)$' THEN
+        RETURN NULL;
+    END IF;
+    IF length(wire) > 26 THEN
+        -- Cut, as created_at is: a cast would round, and would refuse a hundred digits.
+        wire := regexp_replace(wire, '([.][0-9]{6})[0-9]+', '\1');
+    END IF;
+    instant := wire::timestamptz;
+    -- Drivers and languages know the years 1 to 9999.
+    IF instant >= '0001-01-01 00:00:00+00' AND instant < '10000-01-01 00:00:00+00' THEN
+        RETURN instant;
     END IF;
     RETURN NULL;
 EXCEPTION WHEN data_exception THEN
@@ -222,7 +229,7 @@ EXCEPTION WHEN data_exception THEN
 END
 $$;
 COMMENT ON FUNCTION instant_from_wire(text) IS
-    'The instant that an ISO 8601 text names; NULL where it names none.';
+    'The instant that an ISO 8601 text names, cut to microseconds; NULL where it names none of the years 1 to 9999.';
 
 CREATE FUNCTION bigint_from_wire(wire text) RETURNS bigint
 LANGUAGE plpgsql IMMUTABLE STRICT AS $$
@@ -559,10 +566,10 @@ CROSS JOIN LATERAL jsonb_to_record(
             reason jsonb
 )
 CROSS JOIN LATERAL (
-    -- The usual row is proved well-formed at once, which costs a tenth of asking each field. Every
-    -- number adds one comma, so that no value can pass for two.
+    -- The usual row is proved well-formed at once, which costs a tenth of asking each field. What is
+    -- missing stands as 0; every number adds one comma, so that no value can pass for two or none.
     SELECT
-        numbers !~ '[^0-9,-]|[0-9]-|-[,-]|-$|[0-9]{19}'
+        numbers !~ '[^0-9,-]|[0-9]-|-[,-]|-$|,,|^,|,$|[0-9]{19}'
             AND length(numbers) - length(replace(numbers, ',', '')) = 44
             AND concat(
                 jsonb_typeof(top.market_ticker),
@@ -593,53 +600,53 @@ CROSS JOIN LATERAL (
         instant_from_wire(entry_.opened_at #>> '{}') AS entry_opened_at,
         instant_from_wire(timing_.market_close_time #>> '{}') AS timing_market_close_time,
         instant_from_wire(result_.closed_at #>> '{}') AS result_closed_at
-    FROM (SELECT concat(
-            top.effective_leverage_bps, ',',
-            entry_.collateral_usd_pips, ',',
-            entry_.leverage_bps, ',',
-            entry_.notional_usd_pips, ',',
-            entry_.origination_fee_bps, ',',
-            entry_.protocol_origination_fee_bps, ',',
-            entry_.partner_origination_fee_bps, ',',
-            entry_.origination_fee_usd_pips, ',',
-            entry_.price_usd_pips, ',',
-            entry_.effective_entry_price_usd_pips, ',',
-            entry_.effective_slippage_bps, ',',
-            entry_.initial_fill_bps, ',',
-            current_.collateral_usd_pips, ',',
-            current_.effective_collateral_usd_pips, ',',
-            current_.leverage_bps, ',',
-            current_.book_leverage_bps, ',',
-            current_.mark_price_usd_pips, ',',
-            current_.notional_usd_pips, ',',
-            current_.position_value_usd_pips, ',',
-            current_.unrealized_pnl_bps, ',',
-            current_.unrealized_pnl_usd_pips, ',',
-            current_.net_unrealized_pnl_bps, ',',
-            current_.net_unrealized_pnl_usd_pips, ',',
-            current_.remaining_bps, ',',
-            risk_.current_liquidation_price_usd_pips, ',',
-            risk_.health_bps, ',',
-            risk_.liquidation_buffer_bps, ',',
-            risk_.liquidation_fee_bps, ',',
-            risk_.margin_buffer_usd_pips, ',',
-            fees_.accrued_lifetime_fee_usd_pips, ',',
-            fees_.accrued_venue_fee_usd_pips, ',',
-            fees_.pending_lifetime_fee_usd_pips, ',',
-            fees_.lifetime_apr_bps, ',',
-            fees_.origination_fee_bps, ',',
-            fees_.origination_fee_usd_pips, ',',
-            fees_.total_fees_usd_pips, ',',
-            fees_.total_lifetime_fee_usd_pips, ',',
-            fees_.total_venue_fee_usd_pips, ',',
-            timing_.time_to_close_minutes, ',',
-            result_.collected_lifetime_fee_usd_pips, ',',
-            result_.collected_liquidation_fee_usd_pips, ',',
-            result_.proceeds_usd_pips, ',',
-            result_.realized_pnl_usd_pips, ',',
-            result_.net_realized_pnl_bps, ',',
+    FROM (SELECT array_to_string(ARRAY[
+            top.effective_leverage_bps,
+            entry_.collateral_usd_pips,
+            entry_.leverage_bps,
+            entry_.notional_usd_pips,
+            entry_.origination_fee_bps,
+            entry_.protocol_origination_fee_bps,
+            entry_.partner_origination_fee_bps,
+            entry_.origination_fee_usd_pips,
+            entry_.price_usd_pips,
+            entry_.effective_entry_price_usd_pips,
+            entry_.effective_slippage_bps,
+            entry_.initial_fill_bps,
+            current_.collateral_usd_pips,
+            current_.effective_collateral_usd_pips,
+            current_.leverage_bps,
+            current_.book_leverage_bps,
+            current_.mark_price_usd_pips,
+            current_.notional_usd_pips,
+            current_.position_value_usd_pips,
+            current_.unrealized_pnl_bps,
+            current_.unrealized_pnl_usd_pips,
+            current_.net_unrealized_pnl_bps,
+            current_.net_unrealized_pnl_usd_pips,
+            current_.remaining_bps,
+            risk_.current_liquidation_price_usd_pips,
+            risk_.health_bps,
+            risk_.liquidation_buffer_bps,
+            risk_.liquidation_fee_bps,
+            risk_.margin_buffer_usd_pips,
+            fees_.accrued_lifetime_fee_usd_pips,
+            fees_.accrued_venue_fee_usd_pips,
+            fees_.pending_lifetime_fee_usd_pips,
+            fees_.lifetime_apr_bps,
+            fees_.origination_fee_bps,
+            fees_.origination_fee_usd_pips,
+            fees_.total_fees_usd_pips,
+            fees_.total_lifetime_fee_usd_pips,
+            fees_.total_venue_fee_usd_pips,
+            timing_.time_to_close_minutes,
+            result_.collected_lifetime_fee_usd_pips,
+            result_.collected_liquidation_fee_usd_pips,
+            result_.proceeds_usd_pips,
+            result_.realized_pnl_usd_pips,
+            result_.net_realized_pnl_bps,
             result_.net_realized_pnl_usd_pips
-        ) AS numbers OFFSET 0) AS spelled
+        ], ',', '0') AS numbers OFFSET 0) AS spelled
     OFFSET 0
 ) fits
 OFFSET 0
