@@ -99,6 +99,29 @@ def _split(value: object) -> object:
     return value
 
 
+def _wallets(value: object) -> object:
+    """Take addresses by commas, or ``@`` and the path of a file with one a line."""
+    if not isinstance(value, str):
+        return value
+    if value.startswith("@"):
+        try:
+            lines = (
+                Path(value[1:].strip()).expanduser().read_text(encoding="utf-8-sig").splitlines()
+            )
+        except (OSError, RuntimeError, UnicodeDecodeError) as error:
+            raise ValueError(f"its file cannot be read: {error.__class__.__name__}") from None
+        parts = [line.partition("#")[0].strip() for line in lines]
+    else:
+        parts = [part.strip() for part in value.split(",")]
+    wallets = [part for part in parts if part]
+    for number, wallet in enumerate(wallets, start=1):
+        if not re.fullmatch(r"[0-9A-Za-z]+", wallet):
+            # Not quoted: it may be a secret in the wrong place.
+            raise ValueError(f"its entry {number} is no address; write @ before a file's path")
+    # An address means the same in any case; checksummed spellings mix the two.
+    return tuple({wallet.lower(): wallet for wallet in reversed(wallets)}.values())[::-1]
+
+
 def _fit_for_a_header(secret: SecretStr) -> SecretStr:
     if not re.fullmatch(r"[!-~]+", secret.get_secret_value()):
         raise ValueError("it holds a blank or a character that no key has; copy it once more")
@@ -193,6 +216,23 @@ class Settings(BaseSettings):
     )
     http_retry_budget: Seconds = Field(
         default=120.0, description="How long one request may spend on retries."
+    )
+    http_concurrency: int = Field(
+        default=4, ge=1, le=100, description="REST requests that may be under way at once."
+    )
+    http_rate: float = Field(
+        default=10.0,
+        gt=0,
+        le=10_000,
+        allow_inf_nan=False,
+        description="REST requests that may begin in a second.",
+    )
+    wallets: Annotated[tuple[str, ...], BeforeValidator(_wallets)] = Field(
+        default=(),
+        description=(
+            "Wallets to reconcile besides those in the log, where the API wants a token for each:"
+            " by commas, or @ and the path of a file with one a line (# begins a comment)."
+        ),
     )
     log_format: Literal["auto", "console", "json"] = Field(
         default="auto", description="The log's form: for people on a terminal, JSON otherwise."

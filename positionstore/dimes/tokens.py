@@ -6,16 +6,17 @@ Source: the vendor's REST reference, ``POST /v1/prediction-markets/tokens``.
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
-from typing import Final
+from typing import Annotated, Final
 
 import httpx
 import msgspec
 from pydantic import SecretStr
 
+from positionstore.dimes.complaint import complaint
+from positionstore.dimes.http_date import parse_http_date
 from positionstore.dimes.instant import parse_instant
 from positionstore.dimes.redaction import redacted
-from positionstore.dimes.refusal import words_of
+from positionstore.dimes.retrying import SetbackError
 from positionstore.errors import CredentialsError, GatewayError
 
 TOKENS_PATH: Final = "/v1/prediction-markets/tokens"
@@ -36,8 +37,12 @@ class Token:
     lifetime: float | None
 
 
+class KeyRefusedError(CredentialsError):
+    """The API does not take the key: no other wallet will fare better with it."""
+
+
 class _Answer(msgspec.Struct):
-    token: str
+    token: Annotated[str, msgspec.Meta(pattern="^[!-~]+$")]  # what fits into a header
     expires_at: str | None = None
 
 
@@ -49,7 +54,7 @@ async def mint_token(
     *,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Token:
-    """Mint a token for one wallet.
+    """Mint a token for one wallet, in one attempt.
 
     Args:
         client: carries the request; redirects must be off, so that the key stays with the host.
@@ -73,48 +78,63 @@ async def mint_token(
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         cause = redacted(str(error)) or error.__class__.__name__
         raise GatewayError(f"No token could be minted: {cause}.") from None
-    if response.status_code in {401, 403}:
+    return read_token(
+        response.status_code,
+        response.content,
+        date=response.headers.get("date"),
+        clock=clock,
+    )
+
+
+def read_token(
+    status: int,
+    content: bytes,
+    *,
+    date: str | None,
+    clock: Callable[[], datetime],
+    wallet_remedy: str = "Look at DIMES_WALLET_ADDRESS.",
+) -> Token:
+    """Read the answer to ``POST /tokens``.
+
+    Args:
+        status: its HTTP status.
+        content: its body.
+        date: its ``Date`` header.
+        clock: tells the time where there is no ``Date``; UTC.
+        wallet_remedy: what to look at if no token is minted for the wallet.
+
+    Raises:
+        KeyRefusedError: the key is not valid.
+        CredentialsError: the key or the wallet is refused; the message names the variable.
+        SetbackError: the answer is in no known form, as a proxy's page; another attempt may
+            succeed.
+        GatewayError: the API is unwell.
+    """
+    said = complaint(status, content)
+    if status in {401, 403}:
+        refused = KeyRefusedError if status == 401 else CredentialsError
+        raise refused(f"The API refused the key ({said}).", remedy="Look at DIMES_API_KEY.")
+    if status in {400, 422}:
         raise CredentialsError(
-            f"The API refused the key ({_complaint(response)}).",
-            remedy="Look at DIMES_API_KEY.",
+            f"The API mints no token for this wallet ({said}).", remedy=wallet_remedy
         )
-    if response.status_code in {400, 422}:
-        raise CredentialsError(
-            f"The API mints no token for this wallet ({_complaint(response)}).",
-            remedy="Look at DIMES_WALLET_ADDRESS.",
-        )
-    if not response.is_success:
-        raise GatewayError(f"No token could be minted ({_complaint(response)}).")
+    if not 200 <= status < 300:
+        raise GatewayError(f"No token could be minted ({said}).")
     try:
-        answer = msgspec.json.decode(response.content, type=_Answer)
+        answer = msgspec.json.decode(content, type=_Answer)
     except (ValueError, RecursionError):
-        raise GatewayError("No token could be minted: the answer names none.") from None
-    return Token(SecretStr(answer.token), _lifetime(answer, response, clock))
+        raise SetbackError("No token could be minted: the answer names none.") from None
+    return Token(SecretStr(answer.token), _lifetime(answer, date, clock))
 
 
-def _complaint(response: httpx.Response) -> str:
-    said = words_of(response.content[:2000]) if "json" in _media_type(response) else ""
-    return f"{response.status_code}: {said}" if said else str(response.status_code)
-
-
-def _media_type(response: httpx.Response) -> str:
-    return str(response.headers.get("content-type", ""))
-
-
-def _lifetime(
-    answer: _Answer, response: httpx.Response, clock: Callable[[], datetime]
-) -> float | None:
+def _lifetime(answer: _Answer, date: str | None, clock: Callable[[], datetime]) -> float | None:
     if answer.expires_at is None:
         return None
     try:
         expires = parse_instant(answer.expires_at)
     except ValueError:
         return None
-    try:
-        # By the server's clock on both sides: ours may be wrong. It tells whole seconds.
-        now = parsedate_to_datetime(str(response.headers.get("date", ""))) + timedelta(seconds=1)
-    except ValueError:
-        now = clock()
-    if now.tzinfo is None:
-        now = now.replace(tzinfo=UTC)
+    stamped = parse_http_date(date)
+    # By the server's clock on both sides: ours may be wrong. It tells whole seconds.
+    now = clock() if stamped is None else stamped + timedelta(seconds=1)
     return (expires - now).total_seconds()

@@ -1,0 +1,113 @@
+"""Whom the settings let in at the REST API, as whom."""
+
+import asyncio
+
+from pydantic import SecretStr
+
+from positionstore.dimes.access import Access, MintedAccess, api_key_access, ready_token_access
+from positionstore.dimes.rest import RestClient
+from positionstore.dimes.tokens import KeyRefusedError, Token
+from positionstore.errors import ConfigurationError
+from positionstore.settings import Settings
+
+
+class AccessBook:
+    """The accesses of one run, each made once.
+
+    The vendor does not say whether a partner's key may list positions. So it is tried once a run;
+    where it is refused, tokens are minted a wallet at a time.
+
+    Args:
+        settings: name the key, the ready token and the wallet.
+        client: carries the requests.
+    """
+
+    def __init__(self, settings: Settings, client: RestClient) -> None:
+        self._settings = settings
+        self._client = client
+        self._lock = asyncio.Lock()
+        self._partner: Access | None = None
+        self._partner_tried = False
+        self._wallets: dict[str, Access] = {}
+        self._key_refused: KeyRefusedError | None = None
+
+    async def for_partner(self) -> Access | None:
+        """Return the access to all of the partner's positions; None where the key gives none.
+
+        Raises:
+            GatewayError: it cannot be told just now; the next call tries again.
+        """
+        async with self._lock:
+            key = self._settings.api_key
+            if key is not None and not self._partner_tried:
+                access = api_key_access(key)
+                self._partner = access if await self._client.allows(access) else None
+                self._partner_tried = True
+            return self._partner
+
+    async def for_wallet(self, wallet: str) -> Access:
+        """Return the access to one wallet's positions.
+
+        The token is minted now, if it was not before; so what is wrong with key or wallet shows
+        here. Once the key was refused, this is not asked again.
+
+        Raises:
+            ConfigurationError: there is no key to mint a token with.
+            KeyRefusedError: the key is not valid; no other wallet will fare better.
+            CredentialsError: the key or the wallet is refused; the message names the variable.
+            GatewayError: no token can be had just now.
+        """
+        return await self._minted(
+            wallet, remedy=f"The wallet is {wallet}; look at POSITIONSTORE_WALLETS."
+        )
+
+    async def for_customer(self) -> Access:
+        """Return the access of the customer whom the settings name: to that wallet's positions.
+
+        A ready token goes first. Its wallet is the one that the settings name beside it, if any.
+
+        Raises:
+            ConfigurationError: they name none.
+            CredentialsError: the key or the wallet is refused; the message names the variable.
+            GatewayError: no token can be had just now.
+        """
+        settings = self._settings
+        if settings.jwt is not None:
+            return ready_token_access(settings.jwt, settings.wallet_address)
+        if settings.wallet_address is None:
+            raise ConfigurationError(
+                "A customer's positions need a user token.",
+                remedy="Set DIMES_JWT, or DIMES_API_KEY and DIMES_WALLET_ADDRESS to mint one.",
+            )
+        return await self._minted(settings.wallet_address, remedy="Look at DIMES_WALLET_ADDRESS.")
+
+    async def _minted(self, wallet: str, *, remedy: str) -> Access:
+        if self._key_refused is not None:
+            raise self._key_refused
+        key = self._settings.api_key
+        if key is None:
+            raise ConfigurationError(
+                "A wallet's positions need an API key to mint its token with.",
+                remedy="Set DIMES_API_KEY.",
+            )
+        # An address means the same in any case; checksummed spellings mix the two.
+        access = self._wallets.setdefault(
+            wallet.lower(),
+            MintedAccess(
+                lambda: self._mint(key, wallet, remedy),
+                wallet=wallet,
+                remedy="Look at DIMES_API_KEY, which the token was minted with.",
+                monotonic=self._client.monotonic,
+            ),
+        )
+        await access.authorization()
+        return access
+
+    async def _mint(self, key: SecretStr, wallet: str, remedy: str) -> Token:
+        if self._key_refused is not None:
+            raise self._key_refused
+        try:
+            return await self._client.mint_token(key, wallet, wallet_remedy=remedy)
+        except KeyRefusedError as refusal:
+            self._key_refused = refusal
+            raise

@@ -1,0 +1,203 @@
+"""What ``GET /positions`` and ``GET /positions/{id}`` answer, read exactly.
+
+A position is kept as the bytes it came in; only the few strings that a walk needs are read out of
+it. As with events, nearly every page takes the short way, one typed pass; what that pass does not
+like takes the careful way.
+
+Source: the vendor's REST reference, "List positions" and the position object.
+"""
+
+import re
+from datetime import datetime
+from typing import Final
+
+import msgspec
+
+from positionstore.dimes.exact import (
+    DEEPER,
+    MAX_DEPTH,
+    Flaw,
+    found,
+    name,
+    parse,
+    storable,
+    string,
+    too_deep,
+)
+from positionstore.dimes.instant import parse_instant
+from positionstore.facts import Reason, Rejected
+
+
+class Listed(msgspec.Struct, frozen=True):
+    """One position of an answer.
+
+    The strings are exact, but for what a Postgres ``text`` cannot hold (U+0000, lone surrogates),
+    which becomes U+FFFD as it does for events; the body is untouched.
+
+    Attributes:
+        position_id: its ``id``.
+        status: its ``status``, known or not.
+        body: the position object as it came over the wire, valid UTF-8.
+        closed_at: ``result.closed_at``, UTC; None where there is none that can be read.
+        wallet_address: whose it is; None where the body does not say.
+    """
+
+    position_id: str
+    status: str
+    body: bytes
+    closed_at: datetime | None = None
+    wallet_address: str | None = None
+
+
+class Item(msgspec.Struct, frozen=True):
+    """One element of a list, position or not.
+
+    Attributes:
+        id: its ``id`` exactly, for the next page to start after; None where it has none.
+        what: the position, or what is wrong with it.
+    """
+
+    id: str | None
+    what: Listed | Rejected
+
+
+class UnreadableError(ValueError):
+    """An answer is not what the API answers: cut short, or another's (a proxy's page)."""
+
+
+class _Result(msgspec.Struct):
+    closed_at: str | None = None
+
+
+class _Position(msgspec.Struct):
+    id: str
+    status: str
+    wallet_address: str | None = None
+    result: _Result | None = None
+
+
+class _List(msgspec.Struct):
+    data: list[msgspec.Raw]
+    has_more: bool
+
+
+_list_decoder: Final = msgspec.json.Decoder(_List)
+_position_decoder: Final = msgspec.json.Decoder(_Position)
+_ESCAPE: Final = re.compile(rb"\\(?:(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL)
+_VEIL: Final = b"\xff"  # stands for a backslash; no UTF-8 holds it
+_BLANK: Final = b" \t\r\n"
+# A snapshot's envelope is one level around it.
+_POSITION_DEPTH: Final = MAX_DEPTH - 1
+
+
+def read_list(content: bytes) -> tuple[list[Item], bool]:
+    """Read a list.
+
+    Returns:
+        Its elements, and whether there are more.
+
+    Raises:
+        UnreadableError: it is no list of the API.
+    """
+    try:
+        answer = _list_decoder.decode(content)
+    except (ValueError, RecursionError) as error:
+        if b"\\u" not in content or _VEIL in content:
+            raise UnreadableError(str(error)) from None
+        return _read_veiled(content)
+    return [read_item(bytes(raw)) for raw in answer.data], answer.has_more
+
+
+def read_item(raw: bytes) -> Item:
+    """Read what should be a position.
+
+    It is one when it is an object whose ``id`` is a non-empty string and whose ``status`` is a
+    string. Anything else is kept whole, with what is wrong with it.
+    """
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError as error:
+        flaw = Flaw(Reason.NOT_UTF8, f"It is not UTF-8 at byte {error.start}.")
+        return _rejected(raw, raw.decode(errors="replace"), flaw)
+    if too_deep(raw, limit=_POSITION_DEPTH):
+        return _rejected(raw, text, Flaw(Reason.TOO_DEEP, DEEPER))
+    if b"\\u0000" not in raw:
+        try:
+            read = _position_decoder.decode(raw)
+        except (ValueError, RecursionError):
+            pass
+        else:
+            if read.id:
+                closed_at = _instant(None if read.result is None else read.result.closed_at)
+                what = Listed(read.id, read.status, raw, closed_at, read.wallet_address)
+                return Item(read.id, what)
+    try:
+        return _read_carefully(raw, text)
+    except Flaw as flaw:
+        return _rejected(raw, text, flaw)
+
+
+def read_position(content: bytes) -> Item:
+    """Read the answer to a question for one position.
+
+    Raises:
+        UnreadableError: it is no JSON object.
+    """
+    item = read_item(content.strip(_BLANK))
+    if isinstance(item.what, Rejected) and item.what.reason in {
+        Reason.NOT_JSON,
+        Reason.NOT_AN_OBJECT,
+        Reason.NOT_UTF8,
+    }:
+        raise UnreadableError(item.what.detail)
+    return item
+
+
+def _read_veiled(content: bytes) -> tuple[list[Item], bool]:
+    # msgspec refuses a lone surrogate even in what it skips. So the escapes of surrogates are
+    # spelled in a way that it passes over, and each element gets its own spelling back.
+    veiled = _ESCAPE.sub(lambda match: _VEIL + match[1] if match[1] else match[0], content)
+    try:
+        answer = _list_decoder.decode(veiled)
+    except (ValueError, RecursionError) as error:
+        raise UnreadableError(str(error)) from None
+    items = [read_item(bytes(raw).replace(_VEIL, b"\\")) for raw in answer.data]
+    return items, answer.has_more
+
+
+def _read_carefully(raw: bytes, text: str) -> Item:
+    value = parse(text)
+    if not isinstance(value, dict):
+        raise Flaw(Reason.NOT_AN_OBJECT, f"It is {name(value)}, not an object.")
+    own, status = string(value, "id"), string(value, "status")
+    if not own:
+        raise Flaw(Reason.BAD_ID, f"id is {found(value, 'id')}.")
+    if status is None:
+        raise Flaw(Reason.BAD_DATA, f"status is {found(value, 'status')}.")
+    result, wallet = value.get("result"), string(value, "wallet_address")
+    closed_at = _instant(string(result, "closed_at") if isinstance(result, dict) else None)
+    listed = Listed(
+        storable(own),
+        storable(status),
+        raw,
+        closed_at,
+        None if wallet is None else storable(wallet),
+    )
+    return Item(own, listed)
+
+
+def _rejected(raw: bytes, text: str, flaw: Flaw) -> Item:
+    try:
+        value = parse(text)
+    except Flaw:
+        own = None
+    else:
+        own = string(value, "id") if isinstance(value, dict) else None
+    return Item(own or None, Rejected(raw, flaw.reason, flaw.detail))
+
+
+def _instant(text: str | None) -> datetime | None:
+    try:
+        return None if text is None else parse_instant(text)
+    except ValueError:
+        return None

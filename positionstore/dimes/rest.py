@@ -1,0 +1,452 @@
+"""The REST client: positions by the page and by their id, and user tokens.
+
+Every request goes through one pool, takes its turn (:mod:`~positionstore.dimes.throttle`), and is
+tried again for a while where the failure may pass (:mod:`~positionstore.dimes.retrying`). What is
+certain about *when* the server read its answer goes with the answer as its as-of.
+
+Source: the vendor's REST reference.
+"""
+
+import asyncio
+import importlib.metadata
+import random
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final, Literal, Self, TypeVar
+from urllib.parse import quote, urlsplit
+
+import httpx
+import msgspec
+from pydantic import SecretStr
+
+from positionstore.dimes.access import Access, api_key_access
+from positionstore.dimes.complaint import complaint, is_error_body
+from positionstore.dimes.http_date import as_of
+from positionstore.dimes.page import (
+    Item,
+    Listed,
+    UnreadableError,
+    read_list,
+    read_position,
+)
+from positionstore.dimes.redaction import redacted
+from positionstore.dimes.retrying import Patience, SetbackError, retry_after
+from positionstore.dimes.throttle import Throttle
+from positionstore.dimes.tokens import TOKENS_PATH, Token, read_token
+from positionstore.errors import CredentialsError, GatewayError
+from positionstore.facts import Rejected
+from positionstore.settings import Settings
+
+POSITIONS_PATH: Final = "/v1/prediction-markets/positions"
+PAGE_LIMIT: Final = 100
+"""The most positions that the API puts into a page."""
+
+MAX_BODY: Final = 64 * 1024 * 1024
+"""The longest answer that is taken, in bytes; a usual page has a fifth of a million."""
+
+_ATTEMPT: Final = 60.0  # seconds that one attempt may take, from connecting to the last byte
+_TIMEOUTS: Final = httpx.Timeout(30.0, connect=10.0, pool=None)
+
+State = Literal["active", "inactive"]
+SortBy = Literal["created_at", "closed_at"]
+Direction = Literal["asc", "desc"]
+T = TypeVar("T")
+
+
+class Page(msgspec.Struct, frozen=True):
+    """One page of a walk.
+
+    Attributes:
+        positions: those that no earlier page of the walk had.
+        rejected: its elements that are no positions, whole.
+        as_of: a moment at which the server had certainly not yet read the page, UTC.
+        has_more: whether the walk goes on.
+        cursor: the id to start after to go on from here; None on an empty page.
+    """
+
+    positions: list[Listed]
+    rejected: list[Rejected]
+    as_of: datetime
+    has_more: bool
+    cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    method: Literal["GET", "POST"]
+    path: str
+    parameters: dict[str, str] | None = None
+    body: dict[str, str] | None = None
+
+    def __str__(self) -> str:
+        return redacted(f"{self.method} {self.path}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    status: int
+    headers: httpx.Headers = field(repr=False)
+    content: bytes = field(repr=False)
+    sent_at: datetime
+    as_of: datetime
+
+    @property
+    def date(self) -> str | None:
+        return str(self.headers["date"]) if "date" in self.headers else None
+
+
+class RestClient:
+    """A client of the REST API; an async context manager that holds one pool of connections.
+
+    Credentials go to the host of ``base_url`` and nowhere else: redirects are not followed, and
+    neither proxies nor passwords are taken from the environment.
+
+    Args:
+        base_url: the host, without a trailing slash, as ``Settings.base_url`` has checked it.
+        concurrency: how many requests may be under way at once.
+        requests_per_second: how many may begin in a second.
+        retry_budget: for how many seconds from its first failure a request is tried again.
+        clock: tells the time, UTC.
+        monotonic: tells seconds that only grow.
+        sleep: waits for so many seconds.
+        random: draws a number from 0 to 1.
+        transport: carries the requests, for tests.
+
+    Attributes:
+        requests: how many requests were sent, further attempts and minted tokens included.
+        retries: how many of them were further attempts.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        concurrency: int,
+        requests_per_second: float,
+        retry_budget: float,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        random: Callable[[], float] = random.random,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self.requests = 0
+        self.retries = 0
+        self.monotonic = monotonic
+        self._base_url = base_url
+        self._retry_budget = retry_budget
+        self._clock = clock
+        self._sleep = sleep
+        self._random = random
+        self._throttle = Throttle(
+            concurrency=concurrency,
+            per_second=requests_per_second,
+            monotonic=monotonic,
+            sleep=sleep,
+        )
+        self._http = httpx.AsyncClient(
+            headers={
+                "Accept": "application/json",
+                "Cache-Control": "no-cache",  # an answer from a cache has the Date of another
+                "User-Agent": f"positionstore/{importlib.metadata.version('positionstore')}",
+            },
+            timeout=_TIMEOUTS,
+            limits=httpx.Limits(max_connections=concurrency),
+            follow_redirects=False,
+            trust_env=False,
+            transport=transport,
+        )
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """Return the client that the settings describe.
+
+        Raises:
+            ConfigurationError: the host may not be sent credentials.
+        """
+        return cls(
+            settings.base_url,
+            concurrency=settings.http_concurrency,
+            requests_per_second=settings.http_rate,
+            retry_budget=settings.http_retry_budget,
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._http.aclose()
+
+    async def walk(
+        self,
+        access: Access,
+        *,
+        state: State | None = None,
+        status: str | None = None,
+        sort_by: SortBy = "created_at",
+        sort_direction: Direction = "asc",
+        starting_after: str | None = None,
+    ) -> AsyncIterator[Page]:
+        """Yield every page of a list, in order; at least one.
+
+        A position that turns up twice (it moved while the walk went on) is taken once. The walk
+        keeps the ids it has seen, and nothing else.
+
+        Args:
+            access: what to show.
+            state: only living, or only ended positions.
+            status: only positions of this status.
+            sort_by: the order of the list.
+            sort_direction: oldest or newest first.
+            starting_after: the id after which to begin, such as an earlier page's cursor.
+
+        Raises:
+            CredentialsError: the access is refused; the message names the variable.
+            GatewayError: a page cannot be had, or the list does not advance.
+        """
+        parameters = {
+            "limit": str(PAGE_LIMIT),
+            "sort_by": sort_by,
+            "sort_direction": sort_direction,
+            **({"state": state} if state else {}),
+            **({"status": status} if status else {}),
+        }
+        cursor = starting_after
+        seen = {cursor} if cursor else set()
+        has_more = True
+        while has_more:
+            after = {"starting_after": cursor} if cursor else {}
+            answer, (items, has_more) = await self._ask(
+                _Request("GET", POSITIONS_PATH, {**parameters, **after}), access, _list_of
+            )
+            new = _once(items, seen)
+            last = next((item.id for item in reversed(items) if item.id is not None), None)
+            if has_more and (last is None or last == cursor or not any(i.id for i in new)):
+                raise GatewayError(
+                    "The list of positions does not advance: it says that there are more, but "
+                    f"shows {'none' if not items else 'none that it had not shown before'}.",
+                    remedy="What it had shown up to there was taken; try again later.",
+                )
+            cursor = last
+            yield Page(
+                [item.what for item in new if isinstance(item.what, Listed)],
+                [item.what for item in new if isinstance(item.what, Rejected)],
+                answer.as_of,
+                has_more,
+                cursor,
+            )
+
+    async def position(self, access: Access, position_id: str) -> tuple[Listed, datetime] | None:
+        """Ask for one position.
+
+        Returns:
+            It and the as-of of the answer; None if the API itself says that it does not know it.
+
+        Raises:
+            CredentialsError: the access is refused; the message names the variable.
+            GatewayError: no answer can be had, or it cannot be understood.
+        """
+        if position_id in {"", ".", ".."}:  # paths that lead elsewhere
+            raise GatewayError(f"There is no asking for a position with the id {position_id!r}.")
+        try:
+            path = f"{POSITIONS_PATH}/{quote(position_id, safe='')}"
+        except UnicodeEncodeError:
+            raise GatewayError("There is no asking for a position with such an id.") from None
+        answer, listed = await self._ask(_Request("GET", path), access, _position_of)
+        if listed is None:
+            return None
+        if listed.position_id != position_id:
+            raise GatewayError(
+                f"{redacted(f'GET {path}')} was answered with another position: "
+                f"{redacted(listed.position_id)}."
+            )
+        return listed, answer.as_of
+
+    async def allows(self, access: Access) -> bool:
+        """Whether the API lets an access list positions.
+
+        Raises:
+            GatewayError: it cannot be told just now.
+        """
+        try:
+            await self._ask(_Request("GET", POSITIONS_PATH, {"limit": "1"}), access, _list_of)
+        except CredentialsError:
+            return False
+        return True
+
+    async def mint_token(self, api_key: SecretStr, wallet: str, *, wallet_remedy: str) -> Token:
+        """Mint a token for one wallet.
+
+        Args:
+            api_key: the partner's key.
+            wallet: the customer's address.
+            wallet_remedy: what to look at if no token is minted for the wallet.
+
+        Raises:
+            KeyRefusedError: the key is not valid.
+            CredentialsError: the key or the wallet is refused; the message names the variable.
+            GatewayError: no token can be had just now.
+        """
+
+        def read(answer: _Answer, _: Access, __: str) -> Token:
+            return read_token(
+                answer.status,
+                answer.content,
+                date=answer.date,
+                clock=self._clock,
+                wallet_remedy=wallet_remedy,
+            )
+
+        request = _Request("POST", TOKENS_PATH, body={"wallet_address": wallet})
+        _, token = await self._ask(request, api_key_access(api_key), read)
+        return token
+
+    async def _ask(
+        self, request: _Request, access: Access, read: Callable[[_Answer, Access, str], T]
+    ) -> tuple[_Answer, T]:
+        patience = Patience(self._retry_budget, monotonic=self.monotonic, random=self._random)
+        may_renew = True
+        while True:
+            shown = await access.authorization()
+            try:
+                answer = await self._send(request, shown)
+                if answer.status == 401 and may_renew:
+                    may_renew = False
+                    if await access.renew(shown):
+                        continue
+                self._screen(answer, request)
+                return answer, read(answer, access, shown.get_secret_value().partition(" ")[2])
+            except SetbackError as setback:
+                wait = patience.wait(setback.asked)
+                if wait is None:
+                    raise _given_up(request, setback, patience) from None
+                if setback.asked:
+                    self._throttle.hold(setback.asked)
+            self.retries += 1
+            await self._sleep(wait)
+
+    async def _send(self, request: _Request, shown: SecretStr) -> _Answer:
+        async with self._throttle.turn():
+            self.requests += 1
+            sent_at, started = self._clock(), self.monotonic()
+            try:
+                async with (
+                    asyncio.timeout(_ATTEMPT),
+                    self._http.stream(
+                        request.method,
+                        self._base_url + request.path,
+                        params=request.parameters,
+                        json=request.body,
+                        headers={"Authorization": shown.get_secret_value()},
+                    ) as response,
+                ):
+                    round_trip = self.monotonic() - started
+                    content = await _bounded(response, request)
+            except TimeoutError:
+                raise SetbackError(f"no answer within {_ATTEMPT:.0f} s") from None
+            except httpx.HTTPError as error:
+                raise _transport_failure(error, request) from None
+            except (httpx.InvalidURL, UnicodeError):
+                raise GatewayError(f"{request} cannot be sent: the id makes no URL.") from None
+        date = response.headers.get("date")
+        return _Answer(
+            response.status_code,
+            response.headers,
+            content,
+            sent_at,
+            as_of(date, round_trip=round_trip, sent_at=sent_at),
+        )
+
+    def _screen(self, answer: _Answer, request: _Request) -> None:
+        """Raise for what means the same whatever was asked."""
+        status = answer.status
+        if status >= 500 or status in {408, 425, 429}:
+            asked = retry_after(
+                answer.headers.get("retry-after"), date=answer.date, now=self._clock()
+            )
+            raise SetbackError(complaint(status, answer.content), asked=asked)
+        if 300 <= status < 400:
+            host = redacted(urlsplit(answer.headers.get("location", "")).netloc) or "another page"
+            raise GatewayError(
+                f"{request} was answered with a redirect ({status}) to {host}, which was not "
+                "followed.",
+                remedy="Look at DIMES_BASE_URL.",
+            )
+
+
+def _list_of(answer: _Answer, access: Access, secret: str) -> tuple[list[Item], bool]:
+    _check_status(answer, access, secret)
+    try:
+        return read_list(answer.content)
+    except UnreadableError:
+        raise SetbackError("the answer is no list of positions, or was cut short") from None
+
+
+def _position_of(answer: _Answer, access: Access, secret: str) -> Listed | None:
+    if answer.status == 404 and is_error_body(answer.content):
+        return None
+    _check_status(answer, access, secret)
+    try:
+        item = read_position(answer.content)
+    except UnreadableError:
+        raise SetbackError("the answer is no position, or was cut short") from None
+    if isinstance(item.what, Rejected):
+        raise GatewayError(f"The API answered with what is no position: {item.what.detail}")
+    return item.what
+
+
+def _check_status(answer: _Answer, access: Access, secret: str) -> None:
+    if answer.status == 200:
+        return
+    said = complaint(answer.status, answer.content, secret=secret)
+    if answer.status in {401, 403}:
+        raise CredentialsError(f"The API refused the {access.what} ({said}).", remedy=access.remedy)
+    raise GatewayError(f"The API did not answer as it should ({said}).")
+
+
+def _once(items: list[Item], seen: set[str]) -> list[Item]:
+    """Return the items that were not seen, and note them as seen."""
+    new = []
+    for item in items:
+        if item.id is None or item.id not in seen:
+            new.append(item)
+            if item.id is not None:
+                seen.add(item.id)
+    return new
+
+
+async def _bounded(response: httpx.Response, request: _Request) -> bytes:
+    content = bytearray()
+    async for chunk in response.aiter_bytes():
+        content += chunk
+        if len(content) > MAX_BODY:
+            raise GatewayError(
+                f"{request} was answered with more than {MAX_BODY // 1024**2} MiB, "
+                "which cannot be right."
+            )
+    return bytes(content)
+
+
+def _transport_failure(error: httpx.HTTPError, request: _Request) -> GatewayError:
+    if isinstance(error, httpx.TimeoutException):
+        return SetbackError("no answer in time")
+    said = redacted(str(error)) or error.__class__.__name__
+    if "CERTIFICATE_VERIFY_FAILED" in said:
+        return GatewayError(
+            f"{request}: the host's certificate is not valid ({said}).",
+            remedy="Look at DIMES_BASE_URL, and at this machine's clock.",
+        )
+    return SetbackError(said)
+
+
+def _given_up(request: _Request, setback: SetbackError, patience: Patience) -> GatewayError:
+    said = str(setback).rstrip(".")
+    if setback.asked and setback.asked > 0:
+        said += f"; it asks to wait for {setback.asked:.0f} s"
+    times = "once" if patience.attempts == 1 else f"{patience.attempts} times"
+    return GatewayError(
+        f"{request} failed: {said}. Tried {times} within {patience.spent:.0f} s.",
+        remedy="Try again later; POSITIONSTORE_HTTP_RETRY_BUDGET is how long it keeps trying.",
+    )

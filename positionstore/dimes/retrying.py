@@ -1,0 +1,94 @@
+"""How long, and how often, a request is tried again."""
+
+import re
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+
+from positionstore.dimes.http_date import parse_http_date
+from positionstore.errors import GatewayError
+
+_BASE: Final = 0.5
+_CAP: Final = 30.0
+_SECONDS: Final = re.compile(r"\d{1,9}(?:\.\d{1,9})?", re.ASCII)
+
+
+class SetbackError(GatewayError):
+    """A request failed in a way that may pass: another attempt may succeed.
+
+    Attributes:
+        asked: for how many seconds the server asked to be left alone; None where it did not.
+    """
+
+    def __init__(self, message: str, *, asked: float | None = None) -> None:
+        super().__init__(message)
+        self.asked = asked
+
+
+class Patience:
+    """The patience with one request.
+
+    Each wait is drawn evenly from zero up to a ceiling that doubles with every attempt (full
+    jitter), so that many who were turned away together do not come back together. Where the
+    server names a wait, it is kept, and the jitter comes on top.
+
+    Args:
+        budget: how many seconds from the first failure on a further attempt may begin.
+        monotonic: tells seconds that only grow.
+        random: draws a number from 0 to 1.
+
+    Attributes:
+        attempts: how many attempts have failed.
+    """
+
+    def __init__(
+        self, budget: float, *, monotonic: Callable[[], float], random: Callable[[], float]
+    ) -> None:
+        self.attempts = 0
+        self._budget = budget
+        self._monotonic = monotonic
+        self._random = random
+        self._first_failure: float | None = None
+
+    @property
+    def spent(self) -> float:
+        """Seconds since the first failure."""
+        return 0.0 if self._first_failure is None else self._monotonic() - self._first_failure
+
+    def wait(self, asked: float | None = None) -> float | None:
+        """Note a failure and return how many seconds to wait; None is the end of the patience.
+
+        Args:
+            asked: the seconds the server asked for.
+        """
+        if self._first_failure is None:
+            self._first_failure = self._monotonic()
+        left = self._budget - self.spent
+        # Beyond 2**10 the cap is reached; a float would overflow in the end.
+        jitter = self._random() * min(_CAP, _BASE * 2.0 ** min(self.attempts, 10))
+        self.attempts += 1
+        least = asked or 0.0
+        if left <= 0 or least > left:
+            return None
+        return min(least + jitter, left)
+
+
+def retry_after(header: str | None, *, date: str | None, now: datetime) -> float | None:
+    """Return the seconds that a ``Retry-After`` header asks for, in either of its forms.
+
+    Args:
+        header: whole or broken seconds, or an HTTP date; anything else counts as nothing.
+        date: the answer's ``Date``: a date is measured by the server's own clock.
+        now: the local time, which stands in for a missing ``Date``; UTC.
+
+    Source: RFC 9110, "Retry-After".
+    """
+    if header is None:
+        return None
+    text = header.strip()
+    if _SECONDS.fullmatch(text):
+        return float(text)
+    until = parse_http_date(text)
+    if until is None:
+        return None
+    return max(0.0, (until - (parse_http_date(date) or now)).total_seconds())
