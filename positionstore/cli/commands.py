@@ -5,7 +5,6 @@ module is imported when it is called.
 """
 
 import importlib
-import importlib.util
 from typing import Any, Final
 
 import typer
@@ -66,14 +65,8 @@ def program() -> TyperGroup:
         typer.Typer(rich_markup_mode="rich", no_args_is_help=True, callback=_positionstore)
     )
     for name in COMMANDS:
-        if _has_landed(name):
-            group.add_command(_Listed(name))
+        group.add_command(_Listed(name))
     return group
-
-
-def _has_landed(name: str) -> bool:
-    module = COMMANDS[name][1].partition(":")[0]
-    return importlib.util.find_spec(f"positionstore.cli.{module}") is not None
 
 
 def _as_group(app: typer.Typer) -> TyperGroup:

@@ -5,9 +5,8 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from importlib.machinery import ModuleSpec
-from importlib.util import module_from_spec
 from pathlib import Path
+from types import ModuleType
 
 import psycopg
 import pytest
@@ -30,7 +29,7 @@ def command(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], None]], N
     """Make a function the command ``config``."""
 
     def install(function: Callable[[], None]) -> None:
-        module = module_from_spec(ModuleSpec("positionstore.cli.tried", None))
+        module = ModuleType("positionstore.cli.tried")
         vars(module)["tried"] = function
         monkeypatch.setitem(sys.modules, module.__name__, module)
         monkeypatch.setitem(commands.COMMANDS, "config", ("Panel", "tried:tried", "Tried."))

@@ -1,0 +1,98 @@
+#!/usr/bin/env python3
+"""Writes the pages of docs/ that are made from code.
+
+scripts/docs.py            write them
+scripts/docs.py --check    exit 1 where a page is not what the code says
+"""
+
+import sys
+from pathlib import Path
+from typing import Literal, get_args, get_origin
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from positionstore.settings import (  # noqa: E402 - the checkout's package comes first
+    Settings,
+    environment_variable,
+)
+
+SETTINGS = """\
+# Settings
+
+<!-- Made by scripts/docs.py from positionstore/settings.py; edit that, and run this. -->
+
+Every setting is an environment variable; nothing else is configured. `positionstore config` prints
+what is in force, where it comes from and what it means, with secrets masked.
+
+A variable may also stand in a file `.env` in the directory that a command is started in; the
+environment wins. A variable that is empty or blank is not set. A secret may stand in a file of its
+own instead, as container platforms provide them: `DIMES_API_KEY_FILE`, `DIMES_JWT_FILE` and
+`DATABASE_URL_FILE` name one. No secret is ever an argument of a command.
+
+A value that cannot be used ends a command with exit code 2 and one line that names the variable. A
+`POSITIONSTORE_` variable that does not exist is a warning, with the name that was probably meant.
+
+Durations are in seconds.
+
+| variable | meaning | default |
+| --- | --- | --- |
+{rows}
+
+## Logging
+
+The log goes to standard error, one line an event: for people on a terminal, JSON otherwise. Every
+JSON line has `at` (UTC), `level`, `action` and `logger`; `action` is a stable name for what
+happened, to filter and alert by. API keys, tokens and passwords are masked in every line.
+
+A traceback is never printed on a terminal: it goes as a JSON line into `log/positionstore.log`
+under the data directory, and the terminal's line says so. Elsewhere it is the `exception` of a JSON
+line.
+"""
+
+
+def settings_page() -> str:
+    """Return docs/settings.md."""
+    rows = []
+    for name, field in Settings.model_fields.items():
+        if name == "data_dir":
+            default = "`~/.local/share/positionstore`"
+        elif field.default in (None, ()):
+            default = ""
+        else:
+            value = field.default
+            default = (
+                f"`{int(value) if isinstance(value, float) and value.is_integer() else value}`"
+            )
+        meaning = field.description or ""
+        if get_origin(field.annotation) is Literal:
+            meaning += " One of " + ", ".join(f"`{value}`" for value in get_args(field.annotation))
+            meaning += "."
+        rows.append(f"| `{environment_variable(name)}` | {meaning} | {default} |")
+    return SETTINGS.format(rows="\n".join(rows))
+
+
+PAGES = {"settings.md": settings_page}
+
+
+def main() -> int:
+    """Write or check every page."""
+    check = sys.argv[1:] == ["--check"]
+    stale = 0
+    for name, page in PAGES.items():
+        path = ROOT / "docs" / name
+        text = page()
+        if path.exists() and path.read_text(encoding="utf-8") == text:
+            continue
+        stale += 1
+        if check:
+            print(f"docs/{name} is stale: run scripts/docs.py", file=sys.stderr)
+        else:
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+            print(f"docs/{name} is written.")
+    return 1 if check and stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,141 @@
+"""Every command explains itself, with an example that works."""
+
+import inspect
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from positionstore.cli import main
+from positionstore.cli.commands import COMMANDS, load
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAM = Path(sys.executable).with_name("positionstore")
+GO_ON_UNTIL_STOPPED = {"demo", "sandbox", "ingest"}
+
+
+def every_command() -> Iterator[tuple[str, Any]]:
+    for name in COMMANDS:
+        command = load(name)
+        yield name, command
+        for inner, subcommand in getattr(command, "commands", {}).items():
+            yield f"{name} {inner}", subcommand
+
+
+ALL = dict(every_command())
+LEAVES = {name: command for name, command in ALL.items() if not hasattr(command, "commands")}
+
+
+def example_of(name: str) -> str:
+    _, separator, example = inspect.cleandoc(LEAVES[name].help).rpartition("Example: ")
+    assert separator, f"positionstore {name} has no example"
+    return " ".join(example.split())
+
+
+def own_arguments(example: str) -> list[str]:
+    """Return the arguments of the example's call of positionstore."""
+    found = re.search(r"positionstore ((?:[^)\"']|'[^']*')*)", example)
+    assert found, example
+    return shlex.split(found.group(1))
+
+
+def test_no_module_of_a_command_is_left_out() -> None:
+    listed = {COMMANDS[name][1].partition(":")[0] for name in COMMANDS}
+
+    modules = {
+        path.stem
+        for path in (ROOT / "positionstore" / "cli").glob("*.py")
+        if path.read_text(encoding="utf-8").startswith('"""``positionstore ')
+    }
+
+    assert modules == listed
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_list_of_commands_says_what_the_command_says(name: str) -> None:
+    first_paragraph = inspect.cleandoc(ALL[name].help).split("\n\n")[0]
+
+    assert " ".join(first_paragraph.split()).startswith(COMMANDS[name][2].rstrip("."))
+
+
+@pytest.mark.parametrize("name", LEAVES)
+def test_every_command_option_and_argument_is_explained(name: str) -> None:
+    unexplained = [
+        parameter.name for parameter in LEAVES[name].params if not getattr(parameter, "help", None)
+    ]
+
+    assert unexplained == []
+
+
+@pytest.mark.parametrize("name", LEAVES)
+def test_every_example_is_of_its_command_and_is_understood(name: str) -> None:
+    arguments = own_arguments(example_of(name))
+    words = name.split()
+
+    assert arguments[: len(words)] == words
+    LEAVES[name].make_context(name, arguments[len(words) :])
+
+
+@pytest.mark.parametrize("name", LEAVES)
+def test_the_help_shows_the_example_as_it_is_typed(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*name.split(), "--help"]) == 0
+
+    assert example_of(name) in " ".join(capsys.readouterr().out.split())
+
+
+def test_the_readme_names_every_command() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+
+    missing = {name for name in COMMANDS if f"`positionstore {name}" not in readme}
+    assert missing == set()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder in which the examples' files lie."""
+    (tmp_path / "events.jsonl").write_text(
+        '{"id":"evt_1","type":"position.opened","created_at":"2026-07-01T12:00:00Z",'
+        '"data":{"id":"dm_pos_1","status":"open"}}\nno event\n',
+        encoding="utf-8",
+    )
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", sorted(set(LEAVES) - GO_ON_UNTIL_STOPPED))
+def test_every_example_works_when_pasted(name: str, folder: Path, store_url: str) -> None:
+    example = example_of(name)
+    if example.startswith("psql") and shutil.which("psql") is None:
+        pytest.skip("no psql on the PATH")
+    environment = os.environ | {
+        "PATH": f"{PROGRAM.parent}{os.pathsep}{os.environ['PATH']}",
+        "DATABASE_URL": store_url,
+        "POSITIONSTORE_DATA_DIR": str(folder / "data"),
+    }
+
+    def paste(line: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["bash", "-c", line],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+            cwd=folder,
+            env=environment,
+        )
+
+    paste("positionstore import events.jsonl")
+    done = paste(example)
+
+    found_something = name in {"import", "quarantine retry"}  # the line that is no event
+    assert done.returncode == (3 if found_something else 0), done
+    assert "Traceback" not in done.stderr

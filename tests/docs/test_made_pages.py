@@ -1,0 +1,32 @@
+"""The pages that are made from code say what the code says."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from positionstore.settings import Settings, environment_variable
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_no_page_is_stale() -> None:
+    done = subprocess.run(
+        [sys.executable, ROOT / "scripts" / "docs.py", "--check"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_page_of_the_settings_has_every_variable() -> None:
+    page = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+
+    missing = {
+        variable
+        for variable in map(environment_variable, Settings.model_fields)
+        if f"| `{variable}` |" not in page
+    }
+    assert missing == set()

@@ -1,0 +1,29 @@
+"""What the README tells the reader to paste works."""
+
+import re
+from pathlib import Path
+
+import psycopg
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+STATEMENTS = re.findall(r"```sql\n(.*?)```", README, re.DOTALL)
+
+
+def test_the_readme_has_sql_to_paste() -> None:
+    assert len(STATEMENTS) >= 3
+
+
+@pytest.mark.parametrize("statement", STATEMENTS)
+def test_the_sql_of_the_readme_works(statement: str, store_url: str) -> None:
+    with psycopg.connect(store_url, autocommit=True) as connection:
+        assert connection.execute(statement.encode()).description
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_to_a_file_leads_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8"))
+
+    assert [link for link in links if "://" not in link and not (page.parent / link).exists()] == []
