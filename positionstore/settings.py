@@ -217,6 +217,17 @@ class Settings(BaseSettings):
     http_retry_budget: Seconds = Field(
         default=120.0, description="How long one request may spend on retries."
     )
+    reconcile_every: float = Field(
+        300.0, gt=0, description="How often `run` reconciles; each time a tenth sooner or later."
+    )
+    full_pass_at: str = Field(
+        "03:30",
+        pattern=r"^([01]\d|2[0-3]):[0-5]\d$",
+        description="When `run` reconciles in full, once a day: HH:MM, UTC.",
+    )
+    valuation_history: bool = Field(
+        False, description="Whether every valuation is kept, or only each position's latest."
+    )
     http_concurrency: int = Field(
         default=4, ge=1, le=100, description="REST requests that may be under way at once."
     )
@@ -246,11 +257,12 @@ class Settings(BaseSettings):
         cls,
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the library's signature
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the same
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the same
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Read what :func:`given` finds, below what the caller sets."""
+        del env_settings, dotenv_settings, file_secret_settings  # less exact than ours
         return init_settings, _Variables(settings_cls)
 
     @property
