@@ -8,7 +8,8 @@ The tree::
     │   └── WrongEnvironmentError          the store holds the other environment's data
     ├── CredentialsError          exit 1   the vendor refuses the key or the token
     ├── DatabaseUnavailableError  exit 1   Postgres cannot be reached or started
-    └── GatewayError              exit 1   the gateway or the REST API cannot be used
+    ├── GatewayError              exit 1   the gateway or the REST API cannot be used
+    └── BusyError                 exit 1   another process does the same work just now
 
 Each message is one line for the person who reads it: what is wrong, and what to do. Exit 3
 is no error: it is a command's finding (differences, quarantined input) and is returned by the
@@ -60,3 +61,7 @@ class DatabaseUnavailableError(PositionstoreError):
 
 class GatewayError(PositionstoreError):
     """The gateway or the REST API answered in a way that cannot be worked with."""
+
+
+class BusyError(PositionstoreError):
+    """Another process does the same work just now."""

@@ -10,3 +10,6 @@ REBUILD_LOCK: Final = 7_305_804_402_566_050_818
 
 MIGRATION_LOCK: Final = 7_305_804_402_566_050_817
 """Held by the one migration of a time."""
+
+RECONCILE_LOCK: Final = 7_305_804_402_566_050_819
+"""Held by the one reconciler of a time."""

@@ -121,6 +121,8 @@ class Appender:
 
     def append_snapshots(self, snapshots: Sequence[Snapshot], received_at: datetime) -> Appended:
         """Append snapshots and fold their positions anew: one transaction."""
+        if self._staged is not None:
+            raise RuntimeError("append_snapshots() while events are staged")
         rows = IncomingRows()
         for snapshot in snapshots:
             rows.add(

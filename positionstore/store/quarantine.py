@@ -24,9 +24,13 @@ class Entry:
     @classmethod
     def of(cls, received: Received, rejected: Rejected) -> "Entry":
         """Make an entry of what was received."""
-        return cls(
-            rejected.raw, rejected.reason, rejected.detail, received.source, received.received_at
+        # What is said may quote what was received, and that may be no text to Postgres.
+        detail = (
+            rejected.detail.encode(errors="replace")
+            .decode()
+            .replace("\0", "\N{REPLACEMENT CHARACTER}")
         )
+        return cls(rejected.raw, rejected.reason, detail, received.source, received.received_at)
 
 
 @dataclass(frozen=True, slots=True)

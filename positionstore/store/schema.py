@@ -17,6 +17,7 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
+    Interval,
     LargeBinary,
     MetaData,
     Numeric,
@@ -164,6 +165,82 @@ store_identity = Table(
     Column("claimed_at", _moment(), nullable=False, server_default=text("now()")),
     CheckConstraint("only_row"),
     CheckConstraint("environment IN ('production', 'sandbox')"),
+)
+
+reconciliation_runs = Table(
+    "reconciliation_runs",
+    metadata,
+    Column("run_id", BigInteger, Identity(always=True), primary_key=True),
+    Column("trigger", _word(), nullable=False),
+    Column("scope", _word(), nullable=False),
+    Column("closed_since", _moment()),
+    Column("closed_until", _moment()),
+    Column("reach", _word()),
+    Column("state", _word(), nullable=False, server_default=text("'running'")),
+    Column("started_at", _moment(), nullable=False),
+    Column("finished_at", _moment()),
+    Column("as_of", _moment()),
+    *(
+        Column(name, BigInteger, nullable=False, server_default=text("0"))
+        for name in (
+            "seen",
+            "missing",
+            "stale",
+            "divergent",
+            "absent_upstream",
+            "repaired",
+            "unresolved",
+            "requests",
+            "retries",
+        )
+    ),
+    Column("duration", Interval, Computed("finished_at - started_at", persisted=True)),
+    Column("error", Text),
+)
+Index("reconciliation_runs_state", reconciliation_runs.c.state, reconciliation_runs.c.started_at)
+
+discrepancies = Table(
+    "discrepancies",
+    metadata,
+    Column("run_id", BigInteger, nullable=False),
+    Column("position_id", _word(), nullable=False),
+    Column("kind", _word(), nullable=False),
+    Column("field", _word(), nullable=False, server_default=text("''")),
+    Column("store_value", Text),
+    Column("rest_value", Text),
+    Column("resolution", _word(), nullable=False),
+    Column("noticed_at", _moment(), nullable=False),
+    PrimaryKeyConstraint("position_id", "run_id", "field"),
+)
+Index("discrepancies_run", discrepancies.c.run_id)
+
+
+def _valuation_columns() -> Iterator[Column[Any]]:
+    for name in (
+        "mark_price_usd_pips",
+        "position_value_usd_pips",
+        "unrealized_pnl_usd_pips",
+        "net_unrealized_pnl_usd_pips",
+        "health_bps",
+        "current_liquidation_price_usd_pips",
+    ):
+        yield Column(name, BigInteger)
+
+
+valuations = Table(
+    "valuations",
+    metadata,
+    Column("position_id", _word(), primary_key=True),
+    Column("as_of", _moment(), nullable=False),
+    *_valuation_columns(),
+)
+
+valuation_history = Table(
+    "valuation_history",
+    metadata,
+    Column("position_id", _word(), primary_key=True),
+    Column("as_of", _moment(), primary_key=True),
+    *_valuation_columns(),
 )
 
 FOLDED_COLUMNS = tuple(column.name for column in positions.columns if column.name != "verified_at")

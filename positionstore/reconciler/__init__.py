@@ -1,0 +1,1 @@
+"""Walks ``GET /positions``, compares, and repairs by appending snapshots."""

@@ -1,0 +1,280 @@
+"""The comparison of a position in ``GET /positions`` with its row: pure, by durable fields.
+
+Both sides are brought to one form first: a tuple with a value for each durable field of the
+catalogue. An absent field and one of the wrong kind are None, as in the row's columns, so that
+what a snapshot of a body would become in ``positions`` compares equal to that body.
+"""
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from enum import StrEnum
+from operator import attrgetter
+from typing import Any, Final
+
+import msgspec
+
+from positionstore.dimes.instant import parse_instant
+from positionstore.position import FIELDS, Durability, Field, Kind
+
+Value = str | int | bool | datetime | None
+Values = tuple[Value, ...]
+
+DURABLE_FIELDS: Final[tuple[Field, ...]] = tuple(
+    sorted(
+        (
+            field
+            for field in FIELDS
+            if field.durability is not Durability.NEVER and field.path != ("id",)
+        ),
+        key=lambda field: field.durability is Durability.CLOSED,
+    )
+)
+"""The durable fields: first those that always are, then those that are in the closed shape."""
+
+VALUATION_FIELDS: Final[tuple[Field, ...]] = tuple(
+    field
+    for field in FIELDS
+    if field.wire_name
+    in {
+        "current.mark_price_usd_pips",
+        "current.position_value_usd_pips",
+        "current.unrealized_pnl_usd_pips",
+        "current.net_unrealized_pnl_usd_pips",
+        "risk.health_bps",
+        "risk.current_liquidation_price_usd_pips",
+    }
+)
+"""What moves with the market and is kept as the latest valuation."""
+
+_READ: Final = DURABLE_FIELDS + VALUATION_FIELDS
+_ALWAYS: Final = sum(field.durability is Durability.ALWAYS for field in DURABLE_FIELDS)
+_MOVES: Final = frozenset(
+    index
+    for index, field in enumerate(DURABLE_FIELDS)
+    if field.wire_name
+    in {
+        "status",
+        "entry.opened_at",
+        "result.closed_at",
+        "current.remaining_bps",
+        "current.position_token_units",
+        "timing.settlement_state",
+    }
+)
+_LONGEST_UNITS: Final = 1000
+_INSTANT: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?"
+    r"([Zz]|[+-](0[0-9]|1[0-5])(:?[0-9]{2})?)"
+)
+
+
+class DiscrepancyKind(StrEnum):
+    """How the store and ``GET /positions`` differ.
+
+    ``MISSING``: REST has the position, the store has not. ``STALE``: something happened to it that
+    the store does not know. ``DIVERGENT``: nothing happened, yet other values. ``ABSENT_UPSTREAM``:
+    the store has it live, REST does not know it.
+    """
+
+    MISSING = "missing"
+    STALE = "stale"
+    DIVERGENT = "divergent"
+    ABSENT_UPSTREAM = "absent_upstream"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a body says: the durable values, and the valuation (all None in the closed shape)."""
+
+    values: Values
+    valuation: Values
+
+
+@dataclass(frozen=True, slots=True)
+class FieldDifference:
+    """One field that differs; the values as text, None where there is none."""
+
+    field: str
+    store_value: str | None
+    rest_value: str | None
+
+
+def differences(store: Values, rest: Values, *, closed: bool) -> list[FieldDifference]:
+    """Compare the durable values of a position.
+
+    Args:
+        store: the row's, from :func:`values_of_row`.
+        rest: the body's, from :func:`read_body`.
+        closed: whether the body has the closed shape, in which the fees are final too.
+
+    Returns:
+        What differs; empty where nothing does.
+    """
+    count = len(DURABLE_FIELDS) if closed else _ALWAYS
+    if store[:count] == rest[:count]:
+        return []
+    return [
+        FieldDifference(field.wire_name, _as_text(mine), _as_text(theirs))
+        for field, mine, theirs in zip(DURABLE_FIELDS[:count], store, rest, strict=False)
+        if mine != theirs
+    ]
+
+
+def kind_of(store: Values, rest: Values) -> DiscrepancyKind:
+    """Say whether something happened to the position, or its values are just others.
+
+    What happens to a position changes its status, a moment, its size or its settlement.
+    """
+    moved = any(store[index] != rest[index] for index in _MOVES)
+    return DiscrepancyKind.STALE if moved else DiscrepancyKind.DIVERGENT
+
+
+def values_of_row(columns: Sequence[Any]) -> Values:
+    """Return the durable values of a row of ``positions``.
+
+    Args:
+        columns: the row's columns of :data:`DURABLE_FIELDS`, in that order.
+    """
+    return tuple(int(value) if isinstance(value, Decimal) else value for value in columns)
+
+
+def read_body(body: bytes) -> Reading:
+    """Return the values of a position object, exactly as its row would hold them.
+
+    Args:
+        body: the object as it came over the wire; it may hold whatever JSON can.
+
+    Raises:
+        TypeError: it is not an object.
+        ValueError: it is not JSON.
+    """
+    count = len(DURABLE_FIELDS)
+    values = _values(body)
+    return Reading(values[:count], values[count:])
+
+
+def _values(body: bytes) -> Values:
+    if b"\\u0000" not in body:
+        try:
+            position = _decoder.decode(body)
+        except (ValueError, RecursionError):
+            pass  # something unusual stands in it; the careful way knows what to make of it
+        else:
+            for name, empty in _EMPTY_SECTIONS.items():
+                if getattr(position, name) is None:
+                    setattr(position, name, empty)
+            return tuple(
+                [
+                    convert(value)
+                    for convert, value in zip(_CONVERTERS, _read(position), strict=True)
+                ]
+            )
+    return _values_carefully(body)
+
+
+def _values_carefully(body: bytes) -> Values:
+    data = json.loads(body, parse_int=_number, parse_float=_number, parse_constant=lambda _: _UNFIT)
+    if not isinstance(data, dict):
+        raise TypeError("it is not an object")
+    values: list[Value] = []
+    for field in _READ:
+        found: object = data
+        for key in field.path:
+            found = found.get(key) if isinstance(found, dict) else None
+        if isinstance(found, str):
+            found = _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", found)
+        values.append(_CONVERT[field.kind](found))
+    return tuple(values)
+
+
+def _number(spelled: str) -> object:
+    """Return the integer that ``jsonb`` shows for a number, or what fits no column."""
+    number = Decimal(spelled)
+    exponent = number.as_tuple().exponent
+    if not isinstance(exponent, int) or exponent < 0 or number.adjusted() > _LONGEST_UNITS:
+        return _UNFIT
+    return int(number)
+
+
+def _text(value: object) -> Value:
+    return value if isinstance(value, str) else None
+
+
+def _flag(value: object) -> Value:
+    return value if isinstance(value, bool) else None
+
+
+def _integer(value: object) -> Value:
+    number = _units(value)
+    return number if isinstance(number, int) and -(2**63) <= number < 2**63 else None
+
+
+def _units(value: object) -> Value:
+    if isinstance(value, str):
+        digits = value.removeprefix("-")
+        fits = digits.isascii() and digits.isdecimal() and len(value) <= _LONGEST_UNITS
+        return int(value) if fits else None
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _instant(value: object) -> Value:
+    if not isinstance(value, str) or not _INSTANT.fullmatch(value):
+        return None
+    try:
+        return parse_instant(value)
+    except ValueError:
+        return None
+
+
+def _as_text(value: Value) -> str | None:
+    match value:
+        case None:
+            return None
+        case bool():
+            return "true" if value else "false"
+        case datetime():
+            return value.astimezone(UTC).isoformat()
+        case _:
+            return str(value)
+
+
+_UNFIT: Final = object()
+_UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
+_CONVERT: Final[dict[Kind, Callable[[object], Value]]] = {
+    Kind.TEXT: _text,
+    Kind.PIPS: _integer,
+    Kind.BPS: _integer,
+    Kind.MINUTES: _integer,
+    Kind.UNITS: _units,
+    Kind.TIME: _instant,
+    Kind.FLAG: _flag,
+}
+_CONVERTERS: Final = tuple(_CONVERT[field.kind] for field in _READ)
+_read: Final = attrgetter(*(field.wire_name for field in _READ))
+
+
+def _position_struct() -> tuple[type[msgspec.Struct], dict[str, msgspec.Struct]]:
+    """Make the struct that reads just the durable fields, and an empty one for each section."""
+    scalar = str | int | bool | None
+    keys: dict[str, list[str]] = {}
+    for field in _READ:
+        keys.setdefault(field.section, []).append(field.path[-1])
+    sections = {
+        section: msgspec.defstruct(section, [(key, scalar, None) for key in names])
+        for section, names in keys.items()
+        if section
+    }
+    top = msgspec.defstruct(
+        "position",
+        [(key, scalar, None) for key in keys[""]]
+        + [(section, struct | None, None) for section, struct in sections.items()],
+    )
+    return top, {section: struct() for section, struct in sections.items()}
+
+
+_Position, _EMPTY_SECTIONS = _position_struct()
+_decoder: Final = msgspec.json.Decoder(_Position)

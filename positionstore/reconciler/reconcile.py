@@ -1,0 +1,230 @@
+"""A reconciliation, from the lock to the record."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import psycopg
+import structlog
+
+from positionstore.dimes.access import Access
+from positionstore.dimes.access_book import AccessBook
+from positionstore.dimes.rest import RestClient
+from positionstore.dimes.tokens import KeyRefusedError
+from positionstore.errors import (
+    BusyError,
+    CredentialsError,
+    GatewayError,
+)
+from positionstore.reconciler.book import Book
+from positionstore.reconciler.report import RunReport, RunState
+from positionstore.reconciler.scope import Scope, Trigger
+from positionstore.reconciler.walk import Checkpoint, NoCheckpoint, StoppedError, Walk
+from positionstore.settings import Settings
+from positionstore.store import identity
+from positionstore.store import reconciliation as records
+from positionstore.store.database import Store
+from positionstore.store.reconciliation import RunRecord
+
+_log = structlog.get_logger(__name__)
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Resumption:
+    """What a run that goes on where another was killed takes over from it.
+
+    Attributes:
+        started_at: when the first part began (our clock, UTC): the run is as old as that.
+        checkpoint: how far it has come.
+    """
+
+    started_at: datetime
+    checkpoint: Checkpoint
+
+
+class Reconciler:
+    """Compares the store with ``GET /positions`` and repairs it by appending snapshots.
+
+    Args:
+        settings: whom to ask, as whom.
+        store: what to compare.
+        clock: tells our time, UTC.
+        sleep: waits, in seconds.
+        client: makes the REST client, for tests.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        *,
+        clock: Callable[[], datetime] = _utc_now,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        client: Callable[[Settings], RestClient] = RestClient.of,
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._clock = clock
+        self._sleep = sleep
+        self._client = client
+
+    def recent_scope(self) -> Scope:
+        """Return the scope of a periodic run: what the store may have missed until now."""
+        with self._store.connect() as connection:
+            return Scope.recent(
+                now=self._clock(),
+                last_complete_run=records.last_complete_run(connection),
+                oldest_unrepaired_gap=records.oldest_unrepaired_gap(connection),
+                coverage_begins=records.coverage_begins(connection),
+            )
+
+    async def run(
+        self,
+        trigger: Trigger,
+        scope: Scope,
+        *,
+        dry_run: bool = False,
+        resumption: Resumption | None = None,
+        progress: Callable[[RunReport], None] = lambda _: None,
+    ) -> RunReport:
+        """Do one run, and record it.
+
+        Args:
+            trigger: what starts it.
+            scope: which positions it walks.
+            dry_run: only report: nothing is written.
+            resumption: the run that this one goes on with.
+            progress: is told after each page.
+
+        Returns:
+            What it found and did. A run that an error ended is ``failed`` there, not raised.
+
+        Raises:
+            ConfigurationError: a setting is missing, or does not fit the store.
+            BusyError: another reconciler is at work on this database.
+            DatabaseUnavailableError: the store cannot be reached.
+        """
+        settings = self._settings
+        started_at = resumption.started_at if resumption else self._clock()
+        report = RunReport(trigger, scope, dry_run, started_at)
+        async with AsyncExitStack() as stack:
+            reader = stack.enter_context(self._store.connect())
+            writer = stack.enter_context(self._store.connect())
+            identity.claim(reader, settings.environment)
+            if not await asyncio.to_thread(records.try_lock, reader):
+                raise BusyError(
+                    "Another reconciliation is at work on this database.",
+                    remedy="Wait until it has ended.",
+                )
+            if not dry_run:
+                report.run_id = records.begin_run(
+                    reader,
+                    trigger=trigger,
+                    scope=scope.name,
+                    closed_since=scope.closed_since,
+                    closed_until=scope.closed_until,
+                    started_at=started_at,
+                )
+            try:
+                rest = await stack.enter_async_context(self._client(settings))
+                accesses = await self._accesses(reader, rest, report)
+                book = Book(
+                    reader,
+                    writer,
+                    settle_window=settings.settle_window_duration,
+                    history=settings.valuation_history,
+                    dry_run=dry_run,
+                )
+                walk = Walk(
+                    book,
+                    rest,
+                    report,
+                    settle_window=settings.settle_window_duration,
+                    clock=self._clock,
+                    sleep=self._sleep,
+                    checkpoint=resumption.checkpoint if resumption else NoCheckpoint(),
+                    verified_since=resumption.started_at if resumption else None,
+                    progress=progress,
+                )
+                await walk.run(accesses, at_once=settings.http_concurrency)
+            except (StoppedError, CredentialsError, GatewayError) as error:
+                report.state = RunState.FAILED
+                report.errors.append(str(error))
+            except BaseException as error:
+                report.state = RunState.FAILED
+                report.errors.append(f"It was ended by {type(error).__name__}.")
+                raise
+            finally:
+                report.finished_at = self._clock()
+                self._record(reader, report)
+        return report
+
+    async def _accesses(
+        self, reader: psycopg.Connection, rest: RestClient, report: RunReport
+    ) -> Sequence[Access]:
+        settings = self._settings
+        book = AccessBook(settings, rest)
+        if settings.api_key is None:
+            report.reach = "wallets"
+            return [await book.for_customer()]
+        partner = await book.for_partner()
+        if partner is not None:
+            report.reach = "partner"
+            return [partner]
+        report.reach = "wallets"
+        named = [*settings.wallets, *filter(None, [settings.wallet_address])]
+        wallets = {wallet.lower(): wallet for wallet in [*named, *records.wallets(reader)]}
+        if not wallets:
+            raise GatewayError(
+                "The API lists positions by wallet only, and no wallet is known yet.",
+                remedy="Name them in POSITIONSTORE_WALLETS, or let the ingester hear of them.",
+            )
+        accesses = []
+        for wallet in wallets.values():
+            try:
+                accesses.append(await book.for_wallet(wallet))
+            except KeyRefusedError:
+                raise
+            except (CredentialsError, GatewayError) as error:
+                report.errors.append(f"The positions of {wallet} were not seen: {error}")
+        return accesses
+
+    def _record(self, connection: psycopg.Connection, report: RunReport) -> None:
+        if report.run_id is None or report.finished_at is None or connection.broken:
+            return
+        by_kind = {kind.value: count for kind, count in report.by_kind.items()}
+        records.finish_run(
+            connection,
+            report.run_id,
+            RunRecord(
+                state=report.state,
+                reach=report.reach,
+                finished_at=report.finished_at,
+                as_of=report.as_of,
+                seen=report.seen,
+                missing=by_kind.get("missing", 0),
+                stale=by_kind.get("stale", 0),
+                divergent=by_kind.get("divergent", 0),
+                absent_upstream=by_kind.get("absent_upstream", 0),
+                repaired=report.repaired,
+                unresolved=report.unresolved,
+                requests=report.requests,
+                retries=report.retries,
+                error="; ".join(report.errors[:20]) or None,
+            ),
+        )
+        _log.info(
+            "reconciled",
+            run_id=report.run_id,
+            trigger=report.trigger,
+            state=report.state,
+            seen=report.seen,
+            repaired=report.repaired,
+            unresolved=report.unresolved,
+        )

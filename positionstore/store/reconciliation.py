@@ -1,0 +1,298 @@
+"""What the reconciler asks of the store, and records in it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import class_row
+
+from positionstore.store.locks import RECONCILE_LOCK
+from positionstore.store.queries import queries
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPosition:
+    """A row of ``positions``, as far as the reconciler looks at it.
+
+    Attributes:
+        phase: ``pending``, ``live`` or ``terminal``.
+        last_event_at: the ``created_at`` of the fact it shows, UTC.
+        last_event_id: that fact.
+        source: that fact's source.
+        columns: the columns that were asked for, in that order.
+    """
+
+    phase: str
+    last_event_at: datetime
+    last_event_id: str
+    source: str
+    columns: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """How a run ended; see the comments of ``reconciliation_runs``."""
+
+    state: str
+    reach: str | None
+    finished_at: datetime
+    as_of: datetime | None
+    seen: int
+    missing: int
+    stale: int
+    divergent: int
+    absent_upstream: int
+    repaired: int
+    unresolved: int
+    requests: int
+    retries: int
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class DiscrepancyRecord:
+    """A difference; see the comments of ``discrepancies``."""
+
+    position_id: str
+    kind: str
+    field: str
+    store_value: str | None
+    rest_value: str | None
+    resolution: str
+    noticed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Valuation:
+    """What moves with the market, of one position, at one moment (UTC).
+
+    Attributes:
+        values: by column of ``valuations``.
+    """
+
+    position_id: str
+    as_of: datetime
+    values: tuple[int | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A stretch of time that no stream session covers; see ``coverage_gaps``. UTC."""
+
+    started_at: datetime
+    ended_at: datetime | None
+    repaired_at: datetime | None
+    repaired_by: int | None
+
+
+VALUATION_COLUMNS: Final = (
+    "mark_price_usd_pips",
+    "position_value_usd_pips",
+    "unrealized_pnl_usd_pips",
+    "net_unrealized_pnl_usd_pips",
+    "health_bps",
+    "current_liquidation_price_usd_pips",
+)
+
+
+def try_lock(connection: psycopg.Connection) -> bool:
+    """Become the one reconciler of this database, until the connection ends; False if taken."""
+    row = connection.execute("SELECT pg_try_advisory_lock(%s)", [RECONCILE_LOCK]).fetchone()
+    return bool(row and row[0])
+
+
+def begin_run(
+    connection: psycopg.Connection,
+    *,
+    trigger: str,
+    scope: str,
+    closed_since: datetime | None,
+    closed_until: datetime | None,
+    started_at: datetime,
+) -> int:
+    """Record that a run begins; return its number."""
+    row = connection.execute(
+        _statement("begin_run"),
+        {
+            "trigger": trigger,
+            "scope": scope,
+            "closed_since": closed_since,
+            "closed_until": closed_until,
+            "started_at": started_at,
+        },
+    ).fetchone()
+    if row is None:
+        raise RuntimeError("INSERT ... RETURNING returned nothing")
+    return int(row[0])
+
+
+def finish_run(connection: psycopg.Connection, run_id: int, record: RunRecord) -> None:
+    """Record how a run ended."""
+    connection.execute(_statement("finish_run"), {"run_id": run_id, **_fields(record)})
+
+
+def record_discrepancies(
+    connection: psycopg.Connection, run_id: int, records: Sequence[DiscrepancyRecord]
+) -> None:
+    """Record differences that a run found."""
+    if not records:
+        return
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            _statement("record_discrepancy"),
+            [{"run_id": run_id, **_fields(record)} for record in records],
+        )
+
+
+def last_complete_run(connection: psycopg.Connection) -> datetime | None:
+    """Return when the last run that saw all of its scope began (our clock, UTC)."""
+    return _moment(connection, "last_complete_run")
+
+
+def coverage_begins(connection: psycopg.Connection) -> datetime | None:
+    """Return when the first stream session began (our clock, UTC)."""
+    return _moment(connection, "coverage_begins")
+
+
+def oldest_unrepaired_gap(connection: psycopg.Connection) -> datetime | None:
+    """Return when the oldest gap that no run has repaired began (our clock, UTC)."""
+    return _moment(connection, "oldest_unrepaired_gap")
+
+
+def gaps(
+    connection: psycopg.Connection, *, unrepaired_only: bool = False, at_most: int = 100
+) -> list[Gap]:
+    """Return the gaps in the stream's coverage, the newest first."""
+    with connection.cursor(row_factory=class_row(Gap)) as cursor:
+        return cursor.execute(
+            _statement("gaps"), {"unrepaired_only": unrepaired_only, "at_most": at_most}
+        ).fetchall()
+
+
+def rows(
+    connection: psycopg.Connection, position_ids: Sequence[str], columns: Sequence[str]
+) -> dict[str, StoredPosition]:
+    """Return the rows of some positions, with some of their columns."""
+    statement = queries("reconciliation")["rows"].format(columns=_identifiers(columns))
+    with connection.cursor(binary=True) as cursor:
+        cursor.execute(statement, {"position_ids": list(position_ids)})
+        return {row[0]: StoredPosition(row[1], row[2], row[3], row[4], row[5:]) for row in cursor}
+
+
+def forget_seen(connection: psycopg.Connection) -> None:
+    """Begin anew to note which positions are seen, on this connection."""
+    connection.execute(_statement("create_seen"))
+    connection.execute(_statement("forget_seen"))
+
+
+def note_seen(connection: psycopg.Connection, position_ids: Sequence[str]) -> None:
+    """Note that these positions are seen."""
+    connection.execute(_statement("note_seen"), {"position_ids": list(position_ids)})
+
+
+def unseen_live(
+    connection: psycopg.Connection,
+    wallets: Sequence[str] | None,
+    verified_since: datetime | None,
+) -> Iterator[list[tuple[str, str | None]]]:
+    """Yield the live positions that were not seen, some at a time, each with its wallet.
+
+    Args:
+        connection: the one that the seen ones were noted on.
+        wallets: only theirs; everybody's where it is None.
+        verified_since: not those verified at or after this moment (UTC) either.
+    """
+    after = ""
+    while found := connection.execute(
+        _statement("unseen_live"),
+        {"wallets": _list(wallets), "after": after, "since": verified_since},
+    ).fetchall():
+        yield found
+        after = found[-1][0]
+
+
+def count_live(connection: psycopg.Connection, wallets: Sequence[str] | None = None) -> int:
+    """Return how many positions the store has live: everybody's, or of some wallets."""
+    row = connection.execute(_statement("count_live"), {"wallets": _list(wallets)}).fetchone()
+    return row[0] if row else 0
+
+
+def some_live(
+    connection: psycopg.Connection, wallets: Sequence[str] | None, at_most: int
+) -> list[str]:
+    """Return a few of the positions that the store has live, the quietest first."""
+    found = connection.execute(
+        _statement("some_live"), {"wallets": _list(wallets), "at_most": at_most}
+    )
+    return [name for (name,) in found]
+
+
+def mark_verified(
+    connection: psycopg.Connection, position_ids: Sequence[str], at: datetime
+) -> None:
+    """Note that these rows equal what ``GET /positions`` said at this moment (UTC)."""
+    connection.execute(_statement("mark_verified"), {"position_ids": list(position_ids), "at": at})
+
+
+def wallets(connection: psycopg.Connection) -> list[str]:
+    """Return the wallets that the store knows."""
+    return [name for (name,) in connection.execute(_statement("wallets"))]
+
+
+def keep_valuations(
+    connection: psycopg.Connection, valuations: Sequence[Valuation], *, history: bool
+) -> None:
+    """Keep the latest valuation of each position, and with ``history`` every one."""
+    if not valuations:
+        return
+    parameters: dict[str, object] = {
+        "position_ids": [each.position_id for each in valuations],
+        "as_of": [each.as_of for each in valuations],
+    }
+    for index, column in enumerate(VALUATION_COLUMNS):
+        parameters[column] = [each.values[index] for each in valuations]
+    connection.execute(_valuation_statement("value"), parameters)
+    if history:
+        connection.execute(_valuation_statement("remember_value"), parameters)
+
+
+def drop_stale_valuations(connection: psycopg.Connection) -> None:
+    """Forget the valuations of positions that have ended."""
+    connection.execute(_statement("drop_stale_valuations"))
+
+
+def _statement(name: str) -> sql.SQL:
+    return queries("reconciliation")[name]
+
+
+def _valuation_statement(name: str) -> sql.Composed:
+    return _statement(name).format(
+        columns=_identifiers(VALUATION_COLUMNS),
+        arrays=sql.SQL(", ").join(
+            sql.SQL("{}::bigint[]").format(sql.Placeholder(column)) for column in VALUATION_COLUMNS
+        ),
+        assignments=sql.SQL(", ").join(
+            sql.SQL("{0} = excluded.{0}").format(sql.Identifier(column))
+            for column in VALUATION_COLUMNS
+        ),
+    )
+
+
+def _identifiers(names: Sequence[str]) -> sql.Composed:
+    return sql.SQL(", ").join(map(sql.Identifier, names))
+
+
+def _moment(connection: psycopg.Connection, name: str) -> datetime | None:
+    row = connection.execute(_statement(name)).fetchone()
+    return row[0] if row else None
+
+
+def _fields(record: RunRecord | DiscrepancyRecord) -> Mapping[str, object]:
+    return {name: getattr(record, name) for name in record.__slots__}
+
+
+def _list(names: Sequence[str] | None) -> list[str] | None:
+    return None if names is None else list(names)

@@ -1,0 +1,124 @@
+-- What the reconciler asks of the store, and records in it.
+
+-- name: begin_run
+-- A run begins; those that never ended have died, for only one runs at a time.
+WITH died AS (
+    UPDATE reconciliation_runs SET state = 'failed', error = 'Its process died.'
+    WHERE state = 'running'
+)
+INSERT INTO reconciliation_runs (trigger, scope, closed_since, closed_until, started_at)
+VALUES (%(trigger)s, %(scope)s, %(closed_since)s, %(closed_until)s, %(started_at)s)
+RETURNING run_id;
+
+-- name: finish_run
+-- A run ends.
+UPDATE reconciliation_runs
+SET state = %(state)s, reach = %(reach)s, finished_at = %(finished_at)s, as_of = %(as_of)s,
+    seen = %(seen)s, missing = %(missing)s, stale = %(stale)s, divergent = %(divergent)s,
+    absent_upstream = %(absent_upstream)s, repaired = %(repaired)s, unresolved = %(unresolved)s,
+    requests = %(requests)s, retries = %(retries)s, error = %(error)s
+WHERE run_id = %(run_id)s;
+
+-- name: record_discrepancy
+-- One field that differs.
+INSERT INTO discrepancies (
+    run_id, position_id, kind, field, store_value, rest_value, resolution, noticed_at
+)
+VALUES (
+    %(run_id)s, %(position_id)s, %(kind)s, %(field)s, %(store_value)s, %(rest_value)s,
+    %(resolution)s, %(noticed_at)s
+)
+ON CONFLICT (position_id, run_id, field) DO UPDATE SET
+    kind = excluded.kind, store_value = excluded.store_value, rest_value = excluded.rest_value,
+    resolution = excluded.resolution, noticed_at = excluded.noticed_at;
+
+-- name: last_complete_run
+-- When the last run that saw all of its scope began.
+SELECT max(started_at) FROM reconciliation_runs
+WHERE state = 'complete' AND scope IN ('recent', 'full');
+
+-- name: coverage_begins
+-- When the first stream session began.
+SELECT min(started_at) FROM stream_sessions;
+
+-- name: oldest_unrepaired_gap
+-- When the oldest gap that no run has repaired began.
+SELECT min(started_at) FROM coverage_gaps WHERE repaired_at IS NULL;
+
+-- name: gaps
+-- The gaps, the newest first.
+SELECT started_at, ended_at, repaired_at, repaired_by
+FROM coverage_gaps
+WHERE NOT %(unrepaired_only)s OR repaired_at IS NULL
+ORDER BY started_at DESC
+LIMIT %(at_most)s;
+
+-- name: rows
+-- The durable values of some positions, and what tells whether they are in flux.
+SELECT position_id, phase, last_event_at, last_event_id, source, {columns}
+FROM positions WHERE position_id = ANY (%(position_ids)s);
+
+-- name: create_seen
+-- Which positions the run has seen: private to its connection.
+CREATE TEMPORARY TABLE IF NOT EXISTS seen (position_id text COLLATE "C" PRIMARY KEY);
+
+-- name: forget_seen
+-- Begins anew.
+TRUNCATE pg_temp.seen;
+
+-- name: note_seen
+-- Notes some.
+INSERT INTO pg_temp.seen SELECT unnest(%(position_ids)s::text[]) ON CONFLICT DO NOTHING;
+
+-- name: unseen_live
+-- Live positions that the run has not seen, of all wallets or of some; nor the part of it, if any,
+-- that went before since a moment and was interrupted.
+SELECT p.position_id, p.wallet_address
+FROM positions p
+WHERE p.phase <> 'terminal'
+  AND (%(wallets)s::text[] IS NULL OR p.wallet_address = ANY (%(wallets)s))
+  AND p.position_id > %(after)s
+  AND (%(since)s::timestamptz IS NULL OR p.verified_at IS NULL OR p.verified_at < %(since)s)
+  AND NOT EXISTS (SELECT FROM pg_temp.seen s WHERE s.position_id = p.position_id)
+ORDER BY p.position_id
+LIMIT 1000;
+
+-- name: count_live
+-- How many positions the store has live, of all wallets or of some.
+SELECT count(*) FROM positions
+WHERE phase <> 'terminal'
+  AND (%(wallets)s::text[] IS NULL OR wallet_address = ANY (%(wallets)s));
+
+-- name: some_live
+-- A few of the positions that the store has live, of all wallets or of some.
+SELECT position_id FROM positions
+WHERE phase <> 'terminal'
+  AND (%(wallets)s::text[] IS NULL OR wallet_address = ANY (%(wallets)s))
+ORDER BY last_event_at LIMIT %(at_most)s;
+
+-- name: mark_verified
+-- Notes that these rows equal what GET /positions said.
+UPDATE positions SET verified_at = %(at)s WHERE position_id = ANY (%(position_ids)s);
+
+-- name: wallets
+-- The wallets that the store knows.
+SELECT DISTINCT wallet_address FROM positions WHERE wallet_address <> '' ORDER BY 1;
+
+-- name: value
+-- Keeps the latest valuation of each position; an older one never replaces a newer one.
+INSERT INTO valuations (position_id, as_of, {columns})
+SELECT * FROM unnest(%(position_ids)s::text[], %(as_of)s::timestamptz[], {arrays})
+ON CONFLICT (position_id) DO UPDATE SET as_of = excluded.as_of, {assignments}
+WHERE valuations.as_of <= excluded.as_of;
+
+-- name: remember_value
+-- Keeps every valuation.
+INSERT INTO valuation_history (position_id, as_of, {columns})
+SELECT * FROM unnest(%(position_ids)s::text[], %(as_of)s::timestamptz[], {arrays})
+ON CONFLICT (position_id, as_of) DO NOTHING;
+
+-- name: drop_stale_valuations
+-- A position that ended has no valuation any more.
+DELETE FROM valuations v
+USING positions p
+WHERE p.position_id = v.position_id AND p.phase = 'terminal';
