@@ -1,0 +1,97 @@
+#!/usr/bin/env python3
+"""How fast positionstore is, each figure as a ratio inside one run.
+
+    scripts/bench.py            everything; about ten minutes and 5 GB of the temporary folder
+    scripts/bench.py --quick    the same in small: shows that it works, not how fast it is
+    scripts/bench.py --profile  where an import spends its CPU time, beside the figures
+    scripts/bench.py --check    exit 1 where a figure misses its floor
+
+docs/performance.md says what is measured and how.
+"""
+
+import argparse
+import json
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import NoReturn
+
+from benchmark import importing, memory, profiling, stream
+from benchmark.bed import Bed
+from benchmark.report import Figure, machine, print_report, say
+from benchmark.scale import FULL, QUICK, Scale
+from benchmark.workload import Workload
+
+FIGURES = ("import", "stream", "latency", "memory")
+
+
+def measure(scale: Scale, wanted: Sequence[str], *, profile: bool) -> dict[str, object]:
+    """Measure what is wanted; return the report, fit for JSON."""
+    figures: list[Figure] = []
+    with ExitStack() as stack:
+        bed = stack.enter_context(Bed.made())
+        facts = machine(bed)
+        say(
+            f"Making {scale.lines + scale.paced_lines:,} envelopes of {scale.positions:,} positions"
+        )
+        workload = Workload.made(bed.folder, scale)
+        imported = importing.measure(bed, workload, scale)
+        if "import" in wanted:
+            figures.append(imported.figure())
+        if "stream" in wanted:
+            figures.append(stream.measure_burst(bed, workload, scale, imported.seconds))
+        if "latency" in wanted:
+            figures.append(stream.measure_latency(bed, workload, scale))
+        if "memory" in wanted:
+            figures.append(memory.measure(bed, scale))
+        costs = profiling.measure(bed, workload) if profile else []
+        facts["load_average_at_end"] = machine(bed)["load_average"]
+    return {
+        "quick": scale is QUICK,
+        "machine": facts,
+        "workload": workload.described(),
+        "figures": [figure.as_json() for figure in figures],
+        "costs": [cost.as_json() for cost in costs],
+    }
+
+
+def main() -> int:
+    """Measure, and print what came out."""
+    options = _options()
+    signal.signal(signal.SIGTERM, _leave)
+    try:
+        report = measure(
+            QUICK if options.quick else FULL, options.only or FIGURES, profile=options.profile
+        )
+    except KeyboardInterrupt:
+        say("Interrupted; what was started is stopped, what was written is deleted.")
+        return 130
+    if options.json:
+        print(json.dumps(report, indent=2))
+    else:
+        print_report(report)
+    missed = [figure for figure in report["figures"] if not figure["met"]]  # type: ignore[attr-defined]
+    return 1 if options.check and missed else 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--quick", action="store_true", help="small numbers, for CI")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    parser.add_argument("--check", action="store_true", help="exit 1 where a floor is missed")
+    parser.add_argument("--profile", action="store_true", help="account for the CPU time too")
+    parser.add_argument(
+        "--only", action="append", choices=FIGURES, help="this figure; can be given several times"
+    )
+    return parser.parse_args()
+
+
+def _leave(number: int, _frame: object) -> NoReturn:
+    sys.exit(128 + number)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

