@@ -12,7 +12,7 @@ from positionstore.errors import DatabaseUnavailableError
 from positionstore.facts import Reason, Received, Rejected
 from positionstore.ingester.presence import Proof
 from positionstore.store.database import Store
-from positionstore.store.log import Appender
+from positionstore.store.log import Appended, Appender
 from positionstore.store.sessions import StreamSession
 
 _log = structlog.get_logger(__name__)
@@ -44,6 +44,7 @@ class Recorder:
         self._appender: Appender | None = None
         self._session_ids: dict[int, int] = {}
         self._heartbeats: dict[int, float] = {}
+        self._uncounted = _Count()
 
     def append(self, batch: Sequence[Received]) -> None:
         """Put a batch into the log, and project it.
@@ -56,7 +57,7 @@ class Recorder:
             DatabaseUnavailableError: the same.
         """
         try:
-            self._appending().append(batch)
+            self._uncounted.add(self._appending().append(batch))
         except (psycopg.Error, DatabaseUnavailableError) as error:
             if not _blames_data(error):
                 self.drop()
@@ -118,6 +119,8 @@ class Recorder:
             return False
         # The row outlives the connection that it was written over.
         session = StreamSession(self._session_ids[number], self._keeping())
+        if number == max(self._session_ids):
+            self._uncounted.move_to(session)
         if ended:
             session.end(proof.last_packet_at, proof.end_reason or "")
             del self._session_ids[number], self._heartbeats[number]
@@ -145,6 +148,27 @@ class Recorder:
         if self._session_connection is None:
             self._session_connection = self._store.connect()
         return self._session_connection
+
+
+class _Count:
+    """What was appended and is in no session's row yet; the youngest session gets it."""
+
+    def __init__(self) -> None:
+        self._received = self._duplicates = self._quarantined = 0
+
+    def add(self, appended: Appended) -> None:
+        self._received += appended.received
+        self._duplicates += appended.duplicates
+        self._quarantined += appended.quarantined
+
+    def move_to(self, session: StreamSession) -> None:
+        if self._received:
+            session.count(
+                received=self._received,
+                duplicates=self._duplicates,
+                quarantined=self._quarantined,
+            )
+            self._received = self._duplicates = self._quarantined = 0
 
 
 def _blames_data(error: Exception) -> bool:

@@ -142,6 +142,9 @@ async def test_duplicates_and_disorder_leave_one_of_each(desk: Desk) -> None:
         await desk.holds(len(set(sent(serving))))
     assert sorted(desk.envelopes) == sorted(set(sent(serving)))
     assert desk.one("SELECT count(*) FROM quarantine") == 0
+    received, repeated = len(sent(serving)), len(sent(serving)) - len(set(sent(serving)))
+    counted = desk.rows("SELECT received, duplicates, quarantined FROM stream_sessions")
+    assert counted == [(received, repeated, 0)]
 
 
 async def test_what_cannot_be_understood_is_in_quarantine_whole(desk: Desk) -> None:
@@ -180,6 +183,8 @@ async def test_an_event_the_database_refuses_costs_only_itself(desk: Desk) -> No
         await serving.step(20)
         await desk.holds(len(sent(serving)) - 1)
     assert desk.envelopes == [text for text in sent(serving) if text != envelope.encode()]
+    counted = desk.rows("SELECT received, duplicates, quarantined FROM stream_sessions")
+    assert counted == [(len(sent(serving)), 0, 1)]
     found = desk.rows("SELECT reason, raw FROM quarantine")
     assert [(reason, bytes(raw)) for reason, raw in found] == [
         ("refused_by_database", envelope.encode())
