@@ -1,0 +1,87 @@
+"""``positionstore demo``: the whole system at work."""
+
+import signal
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+
+from positionstore.cli.console import print_line
+from positionstore.cli.demo_view import view
+from positionstore.cli.start import start
+from positionstore.demo import acts
+from positionstore.demo.acts import Outcome
+from positionstore.demo.next_steps import commands, shown, stop_command
+from positionstore.settings import Settings
+
+
+def demo(
+    *,
+    seconds: Annotated[float, typer.Option(min=1, help="Seconds that the show takes.")] = 20.0,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave everything running.")] = False,
+    stop: Annotated[bool, typer.Option("--stop", help="Stop what --keep left running.")] = False,
+    seed: Annotated[
+        int | None, typer.Option(help="The same seed makes the same world; else by chance.")
+    ] = None,
+) -> None:
+    """Show the whole system at work, with nothing to configure.
+
+    The sandbox plays the vendor, and makes trouble: events come twice, late or never, and
+    connections are cut. The ingester writes what comes into the embedded database, in a data
+    directory of the demo's own, which begins empty each time. At the end the projection is
+    verified; the exit code is 3 where it is not what it should be.
+
+    Example: positionstore demo --seconds 30
+    """
+    settings = start()
+    if stop:
+        stopped = acts.stop(settings)
+        print_line("The demo is stopped." if stopped else "No demo was left running.")
+        return
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _leave)
+    with view(seconds) as audience:
+        outcome = acts.play(settings, audience, seconds=seconds, keep=keep, seed=seed)
+    _conclude(outcome)
+    _suggest(settings, kept=keep)
+    if outcome.differences:
+        raise typer.Exit(3)
+
+
+def _leave(number: int, _: object) -> NoReturn:
+    sys.exit(128 + number)
+
+
+def _conclude(outcome: Outcome) -> None:
+    if outcome.differences:
+        print_line(
+            f"Not verified: {len(outcome.differences):,} positions differ from the fold of their "
+            f"facts. `positionstore verify` names them (seed {outcome.seed})."
+        )
+    else:
+        print_line(
+            "Verified: every position is the fold of its facts, in whatever order they came."
+        )
+    if (truth := outcome.truth) is not None:
+        print_line(
+            f"Compared with the truth (seed {outcome.seed}): {truth.right:,} of "
+            f"{truth.positions:,} positions have the right status, {truth.behind:,} are behind and "
+            f"{truth.unheard:,} were never heard of, because {truth.events_missed:,} events "
+            "never came."
+        )
+
+
+def _suggest(settings: Settings, *, kept: bool) -> None:
+    directory, program = acts.directory_of(settings), shown(acts.program())
+    shielded = settings.database_url is not None
+    print_line("")
+    print_line("What to try next (the database starts by itself):")
+    for words, line in commands(program, directory, shielded=shielded):
+        print(f"\n# {words}\n{line}")
+    if kept:
+        print_line("")
+        print_line(
+            "The sandbox, the ingester and the database go on, and the log grows by more than a "
+            "gigabyte an hour. To stop them:"
+        )
+        print(f"\n{stop_command(program, settings.data_dir)}")

@@ -1,0 +1,114 @@
+"""What to try after a demo: commands that work when they are pasted."""
+
+import shlex
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A command to try.
+
+    Attributes:
+        words: what it shows.
+        arguments: those of ``positionstore``.
+        sql: what it hands to ``psql -c``; it holds nothing that double quotes give a meaning.
+    """
+
+    words: str
+    arguments: str
+    sql: str = ""
+
+
+STEPS: Final = (
+    Step(
+        "The book: positions by status, in dollars",
+        "db psql -c",
+        """
+        SELECT status, count(*) AS positions,
+               round(sum(entry_collateral_usd_pips) / 10000, 2) AS collateral_usd,
+               round(sum(result_net_realized_pnl_usd_pips) / 10000, 2) AS realized_usd
+        FROM positions GROUP BY status ORDER BY positions DESC""",
+    ),
+    Step(
+        "The life of a position, as it came: created_at tells what came out of order",
+        "db psql -c",
+        """
+        SELECT seq, type, status, created_at, received_at FROM events
+        WHERE position_id = (
+            SELECT position_id FROM events WHERE status IS NOT NULL
+            GROUP BY position_id ORDER BY count(*) DESC LIMIT 1)
+        ORDER BY seq""",
+    ),
+    Step(
+        "What became of it: one row, whatever the order in which its events came",
+        "db psql -x -c",
+        """
+        SELECT position_id, status, phase, market_title, side, last_event_type, last_event_at
+        FROM positions
+        WHERE position_id = (
+            SELECT position_id FROM events WHERE status IS NOT NULL
+            GROUP BY position_id ORDER BY count(*) DESC LIMIT 1)""",
+    ),
+    Step(
+        "Each connection to the gateway: when, why it ended, and what came over it",
+        "db psql -c",
+        """
+        SELECT started_at, ended_at, end_reason, received, duplicates, quarantined
+        FROM stream_sessions ORDER BY session_id""",
+    ),
+    Step("What could not be understood, and why", "quarantine list"),
+    Step("The store at a glance", "status"),
+    Step("Your own questions (\\d+ positions tells what each column means)", "db psql"),
+)
+"""What is worth a look once there is data; every command works on a demo's store as it is."""
+
+
+def commands(program: str, directory: Path, *, shielded: bool) -> list[tuple[str, str]]:
+    """Return what each step shows, and the line or lines to paste for it.
+
+    Args:
+        program: how ``positionstore`` is called in a shell, quoted.
+        directory: the demo's data directory.
+        shielded: whether the reader's own settings name a database, which would win.
+    """
+    setting = f"POSITIONSTORE_DATA_DIR={_path(directory)}"
+    pasted = []
+    for step in STEPS:
+        line = f"{setting} {program} {step.arguments}"
+        if step.sql:
+            sql = textwrap.indent(textwrap.dedent(step.sql).strip(), "  ")
+            line += f' "\n{sql}"'
+        if shielded:
+            # From elsewhere, because the reader's directory may have a .env file.
+            line = f"(cd / && env -u DATABASE_URL -u DATABASE_URL_FILE {line})"
+        pasted.append((step.words, line))
+    return pasted
+
+
+def stop_command(program: str, data_dir: Path) -> str:
+    """Return the line to paste that stops a demo that was left running.
+
+    Args:
+        program: how ``positionstore`` is called in a shell, quoted.
+        data_dir: the data directory that the demo's own is in.
+    """
+    return f"POSITIONSTORE_DATA_DIR={_path(data_dir)} {program} demo --stop"
+
+
+def shown(program: Sequence[str | Path]) -> str:
+    """Return a command as it is typed into a shell, its path as short as it can be."""
+    return " ".join(
+        _path(word) if isinstance(word, Path) else shlex.quote(word) for word in program
+    )
+
+
+def _path(path: Path) -> str:
+    home = Path.home()
+    if path.is_relative_to(home) and path != home:
+        # The shell reads a tilde only where it is not quoted.
+        return f"~/{shlex.quote(str(path.relative_to(home)))}"
+    return shlex.quote(str(path))

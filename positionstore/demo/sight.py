@@ -1,0 +1,56 @@
+"""What there is to see of a store at work."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import psycopg
+
+from positionstore.store.status import status
+
+_LOG: Final = Path(__file__).with_suffix(".sql").read_bytes()
+_LIFE: Final = """
+    SELECT status FROM position_statuses
+    ORDER BY array_position(ARRAY['pending', 'live', 'terminal'], phase), precedence
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """The store at a moment.
+
+    Attributes:
+        events: events in the log.
+        positions: how many positions have which status, in the order of a position's life;
+            those that none has are there too, with 0.
+        duplicates: events that came again and were dropped.
+        out_of_order: events that came after a later one of the same position.
+        quarantined: inputs in quarantine.
+        connections: how often the gateway was connected to.
+    """
+
+    events: int
+    positions: dict[str, int]
+    duplicates: int
+    out_of_order: int
+    quarantined: int
+    connections: int
+
+
+def look(connection: psycopg.Connection) -> Sight:
+    """Look at the store.
+
+    Args:
+        connection: a connection in autocommit mode.
+    """
+    (events, out_of_order), *_ = connection.execute(_LOG).fetchall()
+    life = [name for (name,) in connection.execute(_LIFE)]
+    found = status(connection)
+    return Sight(
+        events=events,
+        positions=dict.fromkeys(life, 0) | found.positions_by_status,
+        duplicates=found.stream.duplicates,
+        out_of_order=out_of_order,
+        quarantined=sum(found.quarantine.values()),
+        connections=found.stream.sessions,
+    )

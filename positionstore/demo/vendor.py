@@ -1,0 +1,97 @@
+"""The sandbox, as whoever runs it sees it: through its control endpoints."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Self
+
+import httpx
+import msgspec
+
+from positionstore.errors import GatewayError
+
+FAULTS: Final[Mapping[str, float]] = {
+    "duplicates": 0.05,
+    "reordering": 0.2,
+    "reorder-window": 2.0,
+    "lost": 0.02,
+    "disconnect-every": 5.0,
+}
+"""What goes wrong in a demo, by the sandbox's options: probabilities and seconds."""
+
+_MALFORMED: Final = (
+    '{"id":"evt_demo_%d","type":"position.opened","created_at":"yesterday","data":{}}',
+    '{"id":%d,"type":"position.closed","created_at":"2026-07-01T12:00:00Z","data":{}}',
+    '{"id":"evt_demo_%d","type":"position.opened","created_at":"2026-07-01T12:00',
+)
+
+
+class _Told(msgspec.Struct):
+    base_url: str
+    api_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Vendor:
+    """The sandbox of a demo.
+
+    Attributes:
+        base_url: where it listens.
+        api_key: the key that it accepts.
+    """
+
+    base_url: str
+    api_key: str = field(repr=False)
+    _http: httpx.Client = field(repr=False)
+
+    @classmethod
+    def told(cls, line: bytes) -> Self:
+        """Read what ``positionstore sandbox --json`` printed.
+
+        Raises:
+            GatewayError: it is something else.
+        """
+        try:
+            told = msgspec.json.decode(line, type=_Told)
+        except msgspec.DecodeError as error:
+            raise GatewayError(f"The sandbox does not say where it is: {error}.") from error
+        # A proxy that the environment names would not find its way back to this machine.
+        http = httpx.Client(base_url=told.base_url, trust_env=False, timeout=10.0)
+        return cls(told.base_url, told.api_key, http)
+
+    def counts(self) -> dict[str, int]:
+        """Return its counts: ``clients``, ``delivered``, ``lost``, ``unheard`` and others."""
+        return dict(self._ask(lambda: self._http.get("/_sandbox"))["stats"])
+
+    def emit_malformed(self, number: int) -> None:
+        """Send its clients something that is no event; a different one for each number."""
+        text = _MALFORMED[number % len(_MALFORMED)] % number
+        body = {"event": "position.opened", "arguments": [text]}
+        self._ask(lambda: self._http.post("/_sandbox/emit", json=body))
+
+    def keep_connections(self) -> None:
+        """Disconnect nobody any more."""
+        self._ask(lambda: self._http.post("/_sandbox/faults", json={"disconnect_every": 0}))
+
+    def rest(self) -> None:
+        """Let nothing happen any more, and send what was held back."""
+        self._ask(lambda: self._http.post("/_sandbox/quiet"))
+
+    def resume(self) -> None:
+        """Let the world go on after a rest."""
+        self._ask(lambda: self._http.post("/_sandbox/resume"))
+
+    def statuses(self) -> dict[str, str]:
+        """Return the status that each position really has."""
+        positions = self._ask(lambda: self._http.get("/_sandbox/truth"))["positions"]
+        return {name: position["status"] for name, position in positions.items()}
+
+    def close(self) -> None:
+        """Close the connections to it."""
+        self._http.close()
+
+    def _ask(self, request: Callable[[], httpx.Response]) -> dict[str, Any]:
+        try:
+            answer: dict[str, Any] = request().raise_for_status().json()
+        except httpx.HTTPError as error:
+            raise GatewayError(f"The sandbox does not answer: {error}.") from error
+        return answer
