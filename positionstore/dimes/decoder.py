@@ -14,7 +14,18 @@ from typing import Final
 
 import msgspec
 
-from positionstore.dimes.exact import DEEPER, Flaw, found, name, parse, storable, string, too_deep
+from positionstore.dimes.exact import (
+    DEEPER,
+    SURELY_SHORT,
+    Flaw,
+    checked_id,
+    found,
+    name,
+    parse,
+    storable,
+    string,
+    too_deep,
+)
 from positionstore.dimes.instant import parse_instant
 from positionstore.facts import Event, Reason, Rejected
 
@@ -61,7 +72,8 @@ def decode(raw: bytes) -> Event | Rejected:
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return _decode_carefully(raw, text)
     data = envelope.data
-    if not (envelope.id and envelope.type and data.id):
+    usual = 0 < len(envelope.id) <= SURELY_SHORT and 0 < len(data.id) <= SURELY_SHORT
+    if not (usual and envelope.type):
         return _decode_carefully(raw, text)
     return Event(envelope.id, envelope.type, created_at, data.id, data.status, raw)
 
@@ -94,10 +106,10 @@ def _read(raw: bytes, text: str) -> Event:
         raise Flaw(Reason.BAD_DATA, f"data is {found(envelope, 'data')}, not an object.")
     position_id, status = _position_of(data)
     return Event(
-        storable(event_id),
+        checked_id(event_id, "id"),
         storable(event_type),
         created_at,
-        storable(position_id),
+        checked_id(position_id, "The position's id"),
         None if status is None else storable(status),
         raw,
     )

@@ -14,6 +14,12 @@ from positionstore.facts import Reason
 MAX_DEPTH: Final = 500
 """How deeply an envelope may nest; Postgres and most readers parse JSON recursively."""
 
+LONGEST_ID: Final = 1000
+"""How long an id may be, in bytes: a key of Postgres holds two such ids, and no longer ones."""
+
+SURELY_SHORT: Final = LONGEST_ID // 4
+"""A string of so many characters is within ``LONGEST_ID``, whatever they are."""
+
 DEEPER: Final = f"It nests deeper than {MAX_DEPTH} levels."
 
 
@@ -103,3 +109,15 @@ def _refuse_constant(constant: str) -> NoReturn:
 def _depth(raw: bytes) -> int:
     brackets = _STRING.sub(b"", raw).translate(None, delete=_ALL_BUT_BRACKETS)
     return max(accumulate(map(_STEP.__getitem__, brackets)), default=0)
+
+
+def checked_id(value: str, what: str) -> str:
+    """Return an id as Postgres can store it.
+
+    Raises:
+        Flaw: it is too long to be a key.
+    """
+    stored = storable(value)
+    if len(stored.encode()) > LONGEST_ID:
+        raise Flaw(Reason.BAD_ID, f"{what} is longer than {LONGEST_ID} bytes.")
+    return stored

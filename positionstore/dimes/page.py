@@ -16,7 +16,9 @@ import msgspec
 from positionstore.dimes.exact import (
     DEEPER,
     MAX_DEPTH,
+    SURELY_SHORT,
     Flaw,
+    checked_id,
     found,
     name,
     parse,
@@ -127,7 +129,7 @@ def read_item(raw: bytes) -> Item:
         except (ValueError, RecursionError):
             pass
         else:
-            if read.id:
+            if 0 < len(read.id) <= SURELY_SHORT:
                 closed_at = _instant(None if read.result is None else read.result.closed_at)
                 what = Listed(read.id, read.status, raw, closed_at, read.wallet_address)
                 return Item(read.id, what)
@@ -177,7 +179,7 @@ def _read_carefully(raw: bytes, text: str) -> Item:
     result, wallet = value.get("result"), string(value, "wallet_address")
     closed_at = _instant(string(result, "closed_at") if isinstance(result, dict) else None)
     listed = Listed(
-        storable(own),
+        checked_id(own, "id"),
         storable(status),
         raw,
         closed_at,

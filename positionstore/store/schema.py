@@ -123,9 +123,9 @@ def _position_columns() -> Iterator[Column[Any]]:
 
 
 positions = Table("positions", metadata, *_position_columns())
-Index("positions_status", positions.c.status)
-Index("positions_wallet", positions.c.wallet_address)
-Index("positions_market", positions.c.market_ticker)
+Index("positions_live", positions.c.position_id, postgresql_where=text("phase <> 'terminal'"))
+Index("positions_wallet", positions.c.wallet_address, postgresql_using="hash")
+Index("positions_market", positions.c.market_ticker, postgresql_using="hash")
 
 quarantine = Table(
     "quarantine",
@@ -196,6 +196,9 @@ reconciliation_runs = Table(
     ),
     Column("duration", Interval, Computed("finished_at - started_at", persisted=True)),
     Column("error", Text),
+    CheckConstraint("scope IN ('recent', 'full', 'window')"),
+    CheckConstraint("reach IN ('partner', 'wallets')"),
+    CheckConstraint("state IN ('running', 'complete', 'partial', 'failed')"),
 )
 Index("reconciliation_runs_state", reconciliation_runs.c.state, reconciliation_runs.c.started_at)
 
@@ -211,6 +214,8 @@ discrepancies = Table(
     Column("resolution", _word(), nullable=False),
     Column("noticed_at", _moment(), nullable=False),
     PrimaryKeyConstraint("position_id", "run_id", "field"),
+    CheckConstraint("kind IN ('missing', 'stale', 'divergent', 'absent_upstream')"),
+    CheckConstraint("resolution IN ('repaired', 'unresolved', 'in_flux')"),
 )
 Index("discrepancies_run", discrepancies.c.run_id)
 

@@ -154,9 +154,10 @@ COMMENT ON COLUMN positions.supersedes_before IS 'Events of this position create
 COMMENT ON COLUMN positions.updated_at IS 'When positionstore received the fact that this row shows. UTC.';
 COMMENT ON COLUMN positions.verified_at IS 'When a reconciliation last found this row equal to GET /positions. UTC; NULL if never.';
 
-CREATE INDEX positions_status ON positions (status);
-CREATE INDEX positions_wallet ON positions (wallet_address);
-CREATE INDEX positions_market ON positions (market_ticker);
+CREATE INDEX positions_live ON positions (position_id) WHERE phase <> 'terminal';
+-- By hash, since a value of any length has to fit.
+CREATE INDEX positions_wallet ON positions USING hash (wallet_address);
+CREATE INDEX positions_market ON positions USING hash (market_ticker);
 
 CREATE FUNCTION jsonb_from_wire(wire json) RETURNS jsonb
 LANGUAGE plpgsql IMMUTABLE STRICT AS $$
