@@ -8,7 +8,7 @@ from typing import Final
 
 from positionstore.facts import Rejected
 
-MAX_BATCH_LENGTH: Final = 64 * 1024 * 1024
+MAX_BATCH_LENGTH: Final = 128 * 1024 * 1024
 """About how many characters one batch may have, however few events they are."""
 
 
