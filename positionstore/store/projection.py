@@ -85,17 +85,13 @@ def verify(connection: psycopg.Connection, *, progress: Progress | None = None) 
     Returns:
         What differs, by position; empty where the projection is right.
     """
-    previous = connection.isolation_level
-    connection.isolation_level = IsolationLevel.REPEATABLE_READ
-    try:
-        with (
-            connection.transaction(),
-            _folded_anew(connection, progress),
-            connection.cursor(row_factory=class_row(Difference)) as cursor,
-        ):
-            return cursor.execute(_statement("differences")).fetchall()
-    finally:
-        connection.isolation_level = previous
+    with (
+        _isolated(connection, IsolationLevel.REPEATABLE_READ),
+        connection.transaction(),
+        _folded_anew(connection, progress),
+        connection.cursor(row_factory=class_row(Difference)) as cursor,
+    ):
+        return cursor.execute(_statement("differences")).fetchall()
 
 
 def rebuild(
@@ -119,7 +115,12 @@ def rebuild(
     try:
         row = execute(_statement("last_seq")).fetchone()
         seen = row[0] if row else 0
-        with _folded_anew(connection, progress), connection.transaction():
+        with (
+            _folded_anew(connection, progress),
+            # What was committed while it waits for its turn has to be seen.
+            _isolated(connection, IsolationLevel.READ_COMMITTED),
+            connection.transaction(),
+        ):
             execute("SELECT pg_advisory_xact_lock(%s)", [APPEND_LOCK])
             late = [name for (name,) in execute(_statement("positions_since"), {"seq": seen})]
             if late:
@@ -133,6 +134,17 @@ def rebuild(
         return differences
     finally:
         execute("SELECT pg_advisory_unlock(%s)", [REBUILD_LOCK])
+
+
+@contextmanager
+def _isolated(connection: psycopg.Connection, level: IsolationLevel) -> Iterator[None]:
+    previous = connection.isolation_level
+    connection.isolation_level = level
+    try:
+        yield
+    finally:
+        if not connection.closed:
+            connection.isolation_level = previous
 
 
 @contextmanager

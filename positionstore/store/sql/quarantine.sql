@@ -32,7 +32,8 @@ LIMIT 500;
 
 -- name: release
 -- Marks entries as understood after all.
-UPDATE quarantine SET released_at = clock_timestamp() WHERE quarantine_id = ANY (%(ids)s);
+UPDATE quarantine SET released_at = clock_timestamp()
+WHERE quarantine_id = ANY (%(ids)s) AND released_at IS NULL;
 
 -- name: count_waiting
 -- How many wait, by reason.

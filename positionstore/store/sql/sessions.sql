@@ -7,9 +7,9 @@ VALUES (%(gateway)s, %(at)s, %(at)s)
 RETURNING session_id;
 
 -- name: prove_alive
--- Records a proof of life; never an older one than is known.
+-- Records a proof of life; never an older one than is known, and none after the end.
 UPDATE stream_sessions SET last_seen_at = greatest(last_seen_at, %(at)s)
-WHERE session_id = %(session_id)s;
+WHERE session_id = %(session_id)s AND ended_at IS NULL;
 
 -- name: end
 -- Records the last packet received, and why there were no more.
