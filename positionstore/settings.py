@@ -119,7 +119,10 @@ def _wallets(value: object) -> object:
             # Not quoted: it may be a secret in the wrong place.
             raise ValueError(f"its entry {number} is no address; write @ before a file's path")
     # An address means the same in any case; checksummed spellings mix the two.
-    return tuple({wallet.lower(): wallet for wallet in reversed(wallets)}.values())[::-1]
+    found: dict[str, str] = {}
+    for wallet in wallets:
+        found.setdefault(wallet.lower(), wallet)
+    return tuple(found.values())
 
 
 def _fit_for_a_header(secret: SecretStr) -> SecretStr:
