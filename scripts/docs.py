@@ -12,6 +12,8 @@ from typing import Literal, get_args, get_origin
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from docs_schema import schema_page  # noqa: E402 - the checkout's package comes first
+
 from positionstore.settings import (  # noqa: E402 - the checkout's package comes first
     Settings,
     environment_variable,
@@ -72,7 +74,7 @@ def settings_page() -> str:
     return SETTINGS.format(rows="\n".join(rows))
 
 
-PAGES = {"settings.md": settings_page}
+PAGES = {"settings.md": settings_page, "schema.md": schema_page}
 
 
 def main() -> int:

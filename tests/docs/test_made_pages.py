@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from positionstore.settings import Settings, environment_variable
+from positionstore.store.schema import metadata
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -30,3 +31,14 @@ def test_the_page_of_the_settings_has_every_variable() -> None:
         if f"| `{variable}` |" not in page
     }
     assert missing == set()
+
+
+def test_the_page_of_the_schema_has_every_table_and_column() -> None:
+    page = (ROOT / "docs" / "schema.md").read_text(encoding="utf-8")
+
+    for table in metadata.tables.values():
+        _, _, part = page.partition(f"### {table.name}\n")
+        part, _, _ = part.partition("\n#")
+        missing = {column.name for column in table.columns if f"| `{column.name}` |" not in part}
+        assert missing == set(), table.name
+    assert "None" not in page
