@@ -39,7 +39,8 @@ def demo(
         print_line("The demo is stopped." if stopped else "No demo was left running.")
         return
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _leave)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
+            signal.signal(number, _leave)
     with view(seconds) as audience:
         outcome = acts.play(settings, audience, seconds=seconds, keep=keep, seed=seed)
     _conclude(outcome)
@@ -65,9 +66,9 @@ def _conclude(outcome: Outcome) -> None:
     if (truth := outcome.truth) is not None:
         print_line(
             f"Compared with the truth (seed {outcome.seed}): {truth.right:,} of "
-            f"{truth.positions:,} positions have the right status, {truth.behind:,} are behind and "
-            f"{truth.unheard:,} were never heard of, because {truth.events_missed:,} events "
-            "never came."
+            f"{truth.positions:,} positions have the right status. {truth.events_missed:,} events "
+            f"never came, as it goes with a stream: {truth.behind:,} positions are behind, and of "
+            f"{truth.unheard:,} nothing was heard."
         )
 
 

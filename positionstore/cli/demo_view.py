@@ -53,25 +53,30 @@ class Picture:
     def _drawn(self, sight: Sight, seconds: float) -> Group:
         clock = Table.grid(padding=(0, 2))
         clock.add_row(
-            Text("The whole system at work", style="bold"),
-            ProgressBar(total=self._seconds, completed=seconds, width=20),
+            Text("positionstore", style="bold"),
+            ProgressBar(total=self._seconds, completed=seconds, width=10),
             Text(f"{seconds:.0f} of {self._seconds:.0f} s"),
         )
+        # A column that must not wrap is the last to be narrowed: the text does not, the column may.
         counts = Table.grid(padding=(0, 2))
-        counts.add_column(min_width=20)
-        counts.add_column(justify="right", style="bold", min_width=7)
+        counts.add_column(min_width=20, no_wrap=True)
+        counts.add_column(justify="right", style="bold", min_width=7, no_wrap=True)
         counts.add_column(style="dim")
         for name, count, words in _counts(sight):
-            counts.add_row(name, f"{count:,}", words)
+            counts.add_row(name, f"{count:,}", Text(words, no_wrap=True, overflow="ellipsis"))
         bars = Table.grid(padding=(0, 2))
-        bars.add_column(min_width=20)
-        bars.add_column(justify="right", style="bold", min_width=7)
+        bars.add_column(min_width=20, no_wrap=True)
+        bars.add_column(justify="right", style="bold", min_width=7, no_wrap=True)
         bars.add_column()
         line = "-" if self._console.options.ascii_only else "\N{BOX DRAWINGS HEAVY HORIZONTAL}"
         most = max(sight.positions.values(), default=0)
         for status, count in sight.positions.items():
             bar = line * round(_WIDEST_BAR * count / max(most, 1))
-            bars.add_row(printable(status), f"{count:,}", Text(bar, style="cyan"))
+            bars.add_row(
+                Text(printable(status)),
+                f"{count:,}",
+                Text(bar, style="cyan", no_wrap=True, overflow="crop"),
+            )
         heading = Text("Positions by status", style="bold")
         return Group("", clock, "", counts, "", heading, bars, "")
 
