@@ -25,7 +25,8 @@ def as_of(date: str | None, *, round_trip: float, sent_at: datetime) -> datetime
     less the time between these two lies before the request left, by the server's own clock. That
     clock is never compared with ours. ``Date`` is cut to whole seconds (and some servers stamp
     from a clock that they read once a second), which can only move the result further into the
-    past: the error is always on the safe side, and is a second at most.
+    past. So does measuring the whole round trip. The error is always on the safe side: a second
+    and the answer's way back at most.
 
     Args:
         date: the answer's ``Date`` header.

@@ -368,12 +368,19 @@ class RestClient:
             )
             raise SetbackError(complaint(status, answer.content), asked=asked)
         if 300 <= status < 400:
-            host = redacted(urlsplit(answer.headers.get("location", "")).netloc) or "another page"
+            host = _host_of(answer.headers.get("location", ""))
             raise GatewayError(
                 f"{request} was answered with a redirect ({status}) to {host}, which was not "
                 "followed.",
                 remedy="Look at DIMES_BASE_URL.",
             )
+
+
+def _host_of(location: str) -> str:
+    try:
+        return redacted(urlsplit(location).hostname or "") or "another page"
+    except ValueError:
+        return "another page"
 
 
 def _list_of(answer: _Answer, access: Access, secret: str) -> tuple[list[Item], bool]:
