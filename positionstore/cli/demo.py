@@ -66,9 +66,11 @@ def _conclude(outcome: Outcome) -> None:
     if (truth := outcome.truth) is not None:
         print_line(
             f"Compared with the truth (seed {outcome.seed}): {truth.right:,} of "
-            f"{truth.positions:,} positions have the right status. {truth.events_missed:,} events "
-            f"never came, as it goes with a stream: {truth.behind:,} positions are behind, and of "
-            f"{truth.unheard:,} nothing was heard."
+            f"{truth.positions:,} positions have the right status."
+        )
+        print_line(
+            f"{truth.events_missed:,} events never came: {truth.behind:,} positions are behind, "
+            f"and of {truth.unheard:,} nothing was heard."
         )
 
 

@@ -15,6 +15,7 @@ from positionstore.demo.sight import Sight
 
 _LINE_EVERY: Final = 5.0
 _WIDEST_BAR: Final = 40
+_BESIDE_A_BAR: Final = 31
 
 
 class Picture:
@@ -69,9 +70,10 @@ class Picture:
         bars.add_column(justify="right", style="bold", min_width=7, no_wrap=True)
         bars.add_column()
         line = "-" if self._console.options.ascii_only else "\N{BOX DRAWINGS HEAVY HORIZONTAL}"
+        widest = max(1, min(_WIDEST_BAR, self._console.width - _BESIDE_A_BAR))
         most = max(sight.positions.values(), default=0)
         for status, count in sight.positions.items():
-            bar = line * round(_WIDEST_BAR * count / max(most, 1))
+            bar = line * round(widest * count / max(most, 1))
             bars.add_row(
                 Text(printable(status)),
                 f"{count:,}",
