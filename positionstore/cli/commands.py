@@ -24,6 +24,11 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     ),
     "migrate": (_KEEP, "migrate:migrate", "Bring the database's schema to head."),
     "ingest": (_KEEP, "ingest:ingest", "Write what a gateway sends into the store."),
+    "reconcile": (
+        _KEEP,
+        "reconcile:reconcile",
+        "Compare the store with GET /positions, and repair what differs.",
+    ),
     "import": (_KEEP, "importing:import_files", "Append captured events to the store."),
     "rebuild": (_KEEP, "projection:rebuild", "Fold the log anew and swap the result in."),
     "verify": (_SEE, "projection:verify", "Fold the log and compare it with what stands."),

@@ -1,21 +1,16 @@
 """``positionstore ingest``: the ingester alone."""
 
-import asyncio
-import os
-import signal
 import sys
 from enum import StrEnum
 from typing import Annotated
 
-import structlog
 import typer
 
 from positionstore.cli.start import start
+from positionstore.cli.waiting import until_signalled
 from positionstore.facts import Source
 from positionstore.ingester.service import Ingester
 from positionstore.store.database import opened
-
-_log = structlog.get_logger(__name__)
 
 
 class Gateway(StrEnum):
@@ -43,20 +38,4 @@ def ingest(
         ingester = Ingester(settings, store, Source(gateway))
         if sys.stderr.isatty():
             typer.echo(f"Ingesting from {settings.base_url}. Ctrl-C stops it.", err=True)
-        asyncio.run(_until_signalled(ingester))
-
-
-async def _until_signalled(ingester: Ingester) -> None:
-    stop = asyncio.Event()
-
-    def stop_or_leave(number: signal.Signals) -> None:
-        if stop.is_set():
-            os._exit(128 + number)
-        _log.info("stopping", signal=number.name)
-        stop.set()
-
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop_or_leave, number)
-    await ingester.run(stop)
-    _log.info("stopped")
+        until_signalled(ingester.run)

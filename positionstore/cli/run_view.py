@@ -1,0 +1,89 @@
+"""What a person gets to read of a reconciliation."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from positionstore.cli.console import Show, print_line, print_table
+from positionstore.reconciler.report import Discrepancy, Resolution, RunReport, RunState
+
+_MOST_ROWS: Final = 50
+_MOST_FIELDS: Final = 3
+_MOST_ERRORS: Final = 10
+_LONGEST: Final = 40
+_URGENT: Final = (Resolution.UNRESOLVED, Resolution.IN_FLUX, Resolution.REPAIRED)
+
+
+def show_run(show: Show, report: RunReport) -> None:
+    """Show how far a run is; how much there is to see, nobody knows before."""
+    found = report.repaired + report.unresolved
+    note = f"{found:,} differ, {report.requests:,} requests"
+    show(report.seen, None, note)
+
+
+def print_run(report: RunReport) -> None:
+    """Print what differed and what was done about it; the rest of a long list is counted."""
+    _print_discrepancies(report)
+    for error in report.errors[:_MOST_ERRORS]:
+        print_line(error)
+    if (more := len(report.errors) - _MOST_ERRORS) > 0:
+        print_line(f"And {more:,} more errors.")
+    print_line(" ".join(_summary(report)))
+
+
+def _print_discrepancies(report: RunReport) -> None:
+    if not report.discrepancies:
+        return
+    first = sorted(report.discrepancies, key=lambda each: _URGENT.index(each.resolution))
+    print_table(
+        ("position_id", "kind", "resolution", "store → REST"),
+        [
+            (each.position_id, each.kind, _shown(each, report), _fields(each))
+            for each in first[:_MOST_ROWS]
+        ],
+    )
+    if (more := len(first) + report.omitted - _MOST_ROWS) > 0:
+        print_line(f"And {more:,} more; the table discrepancies has all of them.")
+
+
+def _shown(discrepancy: Discrepancy, report: RunReport) -> str:
+    if report.dry_run and discrepancy.resolution is Resolution.UNRESOLVED:
+        return "not repaired"
+    return discrepancy.resolution.replace("_", " ")
+
+
+def _fields(discrepancy: Discrepancy) -> str:
+    shown = [
+        f"{each.field}: {_short(each.store_value)} → {_short(each.rest_value)}"
+        for each in discrepancy.fields[:_MOST_FIELDS]
+    ]
+    if (more := len(discrepancy.fields) - _MOST_FIELDS) > 0:
+        shown.append(f"{more} more fields" if more > 1 else "1 more field")
+    return ", ".join(shown)
+
+
+def _short(value: str | None) -> str:
+    if value is None:
+        return "nothing"
+    return value if len(value) <= _LONGEST else f"{value[:_LONGEST]}…"
+
+
+def _summary(report: RunReport) -> Iterator[str]:
+    """Say in a few sentences how it ended."""
+    run = "The dry run" if report.dry_run else f"Run {report.run_id}"
+    seen, requests = f"{report.seen:,} positions seen", f"{report.requests:,} requests"
+    yield f"{run} is {report.state}: {seen} with {requests}."
+    found = sum(report.by_kind.values())
+    if not found:
+        if report.state is not RunState.FAILED:
+            yield "Nothing differed."
+        return
+    kinds = ", ".join(
+        f"{count:,} {kind.replace('_', ' ')}" for kind, count in sorted(report.by_kind.items())
+    )
+    yield f"{found:,} differed ({kinds}):"
+    if report.dry_run:
+        yield "nothing was written."
+        return
+    yield f"{report.repaired:,} repaired, {report.unresolved:,} not."
+    if in_flux := report.by_resolution[Resolution.IN_FLUX]:
+        yield f"{in_flux:,} of them changed too lately to be judged; the next run will."

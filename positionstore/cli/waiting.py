@@ -1,0 +1,67 @@
+"""How a command waits for its work: to the end, or until a signal."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import TypeVar
+
+import structlog
+
+_log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+
+def complete(work: Coroutine[object, object, T]) -> T:
+    """Do a piece of work to its end.
+
+    SIGTERM ends it as Ctrl-C does: what it holds is let go first, and what it did is kept.
+
+    Raises:
+        SystemExit: SIGTERM ended it (143).
+    """
+    return asyncio.run(_complete(work))
+
+
+async def _complete(work: Coroutine[object, object, T]) -> T:
+    terminated = False
+
+    def terminate() -> None:
+        nonlocal terminated
+        terminated = True
+        task.cancel()
+
+    task = asyncio.ensure_future(work)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, terminate)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        if terminated:
+            raise SystemExit(128 + signal.SIGTERM) from None
+        raise
+
+
+def until_signalled(work: Callable[[asyncio.Event], Awaitable[None]]) -> None:
+    """Do what goes on until it is told to stop: by SIGTERM or Ctrl-C, and a second one ends it.
+
+    Args:
+        work: is given the event that tells it to stop.
+    """
+    asyncio.run(_until_signalled(work))
+
+
+async def _until_signalled(work: Callable[[asyncio.Event], Awaitable[None]]) -> None:
+    stop = asyncio.Event()
+
+    def stop_or_leave(number: signal.Signals) -> None:
+        if stop.is_set():
+            os._exit(128 + number)
+        _log.info("stopping", signal=number.name)
+        stop.set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop_or_leave, number)
+    await work(stop)
+    _log.info("stopped")
