@@ -51,7 +51,11 @@ SELECT
     i.source,
     i.received_at
 FROM pg_temp.incoming i
-JOIN events e ON e.position_id = i.position_id AND e.event_id = i.event_id
+CROSS JOIN LATERAL (
+    -- OFFSET 0: a look-up by key a row, however large the planner thinks the batch is.
+    SELECT e.seq, e.envelope
+    FROM events e WHERE e.position_id = i.position_id AND e.event_id = i.event_id OFFSET 0
+) e
 WHERE (i.suspect OR e.seq < %(first_seq)s)
   AND e.envelope::text <> i.envelope::text
   AND jsonb_from_wire(e.envelope) <> jsonb_from_wire(i.envelope)
