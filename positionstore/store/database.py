@@ -11,6 +11,15 @@ from positionstore.errors import ConfigurationError, DatabaseUnavailableError
 from positionstore.settings import Settings
 from positionstore.store import embedded, migrations
 
+_PATIENCE = {
+    "connect_timeout": 10,
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+"""A link that has died without a word is noticed in half a minute (the last in milliseconds)."""
+
 OLDEST_SERVER = 15
 """The oldest major version of PostgreSQL that the schema works on."""
 
@@ -43,13 +52,14 @@ def connect(url: str, *, application_name: str = "positionstore") -> psycopg.Con
         ConfigurationError: the URL cannot be read, or the database is not in UTF-8.
         DatabaseUnavailableError: the server cannot be reached, or is too old.
     """
-    patience = _parameters(url).get("connect_timeout") or 10
+    asked = _parameters(url)
+    patience = {name: asked.get(name) or seconds for name, seconds in _PATIENCE.items()}
     try:
         connection = psycopg.connect(
             url,
             autocommit=True,
             application_name=application_name,
-            connect_timeout=patience,
+            **patience,
             client_encoding="utf8",  # which staged rows are in, whatever the environment says
         )
     except (psycopg.Error, UnicodeError) as error:
