@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
@@ -53,7 +54,9 @@ def connect(url: str, *, application_name: str = "positionstore") -> psycopg.Con
         DatabaseUnavailableError: the server cannot be reached, or is too old.
     """
     asked = _parameters(url)
-    patience = {name: asked.get(name) or seconds for name, seconds in _PATIENCE.items()}
+    patience: dict[str, Any] = {
+        name: asked.get(name) or seconds for name, seconds in _PATIENCE.items()
+    }
     try:
         connection = psycopg.connect(
             url,
