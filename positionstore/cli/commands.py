@@ -32,7 +32,7 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "import": (_KEEP, "importing:import_files", "Append captured events to the store."),
     "rebuild": (_KEEP, "projection:rebuild", "Fold the log anew and swap the result in."),
     "verify": (_SEE, "projection:verify", "Fold the log and compare it with what stands."),
-    "status": (_SEE, "status:status", "Show connection, lag and sizes at a glance."),
+    "status": (_SEE, "status:status", "Show connection, lag, gaps, drift and sizes at a glance."),
     "quarantine": (_SEE, "quarantine:app", "What could not be understood."),
     "config": (_SEE, "config:config", "Show every setting in force, and where it comes from."),
     "db": (_SEE, "db:app", "The database in use."),

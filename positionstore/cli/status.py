@@ -2,22 +2,25 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
-from datetime import UTC, datetime
-from typing import Annotated
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Final
 
 import typer
 
 from positionstore.cli.console import print_json, print_table
 from positionstore.cli.start import start
 from positionstore.store.database import opened
-from positionstore.store.status import Status
+from positionstore.store.status import Coverage, Drift, LastRun, Status
 from positionstore.store.status import status as look
+
+_ALIVE: Final = timedelta(minutes=1)
+"""How old the last proof of life of a living connection may be; ``coverage_gaps`` says the same."""
 
 
 def status(
     *, as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False
 ) -> None:
-    """Show connection, lag and sizes at a glance.
+    """Show connection, lag, gaps, drift and sizes at a glance.
 
     Example: positionstore status
     """
@@ -33,12 +36,16 @@ def _rows(found: Status, now: datetime) -> Iterator[tuple[str, str]]:
     yield "environment", found.environment or "none yet"
     for session in found.live_sessions:
         seen = _ago(session.last_seen_at, now)
+        lost = "" if now - session.last_seen_at < _ALIVE else "no sign of life: "
         yield (
             f"{session.gateway} gateway",
-            f"last heard {seen}, since {session.started_at:%F %T} UTC",
+            f"{lost}last heard {seen}, since {session.started_at:%F %T} UTC",
         )
     if not found.live_sessions:
         yield "gateways", f"not connected; last heard {_ago(found.stream.last_seen_at, now)}"
+    yield "gaps", _gaps(found.coverage, now)
+    yield "last reconciliation", _last_run(found.last_run, now)
+    yield "drift", _drift(found.drift, now)
     log = found.log
     about = f", about {log.events_estimate:,} facts" if log.events_estimate else ""
     yield "log", f"last seq {log.last_seq or 0:,}{about}"
@@ -46,6 +53,8 @@ def _rows(found: Status, now: datetime) -> Iterator[tuple[str, str]]:
         "last event",
         f"received {_ago(log.last_received_at, now)}, emitted {_ago(log.last_created_at, now)}",
     )
+    if found.lag.median is not None and found.lag.p95 is not None:
+        yield "lag", f"median {_seconds(found.lag.median)}, 95 % within {_seconds(found.lag.p95)}"
     yield (
         "received",
         (
@@ -75,18 +84,64 @@ def _rows(found: Status, now: datetime) -> Iterator[tuple[str, str]]:
     )
 
 
+def _gaps(coverage: Coverage, now: datetime) -> str:
+    if not coverage.unrepaired:
+        return f"none unrepaired, of {coverage.gaps:,}" if coverage.gaps else "none"
+    since = _ago(coverage.oldest_unrepaired_at, now)
+    length = _span(coverage.unrepaired_seconds)
+    told = f"{coverage.unrepaired:,} unrepaired, {length} together, the oldest began {since}"
+    if coverage.open_since is not None:
+        return f"{told}; one is open since {coverage.open_since:%F %T} UTC"
+    return f"{told}; `positionstore backfill` repairs them"
+
+
+def _last_run(run: LastRun | None, now: datetime) -> str:
+    if run is None:
+        return "never"
+    told = f"run {run.run_id} ({run.trigger}, {run.scope}) began {_ago(run.started_at, now)}, "
+    if run.finished_at is None:
+        return f"{told}{run.state}"
+    told += f"{run.state}: {run.seen:,} seen, {run.differed:,} differed, {run.repaired:,} repaired"
+    if run.unresolved:
+        told += f", {run.unresolved:,} not"
+    return f"{told}; {run.error}" if run.error else told
+
+
+def _drift(drift: Drift, now: datetime) -> str:
+    kinds = {
+        "missing": drift.missing,
+        "stale": drift.stale,
+        "divergent": drift.divergent,
+        "absent upstream": drift.absent_upstream,
+    }
+    found = _counts({name: count for name, count in kinds.items() if count})
+    if found != "none":
+        found += f"; {drift.repaired:,} repaired"
+    incomplete = f", {drift.incomplete:,} of them incomplete" if drift.incomplete else ""
+    return (
+        f"{found} ({drift.runs:,} runs in 24 hours{incomplete}); all seen "
+        f"{_ago(drift.last_complete_at, now)}, in full {_ago(drift.last_full_at, now)}"
+    )
+
+
 def _counts(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count:,} {name}" for name, count in counts.items()) or "none"
 
 
 def _ago(moment: datetime | None, now: datetime) -> str:
-    if moment is None:
-        return "never"
-    seconds = max(0, int((now - moment).total_seconds()))
+    return "never" if moment is None else f"{_span((now - moment).total_seconds())} ago"
+
+
+def _span(length: float) -> str:
+    seconds = max(0, int(length))
     for size, unit in ((86_400, "days"), (3_600, "hours"), (60, "minutes")):
         if seconds >= 2 * size:
-            return f"{seconds // size:,} {unit} ago"
-    return f"{seconds} seconds ago"
+            return f"{seconds // size:,} {unit}"
+    return f"{seconds} seconds"
+
+
+def _seconds(length: float) -> str:
+    return f"{length * 1000:,.0f} ms" if abs(length) < 1 else f"{length:,.1f} s"
 
 
 def _bytes(size: float) -> str:

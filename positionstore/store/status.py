@@ -85,6 +85,83 @@ class Sizes:
 
 
 @dataclass(frozen=True, slots=True)
+class Lag:
+    """How long the newest events of the stream were under way, from ``created_at`` to us.
+
+    Attributes:
+        median: seconds; None where none came over a stream.
+        p95: seconds; all but one in twenty were faster.
+    """
+
+    median: float | None
+    p95: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """The gaps of the stream; see ``coverage_gaps``.
+
+    Attributes:
+        gaps: how many there are.
+        unrepaired: how many of them no run has repaired.
+        unrepaired_seconds: how long these are together, until now where one is open.
+        oldest_unrepaired_at: when the oldest of them began, UTC.
+        open_since: since when there has been no stream, UTC; None while there is one, and before
+            the first.
+    """
+
+    gaps: int
+    unrepaired: int
+    unrepaired_seconds: float
+    oldest_unrepaired_at: datetime | None
+    open_since: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class LastRun:
+    """The reconciliation that began last; see ``reconciliation_runs``."""
+
+    run_id: int
+    trigger: str
+    scope: str
+    state: str
+    started_at: datetime
+    finished_at: datetime | None
+    seen: int
+    differed: int
+    repaired: int
+    unresolved: int
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """What the reconciliations of the last 24 hours found.
+
+    Attributes:
+        runs: how many there were.
+        incomplete: of these, those that were partial or failed.
+        missing: positions that the store did not have.
+        stale: positions of which the store was behind.
+        divergent: positions with other values at the same moment.
+        absent_upstream: positions that REST does not know.
+        repaired: positions that were repaired.
+        last_complete_at: when a run last ended that saw all of its scope, UTC, however long ago.
+        last_full_at: when one of all positions did, UTC.
+    """
+
+    runs: int
+    incomplete: int
+    missing: int
+    stale: int
+    divergent: int
+    absent_upstream: int
+    repaired: int
+    last_complete_at: datetime | None
+    last_full_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """What ``positionstore status`` shows.
 
@@ -97,6 +174,10 @@ class Status:
         quarantine: inputs that wait in quarantine, by reason.
         live_sessions: stream sessions that have not ended.
         stream: all stream sessions together.
+        lag: how long the newest events were under way.
+        coverage: the gaps of the stream.
+        last_run: the reconciliation that began last; None before the first.
+        drift: what the last ones found.
         sizes: bytes on disk.
     """
 
@@ -108,6 +189,10 @@ class Status:
     quarantine: dict[str, int]
     live_sessions: list[LiveSession]
     stream: SessionTotals
+    lag: Lag
+    coverage: Coverage
+    last_run: LastRun | None
+    drift: Drift
     sizes: Sizes
 
 
@@ -134,6 +219,10 @@ def status(connection: psycopg.Connection) -> Status:
             quarantine=quarantine.count_waiting(connection),
             live_sessions=_parts(connection, LiveSession, "sessions"),
             stream=_parts(connection, SessionTotals, "totals")[0],
+            lag=_parts(connection, Lag, "lag")[0],
+            coverage=_parts(connection, Coverage, "coverage")[0],
+            last_run=next(iter(_parts(connection, LastRun, "last_run")), None),
+            drift=_parts(connection, Drift, "drift")[0],
             sizes=_parts(connection, Sizes, "sizes")[0],
         )
 

@@ -51,3 +51,54 @@ SELECT
     pg_total_relation_size('events') AS events,
     pg_total_relation_size('positions') AS positions,
     pg_total_relation_size('quarantine') AS quarantine;
+
+-- name: lag
+-- How long the last thousand facts that came over a stream were under way, in seconds.
+SELECT
+    percentile_cont(0.5) WITHIN GROUP (ORDER BY delay) AS median,
+    percentile_cont(0.95) WITHIN GROUP (ORDER BY delay) AS p95
+FROM (
+    SELECT source, extract(epoch FROM received_at - created_at)::float8 AS delay
+    FROM events ORDER BY seq DESC LIMIT 1000
+) newest
+WHERE source IN ('partner', 'customer');
+
+-- name: coverage
+-- The gaps in the stream's coverage.
+SELECT
+    count(*) AS gaps,
+    count(*) FILTER (WHERE repaired_at IS NULL) AS unrepaired,
+    coalesce(
+        extract(epoch FROM sum(coalesce(ended_at, now()) - started_at)
+            FILTER (WHERE repaired_at IS NULL)), 0
+    )::float8 AS unrepaired_seconds,
+    min(started_at) FILTER (WHERE repaired_at IS NULL) AS oldest_unrepaired_at,
+    max(started_at) FILTER (WHERE ended_at IS NULL) AS open_since
+FROM coverage_gaps;
+
+-- name: last_run
+-- The run that began last, if any.
+SELECT
+    run_id, trigger, scope, state, started_at, finished_at, seen,
+    missing + stale + divergent + absent_upstream AS differed, repaired, unresolved, error
+FROM reconciliation_runs ORDER BY run_id DESC LIMIT 1;
+
+-- name: drift
+-- What the runs of the last day found, and when all was seen last.
+SELECT
+    count(*) AS runs,
+    count(*) FILTER (WHERE state IN ('partial', 'failed')) AS incomplete,
+    coalesce(sum(missing), 0)::bigint AS missing,
+    coalesce(sum(stale), 0)::bigint AS stale,
+    coalesce(sum(divergent), 0)::bigint AS divergent,
+    coalesce(sum(absent_upstream), 0)::bigint AS absent_upstream,
+    coalesce(sum(repaired), 0)::bigint AS repaired,
+    (
+        SELECT max(finished_at) FROM reconciliation_runs WHERE state = 'complete'
+    ) AS last_complete_at,
+    (
+        SELECT max(finished_at) FROM reconciliation_runs
+        WHERE state = 'complete' AND scope = 'full'
+    ) AS last_full_at
+FROM reconciliation_runs
+WHERE started_at > now() - interval '1 day';
