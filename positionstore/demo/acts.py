@@ -36,6 +36,7 @@ _PATIENCE: Final = 30.0
 _LOOK_EVERY: Final = 0.25
 _MALFORMED_EVERY: Final = 3.0
 _POLL: Final = 0.02
+_LAST_WORDS: Final = 5
 
 _SETTINGS: Final = {
     "POSITIONSTORE_LOG_FORMAT": "json",
@@ -121,6 +122,10 @@ class Stage:
         self.sandbox.check()
         self.ingester.check()
 
+    def is_connected(self) -> bool:
+        """Say whether the ingester is connected to the sandbox."""
+        return self.vendor.counts()["clients"] > 0
+
     def wait_for(self, condition: Callable[[], bool], *, within: float = _PATIENCE) -> bool:
         """Wait until something has happened; return whether it has."""
         deadline = time.monotonic() + within
@@ -138,7 +143,7 @@ def watch(stage: Stage) -> None:
     malformed = 0
     while (elapsed := time.monotonic() - began) < stage.seconds:
         stage.check()
-        if elapsed > (malformed + 0.5) * _MALFORMED_EVERY:
+        if elapsed > (malformed + 0.5) * _MALFORMED_EVERY and stage.is_connected():
             stage.vendor.emit_malformed(malformed)
             malformed += 1
         looked = time.monotonic()
@@ -152,12 +157,16 @@ def come_to_rest(stage: Stage) -> None:
     """Let the world rest, and stop the ingester when all that came is in the log."""
     vendor = stage.vendor
     vendor.keep_connections()
-    stage.wait_for(lambda: vendor.counts()["clients"] > 0)
+    stage.wait_for(stage.is_connected)
     vendor.rest()
-    # The last thing to come over the connection: when it has been dealt with, all has.
+    # The last thing to come over the connection: when it has been dealt with, all has. A
+    # connection that is just being cut may take it along.
     before = look(stage.connection).quarantined
-    vendor.emit_malformed(-1)
-    stage.wait_for(lambda: look(stage.connection).quarantined > before)
+    for number in range(_LAST_WORDS):
+        stage.wait_for(stage.is_connected)
+        vendor.emit_malformed(-1 - number)
+        if stage.wait_for(lambda: look(stage.connection).quarantined > before, within=3.0):
+            break
     stage.ingester.stop()
     stage.outcome.sight = look(stage.connection)
     stage.audience.show(stage.outcome.sight, stage.seconds)
@@ -227,7 +236,7 @@ def play(
             vendor.rest()
             ingester = _start(home, processes, "ingester", ["ingest"], _environment(own, vendor))
             stage = Stage(vendor, sandbox, ingester, connection, audience, seconds, outcome)
-            if not stage.wait_for(lambda: vendor.counts()["clients"] > 0):
+            if not stage.wait_for(stage.is_connected):
                 raise GatewayError(
                     "The ingester does not connect to the sandbox.",
                     remedy=f"Its log is {ingester.log}.",

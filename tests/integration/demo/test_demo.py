@@ -134,7 +134,7 @@ def test_it_shows_the_system_at_work_and_what_it_suggests_works_when_pasted(demo
     assert sum("SELECT" in command for command in commands) >= 3
     for number, command in enumerate(commands):
         answer = paste(command, demos.environment)
-        assert (answer.returncode, answer.stderr) == (0, ""), command
+        assert answer.returncode == 0, (command, answer.stderr)
         assert "SELECT" not in command or re.search(r"\(\d+ rows?\)|RECORD 1", answer.stdout)
         if number == 0:
             assert demos.nothing_runs()
@@ -234,7 +234,7 @@ def test_the_users_own_database_and_key_are_left_alone(demos: Demos) -> None:
     shown = demos.run("--seconds", "1", **theirs)
     assert (shown.returncode, shown.stderr) == (0, "")
     answer = paste(suggested(shown.stdout)[0], {**demos.environment, **theirs})
-    assert (answer.returncode, answer.stderr) == (0, "")
+    assert answer.returncode == 0, answer.stderr
     assert "collateral_usd" in answer.stdout
     assert not (demos.folder / "postgres").exists()
 
