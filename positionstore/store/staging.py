@@ -56,6 +56,7 @@ class IncomingRows:
         """Add a fact. ``suspect``: an earlier row bears its id, with another envelope."""
         self._parts += (
             _row_head(11, 4, self._first_ordinal + self._count),
+            _TRUE if suspect else _FALSE,
             _text(event_id),
             _text(position_id),
             self._word(type_),
@@ -64,7 +65,6 @@ class IncomingRows:
             self._recent(received_at),
             self._word(source),
             _NULL if supersedes_before is None else _moment(supersedes_before),
-            _TRUE if suspect else _FALSE,
             _length(len(envelope)),
             envelope,
         )

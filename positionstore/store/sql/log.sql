@@ -1,20 +1,14 @@
 -- Appending to the log.
 
 -- name: create_incoming
--- Where a batch waits for its turn: private to the connection, emptied at each commit.
+-- Where a batch waits for its turn: private to the connection, emptied at each commit. Like the
+-- log, down to the compression, so that what was compressed once is taken over as it is.
 CREATE TEMPORARY TABLE IF NOT EXISTS incoming (
-    ordinal           integer NOT NULL,
-    event_id          text COLLATE "C" NOT NULL,
-    position_id       text COLLATE "C" NOT NULL,
-    type              text COLLATE "C" NOT NULL,
-    status            text COLLATE "C",
-    created_at        timestamptz NOT NULL,
-    received_at       timestamptz NOT NULL,
-    source            text COLLATE "C" NOT NULL,
-    supersedes_before timestamptz,
-    suspect           boolean NOT NULL,
-    envelope          json NOT NULL
+    ordinal integer NOT NULL,
+    suspect boolean NOT NULL,
+    LIKE events INCLUDING COMPRESSION
 ) ON COMMIT DELETE ROWS;
+ALTER TABLE pg_temp.incoming DROP COLUMN IF EXISTS seq;
 
 -- name: copy_incoming
 -- Takes a batch in, in the binary format.
