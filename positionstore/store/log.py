@@ -47,13 +47,11 @@ class Appended:
 
 @dataclass(slots=True)
 class _Staged:
-    """What the open transaction has taken in so far. Envelopes are remembered by their hashes."""
+    """What the open transaction has taken in so far."""
 
     received: int = 0
     rows: int = 0
-    repeated: int = 0
     rejected: list[Entry] = field(default_factory=list)
-    envelopes: dict[int, int] = field(default_factory=dict)
 
 
 class Appender:
@@ -85,13 +83,6 @@ class Appender:
             if isinstance(what, Rejected):
                 staged.rejected.append(Entry.of(received, what))
                 continue
-            key, envelope = hash((what.position_id, what.event_id)), hash(what.envelope)
-            known = staged.envelopes.get(key)
-            if known == envelope:
-                staged.repeated += 1
-                continue
-            if known is None:
-                staged.envelopes[key] = envelope
             rows.add(
                 event_id=what.event_id,
                 position_id=what.position_id,
@@ -100,7 +91,6 @@ class Appender:
                 created_at=what.created_at,
                 received_at=received.received_at,
                 source=received.source,
-                suspect=known is not None,
                 envelope=what.envelope,
             )
         staged.received += len(batch)
@@ -175,7 +165,7 @@ class Appender:
         return Appended(
             received=staged.received,
             appended=appended,
-            duplicates=staged.rows + staged.repeated - appended - len(conflicts),
+            duplicates=staged.rows - appended - len(conflicts),
             quarantined=len(staged.rejected) + len(conflicts),
             positions=positions,
             last_seq=last_seq,

@@ -13,8 +13,6 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 _HEADER: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _TRAILER: Final = b"\xff\xff"
 _NULL: Final = b"\xff\xff\xff\xff"
-_TRUE: Final = b"\x00\x00\x00\x01\x01"
-_FALSE: Final = b"\x00\x00\x00\x01\x00"
 _CHUNK_BYTES: Final = 1 << 18
 
 _length = struct.Struct("!i").pack
@@ -50,13 +48,11 @@ class IncomingRows:
         received_at: datetime,
         source: str,
         supersedes_before: datetime | None = None,
-        suspect: bool = False,
         envelope: bytes,
     ) -> None:
-        """Add a fact. ``suspect``: an earlier row bears its id, with another envelope."""
+        """Add a fact."""
         self._parts += (
-            _row_head(11, 4, self._first_ordinal + self._count),
-            _TRUE if suspect else _FALSE,
+            _row_head(10, 4, self._first_ordinal + self._count),
             _text(event_id),
             _text(position_id),
             self._word(type_),

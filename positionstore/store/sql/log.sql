@@ -5,7 +5,6 @@
 -- log, down to the compression, so that what was compressed once is taken over as it is.
 CREATE TEMPORARY TABLE IF NOT EXISTS incoming (
     ordinal integer NOT NULL,
-    suspect boolean NOT NULL,
     LIKE events INCLUDING COMPRESSION
 ) ON COMMIT DELETE ROWS;
 ALTER TABLE pg_temp.incoming DROP COLUMN IF EXISTS seq;
@@ -38,6 +37,12 @@ SELECT count(*), min(seq), max(seq) FROM appended;
 -- name: conflicting_duplicates
 -- Of the batch, what bears the id of another fact of the log but is not the same JSON, in the form
 -- that quarantine takes.
+WITH repeated AS (
+    SELECT position_id, event_id, min(ordinal) AS first
+    FROM pg_temp.incoming
+    GROUP BY position_id, event_id
+    HAVING count(*) > 1
+)
 SELECT
     convert_to(i.envelope::text, 'UTF8') AS raw,
     %(reason)s AS reason,
@@ -45,12 +50,13 @@ SELECT
     i.source,
     i.received_at
 FROM pg_temp.incoming i
+LEFT JOIN repeated r ON r.position_id = i.position_id AND r.event_id = i.event_id
 CROSS JOIN LATERAL (
     -- OFFSET 0: a look-up by key a row, however large the planner thinks the batch is.
     SELECT e.seq, e.envelope
     FROM events e WHERE e.position_id = i.position_id AND e.event_id = i.event_id OFFSET 0
 ) e
-WHERE (i.suspect OR e.seq < %(first_seq)s)
+WHERE (e.seq < %(first_seq)s OR i.ordinal > r.first)
   AND e.envelope::text <> i.envelope::text
   AND jsonb_from_wire(e.envelope) <> jsonb_from_wire(i.envelope)
 ORDER BY i.ordinal;
