@@ -16,13 +16,13 @@ from positionstore.reconciler.comparison import (
     DURABLE_FIELDS,
     DiscrepancyKind,
     FieldDifference,
-    Reading,
+    Values,
     differences,
     kind_of,
     read_body,
     values_of_row,
 )
-from positionstore.reconciler.report import Discrepancy
+from positionstore.reconciler.report import Discrepancy, Resolution
 from positionstore.store import quarantine
 from positionstore.store import reconciliation as records
 from positionstore.store.log import Appender
@@ -30,7 +30,11 @@ from positionstore.store.reconciliation import (
     DiscrepancyRecord,
     StoredPosition,
     Valuation,
+    Verified,
 )
+
+Answer = tuple[Listed, datetime]
+"""A position as REST showed it, and the as-of of that answer, UTC."""
 
 _COLUMNS = [field.column for field in DURABLE_FIELDS]
 
@@ -40,27 +44,34 @@ class Suspect:
     """A position that differs, before anybody has decided what to make of it.
 
     Attributes:
-        listed: what REST said.
+        position_id: the position.
+        listed: what REST said; None where it does not know the position.
         as_of: the as-of of that answer, UTC.
         kind: how it differs.
         fields: in what.
         ended: whether the store has it in a terminal status.
-        last_event_at: the ``created_at`` of the event that the row shows, UTC; None where there
-            is no row, or where it shows a snapshot.
+        newest_event_at: the ``created_at`` of the newest event that the log has of it, whether the
+            row shows that one or not, UTC; None where the log has none.
     """
 
-    listed: Listed
+    position_id: str
+    listed: Listed | None
     as_of: datetime
     kind: DiscrepancyKind
     fields: tuple[FieldDifference, ...]
     ended: bool
-    last_event_at: datetime | None
+    newest_event_at: datetime | None
 
     def settles_in(self, settle_window: timedelta) -> timedelta:
-        """How long after ``as_of`` the position is out of flux; negative where it is already."""
-        if self.last_event_at is None:
+        """How long after ``as_of`` a snapshot would overrule every event; negative if now."""
+        if self.newest_event_at is None:
             return timedelta(-1)
-        return self.last_event_at + settle_window - self.as_of
+        # Not the other way round, which would leave the years 1 to 9999 for some events.
+        return (self.newest_event_at - self.as_of) + settle_window
+
+    def concluded(self, resolution: Resolution) -> Discrepancy:
+        """Return it with what became of it."""
+        return Discrepancy(self.position_id, self.kind, self.fields, resolution)
 
 
 class Book:
@@ -99,84 +110,113 @@ class Book:
         """Whether a position with this status has ended."""
         return status in self._terminal
 
-    def examine(self, listed: Sequence[Listed], as_of: datetime) -> list[Suspect]:
-        """Compare what an answer lists with the rows; return what differs.
+    def examine(self, answers: Sequence[Answer]) -> list[Suspect]:
+        """Compare what REST showed with the rows; return what differs.
 
         What does not differ is marked as verified, and what is live is valued.
         """
-        if not listed:
-            return []
-        position_ids = [each.position_id for each in listed]
-        rows = records.rows(self._reader, position_ids, _COLUMNS)
-        records.note_seen(self._reader, position_ids)
-        agreed: list[str] = []
-        suspects: list[Suspect] = []
+        # Two ids may become one where Postgres cannot hold what tells them apart.
+        unique = {listed.position_id: (listed, as_of) for listed, as_of in answers}
+        rows = records.rows(self._reader, list(unique), _COLUMNS)
+        verified: list[Verified] = []
+        found: list[tuple[Answer, DiscrepancyKind, tuple[FieldDifference, ...]]] = []
         valuations: list[Valuation] = []
-        for each in listed:
-            reading = read_body(each.body)
-            suspect = self._compare(each, reading, rows.get(each.position_id), as_of)
-            if suspect is None:
-                agreed.append(each.position_id)
-            else:
-                suspects.append(suspect)
-            if not self.is_terminal(each.status):
-                valuations.append(_valuation(each.position_id, as_of, reading))
-        if self._appender is not None:
-            records.mark_verified(self._reader, agreed, as_of)
-            records.keep_valuations(self._reader, valuations, history=self._history)
-        return suspects
+        for position_id, (listed, as_of) in unique.items():
+            reading = read_body(listed.body)
+            row = rows.get(position_id)
+            kind, fields = self._compared(listed, reading.values, row)
+            if kind is not None:
+                found.append(((listed, as_of), kind, fields))
+            elif row is not None:
+                verified.append(Verified(position_id, row.last_event_id, as_of))
+            if not self.is_terminal(listed.status):
+                valuations.append(_valuation(position_id, as_of, reading.valuation))
+        with self._reader.transaction():
+            records.note_seen(self._reader, list(unique))
+            if self._appender is not None:
+                records.mark_verified(self._reader, verified)
+                records.keep_valuations(self._reader, valuations, history=self._history)
+        return self._suspects(found, rows)
 
-    def _compare(
-        self, listed: Listed, reading: Reading, row: StoredPosition | None, as_of: datetime
-    ) -> Suspect | None:
+    def _compared(
+        self, listed: Listed, theirs: Values, row: StoredPosition | None
+    ) -> tuple[DiscrepancyKind | None, tuple[FieldDifference, ...]]:
         if row is None:
-            return Suspect(listed, as_of, DiscrepancyKind.MISSING, (), False, None)
+            return DiscrepancyKind.MISSING, ()
         mine = values_of_row(row.columns)
-        closed = self.is_terminal(listed.status)
-        fields = tuple(differences(mine, reading.values, closed=closed))
-        if not fields:
-            return None
-        return Suspect(
-            listed,
-            as_of,
-            kind_of(mine, reading.values),
-            fields,
-            row.phase == "terminal",
-            None if row.source == Source.REST else row.last_event_at,
-        )
+        fields = tuple(differences(mine, theirs, closed=self.is_terminal(listed.status)))
+        return (kind_of(mine, theirs) if fields else None), fields
+
+    def _suspects(
+        self,
+        found: Sequence[tuple[Answer, DiscrepancyKind, tuple[FieldDifference, ...]]],
+        rows: dict[str, StoredPosition],
+    ) -> list[Suspect]:
+        known = [listed.position_id for (listed, _), _, _ in found if listed.position_id in rows]
+        newest = records.newest_events(self._reader, known) if known else {}
+        return [
+            Suspect(
+                position_id=listed.position_id,
+                listed=listed,
+                as_of=as_of,
+                kind=kind,
+                fields=fields,
+                ended=listed.position_id in rows and rows[listed.position_id].phase == "terminal",
+                newest_event_at=newest.get(listed.position_id),
+            )
+            for (listed, as_of), kind, fields in found
+        ]
+
+    def absences(self, position_ids: Sequence[str], as_of: datetime) -> list[Suspect]:
+        """Return those of these positions, which REST does not know, that the store has live."""
+        if not position_ids:
+            return []
+        rows = records.rows(self._reader, position_ids, _COLUMNS)
+        newest = records.newest_events(self._reader, position_ids)
+        return [
+            Suspect(
+                position_id=position_id,
+                listed=None,
+                as_of=as_of,
+                kind=DiscrepancyKind.ABSENT_UPSTREAM,
+                fields=(),
+                ended=False,
+                newest_event_at=newest.get(position_id),
+            )
+            for position_id, row in rows.items()
+            if row.phase != "terminal"
+        ]
 
     def repair(self, suspects: Sequence[Suspect], received_at: datetime) -> list[bool]:
         """Append a snapshot of each; say of each whether the row now equals what REST said."""
         if self._appender is None or not suspects:
             return [False] * len(suspects)
+        shown = [(each.listed, each.as_of) for each in suspects if each.listed is not None]
         self._appender.append_snapshots(
             [
                 Snapshot(
-                    position_id=each.listed.position_id,
-                    status=each.listed.status,
-                    as_of=each.as_of,
-                    supersedes_before=each.as_of - self._settle_window,
-                    body=each.listed.body,
+                    position_id=listed.position_id,
+                    status=listed.status,
+                    as_of=as_of,
+                    supersedes_before=as_of - self._settle_window,
+                    body=listed.body,
                 )
-                for each in suspects
+                for listed, as_of in shown
             ],
             received_at,
         )
-        rows = records.rows(self._reader, [each.listed.position_id for each in suspects], _COLUMNS)
-        repaired = [
-            self._compare(
-                each.listed,
-                read_body(each.listed.body),
-                rows.get(each.listed.position_id),
-                each.as_of,
-            )
-            is None
-            for each in suspects
-        ]
-        for each, right in zip(suspects, repaired, strict=True):
-            if right:
-                records.mark_verified(self._reader, [each.listed.position_id], each.as_of)
-        return repaired
+        rows = records.rows(self._reader, [listed.position_id for listed, _ in shown], _COLUMNS)
+        verified: dict[str, Verified] = {}
+        for listed, as_of in shown:
+            row = rows.get(listed.position_id)
+            kind, _ = self._compared(listed, read_body(listed.body).values, row)
+            if kind is None and row is not None:
+                verified[listed.position_id] = Verified(
+                    listed.position_id, row.last_event_id, as_of
+                )
+        with self._reader.transaction():
+            records.mark_verified(self._reader, list(verified.values()))
+        return [each.position_id in verified for each in suspects]
 
     def quarantine(self, rejected: Sequence[Rejected], received_at: datetime) -> None:
         """Keep what was listed among the positions and is none."""
@@ -233,6 +273,9 @@ class Book:
             records.drop_stale_valuations(self._reader)
 
 
-def _valuation(position_id: str, as_of: datetime, reading: Reading) -> Valuation:
-    values = tuple(value if isinstance(value, int) else None for value in reading.valuation)
-    return Valuation(position_id, as_of, values)
+def _valuation(position_id: str, as_of: datetime, values: Values) -> Valuation:
+    return Valuation(
+        position_id,
+        as_of,
+        tuple([value if isinstance(value, int) else None for value in values]),
+    )

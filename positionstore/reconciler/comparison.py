@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from operator import attrgetter
 from typing import Any, Final
@@ -19,6 +19,7 @@ import msgspec
 
 from positionstore.dimes.instant import parse_instant
 from positionstore.position import FIELDS, Durability, Field, Kind
+from positionstore.store.reconciliation import VALUATION_COLUMNS
 
 Value = str | int | bool | datetime | None
 Values = tuple[Value, ...]
@@ -36,19 +37,10 @@ DURABLE_FIELDS: Final[tuple[Field, ...]] = tuple(
 """The durable fields: first those that always are, then those that are in the closed shape."""
 
 VALUATION_FIELDS: Final[tuple[Field, ...]] = tuple(
-    field
-    for field in FIELDS
-    if field.wire_name
-    in {
-        "current.mark_price_usd_pips",
-        "current.position_value_usd_pips",
-        "current.unrealized_pnl_usd_pips",
-        "current.net_unrealized_pnl_usd_pips",
-        "risk.health_bps",
-        "risk.current_liquidation_price_usd_pips",
-    }
+    next(field for field in FIELDS if field.path in {("current", name), ("risk", name)})
+    for name in VALUATION_COLUMNS
 )
-"""What moves with the market and is kept as the latest valuation."""
+"""What moves with the market and is kept as the latest valuation, in the order of its columns."""
 
 _READ: Final = DURABLE_FIELDS + VALUATION_FIELDS
 _ALWAYS: Final = sum(field.durability is Durability.ALWAYS for field in DURABLE_FIELDS)
@@ -65,7 +57,18 @@ _MOVES: Final = frozenset(
         "timing.settlement_state",
     }
 )
+_LONGEST_INTEGER: Final = 19
+"""Digits of a text that is read as a 64-bit integer."""
+
 _LONGEST_UNITS: Final = 1000
+"""Characters of a number of units."""
+
+_LARGEST_UNITS: Final = 10**_LONGEST_UNITS
+_NUMERIC_DIGITS: Final = 131_072
+_NUMERIC_SCALE: Final = 16_383
+_NUMERIC_EXPONENT: Final = 2**30 - 1
+"""What ``numeric`` holds: digits before the point, and after it; and a zero, up to an exponent."""
+
 _INSTANT: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?"
     r"([Zz]|[+-](0[0-9]|1[0-5])(:?[0-9]{2})?)"
@@ -192,12 +195,24 @@ def _values_carefully(body: bytes) -> Values:
 
 
 def _number(spelled: str) -> object:
-    """Return the integer that ``jsonb`` shows for a number, or what fits no column."""
-    number = Decimal(spelled)
-    exponent = number.as_tuple().exponent
-    if not isinstance(exponent, int) or exponent < 0 or number.adjusted() > _LONGEST_UNITS:
+    """Return the integer that the store makes of a number, or what fits no column.
+
+    Of a number with a fraction, even an empty one, Postgres shows that. What ``numeric`` cannot
+    hold is kept as its text.
+    """
+    try:
+        number = Decimal(spelled)
+    except InvalidOperation:
+        return spelled
+    exponent = int(number.as_tuple().exponent)
+    longest = _NUMERIC_DIGITS if number else _NUMERIC_EXPONENT
+    if exponent < -_NUMERIC_SCALE or number.adjusted() >= longest:
+        return spelled
+    if exponent < 0:
         return _UNFIT
-    return int(number)
+    if not number:
+        return 0
+    return int(number) if number.adjusted() < _LONGEST_UNITS else _UNFIT
 
 
 def _text(value: object) -> Value:
@@ -209,6 +224,8 @@ def _flag(value: object) -> Value:
 
 
 def _integer(value: object) -> Value:
+    if isinstance(value, str) and len(value.removeprefix("-")) > _LONGEST_INTEGER:
+        return None
     number = _units(value)
     return number if isinstance(number, int) and -(2**63) <= number < 2**63 else None
 
@@ -218,7 +235,9 @@ def _units(value: object) -> Value:
         digits = value.removeprefix("-")
         fits = digits.isascii() and digits.isdecimal() and len(value) <= _LONGEST_UNITS
         return int(value) if fits else None
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value if -_LARGEST_UNITS < 10 * value < 10 * _LARGEST_UNITS else None
+    return None
 
 
 def _instant(value: object) -> Value:

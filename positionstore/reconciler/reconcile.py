@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -116,7 +116,9 @@ class Reconciler:
         async with AsyncExitStack() as stack:
             reader = stack.enter_context(self._store.connect())
             writer = stack.enter_context(self._store.connect())
-            identity.claim(reader, settings.environment)
+            # What a crash of the server can lose of it is found again by the next run.
+            reader.execute("SET synchronous_commit = off")
+            (identity.check if dry_run else identity.claim)(reader, settings.environment)
             if not await asyncio.to_thread(records.try_lock, reader):
                 raise BusyError(
                     "Another reconciliation is at work on this database.",
@@ -131,6 +133,7 @@ class Reconciler:
                     closed_until=scope.closed_until,
                     started_at=started_at,
                 )
+            rest: RestClient | None = None
             try:
                 rest = await stack.enter_async_context(self._client(settings))
                 accesses = await self._accesses(reader, rest, report)
@@ -159,10 +162,10 @@ class Reconciler:
             except BaseException as error:
                 report.state = RunState.FAILED
                 report.errors.append(f"It was ended by {type(error).__name__}.")
+                with suppress(psycopg.Error):  # the one that ended it is the one to be told
+                    self._finish(reader, report, rest)
                 raise
-            finally:
-                report.finished_at = self._clock()
-                self._record(reader, report)
+            self._finish(reader, report, rest)
         return report
 
     async def _accesses(
@@ -172,7 +175,9 @@ class Reconciler:
         book = AccessBook(settings, rest)
         if settings.api_key is None:
             report.reach = "wallets"
-            return [await book.for_customer()]
+            access = await book.for_customer()
+            self._say_whom_it_leaves_out(reader, access, report)
+            return [access]
         partner = await book.for_partner()
         if partner is not None:
             report.reach = "partner"
@@ -195,8 +200,26 @@ class Reconciler:
                 report.errors.append(f"The positions of {wallet} were not seen: {error}")
         return accesses
 
-    def _record(self, connection: psycopg.Connection, report: RunReport) -> None:
-        if report.run_id is None or report.finished_at is None or connection.broken:
+    @staticmethod
+    def _say_whom_it_leaves_out(
+        connection: psycopg.Connection, access: Access, report: RunReport
+    ) -> None:
+        known = {wallet.lower() for wallet in records.wallets(connection)}
+        # A ready token that does not say whose it is may be of a wallet that is known.
+        others = len(known - {access.wallet.lower()}) if access.wallet else len(known) - 1
+        if others > 0:
+            report.errors.append(
+                "The credentials show the positions of one wallet; the store has some of "
+                f"{others} others, which were not seen."
+            )
+
+    def _finish(
+        self, connection: psycopg.Connection, report: RunReport, rest: RestClient | None
+    ) -> None:
+        report.finished_at = self._clock()
+        if rest is not None:
+            report.requests, report.retries = rest.requests, rest.retries
+        if report.run_id is None:
             return
         by_kind = {kind.value: count for kind, count in report.by_kind.items()}
         records.finish_run(
@@ -216,7 +239,7 @@ class Reconciler:
                 unresolved=report.unresolved,
                 requests=report.requests,
                 retries=report.retries,
-                error="; ".join(report.errors[:20]) or None,
+                error=report.error,
             ),
         )
         _log.info(

@@ -84,6 +84,7 @@ class RunReport:
     state: RunState = RunState.FAILED
 
     LISTED = 10_000
+    TOLD = 20
 
     def add(self, discrepancy: Discrepancy) -> None:
         """Count a discrepancy, and list it unless there are very many."""
@@ -93,6 +94,14 @@ class RunReport:
             self.discrepancies.append(discrepancy)
         else:
             self.omitted += 1
+
+    @property
+    def error(self) -> str | None:
+        """What it did not see, and why, in one line; the first of them where there are many."""
+        told = self.errors[: self.TOLD]
+        if (more := len(self.errors) - self.TOLD) > 0:
+            told.append(f"and {more:,} more.")
+        return "; ".join(told) or None
 
     @property
     def repaired(self) -> int:

@@ -5,23 +5,41 @@ id, and what changed within the settle window is looked at again when the window
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterable,
+    Mapping,
+    Sequence,
+)
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import Enum, auto
 from functools import partial
 from typing import Final, Protocol, TypeVar
 
 from positionstore.dimes.access import Access
+from positionstore.dimes.page import Listed
 from positionstore.dimes.rest import Page, RestClient, State
 from positionstore.errors import CredentialsError, GatewayError
-from positionstore.reconciler.book import Book, Suspect
-from positionstore.reconciler.comparison import DiscrepancyKind
+from positionstore.facts import Reason, Rejected
+from positionstore.reconciler.book import Answer, Book, Suspect
 from positionstore.reconciler.report import Discrepancy, Resolution, RunReport, RunState
 
 T = TypeVar("T")
 
 _AT_A_TIME: Final = 100
 _PROBES: Final = 10
-_GRACE: Final = timedelta(seconds=1)
+_MOST_HELD: Final = 1_000
+_LOOKS: Final = 3
+_GIVE_UP_AFTER: Final = 10
+_LONGEST_ID: Final = 2_000
+"""In bytes; an index takes no longer ones."""
+
+GRACE: Final = timedelta(seconds=2)
+"""For an event on its way, and for the ``Date`` of an answer, which is cut to seconds."""
 
 
 class StoppedError(Exception):
@@ -52,6 +70,21 @@ class NoCheckpoint:
         """Remember nothing."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """That a position is to be looked at by its id, with whose access, and what made it suspect."""
+
+    access: Access
+    suspect: Suspect | None = None
+
+
+class _Unanswered(Enum):
+    """Why there is no position: there is none, or nobody knows."""
+
+    ABSENT = auto()
+    UNKNOWN = auto()
+
+
 class Walk:
     """The steps of a run.
 
@@ -62,7 +95,7 @@ class Walk:
         settle_window: how long after an event a difference is left to settle by itself.
         clock: tells our time, UTC.
         sleep: waits, in seconds.
-        checkpoint: remembers how far it has come.
+        checkpoint: remembers how far it has come; what it has passed is repaired.
         verified_since: positions verified since then (UTC) count as seen; for a run that goes on.
         progress: is told after each page.
     """
@@ -87,10 +120,19 @@ class Walk:
         self._clock = clock
         self._sleep = sleep
         self._checkpoint = checkpoint
+        # What is held back would be lost if the run were killed and another went on from here.
+        self._holds_back = isinstance(checkpoint, NoCheckpoint)
         self._verified_since = verified_since
         self._progress = progress
         self._store_turn = asyncio.Lock()
-        self._look_again: dict[str, Access] = {}
+        self._held: dict[str, tuple[Suspect, Access]] = {}
+        self._look_again: dict[str, _Look] = {}
+        self._doubts: list[str] = []
+        self._found_active = False
+        self._shown_wallets: set[str] = set()
+        self._failures_in_a_row = 0
+        self._not_asked = 0
+        self._server_time: tuple[datetime, datetime] | None = None
 
     async def run(self, accesses: Sequence[Access], *, at_once: int) -> None:
         """Walk the positions that these accesses reach, then look again where that is due.
@@ -110,22 +152,40 @@ class Walk:
                 return await self._walk_all_of(access)
 
         walks = await _all([in_turn(access) for access in accesses])
+        if self._doubts and not self._found_active:
+            raise StoppedError(self._doubts[0])
+        self._report.errors += self._doubts
         walked = [access for access, whole in zip(accesses, walks, strict=True) if whole]
-        await self._ask_about_unseen(walked)
+        await self._note_unseen(walked)
         await self._settle()
-        if not self._report.errors:
-            await self._in_store(self._book.drop_stale_valuations)
+        await self._in_store(self._book.drop_stale_valuations)
+        if self._not_asked:
+            self._report.errors.append(
+                f"{self._not_asked} more were not asked for, as the API had not answered the last "
+                f"{_GIVE_UP_AFTER} times."
+            )
         self._report.state = RunState.PARTIAL if self._report.errors else RunState.COMPLETE
+
+    # --- the lists -------------------------------------------------------------------------
 
     async def _walk_all_of(self, access: Access) -> bool:
         """Walk both lists; say whether all of them was seen."""
+        if self._gives_up():
+            return False
+        which = "active"
         try:
-            active = await self._walk_list(access, "active", self._active(access))
-            if not active:
-                await self._doubt_emptiness(access)
+            # In this order, so that a position that ends meanwhile is in the one or the other.
+            if await self._walk_list(access, "active", self._active(access)):
+                self._found_active = True
+            elif await self._contradicts(access):
+                return False
+            which = "ended"
             await self._walk_list(access, "inactive", self._inactive(access))
         except (GatewayError, CredentialsError) as error:
-            self._report.errors.append(f"The positions{_of(access)} were not all seen: {error}")
+            self._note_failure(error)
+            self._report.errors.append(
+                f"The {which} positions{_of(access)} were not all seen: {error}"
+            )
             return False
         return True
 
@@ -162,6 +222,7 @@ class Walk:
             return True
         found = last_id is not None
         async for page in pages:
+            self._failures_in_a_row = 0
             await self._take(page, access)
             if page.cursor is not None:
                 found, last_id = True, page.cursor
@@ -170,109 +231,195 @@ class Walk:
         return found
 
     async def _take(self, page: Page, access: Access) -> None:
-        self._report.seen += len(page.positions)
-        self._report.rejected += len(page.rejected)
         self._note_as_of(page.as_of)
-        suspects = await self._in_store(lambda: self._book.examine(page.positions, page.as_of))
-        if page.rejected:
+        listed = await self._keep_what_fits(page)
+        suspects = await self._in_store(
+            lambda: self._book.examine([(each, page.as_of) for each in listed])
+        )
+        plain: list[Suspect] = []
+        ended: dict[str, _Look] = {}
+        for suspect in suspects:
+            if self._is_in_flux(suspect):
+                self._look_again[suspect.position_id] = _Look(access, suspect)
+            elif suspect.ended:
+                ended[suspect.position_id] = _Look(access, suspect)
+            elif self._holds_back and len(self._held) < _MOST_HELD:
+                # It may be on its way over the stream: at the end of the run, the store will know.
+                self._held[suspect.position_id] = suspect, access
+            else:
+                plain.append(suspect)
+        if self._holds_back:
+            self._look_again |= ended
+        else:
+            self._look_again |= await self._ask(ended)
+        await self._repair(plain)
+        self._note_progress()
+
+    async def _keep_what_fits(self, page: Page) -> list[Listed]:
+        """Put into quarantine what is no position; return the positions."""
+        listed, rejected = [], list(page.rejected)
+        for each in page.positions:
+            if len(each.position_id.encode()) <= _LONGEST_ID:
+                listed.append(each)
+            else:
+                rejected.append(Rejected(each.body, Reason.BAD_ID, "Its id is too long."))
+        self._report.seen += len(listed)
+        self._report.rejected += len(rejected)
+        self._shown_wallets.update(each.wallet_address for each in listed if each.wallet_address)
+        if rejected:
             received_at = self._clock()
-            await self._in_store(lambda: self._book.quarantine(page.rejected, received_at))
+            await self._in_store(lambda: self._book.quarantine(rejected, received_at))
+        return listed
+
+    async def _contradicts(self, access: Access) -> bool:
+        """Whether an empty list cannot be true: not all that the store has live has ended."""
+        wallets = None if access.wallet is None else [access.wallet]
+        live = await self._in_store(lambda: self._book.count_live(wallets))
+        if not live:
+            return False
+        for position_id in await self._in_store(lambda: self._book.some_live(wallets, _PROBES)):
+            answer = await self._rest.position(access, position_id)
+            if answer is None or not self._book.is_terminal(answer[0].status):
+                self._doubts.append(
+                    f"GET /positions lists no active positions{_of(access)}, but the store has "
+                    f"{live} live ones: the list was not believed."
+                )
+                return True
+        return False
+
+    async def _note_unseen(self, walked: Sequence[Access]) -> None:
+        """Have those live positions looked at that no list showed."""
+        if not walked:
+            return
+        by_wallet: dict[str, Access] | None = None
+        if self._report.reach == "wallets":
+            by_wallet = {each.wallet.lower(): each for each in walked if each.wallet is not None}
+            if unnamed := next((each for each in walked if each.wallet is None), None):
+                # A ready token that does not say whose it is: its lists do.
+                by_wallet |= {wallet.lower(): unnamed for wallet in self._shown_wallets}
+        wallets = None if by_wallet is None else list(by_wallet)
+        waves = self._book.unseen_live(wallets, self._verified_since)
+        while wave := await self._in_store(partial(next, waves, None)):
+            for position_id, wallet in wave:
+                access = walked[0] if by_wallet is None else by_wallet.get(wallet or "")
+                if access is not None:
+                    self._look_again.setdefault(position_id, _Look(access))
+
+    # --- looking again ---------------------------------------------------------------------
+
+    async def _settle(self) -> None:
+        """Decide what is still open, when what is on its way has had the time to arrive."""
+        if self._held or self._look_again:
+            await self._sleep(GRACE.total_seconds())
+        await self._release_held()
+        due, self._look_again = self._look_again, {}
+        unsettled = await self._ask(due)
+        for number in range(_LOOKS):
+            if not unsettled:
+                return
+            wait = timedelta() if number else self._longest_wait(unsettled.values())
+            await self._sleep((wait + GRACE).total_seconds())
+            unsettled = await self._ask(unsettled)
+        await self._add(
+            [
+                look.suspect.concluded(Resolution.IN_FLUX)
+                for look in unsettled.values()
+                if look.suspect is not None
+            ]
+        )
+
+    async def _release_held(self) -> None:
+        held, self._held = self._held, {}
+        answers = [
+            (each.listed, each.as_of) for each, _ in held.values() if each.listed is not None
+        ]
+        suspects = await self._in_store(lambda: self._book.examine(answers))
         plain: list[Suspect] = []
         for suspect in suspects:
-            if suspect.ended or suspect.settles_in(self._settle_window) >= timedelta():
-                self._look_again[suspect.listed.position_id] = access
+            if self._is_in_flux(suspect) or suspect.ended:
+                access = held[suspect.position_id][1]
+                self._look_again[suspect.position_id] = _Look(access, suspect)
             else:
                 plain.append(suspect)
         await self._repair(plain)
-        self._note_requests()
-        self._progress(self._report)
 
-    async def _doubt_emptiness(self, access: Access) -> None:
-        """Believe an empty list only where the store's own live positions have all ended."""
-        live = await self._in_store(lambda: self._book.count_live(_wallets(access)))
-        if not live:
-            return
-        probes = await self._in_store(lambda: self._book.some_live(_wallets(access), _PROBES))
-        for position_id in probes:
-            answer = await self._rest.position(access, position_id)
-            if answer is None or not self._book.is_terminal(answer[0].status):
-                raise StoppedError(
-                    f"GET /positions lists no active positions{_of(access)}, but the store has "
-                    f"{live} live ones. Nothing was changed."
-                )
+    def _is_in_flux(self, suspect: Suspect) -> bool:
+        return suspect.settles_in(self._settle_window) >= timedelta()
 
-    async def _ask_about_unseen(self, walked: Sequence[Access]) -> None:
-        for access in walked:
-            waves = self._book.unseen_live(_wallets(access), self._verified_since)
-            while wave := await self._in_store(partial(next, waves, None)):
-                for position_id, _ in wave:
-                    self._look_again.setdefault(position_id, access)
+    def _longest_wait(self, looks: Iterable[_Look]) -> timedelta:
+        """Return how long it takes until they are out of flux.
 
-    async def _settle(self) -> None:
-        """Ask by id about what was not seen, has ended, or is in flux; then decide."""
-        due, self._look_again = self._look_again, {}
-        unsettled = await self._ask(due)
-        if not unsettled:
-            return
-        wait = max(suspect.settles_in(self._settle_window) for suspect, _ in unsettled) + _GRACE
-        await self._sleep(min(wait, self._settle_window + _GRACE).total_seconds())
-        still = await self._ask({each.listed.position_id: access for each, access in unsettled})
-        await self._conclude([(suspect, Resolution.IN_FLUX) for suspect, _ in still])
+        An emitter's clock may be ahead, but what settles only in days is not waited for.
+        """
+        waits = [
+            look.suspect.settles_in(self._settle_window)
+            for look in looks
+            if look.suspect is not None
+        ]
+        return max((wait for wait in waits if wait <= 2 * self._settle_window), default=timedelta())
 
-    async def _ask(self, due: dict[str, Access]) -> list[tuple[Suspect, Access]]:
+    async def _ask(self, due: dict[str, _Look]) -> dict[str, _Look]:
         """Ask for each position by id, repair what differs; return what is still in flux."""
-        unsettled: list[tuple[Suspect, Access]] = []
+        unsettled: dict[str, _Look] = {}
         names = list(due)
         for first in range(0, len(names), _AT_A_TIME):
             wave = names[first : first + _AT_A_TIME]
-            answers = await _all([self._ask_one(due[name], name) for name in wave])
-            plain: list[Suspect] = []
-            for name, suspects in zip(wave, answers, strict=True):
-                for suspect in suspects:
-                    if suspect.settles_in(self._settle_window) >= timedelta():
-                        unsettled.append((suspect, due[name]))
-                    else:
-                        plain.append(suspect)
-            await self._repair(plain)
-            self._note_requests()
-            self._progress(self._report)
+            asked = await _all([self._ask_one(due[name].access, name) for name in wave])
+            answers = [each for each in asked if isinstance(each, tuple)]
+            absent = {
+                name: due[name].suspect
+                for name, each in zip(wave, asked, strict=True)
+                if each is _Unanswered.ABSENT
+            }
+            differing: list[Suspect] = []
+            absences: list[Suspect] = []
+            for suspect in await self._in_store(partial(self._examine, answers, absent)):
+                if self._is_in_flux(suspect):
+                    access = due[suspect.position_id].access
+                    unsettled[suspect.position_id] = _Look(access, suspect)
+                else:
+                    (differing if suspect.position_id not in absent else absences).append(suspect)
+            await self._repair(differing)
+            await self._add([each.concluded(Resolution.UNRESOLVED) for each in absences])
+            self._note_progress()
         return unsettled
 
-    async def _ask_one(self, access: Access, position_id: str) -> list[Suspect]:
+    def _examine(
+        self, answers: Sequence[Answer], absent: Mapping[str, Suspect | None]
+    ) -> list[Suspect]:
+        # A list showed an ended position that the API then did not know: nothing can be said of it.
+        contradictory = [each for each in absent.values() if each is not None and each.ended]
+        return [
+            *self._book.examine(answers),
+            *self._book.absences(list(absent), self._server_now()),
+            *contradictory,
+        ]
+
+    async def _ask_one(self, access: Access, position_id: str) -> Answer | _Unanswered:
+        if self._gives_up():
+            return _Unanswered.UNKNOWN
         try:
             answer = await self._rest.position(access, position_id)
         except (GatewayError, CredentialsError) as error:
+            self._note_failure(error)
             self._report.errors.append(f"{position_id} was not seen: {error}")
-            return []
+            return _Unanswered.UNKNOWN
+        self._failures_in_a_row = 0
         if answer is None:
-            await self._add(
-                [
-                    Discrepancy(
-                        position_id, DiscrepancyKind.ABSENT_UPSTREAM, (), Resolution.UNRESOLVED
-                    )
-                ]
-            )
-            return []
-        listed, as_of = answer
-        self._note_as_of(as_of)
-        return await self._in_store(lambda: self._book.examine([listed], as_of))
+            return _Unanswered.ABSENT
+        self._note_as_of(answer[1])
+        return answer
+
+    # --- what becomes of it ----------------------------------------------------------------
 
     async def _repair(self, suspects: Sequence[Suspect]) -> None:
         if not suspects:
             return
         repaired = await self._in_store(lambda: self._book.repair(suspects, self._clock()))
-        await self._conclude(
-            [
-                (suspect, Resolution.REPAIRED if right else Resolution.UNRESOLVED)
-                for suspect, right in zip(suspects, repaired, strict=True)
-            ]
-        )
-
-    async def _conclude(self, found: Sequence[tuple[Suspect, Resolution]]) -> None:
         await self._add(
             [
-                Discrepancy(suspect.listed.position_id, suspect.kind, suspect.fields, resolution)
-                for suspect, resolution in found
+                suspect.concluded(Resolution.REPAIRED if right else Resolution.UNRESOLVED)
+                for suspect, right in zip(suspects, repaired, strict=True)
             ]
         )
 
@@ -286,15 +433,45 @@ class Walk:
 
     async def _in_store(self, work: Callable[[], T]) -> T:
         async with self._store_turn:
-            return await asyncio.to_thread(work)
+            at_work = asyncio.ensure_future(asyncio.to_thread(work))
+            try:
+                return await asyncio.shield(at_work)
+            except asyncio.CancelledError:
+                # The thread goes on, and nobody else may use its connections meanwhile.
+                await asyncio.wait([at_work])
+                raise
+
+    # --- notes -----------------------------------------------------------------------------
+
+    def _gives_up(self) -> bool:
+        """Whether nothing answers any more; each further request would use up its patience."""
+        if self._failures_in_a_row < _GIVE_UP_AFTER:
+            return False
+        self._not_asked += 1
+        return True
+
+    def _note_failure(self, error: GatewayError | CredentialsError) -> None:
+        if isinstance(error, GatewayError):
+            self._failures_in_a_row += 1
 
     def _note_as_of(self, as_of: datetime) -> None:
         known = self._report.as_of
         self._report.as_of = as_of if known is None else min(known, as_of)
+        if self._server_time is None or as_of > self._server_time[0]:
+            self._server_time = as_of, self._clock()
 
-    def _note_requests(self) -> None:
+    def _server_now(self) -> datetime:
+        """Return a moment by the server's clock that has certainly passed."""
+        now = self._clock()
+        if self._server_time is None:
+            return now
+        as_of, noted_at = self._server_time
+        return as_of + max(now - noted_at, timedelta())
+
+    def _note_progress(self) -> None:
         self._report.requests = self._rest.requests
         self._report.retries = self._rest.retries
+        self._progress(self._report)
 
 
 async def _all(work: Sequence[Coroutine[object, object, T]]) -> list[T]:
@@ -313,7 +490,3 @@ def _name(access: Access, state: State) -> str:
 
 def _of(access: Access) -> str:
     return "" if access.wallet is None else f" of {access.wallet}"
-
-
-def _wallets(access: Access) -> list[str] | None:
-    return None if access.wallet is None else [access.wallet]

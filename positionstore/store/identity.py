@@ -18,8 +18,17 @@ def claim(connection: psycopg.Connection, environment: Environment) -> None:
         WrongEnvironmentError: the store holds the other environment's data.
     """
     connection.execute(_CLAIM, {"environment": environment})
+    check(connection, environment)
+
+
+def check(connection: psycopg.Connection, environment: Environment) -> None:
+    """Refuse a store of another environment than this one; a store that has none is left so.
+
+    Raises:
+        WrongEnvironmentError: the store holds the other environment's data.
+    """
     found = identity(connection)
-    if found is not environment:
+    if found not in {None, environment}:
         raise WrongEnvironmentError(
             f"This store holds {found} data, but the credentials are for {environment}.",
             remedy="Nothing was sent. Use another database, or the other key.",

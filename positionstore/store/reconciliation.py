@@ -9,7 +9,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import class_row
 
-from positionstore.store.locks import RECONCILE_LOCK
+from positionstore.store.locks import APPEND_LOCK, RECONCILE_LOCK
 from positionstore.store.queries import queries
 
 
@@ -63,6 +63,21 @@ class DiscrepancyRecord:
     rest_value: str | None
     resolution: str
     noticed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A row that equals what ``GET /positions`` said.
+
+    Attributes:
+        position_id: the position.
+        last_event_id: the fact that the row showed when it was compared.
+        at: the as-of of what was said, UTC.
+    """
+
+    position_id: str
+    last_event_id: str
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +197,17 @@ def rows(
         return {row[0]: StoredPosition(row[1], row[2], row[3], row[4], row[5:]) for row in cursor}
 
 
+def newest_events(
+    connection: psycopg.Connection, position_ids: Sequence[str]
+) -> dict[str, datetime]:
+    """Return the ``created_at`` of the newest event of each position that has events, UTC."""
+    return dict(
+        connection.execute(
+            _statement("newest_events"), {"position_ids": list(position_ids)}
+        ).fetchall()
+    )
+
+
 def forget_seen(connection: psycopg.Connection) -> None:
     """Begin anew to note which positions are seen, on this connection."""
     connection.execute(_statement("create_seen"))
@@ -198,17 +224,17 @@ def unseen_live(
     wallets: Sequence[str] | None,
     verified_since: datetime | None,
 ) -> Iterator[list[tuple[str, str | None]]]:
-    """Yield the live positions that were not seen, some at a time, each with its wallet.
+    """Yield the live positions that were not seen, some at a time, each with its wallet (lowered).
 
     Args:
         connection: the one that the seen ones were noted on.
-        wallets: only theirs; everybody's where it is None.
+        wallets: only theirs, however they are spelled; everybody's where it is None.
         verified_since: not those verified at or after this moment (UTC) either.
     """
     after = ""
     while found := connection.execute(
         _statement("unseen_live"),
-        {"wallets": _list(wallets), "after": after, "since": verified_since},
+        {"wallets": _lowered(wallets), "after": after, "since": verified_since},
     ).fetchall():
         yield found
         after = found[-1][0]
@@ -216,7 +242,7 @@ def unseen_live(
 
 def count_live(connection: psycopg.Connection, wallets: Sequence[str] | None = None) -> int:
     """Return how many positions the store has live: everybody's, or of some wallets."""
-    row = connection.execute(_statement("count_live"), {"wallets": _list(wallets)}).fetchone()
+    row = connection.execute(_statement("count_live"), {"wallets": _lowered(wallets)}).fetchone()
     return row[0] if row else 0
 
 
@@ -225,16 +251,28 @@ def some_live(
 ) -> list[str]:
     """Return a few of the positions that the store has live, the quietest first."""
     found = connection.execute(
-        _statement("some_live"), {"wallets": _list(wallets), "at_most": at_most}
+        _statement("some_live"), {"wallets": _lowered(wallets), "at_most": at_most}
     )
     return [name for (name,) in found]
 
 
-def mark_verified(
-    connection: psycopg.Connection, position_ids: Sequence[str], at: datetime
-) -> None:
-    """Note that these rows equal what ``GET /positions`` said at this moment (UTC)."""
-    connection.execute(_statement("mark_verified"), {"position_ids": list(position_ids), "at": at})
+def mark_verified(connection: psycopg.Connection, verified: Sequence[Verified]) -> None:
+    """Note that rows equal what ``GET /positions`` said, in a transaction that the caller ends.
+
+    It takes a turn among the appenders: two that write to the same rows in another order would
+    wait for each other for ever.
+    """
+    if not verified:
+        return
+    connection.execute(queries("log")["lock_log"], {"key": APPEND_LOCK})
+    connection.execute(
+        _statement("mark_verified"),
+        {
+            "position_ids": [each.position_id for each in verified],
+            "last_event_ids": [each.last_event_id for each in verified],
+            "at": [each.at for each in verified],
+        },
+    )
 
 
 def wallets(connection: psycopg.Connection) -> list[str]:
@@ -294,5 +332,6 @@ def _fields(record: RunRecord | DiscrepancyRecord) -> Mapping[str, object]:
     return {name: getattr(record, name) for name in record.__slots__}
 
 
-def _list(names: Sequence[str] | None) -> list[str] | None:
-    return None if names is None else list(names)
+def _lowered(names: Sequence[str] | None) -> list[str] | None:
+    # An address means the same in any case; checksummed spellings mix the two.
+    return None if names is None else [name.lower() for name in names]

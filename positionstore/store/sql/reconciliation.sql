@@ -58,6 +58,13 @@ LIMIT %(at_most)s;
 SELECT position_id, phase, last_event_at, last_event_id, source, {columns}
 FROM positions WHERE position_id = ANY (%(position_ids)s);
 
+-- name: newest_events
+-- When the newest event of some positions was made, by whatever clock it bears; a position of which
+-- there are snapshots alone is left out.
+SELECT position_id, max(created_at) FROM events
+WHERE position_id = ANY (%(position_ids)s) AND supersedes_before IS NULL AND status IS NOT NULL
+GROUP BY position_id;
+
 -- name: create_seen
 -- Which positions the run has seen: private to its connection.
 CREATE TEMPORARY TABLE IF NOT EXISTS seen (position_id text COLLATE "C" PRIMARY KEY);
@@ -71,12 +78,12 @@ TRUNCATE pg_temp.seen;
 INSERT INTO pg_temp.seen SELECT unnest(%(position_ids)s::text[]) ON CONFLICT DO NOTHING;
 
 -- name: unseen_live
--- Live positions that the run has not seen, of all wallets or of some; nor the part of it, if any,
--- that went before since a moment and was interrupted.
-SELECT p.position_id, p.wallet_address
+-- Live positions that the run has not seen, of all wallets or of some (in lower case); nor the part
+-- of it, if any, that went before since a moment and was interrupted.
+SELECT p.position_id, lower(p.wallet_address)
 FROM positions p
 WHERE p.phase <> 'terminal'
-  AND (%(wallets)s::text[] IS NULL OR p.wallet_address = ANY (%(wallets)s))
+  AND (%(wallets)s::text[] IS NULL OR lower(p.wallet_address) = ANY (%(wallets)s))
   AND p.position_id > %(after)s
   AND (%(since)s::timestamptz IS NULL OR p.verified_at IS NULL OR p.verified_at < %(since)s)
   AND NOT EXISTS (SELECT FROM pg_temp.seen s WHERE s.position_id = p.position_id)
@@ -84,21 +91,27 @@ ORDER BY p.position_id
 LIMIT 1000;
 
 -- name: count_live
--- How many positions the store has live, of all wallets or of some.
+-- How many positions the store has live, of all wallets or of some (in lower case).
 SELECT count(*) FROM positions
 WHERE phase <> 'terminal'
-  AND (%(wallets)s::text[] IS NULL OR wallet_address = ANY (%(wallets)s));
+  AND (%(wallets)s::text[] IS NULL OR lower(wallet_address) = ANY (%(wallets)s));
 
 -- name: some_live
--- A few of the positions that the store has live, of all wallets or of some.
+-- A few of the positions that the store has live, of all wallets or of some (in lower case).
 SELECT position_id FROM positions
 WHERE phase <> 'terminal'
-  AND (%(wallets)s::text[] IS NULL OR wallet_address = ANY (%(wallets)s))
+  AND (%(wallets)s::text[] IS NULL OR lower(wallet_address) = ANY (%(wallets)s))
 ORDER BY last_event_at LIMIT %(at_most)s;
 
 -- name: mark_verified
--- Notes that these rows equal what GET /positions said.
-UPDATE positions SET verified_at = %(at)s WHERE position_id = ANY (%(position_ids)s);
+-- Notes that these rows equal what GET /positions said, unless they have changed since they were read.
+UPDATE positions p
+SET verified_at = v.at
+FROM unnest(%(position_ids)s::text[], %(last_event_ids)s::text[], %(at)s::timestamptz[])
+    AS v (position_id, last_event_id, at)
+WHERE p.position_id = v.position_id
+  AND p.last_event_id = v.last_event_id
+  AND (p.verified_at IS NULL OR p.verified_at < v.at);
 
 -- name: wallets
 -- The wallets that the store knows.

@@ -1,0 +1,231 @@
+"""What is read out of a body is what a snapshot of that body puts into its row.
+
+If it were not, a repair would be repeated for ever.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import count
+
+import psycopg
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from profiles import tries
+
+from positionstore.dimes.page import Listed, read_item
+from positionstore.facts import Snapshot
+from positionstore.position import FIELDS, Durability, Field, Kind
+from positionstore.reconciler.comparison import (
+    DURABLE_FIELDS,
+    VALUATION_FIELDS,
+    differences,
+    read_body,
+    values_of_row,
+)
+from positionstore.store import reconciliation as records
+from positionstore.store.database import Store
+from positionstore.store.log import Appender
+
+AS_OF = datetime(2026, 7, 1, 12, tzinfo=UTC)
+COLUMNS = [field.column for field in (*DURABLE_FIELDS, *VALUATION_FIELDS)]
+_numbers = count()
+
+digits = st.text("0123456789", min_size=1, max_size=25)
+spellings = st.one_of(
+    st.integers(-(2**70), 2**70).map(str),
+    st.sampled_from(
+        [
+            *(
+                "0",
+                "-0",
+                "007",
+                "-007",
+                "+1",
+                "1.0",
+                "1e2",
+                "1E+2",
+                "12e-1",
+                "10e-1",
+                "0e5",
+                "0e-5",
+            ),
+            *("0.0", "-0.0", "1e18", "1e19", "1e400", "-1e400", "1e999", "1e1000", "-1e999"),
+            *("0e99999", "1e131071", "1e131072", "1e9999999999", "0e9999999999999999999999"),
+            *(
+                "9" * 999,
+                "9" * 1000,
+                "9" * 1001,
+                "-" + "9" * 999,
+                "-" + "9" * 1000,
+                "1" + "0" * 5000,
+            ),
+            *(
+                str(2**63 - 1),
+                str(2**63),
+                str(-(2**63)),
+                str(-(2**63) - 1),
+                "0" * 19,
+                "0" * 20 + "1",
+            ),
+            *(
+                "\N{DEVANAGARI DIGIT ONE}",
+                " 1",
+                "1 ",
+                "1\n",
+                "",
+                "-",
+                "--1",
+                "1-",
+                "1_000",
+                "1,000",
+            ),
+        ]
+    ),
+    digits,
+    st.floats(allow_nan=False, allow_infinity=False).map(repr),
+)
+
+
+def is_number(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), int | float) and text == text.strip()
+    except ValueError:
+        return False
+
+
+two = st.integers(0, 99).map("{:02}".format)
+instants = st.one_of(
+    st.datetimes(timezones=st.just(UTC)).map(lambda at: at.isoformat().replace("+00:00", "Z")),
+    st.builds(
+        "{}-{}-{}{}{}:{}{}{}{}".format,
+        st.sampled_from(["2026", "0001", "9999", "0000", "10000", "1900"]),
+        st.sampled_from(["01", "02", "12", "13", "00"]),
+        st.sampled_from(["01", "28", "29", "31", "32"]),
+        st.sampled_from(["T", "t", " ", ""]),
+        st.sampled_from(["00", "12", "23", "24", "25"]),
+        st.sampled_from(["00", "59", "60"]),
+        st.sampled_from(["", ":00", ":59", ":60", ":61", "00"]),
+        st.sampled_from(
+            ["", ".1", ".123456", ".1234567", ".999999999", ",5", ".", "." + "9" * 200]
+        ),
+        st.one_of(
+            st.sampled_from(["Z", "z", "", "+00", "-00:00", "+0530", "+05:30", "UTC", "+15:59"]),
+            st.builds("{}{}:{}".format, st.sampled_from("+-"), two, two),
+        ),
+    ),
+)
+texts = st.one_of(
+    st.text(max_size=8),
+    st.sampled_from(
+        ["open", "closed", "0xAbC", "\0", "a\0b", "\ud800", "\udfff\ud800", "\U0001f41b"]
+    ),
+)
+# Each as the JSON text that stands in the body.
+anything = st.one_of(
+    spellings.filter(is_number),
+    spellings.map(json.dumps),
+    instants.map(json.dumps),
+    texts.map(json.dumps),
+    st.sampled_from(["null", "true", "false", "[]", "{}", "[1]", '{"a":"\\u0000"}', '"\\\\u0000"']),
+)
+BY_KIND = {
+    Kind.TEXT: texts.map(json.dumps),
+    Kind.TIME: instants.map(json.dumps),
+    Kind.FLAG: st.sampled_from(["true", "false"]),
+}
+USUAL = st.one_of(spellings.filter(is_number), spellings.map(json.dumps))
+
+
+def value_of(field: Field) -> st.SearchStrategy[str]:
+    usual = BY_KIND.get(field.kind, USUAL)
+    return st.one_of(usual, usual, usual, anything)
+
+
+@st.composite
+def bodies(draw: st.DrawFn) -> str:
+    """Return the JSON of a position object without an id and a status."""
+    top: list[tuple[str, str]] = []
+    sections: dict[str, list[tuple[str, str]]] = {}
+    for field in draw(st.lists(st.sampled_from(FIELDS), max_size=12)):
+        if field.path[0] in {"id", "status"}:
+            continue
+        target = sections.setdefault(field.section, []) if field.section else top
+        target.append((field.path[-1], draw(value_of(field))))
+    whole = top + [(name, as_object(members)) for name, members in sections.items()]
+    names = sorted({field.section for field in FIELDS if field.section})
+    whole += [(name, draw(anything)) for name in draw(st.lists(st.sampled_from(names), max_size=1))]
+    whole += [
+        (json.loads(json.dumps(key)), draw(anything)) for key in draw(st.lists(texts, max_size=2))
+    ]
+    return as_object(draw(st.permutations(whole)))
+
+
+def as_object(members: list[tuple[str, str]]) -> str:
+    return "{" + ",".join(f"{json.dumps(key)}:{value}" for key, value in members) + "}"
+
+
+@dataclass
+class Shelf:
+    """Takes snapshots, and shows the rows that they make."""
+
+    appender: Appender
+    reader: psycopg.Connection
+
+    def row_of(self, listed: Listed) -> tuple[object, ...]:
+        snapshot = Snapshot(
+            listed.position_id, listed.status, AS_OF, AS_OF - timedelta(seconds=60), listed.body
+        )
+        self.appender.append_snapshots([snapshot], AS_OF)
+        found = records.rows(self.reader, [listed.position_id], COLUMNS)
+        return found[listed.position_id].columns
+
+
+@pytest.fixture(scope="module")
+def shelf(store: Store) -> Iterator[Shelf]:
+    with closing(store.connect()) as one, closing(store.connect()) as other:
+        yield Shelf(Appender(one), other)
+
+
+def body_of(members: str, status: str) -> bytes:
+    position_id = f"dm_pos_read_{next(_numbers)}"
+    head = f'"id":{json.dumps(position_id)},"status":{json.dumps(status)}'
+    return f"{{{head}{',' if members != '{}' else ''}{members[1:]}".encode()
+
+
+@tries(300)
+@given(bodies(), texts)
+@example('{"entry":{"collateral_usd_pips":"00000000000000000001"}}', "open")
+@example('{"entry":{"position_token_units":' + "9" * 1001 + "}}", "open")
+@example('{"entry":{"position_token_units":1e1000}}', "open")
+@example('{"entry":{"position_token_units":-1e999,"price_usd_pips":0e99999}}', "open")
+@example('{"current":{"position_token_units":"-0","remaining_bps":1.0}}', "open")
+@example('{"entry":{"price_usd_pips":1e99999999999999999999}}', "open")
+@example('{"market_ticker":1e131072,"side":1e131071}', "open")
+@example('{"market_ticker":1e-16384,"side":1e-16383,"provider":0e-16384}', "open")
+@example('{"market_ticker":0e2000000000,"side":0e1000000000,"provider":-0e131072}', "open")
+@example('{"entry":null,"result":[],"timing":"x"}', "closed\0")
+def test_a_body_reads_as_the_row_that_its_snapshot_makes(
+    shelf: Shelf, members: str, status: str
+) -> None:
+    listed = read_item(body_of(members, status)).what
+    assert isinstance(listed, Listed)
+    reading = read_body(listed.body)
+    row = values_of_row(shelf.row_of(listed))
+    names = [field.wire_name for field in (*DURABLE_FIELDS, *VALUATION_FIELDS)]
+    read = dict(zip(names, (*reading.values, *reading.valuation), strict=True))
+    assert read == dict(zip(names, row, strict=True))
+    for closed in (False, True):
+        assert differences(row[: len(DURABLE_FIELDS)], reading.values, closed=closed) == []
+
+
+def test_the_fields_that_count_are_those_that_the_catalogue_calls_durable() -> None:
+    assert {field.wire_name for field in DURABLE_FIELDS} == {
+        field.wire_name
+        for field in FIELDS
+        if field.durability is not Durability.NEVER and field.path != ("id",)
+    }
+    assert not set(DURABLE_FIELDS) & set(VALUATION_FIELDS)
