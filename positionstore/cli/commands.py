@@ -24,6 +24,7 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     ),
     "migrate": (_KEEP, "migrate:migrate", "Bring the database's schema to head."),
     "ingest": (_KEEP, "ingest:ingest", "Write what a gateway sends into the store."),
+    "run": (_KEEP, "running:run", "Run the service: the ingester and the periodic reconciler."),
     "reconcile": (
         _KEEP,
         "reconcile:reconcile",

@@ -29,7 +29,8 @@ def ingest(
     """Write what a gateway sends into the store, until SIGTERM or Ctrl-C.
 
     The connection is kept up without end; only wrong credentials stop it (exit 1). On SIGTERM or
-    Ctrl-C what has arrived is written first; a second signal ends it at once.
+    Ctrl-C what has arrived is written first; a second signal ends it at once. What was missed
+    while there was no connection, this command does not ask for: `positionstore run` does.
 
     Example: DIMES_API_KEY=dm_sbx_skey_... positionstore ingest
     """

@@ -19,7 +19,7 @@ from positionstore.cli.commands import COMMANDS, load
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = Path(sys.executable).with_name("positionstore")
-GO_ON_UNTIL_STOPPED = {"demo", "sandbox", "ingest"}
+GO_ON_UNTIL_STOPPED = {"demo", "sandbox", "ingest", "run"}
 
 
 def every_command() -> Iterator[tuple[str, Any]]:

@@ -1,0 +1,1 @@
+"""The service: the ingester and the periodic reconciler in one process."""

@@ -1,0 +1,99 @@
+"""A thread with an event loop of its own, for work that must not hold up another."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class _Helpers(ThreadPoolExecutor):
+    """A thread for each call, which does not keep the process from ending.
+
+    The interpreter waits for the threads of other executors at its end: a statement that a
+    database does not answer would keep it for ever.
+    """
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Call a function in a thread."""
+        future: Future[T] = Future()
+
+        def work() -> None:
+            if not future.set_running_or_notify_cancel():
+                return
+            try:
+                result = fn(*args, **kwargs)
+            except BaseException as error:  # noqa: BLE001 - told to whoever waits
+                future.set_exception(error)
+            else:
+                future.set_result(result)
+
+        threading.Thread(target=work, name="helper", daemon=True).start()
+        return future
+
+
+class Aside:
+    """Does a piece of work in a thread of its own, with a loop of its own, until it is stopped.
+
+    Args:
+        name: what to call the thread.
+        work: makes the coroutine, in that loop.
+    """
+
+    def __init__(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self._work = work
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._lock = threading.Lock()
+        self._ready = threading.Event()
+        self._ended: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
+
+    def start(self) -> None:
+        """Begin; to be called in the event loop that will wait for the end."""
+        self._ended = asyncio.get_running_loop(), asyncio.Event()
+        self._thread.start()
+        self._ready.wait()
+
+    def call(self, function: Callable[[], None]) -> None:
+        """Have a function called in the thread's loop, if it still works; from any thread."""
+        with self._lock:
+            if self._loop is not None and self._task is not None and not self._task.done():
+                self._loop.call_soon_threadsafe(function)
+
+    def stop(self) -> None:
+        """Tell the work to end; from any thread."""
+        with self._lock:
+            if self._loop is not None and self._task is not None and not self._task.done():
+                self._loop.call_soon_threadsafe(self._task.cancel)
+
+    async def ended(self) -> None:
+        """Wait until the thread has ended."""
+        if self._ended is not None:
+            await self._ended[1].wait()
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._main())
+        finally:
+            self._ready.set()
+            if self._ended is not None:
+                loop, event = self._ended
+                try:
+                    loop.call_soon_threadsafe(event.set)
+                except RuntimeError:  # nobody waits any more
+                    return
+
+    async def _main(self) -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(_Helpers())
+        self._loop, self._task = loop, asyncio.ensure_future(self._work())
+        self._ready.set()
+        await asyncio.wait([self._task])
+        with self._lock:
+            self._loop = None
+        if not self._task.cancelled():
+            self._task.result()

@@ -1,0 +1,100 @@
+"""When to reconcile: pure, told by clocks from outside."""
+
+import math
+from collections.abc import Callable
+from datetime import UTC, datetime, time, timedelta
+from typing import Final
+
+from positionstore.reconciler.scope import Trigger
+
+_JITTER: Final = 0.1
+_URGENT: Final = (Trigger.DAILY, Trigger.CONNECTED, Trigger.PERIODIC)
+"""What is due first: the full pass, which does what the others would."""
+
+
+class Timetable:
+    """Says which run is due: one after each connection, one every few minutes, a full one a day.
+
+    However many connections begin while a run is under way, one run follows it. A run that came to
+    nothing is tried again at the next periodic turn, as what it was.
+
+    Args:
+        every: seconds from the end of a run to the next periodic one; each time up to a tenth more
+            or less, so that many services do not ask at once.
+        full_pass_at: the time of day of the full pass, UTC.
+        random: draws a number from 0 to 1.
+        monotonic: a clock, seconds.
+        clock: tells the time of day, UTC.
+    """
+
+    def __init__(
+        self,
+        *,
+        every: float,
+        full_pass_at: time,
+        random: Callable[[], float],
+        monotonic: Callable[[], float],
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._every = every
+        self._full_pass_at = full_pass_at
+        self._random = random
+        self._monotonic = monotonic
+        self._clock = clock
+        self._wanted: set[Trigger] = set()
+        self._postponed: set[Trigger] = set()
+        self._next_turn = self._draw_turn()
+        self._next_full = self._full_pass_after(clock())
+
+    def connected(self) -> None:
+        """A connection has begun: what was missed before it is to be asked for."""
+        self._wanted.add(Trigger.CONNECTED)
+
+    def take(self) -> Trigger | None:
+        """Return what is to be run now, if anything; it and what it does besides is then under way.
+
+        A connection that begins from here on is another matter.
+        """
+        now = self._clock()
+        if now >= self._next_full:
+            self._next_full = self._full_pass_after(now)
+            self._wanted.add(Trigger.DAILY)
+        if self._monotonic() >= self._next_turn:
+            self._wanted |= self._postponed or {Trigger.PERIODIC}
+            self._postponed.clear()
+        due = next((trigger for trigger in _URGENT if trigger in self._wanted), None)
+        if due is not None:
+            self._wanted.clear()
+        return due
+
+    def ended(self, trigger: Trigger, *, again: bool) -> None:
+        """A run has ended.
+
+        Args:
+            trigger: what had been due.
+            again: whether it has to be done again, because it came to nothing.
+        """
+        if again:
+            self._postponed.add(trigger)
+        elif trigger is Trigger.DAILY:
+            self._postponed.clear()
+        else:
+            self._postponed &= {Trigger.DAILY}
+        if again or not self._postponed:  # what is postponed is not put off by what went well
+            self._next_turn = self._draw_turn()
+
+    def wait(self) -> float:
+        """Return how many seconds there are until something is due."""
+        if self._wanted:
+            return 0.0
+        until_full = (self._next_full - self._clock()).total_seconds()
+        return max(0.0, min(self._next_turn - self._monotonic(), until_full))
+
+    def _draw_turn(self) -> float:
+        jitter = 1 + _JITTER * (2 * self._random() - 1)
+        return self._monotonic() + self._every * jitter
+
+    def _full_pass_after(self, now: datetime) -> datetime:
+        today = datetime.combine(now.astimezone(UTC), self._full_pass_at, tzinfo=UTC)
+        days = max(0, math.floor((now - today) / timedelta(days=1)) + 1)
+        return today + timedelta(days=days)

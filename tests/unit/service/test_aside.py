@@ -1,0 +1,75 @@
+"""Work in a thread of its own: it is reached, stopped, and never in the way."""
+
+import asyncio
+import subprocess
+import sys
+import threading
+import time
+
+from positionstore.service.aside import Aside
+
+
+async def test_it_works_in_another_thread_and_ends_when_it_is_told_to() -> None:
+    threads: list[str] = []
+    called = threading.Event()
+
+    async def work() -> None:
+        threads.append(await asyncio.to_thread(lambda: threading.current_thread().name))
+        threads.append(threading.current_thread().name)
+        await asyncio.Event().wait()
+
+    aside = Aside("by the side", work)
+    aside.start()
+    aside.call(called.set)
+    assert await asyncio.to_thread(called.wait, 10)
+    while len(threads) < 2:  # noqa: ASYNC110 - filled by another thread
+        await asyncio.sleep(0.001)
+    aside.stop()
+    await asyncio.wait_for(aside.ended(), 10)
+
+    assert threads == ["helper", "by the side"]
+    aside.call(called.clear)
+    aside.stop()
+    assert called.is_set()
+
+
+async def test_what_fails_in_a_helper_is_raised_where_it_is_awaited() -> None:
+    caught: list[Exception] = []
+
+    def fail() -> None:
+        raise ValueError("no")
+
+    async def work() -> None:
+        try:
+            await asyncio.to_thread(fail)
+        except ValueError as error:
+            caught.append(error)
+
+    aside = Aside("by the side", work)
+    aside.start()
+    await asyncio.wait_for(aside.ended(), 10)
+
+    assert [str(error) for error in caught] == ["no"]
+
+
+def test_work_that_does_not_come_back_does_not_keep_the_process() -> None:
+    script = """
+import asyncio, time
+from positionstore.service.aside import Aside
+
+async def main():
+    aside = Aside("stuck", lambda: asyncio.to_thread(time.sleep, 60))
+    aside.start()
+    aside.call(lambda: print("working", flush=True))
+    await asyncio.sleep(0.2)
+    aside.stop()
+
+asyncio.run(main())
+"""
+    began = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=50
+    )
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "working\n", "")
+    assert time.monotonic() - began < 30
