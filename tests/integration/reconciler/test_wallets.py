@@ -1,0 +1,163 @@
+"""Wallet by wallet: where the API key lists no positions, and with a customer's credentials."""
+
+from reconciling import Desk
+
+from positionstore.reconciler.comparison import DiscrepancyKind
+from positionstore.reconciler.report import RunState
+
+from .conftest import Opened
+
+
+async def after(desk: Desk, steps: int = 800) -> None:
+    await desk.serving.step(steps)
+    await desk.serving.quiet()
+    await desk.serving.advance(120)
+
+
+def wallets_of(desk: Desk) -> set[str]:
+    return {str(body["wallet_address"]) for body in desk.serving.world.truth(0).values()}
+
+
+async def test_without_any_known_wallet_the_run_fails_and_says_what_to_do(desk_of: Opened) -> None:
+    async with desk_of(api_key_lists=False) as desk:
+        await after(desk)
+        report = await desk.run()
+        assert (report.state, report.exit_code) == (RunState.FAILED, 1)
+        assert "POSITIONSTORE_WALLETS" in report.errors[0]
+        assert desk.facts == 0
+
+
+async def test_wallets_named_in_the_settings_are_found(desk_of: Opened) -> None:
+    async with desk_of(api_key_lists=False) as desk:
+        await after(desk)
+        # Written as a checksummed address is, in both cases.
+        named = ",".join("0x" + wallet[2:].upper() for wallet in desk.serving.wallets)
+        report = await desk.run(wallets=named)
+        assert (report.state, report.reach) == (RunState.COMPLETE, "wallets")
+        assert desk.wrong() == {}
+        assert (await desk.run(wallets=named)).discrepancies == []
+        # From now on the store knows them.
+        assert (await desk.run()).discrepancies == []
+
+
+async def test_a_wallet_is_the_same_however_it_is_spelled(desk_of: Opened) -> None:
+    async with desk_of(api_key_lists=False, wallets=1) as desk:
+        await after(desk)
+        desk.hear()
+        (wallet,) = wallets_of(desk)
+        desk.rows(
+            "UPDATE positions SET wallet_address = '0x' || upper(substr(wallet_address, 3))"
+            " WHERE md5(position_id) < '8' RETURNING 1"
+        )
+        assert desk.one("SELECT count(DISTINCT wallet_address) FROM positions") == 2
+        gone, upper = (
+            next(each for each in desk.live_ids() if (each in ids) is wanted)
+            for ids in [
+                {row[0] for row in desk.rows(
+                    "SELECT position_id FROM positions WHERE wallet_address = %s", [wallet]
+                )}
+            ]
+            for wanted in (True, False)
+        )  # fmt: skip
+        desk.serving.faults.hidden = (gone, upper)
+        report = await desk.run(dry_run=True)
+        absent = {
+            each.position_id
+            for each in report.discrepancies
+            if each.kind is DiscrepancyKind.ABSENT_UPSTREAM
+        }
+        assert absent == {gone, upper}
+        assert report.state is RunState.COMPLETE
+
+
+async def test_one_wallet_whose_list_is_empty_does_not_stop_the_others(desk_of: Opened) -> None:
+    async with desk_of(api_key_lists=False) as desk:
+        await after(desk)
+        desk.hear(losing=0.1)
+        truth = desk.serving.world.truth(0)
+        empty = str(truth[desk.live_ids()[0]]["wallet_address"])
+        theirs = [each for each in desk.live_ids() if truth[each]["wallet_address"] == empty]
+        assert 0 < len(theirs) < len(desk.live_ids())
+        desk.serving.faults.unlisted = tuple(theirs)
+        wrong = desk.wrong()
+        report = await desk.run()
+        assert report.state is RunState.PARTIAL
+        (error,) = report.errors
+        assert empty in error
+        assert "lists no active positions" in error
+        assert report.by_kind[DiscrepancyKind.ABSENT_UPSTREAM] == 0
+        assert {each for each in wrong if truth[each]["wallet_address"] == empty} == set(
+            desk.wrong()
+        )
+        assert len(desk.wrong()) < len(wrong)
+
+
+async def test_a_wallet_that_the_api_does_not_know_hides_no_other(desk_of: Opened) -> None:
+    async with desk_of(api_key_lists=False) as desk:
+        await after(desk)
+        desk.hear(losing=0.1)
+        report = await desk.run(wallets="notanaddress")
+        assert report.state is RunState.PARTIAL
+        (error,) = report.errors
+        assert "notanaddress" in error
+        assert "POSITIONSTORE_WALLETS" in error
+        assert desk.wrong() == {}
+
+
+async def test_a_wrong_key_ends_the_run_in_one_line(desk_of: Opened) -> None:
+    async with desk_of(api_key_lists=False) as desk:
+        await after(desk)
+        desk.hear()
+        report = await desk.run(api_key="dm_sbx_skey_wrong")
+        assert (report.state, report.exit_code) == (RunState.FAILED, 1)
+        (error,) = report.errors
+        assert "DIMES_API_KEY" in error
+        assert "dm_sbx_skey_wrong" not in error
+        assert report.requests > 0
+        assert desk.rows("SELECT state, error, requests > 0 FROM reconciliation_runs") == [
+            ("failed", error, True)
+        ]
+
+
+async def test_a_customer_s_token_reconciles_that_wallet(desk_of: Opened) -> None:
+    async with desk_of(partners=1, wallets=1) as desk:
+        await after(desk)
+        desk.hear(losing=0.2)
+        token = desk.serving.mint_token(desk.serving.wallets[0])
+        reports = []
+        for address in (None, desk.serving.wallets[0]):
+            report = await desk.run(api_key=None, jwt=token, wallet_address=address)
+            reports.append(report)
+            assert (report.state, report.reach) == (RunState.COMPLETE, "wallets")
+            assert desk.wrong() == {}
+        assert reports[1].discrepancies == []
+
+
+async def test_a_customer_s_token_says_nothing_of_others_and_repairs_no_gap_for_them(
+    desk_of: Opened,
+) -> None:
+    async with desk_of() as desk:
+        await after(desk)
+        desk.hear(losing=0.1)
+        wallet = desk.serving.wallets[0]
+        assert len(wallets_of(desk)) > 1
+        token = desk.serving.mint_token(wallet)
+        for address in (None, wallet):
+            report = await desk.run(api_key=None, jwt=token, wallet_address=address)
+            assert report.state is RunState.PARTIAL
+            (error,) = report.errors
+            assert f"{len(wallets_of(desk)) - 1} others" in error
+            assert report.by_kind[DiscrepancyKind.ABSENT_UPSTREAM] == 0
+        truth = desk.serving.world.truth(0)
+        assert all(truth[each]["wallet_address"] != wallet for each in desk.wrong())
+
+
+async def test_an_expired_token_is_told_by_its_variable(desk_of: Opened) -> None:
+    async with desk_of(wallets=1, token_life=1.0) as desk:
+        token = desk.serving.mint_token(desk.serving.wallets[0])
+        await after(desk)
+        desk.hear()
+        report = await desk.run(api_key=None, jwt=token)
+        assert report.exit_code == 1
+        assert "DIMES_JWT" in report.errors[-1]
+        assert desk.snapshots == 0
