@@ -30,6 +30,7 @@ LONGEST_LINE: Final = 64 * 1024 * 1024
 
 _LINES_AT_A_TIME: Final = 2_000
 _BYTES_AT_A_TIME: Final = 8 * 1024 * 1024
+_SMALLEST_BATCH: Final = 10_000
 _BOM: Final = b"\xef\xbb\xbf"
 
 
@@ -77,7 +78,7 @@ def import_files(
         names: paths, read in this order; ``-`` is standard input, ``.gz`` is unpacked.
         connect: opens a connection to the store; called twice.
         now: the ``received_at`` of all that is imported, UTC.
-        batch_size: lines a transaction.
+        batch_size: lines a transaction at most, give or take a few thousand.
         progress: is told how far it is.
 
     Raises:
@@ -175,7 +176,10 @@ class _Pipeline:
     def take(self, batch: Sequence[Received]) -> None:
         self._taking.stage(batch)
         self._staged += len(batch)
-        if self._staged >= self._batch_size:
+        # What is staged goes as soon as its turn has come: the slower commits are, the larger the
+        # batches grow, and the fewer times a position is written.
+        idle = self._committing is None or self._committing.done()
+        if self._staged >= self._batch_size or (idle and self._staged >= _SMALLEST_BATCH):
             self._hand_over()
 
     def finish(self) -> None:

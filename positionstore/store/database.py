@@ -87,6 +87,8 @@ def connect(url: str, *, application_name: str = "positionstore") -> psycopg.Con
     connection.execute("SET plan_cache_mode = force_custom_plan")
     connection.execute("SET jit = off")
     connection.execute("SET timezone = 'UTC'")
+    # A batch of tens of thousands is sorted and joined in memory.
+    connection.execute("SET work_mem = '64MB'")
     return connection
 
 

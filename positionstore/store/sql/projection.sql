@@ -45,9 +45,9 @@ CROSS JOIN LATERAL (SELECT * FROM fact_positions f WHERE f.seq = w.seq OFFSET 0)
 ON CONFLICT (position_id) DO UPDATE SET {assignments};
 
 -- name: create_rebuilt
--- Where a rebuild builds, beside positions and private to the connection.
+-- Where a rebuild builds, beside positions and private to the connection. Nothing is compressed.
 CREATE TEMPORARY TABLE rebuilt (LIKE positions INCLUDING DEFAULTS INCLUDING INDEXES)
-ON COMMIT PRESERVE ROWS;
+WITH (toast_tuple_target = 8160) ON COMMIT PRESERVE ROWS;
 
 -- name: drop_rebuilt
 -- Leaves nothing behind.
