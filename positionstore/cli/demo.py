@@ -28,8 +28,9 @@ def demo(
 
     The sandbox plays the vendor, and makes trouble: events come twice, late or never, and
     connections are cut. The ingester writes what comes into the embedded database, in a data
-    directory of the demo's own, which begins empty each time. At the end the projection is
-    verified; the exit code is 3 where it is not what it should be.
+    directory of the demo's own, which begins empty each time. At the end a reconciliation repairs
+    what the stream did not tell, and the projection is verified; the exit code is 3 where it is
+    not what it should be.
 
     Example: positionstore demo --seconds 30
     """
@@ -54,6 +55,16 @@ def _leave(number: int, _: object) -> NoReturn:
 
 
 def _conclude(outcome: Outcome) -> None:
+    if (heard := outcome.heard) is not None:
+        print_line(
+            f"{heard.events_missed:,} events never came: {heard.behind:,} positions are behind, "
+            f"and of {heard.unheard:,} nothing was heard."
+        )
+    if (reconciled := outcome.reconciled) is not None:
+        print_line(
+            f"Reconciled: of {reconciled.seen:,} positions {reconciled.different:,} differed, and "
+            f"{reconciled.repaired:,} were repaired by appending a snapshot."
+        )
     if outcome.differences:
         print_line(
             f"Not verified: {len(outcome.differences):,} positions differ from the fold of their "
@@ -67,10 +78,6 @@ def _conclude(outcome: Outcome) -> None:
         print_line(
             f"Compared with the truth (seed {outcome.seed}): {truth.right:,} of "
             f"{truth.positions:,} positions have the right status."
-        )
-        print_line(
-            f"{truth.events_missed:,} events never came: {truth.behind:,} positions are behind, "
-            f"and of {truth.unheard:,} nothing was heard."
         )
 
 

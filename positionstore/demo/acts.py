@@ -2,6 +2,7 @@
 
 import os
 import random
+import subprocess
 import sys
 import sysconfig
 import time
@@ -9,8 +10,9 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
+import msgspec
 import psycopg
 from psycopg import sql
 
@@ -18,7 +20,7 @@ from positionstore.demo.home import Home, entered
 from positionstore.demo.processes import Process, none_left
 from positionstore.demo.sight import Sight, look
 from positionstore.demo.vendor import FAULTS, Vendor
-from positionstore.errors import ConfigurationError, GatewayError
+from positionstore.errors import ConfigurationError, GatewayError, PositionstoreError
 from positionstore.settings import Settings
 from positionstore.store import embedded, projection
 from positionstore.store.database import opened
@@ -43,6 +45,9 @@ _SETTINGS: Final = {
     # So that the view is of this moment, and a disconnect does not cost the short show.
     "POSITIONSTORE_HEARTBEAT_EVERY": "0.25",
     "POSITIONSTORE_RECONNECT_CAP": "2",
+    # The world rests by then, and the API is the demo's own.
+    "POSITIONSTORE_SETTLE_WINDOW": "1",
+    "POSITIONSTORE_HTTP_RATE": "200",
 }
 _OURS: Final = ("DIMES_", "DATABASE_URL", "POSITIONSTORE_")
 
@@ -78,6 +83,21 @@ class Truth:
     events_missed: int
 
 
+@dataclass(frozen=True, slots=True)
+class Reconciled:
+    """What the reconciliation of a demo found and did.
+
+    Attributes:
+        seen: positions that it compared.
+        different: of these, those that differed.
+        repaired: of these, those that it repaired, by appending a snapshot.
+    """
+
+    seen: int
+    different: int
+    repaired: int
+
+
 @dataclass(slots=True)
 class Outcome:
     """What a demo ended with.
@@ -85,12 +105,16 @@ class Outcome:
     Attributes:
         seed: the world's seed.
         sight: what there was to see at the end.
+        heard: how the store compared with the truth before; None where the world goes on.
+        reconciled: what the reconciliation found and did; None where the world goes on.
         differences: positions whose row is not the fold of their facts.
         truth: how the store compares with the truth; None where the world goes on.
     """
 
     seed: int
     sight: Sight | None = None
+    heard: Truth | None = None
+    reconciled: Reconciled | None = None
     differences: list[Difference] = field(default_factory=list)
     truth: Truth | None = None
 
@@ -103,6 +127,7 @@ class Stage:
         vendor: the sandbox.
         sandbox: its process.
         ingester: the ingester's process.
+        environment: that of another process on the same store.
         connection: to the store, in autocommit mode.
         audience: whoever watches.
         seconds: how long the show takes.
@@ -112,6 +137,7 @@ class Stage:
     vendor: Vendor
     sandbox: Process
     ingester: Process
+    environment: dict[str, str]
     connection: psycopg.Connection
     audience: Audience
     seconds: float
@@ -177,13 +203,45 @@ def verify(stage: Stage) -> None:
     stage.outcome.differences = projection.verify(stage.connection)
 
 
+def listen(stage: Stage) -> None:
+    """Compare what the stream told with how things really are."""
+    stage.outcome.heard = _compared(stage)
+
+
+def reconcile(stage: Stage) -> None:
+    """Ask the API for what the stream did not tell, in a process of its own."""
+    stage.audience.say("Reconciling with GET /positions.")
+    run = subprocess.run(
+        [*map(str, program()), "reconcile", "--full", "--json"],
+        env=stage.environment,
+        capture_output=True,
+        text=True,
+        timeout=_PATIENCE * 4,
+        check=False,
+    )
+    if run.returncode not in {0, 3}:
+        said = (run.stderr.strip() or run.stdout.strip()).splitlines()
+        raise PositionstoreError(f"The reconciliation failed: {said[-1] if said else 'no word'}")
+    told = msgspec.json.decode(run.stdout, type=dict[str, Any])
+    kinds = ("missing", "stale", "divergent", "absent_upstream")
+    stage.outcome.reconciled = Reconciled(
+        seen=told["seen"],
+        different=sum(told[kind] for kind in kinds),
+        repaired=told["repaired"],
+    )
+
+
 def compare(stage: Stage) -> None:
     """Compare the store with how things really are."""
+    stage.outcome.truth = _compared(stage)
+
+
+def _compared(stage: Stage) -> Truth:
     really = stage.vendor.statuses()
     rows = stage.connection.execute("SELECT position_id, status FROM positions").fetchall()
     found: dict[str, str] = dict(rows)
     counts = stage.vendor.counts()
-    stage.outcome.truth = Truth(
+    return Truth(
         positions=len(really),
         right=sum(found.get(name) == status for name, status in really.items()),
         behind=sum(name in found and found[name] != status for name, status in really.items()),
@@ -192,7 +250,7 @@ def compare(stage: Stage) -> None:
     )
 
 
-ACTS: Final = (watch, come_to_rest, verify, compare)
+ACTS: Final = (watch, come_to_rest, listen, reconcile, verify, compare)
 """A demo, in order; the world rests after the second."""
 
 KEPT_ACTS: Final = (watch, verify)
@@ -235,7 +293,16 @@ def play(
             # Nothing happens while nobody listens.
             vendor.rest()
             ingester = _start(home, processes, "ingester", ["ingest"], _environment(own, vendor))
-            stage = Stage(vendor, sandbox, ingester, connection, audience, seconds, outcome)
+            stage = Stage(
+                vendor,
+                sandbox,
+                ingester,
+                _environment(own, vendor),
+                connection,
+                audience,
+                seconds,
+                outcome,
+            )
             if not stage.wait_for(stage.is_connected):
                 raise GatewayError(
                     "The ingester does not connect to the sandbox.",

@@ -60,6 +60,13 @@ STEPS: Final = (
         SELECT started_at, ended_at, end_reason, received, duplicates, quarantined
         FROM stream_sessions ORDER BY session_id""",
     ),
+    Step(
+        "What the reconciliation found, and what became of it",
+        "db psql -c",
+        """
+        SELECT kind, field, resolution, count(*) FROM discrepancies
+        GROUP BY kind, field, resolution ORDER BY count(*) DESC LIMIT 10""",
+    ),
     Step("What could not be understood, and why", "quarantine list"),
     Step("The store at a glance", "status"),
     Step("Your own questions (\\d+ positions tells what each column means)", "db psql"),

@@ -126,6 +126,7 @@ def test_it_shows_the_system_at_work_and_what_it_suggests_works_when_pasted(demo
     assert sight["connections"] >= 1
     assert sight["open"] > 0
     assert "Verified: every position is the fold of its facts" in shown.stdout
+    assert re.search(r": ([\d,]+) of \1 positions have the right status", shown.stdout)
     assert re.search(r"\(seed 11\): [\d,]+ of [\d,]+ positions have the right", shown.stdout)
     assert demos.nothing_runs()
 
