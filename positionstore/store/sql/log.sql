@@ -38,10 +38,16 @@ SELECT count(*), min(seq), max(seq) FROM appended;
 -- Of the batch, what bears the id of another fact of the log but is not the same JSON, in the form
 -- that quarantine takes.
 WITH repeated AS (
-    SELECT position_id, event_id, min(ordinal) AS first
-    FROM pg_temp.incoming
+    -- Of each id, how many the batch brought against how many of these the log took: one, or none
+    -- where it had the id before.
+    SELECT position_id, event_id
+    FROM (
+        SELECT position_id, event_id, 1 AS brought, 0 AS taken FROM pg_temp.incoming
+        UNION ALL
+        SELECT position_id, event_id, 0, 1 FROM events WHERE seq >= %(first_seq)s
+    ) counted
     GROUP BY position_id, event_id
-    HAVING count(*) > 1
+    HAVING sum(brought) <> sum(taken)
 )
 SELECT
     convert_to(i.envelope::text, 'UTF8') AS raw,
@@ -50,14 +56,13 @@ SELECT
     i.source,
     i.received_at
 FROM pg_temp.incoming i
-LEFT JOIN repeated r ON r.position_id = i.position_id AND r.event_id = i.event_id
+JOIN repeated r ON r.position_id = i.position_id AND r.event_id = i.event_id
 CROSS JOIN LATERAL (
     -- OFFSET 0: a look-up by key a row, however large the planner thinks the batch is.
-    SELECT e.seq, e.envelope
-    FROM events e WHERE e.position_id = i.position_id AND e.event_id = i.event_id OFFSET 0
+    SELECT e.envelope
+    FROM events e WHERE e.position_id = r.position_id AND e.event_id = r.event_id OFFSET 0
 ) e
-WHERE (e.seq < %(first_seq)s OR i.ordinal > r.first)
-  AND e.envelope::text <> i.envelope::text
+WHERE e.envelope::text <> i.envelope::text
   AND jsonb_from_wire(e.envelope) <> jsonb_from_wire(i.envelope)
 ORDER BY i.ordinal;
 
