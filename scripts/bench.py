@@ -40,7 +40,7 @@ def measure(scale: Scale, wanted: Sequence[str], *, profile: bool) -> dict[str, 
         if "import" in wanted:
             figures.append(imported.figure())
         if "stream" in wanted:
-            figures.append(stream.measure_burst(bed, workload, scale, imported.seconds))
+            figures.append(stream.measure_burst(bed, workload, scale, imported.rate))
         if "latency" in wanted:
             figures.append(stream.measure_latency(bed, workload, scale))
         if "memory" in wanted:

@@ -3,7 +3,7 @@
 // It reads one JSON command a line from standard input and says what happens, one JSON object a
 // line, on standard output. First argument: a package.json beside whose node_modules socket.io is.
 // Times are of the machine's monotonic clock, in nanoseconds.
-import { readFileSync } from "node:fs";
+import { createReadStream } from "node:fs";
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
@@ -20,9 +20,12 @@ let envelopes = [];
 gateway.on("connection", () => say({ on: "connection" }));
 
 const commands = {
-  load({ path }) {
-    const lines = readFileSync(path, "utf8").split("\n");
-    envelopes = lines.filter(Boolean).map((line) => JSON.parse(line));
+  async load({ path, count }) {
+    envelopes = [];
+    for await (const line of createInterface({ input: createReadStream(path) })) {
+      if (envelopes.length === count) break;
+      envelopes.push(JSON.parse(line));
+    }
     say({ on: "loaded" });
   },
 

@@ -1,10 +1,14 @@
-"""The import against its yardstick: nothing but ``COPY`` of the same rows."""
+"""The import against its yardstick: nothing but ``COPY`` of the same rows.
+
+The yardstick has its rows ready in PostgreSQL's binary format, which it takes in 10 to 20 % faster
+than text.
+"""
 
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, LiteralString
+from typing import Final
 
 from psycopg import sql
 
@@ -24,7 +28,6 @@ _COLUMNS: Final = sql.SQL(
     "event_id, position_id, type, status, created_at, received_at, source, supersedes_before,"
     " envelope"
 )
-_FORMATS: Final[tuple[LiteralString, ...]] = ("binary", "text")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,32 +37,35 @@ class Imported:
     Attributes:
         events: new events, in the import and in the yardstick.
         seconds: the best import of all rounds.
-        copy_seconds: the best ``COPY`` of all rounds, by its format.
+        copy_seconds: the best ``COPY`` of all rounds.
         rounds: how many there were.
     """
 
     events: int
     seconds: float
-    copy_seconds: dict[str, float]
+    copy_seconds: float
     rounds: int
+
+    @property
+    def rate(self) -> float:
+        """New events a second of the best import."""
+        return self.events / self.seconds
 
     def figure(self) -> Figure:
         """Return the ratio of the two speeds."""
-        form = min(self.copy_seconds, key=self.copy_seconds.__getitem__)
-        copy_seconds = self.copy_seconds[form]
         return Figure(
             name="import",
             title="Import, of the speed of COPY",
-            value=copy_seconds / self.seconds,
+            value=self.copy_seconds / self.seconds,
             at_least=FLOOR,
             said=(
-                f"import {self.events / self.seconds:,.0f} events/s, "
-                f"COPY ({form}) {self.events / copy_seconds:,.0f}/s, best of {self.rounds}"
+                f"import {self.rate:,.0f} events/s, COPY {self.events / self.copy_seconds:,.0f}/s, "
+                f"best of {self.rounds}"
             ),
             measured={
                 "events": self.events,
                 "import_seconds": self.seconds,
-                **{f"copy_{name}_seconds": value for name, value in self.copy_seconds.items()},
+                "copy_seconds": self.copy_seconds,
                 "rounds": self.rounds,
             },
         )
@@ -67,26 +73,27 @@ class Imported:
 
 def measure(bed: Bed, workload: Workload, scale: Scale) -> Imported:
     """Import and ``COPY`` in turns, each into a fresh store."""
-    prepared: dict[str, Path] = {}
+    rows = bed.folder / "rows.binary"
     imports: list[float] = []
-    copies: dict[str, list[float]] = {form: [] for form in _FORMATS}
+    copies: list[float] = []
     for number in range(scale.rounds + 1):
         with bed.fresh_store() as store:
             bed.settle()
             seconds = import_workload(store, workload)
             if number == 0:
                 # The first one warms everything up, and gives the rows of the yardstick.
-                prepared = {form: _dump(store, bed.folder, form) for form in _FORMATS}
+                _dump(store, rows)
                 continue
             imports.append(seconds)
-            say(f"Import, round {number}: {workload.events / seconds:,.0f} events/s")
-        for form, path in prepared.items():
-            with bed.fresh_store() as store:
-                bed.settle()
-                copies[form].append(_copy(store, path, form))
-                say(f"COPY ({form}): {workload.events / copies[form][-1]:,.0f} events/s")
-    best = {form: min(seconds) for form, seconds in copies.items()}
-    return Imported(workload.events, min(imports), best, scale.rounds)
+        with bed.fresh_store() as store:
+            bed.settle()
+            copies.append(_copy(store, rows))
+        say(
+            f"Round {number}: import {workload.events / imports[-1]:,.0f} events/s, "
+            f"COPY {workload.events / copies[-1]:,.0f}/s"
+        )
+    rows.unlink()
+    return Imported(workload.events, min(imports), min(copies), scale.rounds)
 
 
 def import_workload(store: Store, workload: Workload) -> float:
@@ -101,32 +108,24 @@ def import_workload(store: Store, workload: Workload) -> float:
     return seconds
 
 
-def _dump(store: Store, folder: Path, form: LiteralString) -> Path:
-    """Write the rows of the log into a file, in a format of ``COPY``."""
-    path = folder / f"rows.{form}"
-    statement = sql.SQL("COPY (SELECT {} FROM events ORDER BY seq) TO STDOUT (FORMAT {})").format(
-        _COLUMNS, sql.SQL(form)
-    )
+def _dump(store: Store, path: Path) -> None:
+    """Write the rows of the log into a file, as ``COPY`` takes them."""
+    statement = sql.SQL("COPY (SELECT {} FROM events ORDER BY seq) TO STDOUT (FORMAT binary)")
     with (
         path.open("wb") as file,
         store.connect() as connection,
-        connection.cursor().copy(statement) as copy,
+        connection.cursor().copy(statement.format(_COLUMNS)) as copy,
     ):
         file.writelines(copy)
-    return path
 
 
-def _copy(store: Store, path: Path, form: LiteralString) -> float:
-    """``COPY`` the rows of a file, read beforehand; return the seconds until they are committed."""
-    data = memoryview(path.read_bytes())
-    chunks = [bytes(data[at : at + _CHUNK]) for at in range(0, len(data), _CHUNK)]
-    with store.connect() as connection:
+def _copy(store: Store, path: Path) -> float:
+    """``COPY`` the rows of a file, all at once; return the seconds until they are committed."""
+    statement = sql.SQL("COPY yardstick ({}) FROM STDIN (FORMAT binary)").format(_COLUMNS)
+    with store.connect() as connection, path.open("rb") as file:
         connection.execute("CREATE TABLE yardstick (LIKE events INCLUDING ALL)")
-        statement = sql.SQL("COPY yardstick ({}) FROM STDIN (FORMAT {})").format(
-            _COLUMNS, sql.SQL(form)
-        )
         began = time.perf_counter()
         with connection.cursor().copy(statement) as copy:
-            for chunk in chunks:
+            while chunk := file.read(_CHUNK):
                 copy.write(chunk)
         return time.perf_counter() - began

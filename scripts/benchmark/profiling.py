@@ -24,7 +24,11 @@ from positionstore.facts import Received, Source
 from positionstore.store.database import connect
 from positionstore.store.log import Appender
 
-_STEPS: Final = {"INSERT INTO events": "append to the log", "INSERT INTO positions": "project"}
+_STEPS: Final = {
+    "INSERT INTO events": "append to the log",
+    "FROM pg_temp.incoming i": "look for conflicts",
+    "INSERT INTO positions": "project",
+}
 _CHUNK: Final = 2_000
 
 

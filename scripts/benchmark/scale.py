@@ -10,7 +10,8 @@ class Scale:
 
     Attributes:
         positions: how many live at a time.
-        lines: envelopes that are imported, and sent in the burst.
+        lines: envelopes that are imported.
+        burst_lines: of these, how many are sent in the burst, the first ones.
         rounds: how often the import, its yardstick and the burst are repeated.
         paced_lines: envelopes that are sent at ``rate``, for the latency.
         rate: of these, how many a second.
@@ -20,6 +21,7 @@ class Scale:
 
     positions: int
     lines: int
+    burst_lines: int
     rounds: int
     paced_lines: int
     rate: int
@@ -29,7 +31,8 @@ class Scale:
 
 FULL: Final = Scale(
     positions=40_000,
-    lines=100_000,
+    lines=300_000,
+    burst_lines=100_000,
     rounds=3,
     paced_lines=15_000,
     rate=500,
@@ -38,10 +41,11 @@ FULL: Final = Scale(
 )
 QUICK: Final = Scale(
     positions=40_000,
-    lines=15_000,
+    lines=10_000,
+    burst_lines=10_000,
     rounds=1,
-    paced_lines=1_500,
+    paced_lines=1_000,
     rate=500,
-    few_lines=10_000,
-    many_lines=60_000,
+    few_lines=5_000,
+    many_lines=30_000,
 )

@@ -33,9 +33,10 @@ class Workload:
     """Two files of envelopes, one a line; the second goes on where the first ends.
 
     Attributes:
-        path: what is imported and sent in the burst.
+        path: what is imported, and whose beginning is sent in the burst.
         lines: its lines.
         events: its lines less the duplicates.
+        burst_events: the same of the lines that are sent in the burst.
         positions: the positions they speak of.
         bytes: the length of all its envelopes.
         paced_path: what is sent at a steady rate.
@@ -44,6 +45,7 @@ class Workload:
     path: Path
     lines: int
     events: int
+    burst_events: int
     positions: int
     bytes: int
     paced_path: Path
@@ -54,19 +56,21 @@ class Workload:
         path, paced_path = folder / "events.jsonl", folder / "paced.jsonl"
         source = envelopes(scale.lines + scale.paced_lines, scale.positions)
         seen: set[tuple[str, str]] = set()
-        size = 0
+        size = burst_events = 0
         with path.open("wb") as file:
-            for envelope in islice(source, scale.lines):
+            for number, envelope in enumerate(islice(source, scale.lines), start=1):
                 event = decode(envelope)
                 if not isinstance(event, Event):
                     raise TypeError(f"the sandbox made what is no event: {event.detail}")
                 seen.add((event.position_id, event.event_id))
+                if number == scale.burst_lines:
+                    burst_events = len(seen)
                 size += len(envelope)
                 file.write(envelope + b"\n")
         with paced_path.open("wb") as file:
             file.writelines(e + b"\n" for e in islice(source, scale.paced_lines))
         positions = len({position_id for position_id, _ in seen})
-        return cls(path, scale.lines, len(seen), positions, size, paced_path)
+        return cls(path, scale.lines, len(seen), burst_events, positions, size, paced_path)
 
     def described(self) -> dict[str, int | float]:
         """Return what it is like, for the report."""
