@@ -82,7 +82,7 @@ class Book:
         writer: another, for appending.
         settle_window: how long before its as-of a snapshot leaves events to compete with it.
         history: whether every valuation is kept, or only the latest.
-        dry_run: nothing is written, but for a temporary table.
+        dry_run: nothing is written.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class Book:
                 "SELECT status FROM position_statuses WHERE is_terminal"
             )
         }
-        records.forget_seen(reader)
+        self._live: set[str] = set()
 
     def is_terminal(self, status: str) -> bool:
         """Whether a position with this status has ended."""
@@ -131,9 +131,9 @@ class Book:
                 verified.append(Verified(position_id, row.last_event_id, as_of))
             if not self.is_terminal(listed.status):
                 valuations.append(_valuation(position_id, as_of, reading.valuation))
-        with self._reader.transaction():
-            records.note_seen(self._reader, list(unique))
-            if self._appender is not None:
+        self._live.update(each.position_id for each in valuations)
+        if self._appender is not None:
+            with self._reader.transaction():
                 records.mark_verified(self._reader, verified)
                 records.keep_valuations(self._reader, valuations, history=self._history)
         return self._suspects(found, rows)
@@ -143,9 +143,11 @@ class Book:
     ) -> tuple[DiscrepancyKind | None, tuple[FieldDifference, ...]]:
         if row is None:
             return DiscrepancyKind.MISSING, ()
+        closed = self.is_terminal(listed.status)
+        if not differences(row.columns, theirs, closed=closed):
+            return None, ()
         mine = values_of_row(row.columns)
-        fields = tuple(differences(mine, theirs, closed=self.is_terminal(listed.status)))
-        return (kind_of(mine, theirs) if fields else None), fields
+        return kind_of(mine, theirs), tuple(differences(mine, theirs, closed=closed))
 
     def _suspects(
         self,
@@ -256,8 +258,11 @@ class Book:
     def unseen_live(
         self, wallets: Sequence[str] | None, verified_since: datetime | None
     ) -> Iterator[list[tuple[str, str | None]]]:
-        """Yield the live positions that no answer has listed yet, each with its wallet."""
-        return records.unseen_live(self._reader, wallets, verified_since)
+        """Yield the live positions that no answer has shown to live, each with its wallet."""
+        for wave in records.live(self._reader, wallets, verified_since):
+            unseen = [each for each in wave if each[0] not in self._live]
+            if unseen:
+                yield unseen
 
     def count_live(self, wallets: Sequence[str] | None) -> int:
         """Return how many positions the store has live."""

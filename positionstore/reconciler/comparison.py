@@ -110,7 +110,7 @@ def differences(store: Values, rest: Values, *, closed: bool) -> list[FieldDiffe
     """Compare the durable values of a position.
 
     Args:
-        store: the row's, from :func:`values_of_row`.
+        store: the row's; its columns as they are will do to tell whether anything differs.
         rest: the body's, from :func:`read_body`.
         closed: whether the body has the closed shape, in which the fees are final too.
 

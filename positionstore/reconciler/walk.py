@@ -96,7 +96,8 @@ class Walk:
         clock: tells our time, UTC.
         sleep: waits, in seconds.
         checkpoint: remembers how far it has come; what it has passed is repaired.
-        verified_since: positions verified since then (UTC) count as seen; for a run that goes on.
+        verified_since: positions verified since then, by the server's clock, count as seen; for a
+            run that goes on.
         progress: is told after each page.
     """
 
@@ -302,7 +303,7 @@ class Walk:
         while wave := await self._in_store(partial(next, waves, None)):
             for position_id, wallet in wave:
                 access = walked[0] if by_wallet is None else by_wallet.get(wallet or "")
-                if access is not None:
+                if access is not None and position_id not in self._held:
                     self._look_again.setdefault(position_id, _Look(access))
 
     # --- looking again ---------------------------------------------------------------------

@@ -208,32 +208,21 @@ def newest_events(
     )
 
 
-def forget_seen(connection: psycopg.Connection) -> None:
-    """Begin anew to note which positions are seen, on this connection."""
-    connection.execute(_statement("create_seen"))
-    connection.execute(_statement("forget_seen"))
-
-
-def note_seen(connection: psycopg.Connection, position_ids: Sequence[str]) -> None:
-    """Note that these positions are seen."""
-    connection.execute(_statement("note_seen"), {"position_ids": list(position_ids)})
-
-
-def unseen_live(
+def live(
     connection: psycopg.Connection,
     wallets: Sequence[str] | None,
     verified_since: datetime | None,
 ) -> Iterator[list[tuple[str, str | None]]]:
-    """Yield the live positions that were not seen, some at a time, each with its wallet (lowered).
+    """Yield the live positions, some at a time, each with its wallet in lower case.
 
     Args:
-        connection: the one that the seen ones were noted on.
+        connection: in autocommit mode.
         wallets: only theirs, however they are spelled; everybody's where it is None.
-        verified_since: not those verified at or after this moment (UTC) either.
+        verified_since: not those verified at or after this moment (UTC).
     """
     after = ""
     while found := connection.execute(
-        _statement("unseen_live"),
+        _statement("live"),
         {"wallets": _lowered(wallets), "after": after, "since": verified_since},
     ).fetchall():
         yield found

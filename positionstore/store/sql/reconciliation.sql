@@ -65,28 +65,14 @@ SELECT position_id, max(created_at) FROM events
 WHERE position_id = ANY (%(position_ids)s) AND supersedes_before IS NULL AND status IS NOT NULL
 GROUP BY position_id;
 
--- name: create_seen
--- Which positions the run has seen: private to its connection.
-CREATE TEMPORARY TABLE IF NOT EXISTS seen (position_id text COLLATE "C" PRIMARY KEY);
-
--- name: forget_seen
--- Begins anew.
-TRUNCATE pg_temp.seen;
-
--- name: note_seen
--- Notes some.
-INSERT INTO pg_temp.seen SELECT unnest(%(position_ids)s::text[]) ON CONFLICT DO NOTHING;
-
--- name: unseen_live
--- Live positions that the run has not seen, of all wallets or of some (in lower case); nor the part
--- of it, if any, that went before since a moment and was interrupted.
+-- name: live
+-- Live positions, of all wallets or of some (in lower case), without those verified since a moment.
 SELECT p.position_id, lower(p.wallet_address)
 FROM positions p
 WHERE p.phase <> 'terminal'
   AND (%(wallets)s::text[] IS NULL OR lower(p.wallet_address) = ANY (%(wallets)s))
   AND p.position_id > %(after)s
   AND (%(since)s::timestamptz IS NULL OR p.verified_at IS NULL OR p.verified_at < %(since)s)
-  AND NOT EXISTS (SELECT FROM pg_temp.seen s WHERE s.position_id = p.position_id)
 ORDER BY p.position_id
 LIMIT 1000;
 
