@@ -12,8 +12,12 @@ _SHORTEST: Final = 4  # anything shorter would make every line unreadable, and g
 
 # No pattern may look far ahead from a place that a hostile text can repeat: lengths are bounded.
 _PATTERNS: Final = (
-    # An API key: which of the two worlds it opens may be seen.
-    (re.compile(r"(dm_(?:live|sbx)_skey_)[^\s\"'&,;)\]}]+"), rf"\1{MASK}"),
+    # An API key: which of the two worlds it opens may be seen. A full stop after the bare prefix is
+    # a sentence's, not a key's.
+    (
+        re.compile(r"(dm_(?:live|sbx)_skey_)(?![.:!?]{1,3}(?:\s|$))[^\s\"'&,;)\]}]+"),
+        rf"\1{MASK}",
+    ),
     # A JSON Web Token.
     (re.compile(r"eyJ[\w-]{4,600}\.[\w-]+(?:\.[\w-]*)?"), MASK),
     # An Authorization header of either kind.

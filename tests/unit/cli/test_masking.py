@@ -35,6 +35,7 @@ def test_what_looks_like_a_secret_is_masked(text: str, shown: str) -> None:
     "text",
     [
         "DIMES_API_KEY begins with neither dm_live_skey_ nor dm_sbx_skey_",
+        "DIMES_API_KEY begins with neither dm_live_skey_ nor dm_sbx_skey_. Copy the whole key.",
         "https://api.dimes.fi/v1/ws/prediction-markets/positions",
         "postgresql://me@host/d",
         "at 12:00:00 me@example.com wrote to http://host:80/a",
