@@ -36,7 +36,8 @@ def report(error: Exception) -> int:
     if isinstance(error, typer.Abort):
         return INTERRUPTED
     if isinstance(error, _Usage):
-        if message := error.format_message():
+        # The library under typer says what kind of slip it is before it says the slip.
+        if message := error.format_message().replace("Value error, ", "", 1):
             context = getattr(error, "ctx", None)
             path = context.command_path if context is not None else "positionstore"
             stop = "" if message.endswith((".", "?", "!")) else "."

@@ -134,6 +134,7 @@ def test_a_commands_finding_is_the_exit_code(
         (["config", "--nonsense"], "Try 'positionstore config --help'."),
         (["config", "superfluous"], "unexpected extra argument"),
         (["sandbox", "--rate", "fast"], "--rate"),
+        (["ingest", "--gateway", "nonsense"], "'--gateway': 'nonsense' is not one of"),
         (["db", "nonsense"], "Try 'positionstore db --help'."),
     ],
 )
