@@ -53,7 +53,12 @@ def sandbox(
         bool, typer.Option("--api-key-lists", help="Let the API key read GET /positions.")
     ] = False,
     record: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Record what is emitted, as JSON Lines.")
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Record what is emitted and what became of it, as JSON Lines; the field envelope "
+            "of a line is what `positionstore import` takes.",
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
     duplicates: Annotated[float, _probability("that an event comes twice")] = 0.0,

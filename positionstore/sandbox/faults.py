@@ -86,7 +86,10 @@ class Faults:
         if self.replica_lag < 0 or self.failing_page < 0:
             raise ValueError("replica_lag and failing_page are 0 or more.")
         if self.disconnect_how not in {"server", "transport", "both"}:
-            raise ValueError("disconnect_how is server, transport or both.")
+            raise ValueError(
+                f"disconnect_how (--disconnect-how) is server, transport or both, not "
+                f"{self.disconnect_how!r}."
+            )
 
     def update(self, changes: dict[str, object]) -> None:
         """Change some faults by name, all or none.

@@ -97,7 +97,7 @@ def test_the_same_seed_makes_the_same_keys_and_events(tmp_path: Path) -> None:
     [
         (["--start", "soon"], "--start"),
         (["--lost", "2"], "--lost"),
-        (["--disconnect-how", "rudely"], "disconnect_how"),
+        (["--disconnect-how", "rudely"], "--disconnect-how"),
         (["--record", "/no/such/directory/file"], "--record"),
     ],
 )
