@@ -109,11 +109,6 @@ class EmbeddedServer:
         length = len(os.fsencode(path / f".s.PGSQL.{self.port}"))
         return path if length <= _LONGEST_SOCKET_PATH else None
 
-    @property
-    def log_directory(self) -> Path:
-        """Where the server writes its log, one file a weekday."""
-        return self.data_dir / "postgres" / "cluster" / "log"
-
 
 def ensure_running(
     data_dir: Path,
@@ -490,8 +485,8 @@ def _start(
             preferred = None
         else:
             break
-    else:  # pragma: no cover
-        raise AssertionError
+    else:
+        raise AssertionError("the last try neither starts nor raises")
     home.remember_port(port)
     _make_database(home, port)
     return port

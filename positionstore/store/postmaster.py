@@ -115,7 +115,7 @@ def _directory_as(account: Account | None, pid: int) -> str:
         return ""
     try:
         answer = subprocess.run(
-            ["readlink", f"/proc/{pid}/cwd"],  # noqa: S607  # coreutils, wherever they are
+            ["readlink", f"/proc/{pid}/cwd"],  # noqa: S607 - coreutils, wherever they are
             capture_output=True,
             text=True,
             check=False,

@@ -153,7 +153,7 @@ async def test_every_kind_of_loss_is_followed_by_a_new_connection(
         for times in (1, 2, 3):
             await stream.connected(times)
             await server.do("burst", count=1, filler=0)
-            await eventually(lambda times=times: len(stream.packets) == times)  # type: ignore[misc]
+            await eventually(lambda times=times: len(stream.packets) == times)  # type: ignore[misc] # its argument is given here
             await server.do(how)
         await stream.connected(4)
     assert stream.reasons == [reason] * 3 + ["stopped"]

@@ -20,7 +20,7 @@ WALLET = "0x" + "ab" * 20
 
 @asynccontextmanager
 async def sandbox(**options: object) -> AsyncIterator[Sandbox]:
-    async with Sandbox(Options(seed=7, ticking=False, **options)) as serving:  # type: ignore[arg-type]
+    async with Sandbox(Options(seed=7, ticking=False, **options)) as serving:  # type: ignore[arg-type] # by name
         yield serving
 
 

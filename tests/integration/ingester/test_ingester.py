@@ -301,7 +301,7 @@ async def test_the_hook_is_called_when_the_stream_is_attached(desk: Desk) -> Non
         stop = asyncio.Event()
         task = asyncio.ensure_future(ingester.run(stop))
         for times in (1, 2):
-            await eventually(lambda times=times: len(attached) == times)  # type: ignore[misc]
+            await eventually(lambda times=times: len(attached) == times)  # type: ignore[misc] # its argument is given here
             await serving.wait_for_clients(1)
             await serving.disconnect_clients()
         stop.set()
