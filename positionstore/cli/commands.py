@@ -5,6 +5,7 @@ module is imported when it is called.
 """
 
 import importlib
+import inspect
 from typing import Any, Final
 
 import typer
@@ -62,7 +63,10 @@ def load(name: str) -> Any:
         group.add_typer(found, name=name)
     else:
         group.command(name)(found)
-    return _as_group(group).commands[name]
+    command = _as_group(group).commands[name]
+    for each in (command, *getattr(command, "commands", {}).values()):
+        each.help = flowing(each.help)
+    return command
 
 
 def program() -> TyperGroup:
@@ -72,7 +76,14 @@ def program() -> TyperGroup:
     )
     for name in COMMANDS:
         group.add_command(_Listed(name))
+    group.help = flowing(group.help)
     return group
+
+
+def flowing(text: str | None) -> str:
+    """Return a docstring as paragraphs of one line each: a terminal has a width of its own."""
+    paragraphs = inspect.cleandoc(text or "").split("\n\n")
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
 
 
 def _as_group(app: typer.Typer) -> TyperGroup:

@@ -15,7 +15,7 @@ from positionstore.store.database import opened
 def import_files(
     files: Annotated[
         list[str],
-        typer.Argument(metavar="FILE...", help="JSON Lines; .gz too; - is standard input."),
+        typer.Argument(metavar="FILE", help="JSON Lines; .gz too; - is standard input."),
     ],
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,

@@ -103,7 +103,7 @@ def show(
 def retry(
     numbers: Annotated[
         list[int] | None,
-        typer.Argument(metavar="[ID]...", help="Their ids in the list; all where none is given."),
+        typer.Argument(metavar="ID", help="Their ids in the list; all where none is given."),
     ] = None,
     *,
     as_json: AsJson = False,

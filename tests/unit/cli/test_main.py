@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -158,6 +159,27 @@ def test_without_a_command_the_help_is_shown(
     captured = capsys.readouterr()
     assert "Usage: positionstore" in captured.out
     assert captured.err == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "paragraph"),
+    [
+        ([], "An append-only event log, .* see `positionstore config`[.]"),
+        (["import"], "A file holds one envelope a line[.] .* the exit code is 3[.]"),
+        (["quarantine", "retry"], "What is understood now is .* where something still is not[.]"),
+    ],
+)
+def test_a_help_takes_the_width_of_the_terminal_not_of_the_source(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    paragraph: str,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "400")
+
+    assert main([*arguments, "--help"]) == 0
+
+    assert re.search(paragraph, capsys.readouterr().out)
 
 
 def test_the_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:
