@@ -34,15 +34,20 @@ class Stream:
         self.began_: list[Connection] = []
         self.ended_: list[tuple[Connection, str]] = []
         self.hooks = 0
+        self.attempts = 0
         self.supervisor = Supervisor(
             gateway,
             settings.base_url,
             credentials_for(settings, gateway),
-            connect=lambda: Connection(gateway, deliver=self._deliver, on_error=self.errors.append),
+            connect=self._connection,
             attendance=self,
             on_connected=[self._hook],
             cap=settings.reconnect_cap,
         )
+
+    def _connection(self) -> Connection:
+        self.attempts += 1
+        return Connection(self.gateway, deliver=self._deliver, on_error=self.errors.append)
 
     def _deliver(self, packet: str | Rejected, _: datetime) -> None:
         self.packets.append(packet)
