@@ -9,11 +9,16 @@ import os
 import sys
 from collections.abc import Sequence
 
-from positionstore.cli.commands import program
+from positionstore.cli.commands import load, program
 from positionstore.cli.errors import INTERRUPTED, PIPE_CLOSED, report
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(
+    arguments: Sequence[str] | None = None,
+    *,
+    command: str | None = None,
+    called: str = "positionstore",
+) -> int:
     """Run a command and return the process's exit code.
 
     Whatever goes wrong, the user reads one line with cause and remedy on standard error, and
@@ -21,6 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Args:
         arguments: those of the command line, without the program's name.
+        command: the one command that the program is, if it is not all of them.
+        called: the program's name.
     """
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # the caller has closed it
@@ -29,7 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if (reconfigure := getattr(stream, "reconfigure", None)) is not None:
             reconfigure(errors="backslashreplace")
     try:
-        outcome = program().main(args=arguments, prog_name="positionstore", standalone_mode=False)
+        entry = program() if command is None else load(command)
+        outcome = entry.main(args=arguments, prog_name=called, standalone_mode=False)
         sys.stdout.flush()
     except KeyboardInterrupt:
         return INTERRUPTED

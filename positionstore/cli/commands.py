@@ -31,6 +31,11 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
         "reconcile:reconcile",
         "Compare the store with GET /positions, and repair what differs.",
     ),
+    "backfill": (
+        _KEEP,
+        "backfilling:backfill",
+        "Repair what was missed: every gap that nothing has repaired, a window, or all of history.",
+    ),
     "import": (_KEEP, "importing:import_files", "Append captured events to the store."),
     "rebuild": (_KEEP, "projection:rebuild", "Fold the log anew and swap the result in."),
     "verify": (_SEE, "projection:verify", "Fold the log and compare it with what stands."),

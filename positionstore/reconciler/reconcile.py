@@ -42,10 +42,13 @@ class Resumption:
     Attributes:
         started_at: when the first part began (our clock, UTC): the run is as old as that.
         checkpoint: how far it has come.
+        as_of: the earliest as-of of its responses, by the server's clock; None where the run
+            begins here, to be gone on with by another.
     """
 
     started_at: datetime
     checkpoint: Checkpoint
+    as_of: datetime | None = None
 
 
 class Reconciler:
@@ -113,6 +116,7 @@ class Reconciler:
         settings = self._settings
         started_at = resumption.started_at if resumption else self._clock()
         report = RunReport(trigger, scope, dry_run, started_at)
+        report.as_of = resumption.as_of if resumption else None
         async with AsyncExitStack() as stack:
             reader = stack.enter_context(self._store.connect())
             writer = stack.enter_context(self._store.connect())
@@ -152,7 +156,7 @@ class Reconciler:
                     clock=self._clock,
                     sleep=self._sleep,
                     checkpoint=resumption.checkpoint if resumption else NoCheckpoint(),
-                    verified_since=resumption.started_at if resumption else None,
+                    verified_since=report.as_of,
                     progress=progress,
                 )
                 await walk.run(accesses, at_once=settings.http_concurrency)

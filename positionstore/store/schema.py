@@ -248,5 +248,37 @@ valuation_history = Table(
     *_valuation_columns(),
 )
 
+backfills = Table(
+    "backfills",
+    metadata,
+    Column("backfill_id", BigInteger, Identity(always=True), primary_key=True),
+    Column("what", _word(), nullable=False),
+    Column("since", _moment()),
+    Column("until", _moment()),
+    Column("state", _word(), nullable=False, server_default=text("'unfinished'")),
+    Column("started_at", _moment(), nullable=False),
+    Column("updated_at", _moment(), nullable=False),
+    Column("finished_at", _moment()),
+    Column("as_of", _moment()),
+    Column("parts", BigInteger, nullable=False, server_default=text("1")),
+    *(
+        Column(name, BigInteger, nullable=False, server_default=text("0"))
+        for name in ("seen", "repaired", "unresolved", "requests")
+    ),
+    Column("run_id", BigInteger),
+    CheckConstraint("what IN ('gaps', 'window', 'all')"),
+    CheckConstraint("state IN ('unfinished', 'complete', 'given_up')"),
+)
+
+backfill_walks = Table(
+    "backfill_walks",
+    metadata,
+    Column("backfill_id", BigInteger, nullable=False, autoincrement=False),
+    Column("walk", _word(), nullable=False),
+    Column("last_id", _word()),
+    Column("ended", Boolean, nullable=False),
+    PrimaryKeyConstraint("backfill_id", "walk"),
+)
+
 FOLDED_COLUMNS = tuple(column.name for column in positions.columns if column.name != "verified_at")
 """The columns of ``positions`` that the fold decides; ``verified_at`` is the reconciler's."""

@@ -104,7 +104,7 @@ def test_the_readme_names_every_command() -> None:
 def vendor() -> Iterator[dict[str, str]]:
     """The environment that leads to a sandbox."""
     process = subprocess.Popen(
-        [PROGRAM, "sandbox", "--json", "--positions=5", "--rate=0.001", "--api-key-lists"],
+        [PROGRAM, "sandbox", "--json", "--positions=5", "--warm-up=60", "--api-key-lists"],
         stdout=subprocess.PIPE,
     )
     with process:
@@ -158,6 +158,6 @@ def test_every_example_works_when_pasted(
     done = paste(example)
 
     # The line that is no event; and the event's position, which the API does not know.
-    found_something = name in {"import", "quarantine retry", "reconcile"}
+    found_something = name in {"import", "quarantine retry", "reconcile", "backfill"}
     assert done.returncode == (3 if found_something else 0), done
     assert "Traceback" not in done.stderr

@@ -1,0 +1,18 @@
+"""The checkout that a script belongs to: its own Python, whoever calls, and its own package."""
+
+import os
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def enter() -> None:
+    """Go on with the checkout's Python, which has what the package needs, if there is one.
+
+    So a crontab and a runbook need name nothing but the script.
+    """
+    python = ROOT / ".venv" / "bin" / "python"
+    if Path(sys.prefix) != python.parent.parent and python.exists():
+        os.execv(python, [str(python), *sys.argv])  # noqa: S606 - the arguments are this process's own
+    sys.path.insert(0, str(ROOT))
