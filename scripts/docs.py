@@ -35,7 +35,9 @@ own instead, as container platforms provide them: `DIMES_API_KEY_FILE`, `DIMES_J
 A value that cannot be used ends a command with exit code 2 and one line that names the variable. A
 `POSITIONSTORE_` variable that does not exist is a warning, with the name that was probably meant.
 
-Durations are in seconds.
+Durations are in seconds. What the settle window is for is told in
+[the order of facts](order-of-facts.md), what `run` and `reconcile` do in
+[reconciliation](reconciliation.md).
 
 | variable | meaning | default |
 | --- | --- | --- |

@@ -27,3 +27,11 @@ def test_every_link_to_a_file_leads_somewhere(page: Path) -> None:
     links = re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8"))
 
     assert [link for link in links if "://" not in link and not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES[1:], ids=lambda page: page.name)
+def test_every_page_is_found_from_the_readme_and_leads_on(page: Path) -> None:
+    others = {other.name for other in PAGES} - {page.name}
+
+    assert f"(docs/{page.name})" in README
+    assert others & set(re.findall(r"\]\(([\w-]+\.md)", page.read_text(encoding="utf-8")))
