@@ -40,6 +40,7 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "rebuild": (_KEEP, "projection:rebuild", "Fold the log anew and swap the result in."),
     "verify": (_SEE, "projection:verify", "Fold the log and compare it with what stands."),
     "status": (_SEE, "status:status", "Show connection, lag, gaps, drift and sizes at a glance."),
+    "tail": (_SEE, "tail:tail", "Follow the log: each fact once, in the order of the log."),
     "quarantine": (_SEE, "quarantine:app", "What could not be understood."),
     "config": (_SEE, "config:config", "Show every setting in force, and where it comes from."),
     "db": (_SEE, "db:app", "The database in use."),

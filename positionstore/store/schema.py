@@ -88,6 +88,7 @@ Index(
     events.c.created_at,
     postgresql_where=text("supersedes_before IS NOT NULL"),
 )
+Index("events_received", events.c.received_at, postgresql_using="brin")
 
 
 def _type_of(kind: Kind) -> TypeEngine[Any]:

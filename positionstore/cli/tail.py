@@ -1,0 +1,72 @@
+"""``positionstore tail``: follows the log."""
+
+import json
+import signal
+import sys
+from typing import Annotated
+
+import typer
+
+from positionstore.cli.console import print_line
+from positionstore.cli.start import start
+from positionstore.store.database import opened
+from positionstore.store.feed import LoggedFact, before_the_newest, pages_after
+
+
+def tail(
+    *,
+    lines: Annotated[
+        int, typer.Option("--lines", "-n", min=0, help="How many of the newest to begin with.")
+    ] = 10,
+    after: Annotated[
+        int | None,
+        typer.Option(min=0, help="Begin after this seq in their place; 0 is the whole log."),
+    ] = None,
+    follow: Annotated[
+        bool, typer.Option(help="Go on as the log grows, until Ctrl-C or SIGTERM.")
+    ] = True,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one line of JSON a fact, its envelope included.")
+    ] = False,
+) -> None:
+    """Follow the log: each fact once, in the order of the log.
+
+    A program that remembers the last seq it read goes on with --after, and misses nothing.
+
+    Example: positionstore tail --json --no-follow
+    """
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    with opened(start()) as store, store.connect() as connection:
+        seq = before_the_newest(connection, lines) if after is None else after
+        for page in pages_after(connection, seq, follow=follow):
+            for fact in page:
+                if as_json:
+                    print(_json(fact))
+                else:
+                    print_line(_line(fact))
+            sys.stdout.flush()
+
+
+def _line(fact: LoggedFact) -> str:
+    moment = fact.created_at.isoformat(sep=" ", timespec="milliseconds").removesuffix("+00:00")
+    status = fact.status or "-"
+    name = fact.position_id or "-"
+    return f"{fact.seq:>8}  {moment}  {fact.type:<33} {status:<10} {name}  ({fact.source})"
+
+
+def _json(fact: LoggedFact) -> str:
+    head = json.dumps(
+        {
+            "seq": fact.seq,
+            "event_id": fact.event_id,
+            "position_id": fact.position_id,
+            "type": fact.type,
+            "status": fact.status,
+            "created_at": fact.created_at.isoformat(),
+            "received_at": fact.received_at.isoformat(),
+            "source": fact.source,
+        }
+    )
+    # The envelope as it came, digits and all. A line break in it can only be white space.
+    envelope = fact.envelope.replace("\r", " ").replace("\n", " ")
+    return f'{head[:-1]}, "envelope": {envelope}}}'

@@ -1,0 +1,85 @@
+"""``positionstore tail``, as a process."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from made_facts import event, received
+from programs import POSITIONSTORE
+
+from positionstore.store import database
+from positionstore.store.log import Appender
+
+Tail = Callable[..., subprocess.Popen[bytes]]
+
+
+@pytest.fixture
+def tail(store_url: str, tmp_path: Path) -> Tail:
+    environment = {
+        **os.environ,
+        "DATABASE_URL": store_url,
+        "POSITIONSTORE_DATA_DIR": str(tmp_path),
+        "PYTHONUTF8": "1",
+    }
+    return lambda *arguments: subprocess.Popen(
+        [sys.executable, *POSITIONSTORE, "tail", *arguments],
+        stdout=subprocess.PIPE,
+        cwd=tmp_path,
+        env=environment,
+    )
+
+
+@pytest.fixture
+def appender(store_url: str) -> Iterator[Appender]:
+    with closing(database.connect(store_url)) as connection:
+        yield Appender(connection)
+
+
+def test_json_holds_the_envelope_as_it_came_in_one_line(tail: Tail, appender: Appender) -> None:
+    raw = (
+        b'{"id": "e1",\r\n"type": "position.opened", "created_at": "2026-07-01T12:00:00Z",'
+        b' "data": {"id": "p1", "status": "open", "x": 1.10, "y": "\xe2\x80\xa8\\u0000"}}'
+    )
+    appender.append([received(raw)])
+    out, _ = tail("--json", "--no-follow").communicate(timeout=60)
+    assert out.count(b"\n") == 1
+    assert b'"x": 1.10' in out
+    fact = json.loads(out)
+    assert fact["envelope"] == json.loads(raw)
+    assert {key: fact[key] for key in ("event_id", "position_id", "status", "source")} == {
+        "event_id": "e1",
+        "position_id": "p1",
+        "status": "open",
+        "source": "partner",
+    }
+
+
+def test_it_begins_where_it_is_told(tail: Tail, appender: Appender) -> None:
+    appender.append([event(f"e{place}") for place in range(20)])
+    for arguments, wanted in (
+        ((), range(10, 20)),
+        (("-n", "2"), range(18, 20)),
+        (("--after", "0"), range(20)),
+    ):
+        out, _ = tail("--json", "--no-follow", *arguments).communicate(timeout=60)
+        found = [json.loads(line)["event_id"] for line in out.splitlines()]
+        assert found == [f"e{place}" for place in wanted]
+
+
+def test_it_follows_until_it_is_stopped(tail: Tail, appender: Appender) -> None:
+    appender.append([event("e1", position="p\x1b[31m")])
+    with tail() as process:
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        assert b"position.opened" in first
+        assert b"\x1b" not in first
+        appender.append([event("e2", position="p2")])
+        assert b"p2" in process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 128 + signal.SIGTERM
