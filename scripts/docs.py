@@ -6,13 +6,14 @@ scripts/docs.py --check    exit 1 where a page is not what the code says
 """
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, get_args, get_origin
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from docs_schema import schema_page  # noqa: E402 - the checkout's package comes first
+from docs_schema import database_pages  # noqa: E402 - the checkout's package comes first
 
 from positionstore.settings import (  # noqa: E402 - the checkout's package comes first
     Settings,
@@ -76,7 +77,11 @@ def settings_page() -> str:
     return SETTINGS.format(rows="\n".join(rows))
 
 
-PAGES = {"settings.md": settings_page, "schema.md": schema_page}
+PAGES: dict[str, Callable[[], str]] = {
+    "settings.md": settings_page,
+    "schema.md": lambda: database_pages()["schema.md"],
+    "sql.md": lambda: database_pages()["sql.md"],
+}
 
 
 def main() -> int:

@@ -1,12 +1,14 @@
-"""The page of the schema: what stands in a migrated database, in its own words."""
+"""The pages that a migrated database tells: its schema, in its own words, and how to read it."""
 
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import psycopg
+from docs_sql import sql_page
 
 from positionstore.store import migrations
 from positionstore.store.embedded import remove_unused, running
@@ -27,7 +29,7 @@ A column marked **key** is part of the primary key; one marked *null* may be NUL
 
 Analysts read; positionstore alone writes, but for rows that an operator adds to `position_statuses`
 and `event_types`. How a position's row follows from its facts is told in
-[the order of facts](order-of-facts.md).
+[the order of facts](order-of-facts.md); [reading with SQL](sql.md) has an example of each view.
 """
 
 _FIRST = ("positions", "events", "position_statuses", "event_types")
@@ -58,15 +60,17 @@ _FUNCTIONS = """
 """
 
 
-def schema_page() -> str:
-    """Return docs/schema.md, from a database that is made for it on the embedded server."""
+@cache
+def database_pages() -> dict[str, str]:
+    """Return the pages that a database tells: one is made for them on the embedded server."""
     data_dir = Path(tempfile.gettempdir()) / f"positionstore-docs-{os.getpid()}"
     settings = {"fsync": "off"}
     try:
         with running(data_dir, say=lambda _: None, settings=settings) as server:
             migrations.migrate(server.url())
             with psycopg.connect(server.url()) as connection:
-                return page_of(connection)
+                schema = page_of(connection)
+            return {"schema.md": schema, "sql.md": sql_page(server.url())}
     finally:
         if remove_unused(data_dir):
             shutil.rmtree(data_dir)

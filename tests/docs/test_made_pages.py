@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psycopg
+
 from positionstore.settings import Settings, environment_variable
 from positionstore.store.schema import metadata
 
@@ -42,3 +44,25 @@ def test_the_page_of_the_schema_has_every_table_and_column() -> None:
         missing = {column.name for column in table.columns if f"| `{column.name}` |" not in part}
         assert missing == set(), table.name
     assert "None" not in page
+
+
+def test_the_page_of_sql_has_an_example_of_every_view(store_url: str) -> None:
+    page = (ROOT / "docs" / "sql.md").read_text(encoding="utf-8")
+    with psycopg.connect(store_url) as connection:
+        views = connection.execute(
+            "SELECT viewname FROM pg_views WHERE schemaname = current_schema()"
+        ).fetchall()
+
+    assert len(views) >= 8
+    for (view,) in views:
+        _, found, part = page.partition(f"### {view}\n")
+        assert found, view
+        assert f"FROM {view}\n" in part.partition("\n### ")[0], view
+
+
+def test_the_diagram_has_every_table() -> None:
+    page = (ROOT / "docs" / "sql.md").read_text(encoding="utf-8")
+    _, _, diagram = page.partition("erDiagram\n")
+
+    missing = {name for name in metadata.tables if f"    {name} {{\n" not in diagram}
+    assert missing == set()
