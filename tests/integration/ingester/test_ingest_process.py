@@ -2,18 +2,19 @@
 
 import asyncio
 import json
-import os
 import signal
-import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import psycopg
 import pytest
+from programs import programs_on
 from streams import DEADLINE, eventually
 
 from positionstore.sandbox import Options, Sandbox
+from positionstore.store.locks import APPEND_LOCK
 
 Start = Callable[..., Awaitable[asyncio.subprocess.Process]]
 
@@ -21,41 +22,8 @@ Start = Callable[..., Awaitable[asyncio.subprocess.Process]]
 @pytest.fixture
 async def start(store_url: str, tmp_path: Path) -> AsyncIterator[Start]:
     """Start ``positionstore ingest`` on a fresh store; kill it afterwards if need be."""
-    processes: list[asyncio.subprocess.Process] = []
-    inherited = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("DIMES_", "POSITIONSTORE_", "DATABASE_URL"))
-    }
-
-    async def start(*arguments: str, **environment: str) -> asyncio.subprocess.Process:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-c",
-            "import sys; from positionstore.cli import main; sys.exit(main())",
-            "ingest",
-            *arguments,
-            cwd=tmp_path,
-            env={
-                **inherited,
-                "DATABASE_URL": store_url,
-                "POSITIONSTORE_DATA_DIR": str(tmp_path),
-                "POSITIONSTORE_HEARTBEAT_EVERY": "0.1",
-                "PYTHONPATH": str(Path(__file__).parents[3]),
-                **environment,
-            },
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        processes.append(process)
-        return process
-
-    yield start
-    for process in processes:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+    async with programs_on(store_url, tmp_path) as programs:
+        yield partial(programs.start, "ingest")
 
 
 async def ended(process: asyncio.subprocess.Process) -> tuple[int, str]:
@@ -94,6 +62,44 @@ async def test_a_signal_ends_it_cleanly_within_ten_seconds(
             " ended_at >= (SELECT max(received_at) FROM events) FROM stream_sessions"
         ).fetchall()
     assert session == [("stopped", True, True)]
+
+
+async def test_a_signal_in_mid_burst_costs_nothing_that_has_arrived(
+    start: Start, store_url: str
+) -> None:
+    async with Sandbox(Options(seed=7, ticking=False)) as serving:
+        # Few at once, so that a small burst fills commit, staging and inbox.
+        process = await start(
+            DIMES_BASE_URL=serving.url,
+            DIMES_API_KEY=serving.api_key,
+            POSITIONSTORE_BATCH_SIZE="100",
+        )
+        await serving.wait_for_clients(1, within=DEADLINE)
+        with psycopg.connect(store_url) as blocker:
+            blocker.execute("SELECT pg_advisory_xact_lock(%s)", [APPEND_LOCK])
+            await serving.step(2000)
+            waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+            await eventually(lambda: blocker.execute(waits).fetchone() != (0,))
+            process.send_signal(signal.SIGTERM)
+            assert process.stderr is not None
+            printed = ""
+            async with asyncio.timeout(DEADLINE):
+                while '"stopping"' not in printed:
+                    printed += (await process.stderr.readline()).decode()
+        code, _ = await ended(process)
+        emitted = [bytes(record.envelope) for record in serving.records if record.recipients]
+    assert code == 0
+    with psycopg.connect(store_url) as connection:
+        written = [
+            text.encode()
+            for (text,) in connection.execute("SELECT envelope::text FROM events ORDER BY seq")
+        ]
+        ended_well = connection.execute(
+            "SELECT ended_at >= (SELECT max(received_at) FROM events) FROM stream_sessions"
+        ).fetchall()
+    assert written
+    assert written == emitted[: len(written)], "from the first to the last, without a hole"
+    assert ended_well == [(True,)]
 
 
 async def test_a_killed_process_leaves_a_session_with_its_last_proof_of_life(

@@ -1,16 +1,15 @@
 """The whole of it: a stream that loses much, an ingester that is killed, and one reconciliation."""
 
 import asyncio
-import os
 import random
 import signal
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import closing
 from pathlib import Path
 
 import psycopg
 import pytest
+from programs import programs_on
 from reconciling import Desk, wrong
 from streams import DEADLINE, eventually
 
@@ -31,42 +30,17 @@ Start = Callable[[Sandbox], Awaitable[asyncio.subprocess.Process]]
 @pytest.fixture
 async def start(store_url: str, tmp_path: Path) -> AsyncIterator[Start]:
     """Starts ``positionstore ingest`` as a process."""
-    processes: list[asyncio.subprocess.Process] = []
-    inherited = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("DIMES_", "POSITIONSTORE_", "DATABASE_URL"))
-    }
+    async with programs_on(store_url, tmp_path) as programs:
 
-    async def start(serving: Sandbox) -> asyncio.subprocess.Process:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-c",
-            "import sys; from positionstore.cli import main; sys.exit(main())",
-            "ingest",
-            cwd=tmp_path,
-            env={
-                **inherited,
-                "DATABASE_URL": store_url,
-                "DIMES_BASE_URL": serving.url,
-                "DIMES_API_KEY": serving.api_key,
-                "POSITIONSTORE_DATA_DIR": str(tmp_path),
-                "POSITIONSTORE_HEARTBEAT_EVERY": "0.05",
-                "POSITIONSTORE_RECONNECT_CAP": "0.05",
-                "PYTHONPATH": str(Path(__file__).parents[3]),
-            },
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.DEVNULL,
-        )
-        processes.append(process)
-        return process
+        async def start(serving: Sandbox) -> asyncio.subprocess.Process:
+            programs.against(serving)
+            return await programs.start(
+                "ingest",
+                POSITIONSTORE_HEARTBEAT_EVERY="0.05",
+                POSITIONSTORE_RECONNECT_CAP="0.05",
+            )
 
-    yield start
-    for process in processes:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+        yield start
 
 
 def let_time_pass(connection: psycopg.Connection) -> None:
