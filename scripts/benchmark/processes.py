@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ from positionstore.store.database import Store
 _HERE: Final = Path(__file__).parent
 _PACKAGES: Final = _HERE.parent.parent / "tests" / "conformance" / "package.json"
 _DEADLINE: Final = 120.0
+_LOOK_EVERY: Final = 0.5
 _ANY_KEY: Final = "dm_sbx_skey_0123456789abcdef"
 
 # What the server says is JSON of any shape.
@@ -54,10 +56,18 @@ class Gateway:
         self._process.stdin.write(json.dumps({"do": command, **options}).encode() + b"\n")
         self._process.stdin.flush()
 
-    def hear(self, what: str) -> Said:
-        """Wait until it says something of a kind."""
+    def hear(self, what: str, *, of: subprocess.Popen[bytes] | None = None) -> Said:
+        """Wait until it says something of a kind, as long as the process that it is of lives."""
+        deadline = time.monotonic() + _DEADLINE
         while True:
-            said = self._heard.get(timeout=_DEADLINE)
+            try:
+                said = self._heard.get(timeout=_LOOK_EVERY)
+            except queue.Empty:
+                if of is not None and of.poll() is not None:
+                    raise RuntimeError(f"the ingester ended with code {of.returncode}") from None
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"the Node.js server says nothing of: {what}") from None
+                continue
             if said is None:
                 raise RuntimeError("the Node.js server ended")
             if said["on"] == what:
@@ -83,7 +93,7 @@ def ingesting(store: Store, gateway: Gateway) -> Iterator[None]:
         },
     )
     with _ended(process):
-        gateway.hear("connection")
+        gateway.hear("connection", of=process)
         yield
         process.terminate()
         if process.wait(_DEADLINE) != 0:
