@@ -47,6 +47,9 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
 }
 """Name: the panel of the help it stands in, the module and what it holds, the summary."""
 
+SCRIPTS: Final = {"nightly": "nightly:nightly"}
+"""What is called by a script of its own, and is no command: the module and what it holds."""
+
 
 class _Listed(TyperCommand):
     """A command that is imported when it is called."""
@@ -61,8 +64,9 @@ class _Listed(TyperCommand):
 
 
 def load(name: str) -> Any:
-    """Import the command ``name``."""
-    module, _, attribute = COMMANDS[name][1].partition(":")
+    """Import the command, or the script's, ``name``."""
+    place = SCRIPTS[name] if name in SCRIPTS else COMMANDS[name][1]
+    module, _, attribute = place.partition(":")
     found = getattr(importlib.import_module(f"positionstore.cli.{module}"), attribute)
     group = typer.Typer(add_completion=False, rich_markup_mode="rich", callback=_nothing)
     if isinstance(found, typer.Typer):

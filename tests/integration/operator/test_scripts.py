@@ -13,7 +13,7 @@ from positionstore.sandbox import Options, Sandbox
 SCRIPTS = ROOT / "scripts"
 
 
-@pytest.mark.parametrize("name", ["backfill.py"])
+@pytest.mark.parametrize("name", ["backfill.py", "nightly_reconcile.py"])
 def test_a_script_has_a_help_of_its_own(name: str, tmp_path: Path) -> None:
     done = subprocess.run(
         [SCRIPTS / name, "--help"],

@@ -1,0 +1,174 @@
+"""Runs in full, and leaves a report in a directory."""
+
+import asyncio
+import json
+import re
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Final
+
+import psycopg
+import structlog
+
+from positionstore.errors import BusyError, ConfigurationError, PositionstoreError
+from positionstore.nightly.page import Contents, page
+from positionstore.reconciler.account import account
+from positionstore.reconciler.reconcile import Reconciler
+from positionstore.reconciler.report import EXIT_FAILED, RunReport
+from positionstore.reconciler.scope import Scope, Trigger
+from positionstore.settings import Settings
+from positionstore.store import backfills
+from positionstore.store.database import opened
+from positionstore.store.nights import nights
+
+_log = structlog.get_logger(__name__)
+
+NIGHTS: Final = 30
+_NAME: Final = re.compile(r"nightly-\d{4}-\d\d-\d\dT\d{6}Z\.(json|html)")
+_TURN: Final = 10.0
+_PATIENCE: Final = 3600.0
+"""Seconds; another run, of the service for one, is waited for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What the job left.
+
+    Attributes:
+        json: the report for machines.
+        html: the report for a person.
+        exit_code: 0: nothing differs, or all is repaired; 3: differences remain; 1: it failed.
+        error: what kept it from running; the caller raises it again.
+    """
+
+    json: Path
+    html: Path
+    exit_code: int
+    error: Exception | None
+
+
+async def nightly(
+    settings: Settings,
+    directory: Path,
+    *,
+    keep: int,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    progress: Callable[[RunReport], None] = lambda _: None,
+) -> Left:
+    """Reconcile in full and leave a report, also of why it could not be done.
+
+    Args:
+        settings: whom to ask, as whom, and which database.
+        directory: where the reports are kept; it is made if need be.
+        keep: how many are kept.
+        clock: tells our time, UTC.
+        sleep: waits, in seconds.
+        progress: is told after each page.
+
+    Raises:
+        ConfigurationError: the directory cannot be used.
+    """
+    _prepare(directory)
+    made_at = clock()
+    contents = Contents(made_at, None, "", [], NIGHTS, None)
+    failure: Exception | None = None
+    try:
+        with opened(settings) as store:
+            reconciler = Reconciler(settings, store)
+            report = await _in_turn(
+                lambda: reconciler.run(Trigger.NIGHTLY, Scope.full(), progress=progress), sleep
+            )
+            with store.connect() as connection:
+                contents = Contents(
+                    made_at,
+                    report,
+                    "",
+                    nights(connection, last=made_at.date(), count=NIGHTS),
+                    NIGHTS,
+                    backfills.unrepaired(connection),
+                )
+    except (PositionstoreError, psycopg.Error) as error:
+        failure = error
+        line = (str(error).splitlines() or [type(error).__name__])[0]
+        contents = Contents(made_at, None, line, [], NIGHTS, None)
+    code = EXIT_FAILED if contents.report is None else contents.report.exit_code
+    left = _write(directory, contents, code, failure)
+    _prune(directory, keep)
+    return left
+
+
+async def _in_turn(
+    run: Callable[[], Awaitable[RunReport]], sleep: Callable[[float], Awaitable[None]]
+) -> RunReport:
+    waited = 0.0
+    while True:
+        try:
+            return await run()
+        except BusyError:
+            if waited >= _PATIENCE:
+                raise
+            if not waited:
+                _log.info("waiting_for_another_reconciliation")
+        await sleep(_TURN)
+        waited += _TURN
+
+
+def _prepare(directory: Path) -> None:
+    try:
+        directory.mkdir(mode=0o755, parents=True, exist_ok=True)
+        probe = directory / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise ConfigurationError(
+            f"The reports cannot be kept in {directory}: {error.strerror}.",
+            remedy="Name another with --directory.",
+        ) from None
+
+
+def _write(directory: Path, contents: Contents, code: int, failure: Exception | None) -> Left:
+    name = f"nightly-{contents.made_at:%FT%H%M%SZ}"
+    text = json.dumps(_plain(contents, code), default=_as_json, indent=1)
+    left = Left(directory / f"{name}.json", directory / f"{name}.html", code, failure)
+    for path, written in ((left.json, text), (left.html, page(contents))):
+        for target in (path, directory / f"latest{path.suffix}"):
+            _replace(target, written)
+    return left
+
+
+def _plain(contents: Contents, code: int) -> dict[str, object]:
+    gaps = contents.gaps
+    return {
+        "made_at": contents.made_at,
+        "exit_code": code,
+        "error": contents.error or None,
+        "run": None if contents.report is None else account(contents.report),
+        "gaps": None if gaps is None else asdict(gaps),
+        "nights": [asdict(night) for night in contents.nights],
+    }
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a file whole: whoever reads it meanwhile reads the old one."""
+    aside = path.with_name(f".{path.name}.new")
+    aside.write_text(text, encoding="utf-8", errors="backslashreplace")
+    aside.replace(path)
+
+
+def _prune(directory: Path, keep: int) -> None:
+    reports: dict[str, list[Path]] = {}
+    for path in directory.iterdir():
+        if _NAME.fullmatch(path.name):
+            reports.setdefault(path.stem, []).append(path)
+    for stem in sorted(reports)[:-keep]:
+        for path in reports[stem]:
+            with suppress(OSError):  # whoever deleted it first is welcome
+                path.unlink()
+
+
+def _as_json(value: object) -> str:
+    return value.isoformat() if isinstance(value, date) else str(value)

@@ -1,0 +1,149 @@
+"""``scripts/nightly_reconcile.py``: in full, a report whatever happens, a code to alert by."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from programs import ROOT, Programs, ended
+from streams import eventually
+
+from positionstore.sandbox import Faults, Options, Sandbox
+from positionstore.store.locks import RECONCILE_LOCK
+
+SCRIPT = str(ROOT / "scripts" / "nightly_reconcile.py")
+
+
+def world(**options: object) -> Sandbox:
+    settled = {"seed": 7, "ticking": False, "positions": 150, "warm_up": 60.0}
+    return Sandbox(Options(**{**settled, "api_key_lists": True, **options}))  # type: ignore[arg-type] # by name
+
+
+def latest(directory: Path) -> tuple[dict[str, Any], str]:
+    text = (directory / "latest.json").read_text(encoding="utf-8")
+    return json.loads(text), (directory / "latest.html").read_text(encoding="utf-8")
+
+
+async def test_it_runs_in_full_and_leaves_a_report_for_machines_and_for_a_person(
+    programs: Programs, tmp_path: Path
+) -> None:
+    async with world() as sandbox:
+        programs.against(sandbox)
+        done = await programs.run(SCRIPT)
+        count = len(sandbox.world.truth(0))
+
+    assert done.out == ""
+    directory = tmp_path / "data" / "nightly"
+    report, html = latest(directory)
+    assert (report["exit_code"], report["error"]) == (0, None)
+    run = report["run"]
+    assert (run["trigger"], run["scope"], run["state"]) == ("nightly", "full", "complete")
+    assert (run["seen"], run["missing"], run["repaired"]) == (count, count, count)
+    assert [night["missing"] for night in report["nights"]] == [count]
+    assert report["gaps"]["gaps"] == 0
+    assert "All is well" in html
+    kept = sorted(path.name for path in directory.iterdir())
+    assert len(kept) == 4
+    assert kept[:2] == ["latest.html", "latest.json"]
+    assert (directory / kept[3]).read_text() == (directory / "latest.json").read_text()
+
+
+async def test_only_the_last_reports_are_kept_and_nothing_else_is_touched(
+    programs: Programs, tmp_path: Path
+) -> None:
+    directory = tmp_path / "reports"
+    directory.mkdir()
+    for day in range(1, 10):
+        for suffix in ("json", "html"):
+            (directory / f"nightly-2026-01-0{day}T033000Z.{suffix}").touch()
+    for name in ("nightly-notes.txt", "nightly-2026-01-01T033000Z.json.bak", "index.html"):
+        (directory / name).touch()
+    async with world(positions=5) as sandbox:
+        programs.against(sandbox)
+        await programs.run(SCRIPT, "--directory", "reports", "--keep", "3")
+
+    names = {path.name for path in directory.iterdir()}
+    assert {name for name in names if "2026-01" in name} == {
+        "nightly-2026-01-08T033000Z.html",
+        "nightly-2026-01-08T033000Z.json",
+        "nightly-2026-01-09T033000Z.html",
+        "nightly-2026-01-09T033000Z.json",
+        "nightly-2026-01-01T033000Z.json.bak",
+    }
+    assert {"nightly-notes.txt", "index.html", "latest.html"} <= names
+
+
+async def test_differences_that_remain_are_3(
+    programs: Programs, database: psycopg.Connection, tmp_path: Path
+) -> None:
+    async with world(positions=20) as sandbox:
+        programs.against(sandbox)
+        await programs.run(SCRIPT)
+        row = database.execute(
+            "SELECT position_id FROM positions WHERE phase = 'live' ORDER BY 1"
+        ).fetchone()
+        assert row is not None
+        gone = row[0]
+        sandbox.faults.update({"hidden": [gone]})
+        done = await programs.run(SCRIPT, expect=3)
+
+    report, html = latest(tmp_path / "data" / "nightly")
+    assert report["exit_code"] == 3
+    assert report["run"]["absent_upstream"] == 1
+    assert gone in html
+    assert "Still different from GET /positions: 1 position." in html
+    assert done.out.startswith("See ")
+
+
+async def test_a_partial_run_is_1_and_the_report_says_what_was_not_seen(
+    programs: Programs, tmp_path: Path
+) -> None:
+    async with world(faults=Faults(failing_page=2)) as sandbox:
+        programs.against(sandbox)
+        await programs.run(SCRIPT, expect=1, POSITIONSTORE_HTTP_RETRY_BUDGET="0")
+
+    report, html = latest(tmp_path / "data" / "nightly")
+    assert (report["exit_code"], report["run"]["state"]) == (1, "partial")
+    assert "not all positions were seen" in html
+    assert "500" in html
+
+
+async def test_where_it_could_not_run_there_is_a_report_too(
+    programs: Programs, tmp_path: Path
+) -> None:
+    async with world() as sandbox:
+        programs.against(sandbox)
+        url = "postgresql://me:hushhush@127.0.0.1:1/d"
+        done = await programs.run(SCRIPT, expect=1, DATABASE_URL=url)
+
+    report, html = latest(tmp_path / "data" / "nightly")
+    assert (report["exit_code"], report["run"]) == (1, None)
+    assert "cannot be reached" in report["error"]
+    assert "It did not run. The database cannot be reached" in html
+    assert "hushhush" not in done.err + html + json.dumps(report)
+
+
+async def test_a_directory_that_cannot_be_used_is_one_line(
+    programs: Programs, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    done = await programs.run(SCRIPT, "--directory", "file/reports", expect=2)
+
+    assert len(done.err.splitlines()) == 1
+    assert "Name another with --directory." in done.err
+
+
+async def test_another_reconciliation_is_waited_for(
+    programs: Programs, database: psycopg.Connection
+) -> None:
+    database.execute("SELECT pg_advisory_lock(%s)", [RECONCILE_LOCK])
+    async with world(positions=5) as sandbox:
+        programs.against(sandbox)
+        process = await programs.start(SCRIPT)
+        assert process.stderr is not None
+        line = await asyncio.wait_for(process.stderr.readline(), 60)
+        assert b"waiting_for_another_reconciliation" in line
+        database.execute("SELECT pg_advisory_unlock(%s)", [RECONCILE_LOCK])
+        await eventually(lambda: process.returncode is not None, within=60)
+        assert (await ended(process)).code == 0

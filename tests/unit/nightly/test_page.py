@@ -1,0 +1,196 @@
+"""The page and its chart: all a person needs, nothing that speaks to the browser."""
+
+import random
+from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
+from xml.etree import ElementTree
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from positionstore.nightly.chart import KINDS, chart
+from positionstore.nightly.page import Contents, page
+from positionstore.reconciler.comparison import DiscrepancyKind, FieldDifference
+from positionstore.reconciler.report import Discrepancy, Resolution, RunReport, RunState
+from positionstore.reconciler.scope import Scope, Trigger
+from positionstore.store.backfills import Unrepaired
+from positionstore.store.nights import Night
+
+MADE_AT = datetime(2026, 7, 31, 5, 0, tzinfo=UTC)
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def report(*discrepancies: Discrepancy, state: RunState = RunState.COMPLETE) -> RunReport:
+    made = RunReport(Trigger.NIGHTLY, Scope.full(), dry_run=False, started_at=MADE_AT, run_id=7)
+    made.state, made.seen, made.requests = state, 12_345, 130
+    made.finished_at = MADE_AT + timedelta(seconds=42)
+    for each in discrepancies:
+        made.add(each)
+    return made
+
+
+def discrepancy(
+    name: str, *values: str, resolution: Resolution = Resolution.REPAIRED
+) -> Discrepancy:
+    fields = tuple(FieldDifference("status", value, "closed") for value in values)
+    return Discrepancy(name, DiscrepancyKind.STALE, fields, resolution)
+
+
+def contents(run: RunReport | None = None, **changes: object) -> Contents:
+    values: dict[str, object] = {
+        "made_at": MADE_AT,
+        "report": run,
+        "error": "",
+        "nights": [],
+        "nights_shown": 30,
+        "gaps": Unrepaired(0, 0, None, None, None),
+        **changes,
+    }
+    return Contents(**values)  # type: ignore[arg-type] # by name
+
+
+def night(back: int = 0, state: str = "complete", **counts: int) -> Night:
+    day = MADE_AT.date() - timedelta(days=back)
+    return Night(
+        day, state, **{**dict.fromkeys(KINDS, 0), "repaired": 0, "unresolved": 0, **counts}
+    )
+
+
+def drawn(nights: list[Night]) -> ElementTree.Element:
+    text = chart(nights, last=MADE_AT.date(), count=30)
+    return ElementTree.fromstring(text.replace("<svg ", f'<svg xmlns="{SVG[1:-1]}" ', 1))  # noqa: S314 - it is our own
+
+
+def test_a_quiet_night_is_told_in_a_line() -> None:
+    text = page(contents(report()))
+
+    assert "All is well: nothing differed." in text
+    assert "12,345" in text
+    assert "What differed" not in text
+    assert "Gaps of the stream" not in text
+
+
+@pytest.mark.parametrize(
+    ("run", "verdict"),
+    [
+        (report(discrepancy("a")), "All is well: 1 position differed, and all is repaired."),
+        (
+            report(discrepancy("a", resolution=Resolution.UNRESOLVED)),
+            "Still different from GET /positions: 1 position.",
+        ),
+        (report(state=RunState.PARTIAL), "The run is partial: not all positions were seen."),
+        (report(state=RunState.FAILED), "The run is failed: not all positions were seen."),
+    ],
+)
+def test_the_verdict_says_how_it_is(run: RunReport, verdict: str) -> None:
+    assert verdict in page(contents(run))
+
+
+def test_a_night_without_a_run_says_why() -> None:
+    text = page(contents(error="The database cannot be reached: <refused>.", gaps=None))
+
+    assert "It did not run. The database cannot be reached: &lt;refused&gt;." in text
+
+
+def test_gaps_are_told() -> None:
+    gaps = Unrepaired(2, 1, MADE_AT - timedelta(hours=6), None, MADE_AT - timedelta(hours=2))
+
+    text = page(contents(report(), gaps=gaps))
+
+    assert "nothing has repaired: 2, the oldest since 2026-07-30 23:00 UTC." in text
+    assert "There has been no stream since 2026-07-31 03:00 UTC." in text
+
+
+def test_nothing_from_the_wire_becomes_markup() -> None:
+    evil = "<script>alert(1)</script>\x1b[31m\ud800\u202e&\"'"
+    run = report(discrepancy(evil, evil, evil), state=RunState.PARTIAL)
+    run.errors = [evil]
+
+    text = page(contents(run, error=evil))
+
+    assert "<script" not in text
+    assert "&lt;script&gt;" in text
+    assert not set(text) & {"\x1b", "\ud800", "\u202e"}
+    text.encode()
+
+
+def test_a_page_is_never_long() -> None:
+    run = report(*(discrepancy(f"dm_pos_{n}", *["x" * 10_000] * 9) for n in range(10_000)))
+    run.errors = ["y" * 10_000] * 1000
+
+    text = page(contents(run, nights=[night(n, missing=10**9) for n in range(30)]))
+
+    assert len(text) < 100_000
+    assert "And 9,950 more; the table discrepancies has all of them." in text
+    assert "And 990 more." in text
+    assert "and 6 more" in text
+
+
+def test_a_bar_for_each_kind_stacked_without_gaps() -> None:
+    svg = drawn([night(missing=10, stale=20, divergent=5, absent_upstream=5)])
+
+    bars = svg.findall(f"{SVG}g/{SVG}rect")
+    assert [bar.get("class") for bar in bars] == list(KINDS)
+    heights = [float(bar.get("height", "0")) for bar in bars]
+    assert heights[1] == pytest.approx(2 * heights[0], abs=0.2)
+    for lower, upper in pairwise(bars):
+        bottom = float(upper.get("y", "0")) + float(upper.get("height", "0"))
+        assert bottom == pytest.approx(float(lower.get("y", "0")), abs=0.2)
+
+
+def test_nights_without_a_run_and_incomplete_ones_are_marked() -> None:
+    svg = drawn([night(0), night(1, "partial"), night(2, "failed", stale=3)])
+
+    assert len(svg.findall(f"{SVG}circle")) == 1 + 27  # the legend's, and one for each
+    assert [each.text for each in svg.iter(f"{SVG}text")].count("×") == 1 + 2
+
+
+def test_the_newest_night_is_dated_at_the_right() -> None:
+    texts = [each.text for each in drawn([]).iter(f"{SVG}text")]
+
+    assert texts[-1] == "31 Jul"
+
+
+@given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 10**12)), max_size=40))
+def test_whatever_the_numbers_every_bar_is_inside_the_picture(
+    counts: list[tuple[int, int]],
+) -> None:
+    nights = {back: night(back, missing=count, stale=count // 3) for back, count in counts}
+    svg = drawn(list(nights.values()))
+
+    for bar in svg.findall(f"{SVG}g/{SVG}rect"):
+        x, y, width, height = (
+            float(bar.get(name, "nan")) for name in ("x", "y", "width", "height")
+        )
+        assert x >= 52
+        assert x + width <= 720
+        assert y >= 25
+        assert y + height <= 220 - 34 + 1
+
+
+def sample() -> str:
+    """A page to look at: python -c 'import test_page; print(test_page.sample())'."""
+    rng = random.Random(5)
+    nights = [
+        night(
+            back,
+            rng.choice(["complete"] * 9 + ["partial"]),
+            missing=rng.randrange(30),
+            stale=rng.randrange(60),
+            divergent=rng.randrange(6),
+            absent_upstream=rng.randrange(3),
+        )
+        for back in range(30)
+        if back not in {4, 17}
+    ]
+    found = [
+        discrepancy(f"dm_pos_{n:024x}", "open", resolution=resolution)
+        for n, resolution in enumerate([*Resolution] * 3)
+    ]
+    gaps = Unrepaired(1, 0, MADE_AT - timedelta(hours=6), None, MADE_AT - timedelta(hours=6))
+    return page(contents(report(*found), nights=nights[::-1], gaps=gaps))
+
+
+def test_the_sample_to_look_at_is_made() -> None:
+    assert date(2026, 7, 31).isoformat() in sample()
