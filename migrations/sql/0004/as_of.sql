@@ -200,8 +200,8 @@ SET plan_cache_mode = force_custom_plan
 AS $$
 #variable_conflict use_column
 DECLARE
-    late     text[];
-    snapshot record;
+    late text[];
+    page record;
 BEGIN
     late := ARRAY(
         SELECT DISTINCT e.position_id
@@ -226,33 +226,32 @@ BEGIN
     LEFT JOIN events b ON b.seq = was.seq
     WHERE was.seq IS DISTINCT FROM became.seq;
 
-    FOR snapshot IN
-        SELECT e.position_id, e.seq, e.created_at, e.received_at
+    -- The snapshots of one page share their moments, and are asked after together.
+    FOR page IN
+        SELECT e.created_at, e.received_at, array_agg(DISTINCT e.position_id) AS position_ids
         FROM events e
         WHERE e.received_at > from_known AND e.received_at <= to_known
             AND e.created_at > from_known AND e.supersedes_before IS NOT NULL
-        ORDER BY e.seq
+        GROUP BY e.created_at, e.received_at
+        ORDER BY e.received_at, e.created_at
     LOOP
         RETURN QUERY
         SELECT
-            snapshot.position_id,
+            became.position_id,
             'snapshot',
-            snapshot.created_at,
+            page.created_at,
             b.status,
             a.status,
             b.event_id,
             a.event_id,
-            snapshot.received_at,
+            page.received_at,
             changed_fields(
                 jsonb_from_wire(b.envelope) -> 'data', jsonb_from_wire(a.envelope) -> 'data'
             )
-        FROM fold_facts(
-            ARRAY[snapshot.position_id], snapshot.created_at, snapshot.received_at
-        ) became
+        FROM fold_facts(page.position_ids, page.created_at, page.received_at) became
         LEFT JOIN fold_facts(
-            ARRAY[snapshot.position_id], snapshot.created_at,
-            snapshot.received_at - interval '1 microsecond'
-        ) was ON true
+            page.position_ids, page.created_at, page.received_at - interval '1 microsecond'
+        ) was ON was.position_id = became.position_id
         JOIN events a ON a.seq = became.seq
         LEFT JOIN events b ON b.seq = was.seq
         WHERE was.seq IS DISTINCT FROM became.seq;

@@ -236,3 +236,37 @@ def test_a_look_for_one_position_reads_the_facts_of_that_one(
         assert "Seq Scan on events" not in plan, plan
         assert "Seq Scan on positions" not in plan, plan
         assert "Index Cond: (position_id = 'dm_pos_77'::text)" in plan, plan
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT * FROM positions_as_of('2026-07-01 13:00Z', of_position => 'dm_pos_77')",
+        "SELECT * FROM positions_as_of('2026-07-01 13:00Z', of_wallet => '0x77')",
+        "SELECT * FROM position_lifecycle WHERE wallet_address = '0x77'",
+        "SELECT * FROM position_timeline WHERE position_id = 'dm_pos_77'",
+        "SELECT * FROM events_after(500, 10)",
+        "SELECT * FROM book_changes('2026-07-01 12:00:00Z', '2026-07-01 12:01:00Z')",
+    ],
+)
+def test_what_asks_for_a_little_reads_no_whole_log(
+    connection: psycopg.Connection, appender: Appender, query: str
+) -> None:
+    appender.append(
+        [
+            event(
+                f"e{place}{kind}",
+                position=f"dm_pos_{place}",
+                at=kind,
+                body={"wallet_address": f"0x{place}", "padding": str(place) * 200},
+            )
+            for place in range(2_000)
+            for kind in range(3)
+        ]
+    )
+    connection.execute("VACUUM ANALYZE events, positions")
+    scans = "SELECT seq_scan FROM pg_stat_xact_user_tables WHERE relname = 'events'"
+    with connection.transaction():
+        before = one(connection, scans)
+        connection.execute(query)
+        assert one(connection, scans) == before

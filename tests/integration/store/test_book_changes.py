@@ -47,3 +47,19 @@ def test_a_snapshot_that_repaired_is_told_with_what_it_overruled(
         ("dm_pos_1", "snapshot", moment(299), "open", "closed", "e1", ["status"]),
         ("dm_pos_2", "snapshot", moment(299), None, "open", None, None),
     ]
+
+
+def test_a_snapshot_may_hand_the_row_to_another_event(
+    connection: psycopg.Connection, appender: Appender
+) -> None:
+    # It overrules the end and shows a phase that is lower than that of what happened lately.
+    appender.append(
+        [
+            event("e1", kind="position.closed", status="closed", at=0),
+            event("e2", kind="position.opened", at=280),
+        ]
+    )
+    appender.append_snapshots([snapshot(as_of=299, status="pending")], moment(300))
+    assert connection.execute(QUERY, [moment(200), moment(400)]).fetchall() == [
+        ("dm_pos_1", "snapshot", moment(299), "closed", "open", "e1", ["status"])
+    ]
