@@ -109,7 +109,7 @@ def _wallets(value: object) -> object:
                 Path(value[1:].strip()).expanduser().read_text(encoding="utf-8-sig").splitlines()
             )
         except (OSError, RuntimeError, UnicodeDecodeError) as error:
-            raise ValueError(f"its file cannot be read: {error.__class__.__name__}") from None
+            raise ValueError(f"its file cannot be read: {_why_not_read(error)}") from None
         parts = [line.partition("#")[0].strip() for line in lines]
     else:
         parts = [part.strip() for part in value.split(",")]
@@ -443,7 +443,7 @@ def _dotenv() -> Mapping[str, str | None]:
         ).env_vars
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(
-            f".env in this directory cannot be read: {type(error).__name__}."
+            f".env in this directory cannot be read: {_why_not_read(error)}."
         ) from None
 
 
@@ -452,8 +452,18 @@ def _read_secret(variable: str, path: str) -> str:
         return Path(path).expanduser().read_text(encoding="utf-8").strip()
     except (OSError, RuntimeError, UnicodeDecodeError) as error:
         raise ConfigurationError(
-            f"{variable}_FILE names {path}, which cannot be read: {error.__class__.__name__}."
+            f"{variable}_FILE names {path}, which cannot be read: {_why_not_read(error)}."
         ) from None
+
+
+def _why_not_read(error: OSError | RuntimeError | UnicodeDecodeError) -> str:
+    match error:
+        case OSError(strerror=str(words)):
+            return words
+        case UnicodeDecodeError():  # its own words would quote what may be a secret
+            return "it is no UTF-8 text"
+        case _:
+            return str(error).rstrip(".")
 
 
 def _vendor_environment(url: str | None) -> Environment | None:

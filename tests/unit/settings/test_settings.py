@@ -135,22 +135,25 @@ def test_a_file_for_what_is_no_secret_is_no_setting(monkeypatch: pytest.MonkeyPa
     assert given() == {}
 
 
-@pytest.mark.parametrize("content", [None, b"\xff\xfe"])
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [(None, "No such file or directory."), (b"\xff\xfe", "it is no UTF-8 text.")],
+)
 def test_a_secret_file_that_cannot_be_read_is_named(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: bytes | None
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: bytes | None, why: str
 ) -> None:
     path = tmp_path / "key"
     if content is not None:
         path.write_bytes(content)
     monkeypatch.setenv("DIMES_API_KEY_FILE", str(path))
 
-    assert refusal().startswith(f"DIMES_API_KEY_FILE names {path}, which cannot be read: ")
+    assert refusal() == f"DIMES_API_KEY_FILE names {path}, which cannot be read: {why}"
 
 
 def test_a_dotenv_that_is_no_text_is_named() -> None:
     Path(".env").write_bytes(b"A=\xff\n")
 
-    assert refusal() == ".env in this directory cannot be read: UnicodeDecodeError."
+    assert refusal() == ".env in this directory cannot be read: it is no UTF-8 text."
 
 
 def test_only_the_documented_names_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
