@@ -7,11 +7,11 @@ scripts/docs.py --check    exit 1 where a page is not what the code says
 
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Literal, get_args, get_origin
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+import checkout
+
+checkout.enter()
 
 from docs_schema import database_pages  # noqa: E402 - the checkout's package comes first
 
@@ -89,7 +89,7 @@ def main() -> int:
     check = sys.argv[1:] == ["--check"]
     stale = 0
     for name, page in PAGES.items():
-        path = ROOT / "docs" / name
+        path = checkout.ROOT / "docs" / name
         text = page()
         if path.exists() and path.read_text(encoding="utf-8") == text:
             continue
