@@ -1,6 +1,6 @@
 """Bringing in what lies elsewhere: captured events in files, and inputs in quarantine.
 
-While one batch is committed, the next is read, decoded and taken in over a second connection.
+While one batch is committed, the next is read, decoded and staged over a second connection.
 Only a few thousand lines are in memory at a time, whatever the size of a file or a batch.
 """
 
@@ -8,8 +8,7 @@ import gzip
 import sys
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
@@ -21,8 +20,9 @@ import psycopg
 from positionstore.dimes.decoder import decode
 from positionstore.errors import ConfigurationError, PositionstoreError
 from positionstore.facts import Event, Received, Source
-from positionstore.store import quarantine
+from positionstore.store import quarantine, sessions
 from positionstore.store.log import Appended, Appender
+from positionstore.store.pipeline import Pipeline
 
 STANDARD_INPUT: Final = "-"
 LONGEST_LINE: Final = 64 * 1024 * 1024
@@ -31,6 +31,9 @@ LONGEST_LINE: Final = 64 * 1024 * 1024
 _LINES_AT_A_TIME: Final = 2_000
 _BYTES_AT_A_TIME: Final = 8 * 1024 * 1024
 _SMALLEST_BATCH: Final = 10_000
+_SHARE_BESIDE_A_STREAM: Final = 5
+"""What a batch is divided by while an ingester is at work, which waits for each commit."""
+
 _BOM: Final = b"\xef\xbb\xbf"
 
 
@@ -76,9 +79,10 @@ def import_files(
 
     Args:
         names: paths, read in this order; ``-`` is standard input, ``.gz`` is unpacked.
-        connect: opens a connection to the store; called twice.
+        connect: opens a connection to the store; called up to three times.
         now: the ``received_at`` of all that is imported, UTC.
-        batch_size: lines a transaction at most, give or take a few thousand.
+        batch_size: lines a transaction at most, give or take a few thousand; a fifth of that
+            while an ingester is at work, which cannot write during a commit.
         progress: is told how far it is.
 
     Raises:
@@ -87,27 +91,43 @@ def import_files(
     """
     with ExitStack() as stack:
         sources = [stack.enter_context(_Lines(name)) for name in names]
-        pipeline = stack.enter_context(_Pipeline(connect, batch_size))
+        connection = stack.enter_context(connect())
+        tally = _Tally()
+
+        def lines_at_most() -> int:
+            share = _SHARE_BESIDE_A_STREAM if sessions.is_live(connection) else 1
+            return max(1, batch_size // share)
+
+        pipeline = stack.enter_context(
+            closing(
+                Pipeline(
+                    connect,
+                    batch_size=lines_at_most,
+                    smallest=_SMALLEST_BATCH,
+                    committed=tally.add,
+                )
+            )
+        )
         total = _total_bytes(sources)
         try:
             for lines in chain.from_iterable(source.chunks() for source in sources):
-                pipeline.take([Received(decode(line), now, Source.IMPORT) for line in lines])
+                pipeline.stage([Received(decode(line), now, Source.IMPORT) for line in lines])
+                pipeline.advance()
                 if progress is not None:
                     read = sum(source.bytes_read for source in sources)
-                    progress(Progress(read, total, pipeline.appended))
+                    progress(Progress(read, total, tally.appended))
         except PositionstoreError:
             pipeline.finish()
             raise
         pipeline.finish()
-        with connect() as connection:
-            row = connection.execute(
-                "SELECT count(*) FROM positions WHERE source = 'import' AND updated_at = %s", [now]
-            ).fetchone()
+        row = connection.execute(
+            "SELECT count(*) FROM positions WHERE source = 'import' AND updated_at = %s", [now]
+        ).fetchone()
     return Imported(
-        read=pipeline.received,
-        appended=pipeline.appended,
-        duplicates=pipeline.duplicates,
-        quarantined=pipeline.quarantined,
+        read=tally.received,
+        appended=tally.appended,
+        duplicates=tally.duplicates,
+        quarantined=tally.quarantined,
         positions=row[0] if row else 0,
     )
 
@@ -151,53 +171,13 @@ def retry_quarantine(
     return Retried(tried, released)
 
 
-class _Pipeline:
-    """Two appenders that take turns: one takes in what comes, the other commits what came."""
+class _Tally:
+    """What became of the lines so far."""
 
-    def __init__(self, connect: Callable[[], psycopg.Connection], batch_size: int) -> None:
+    def __init__(self) -> None:
         self.received = self.appended = self.duplicates = self.quarantined = 0
-        self._connect = connect
-        self._batch_size = batch_size
-        self._staged = 0
-        self._committing: Future[Appended] | None = None
-        self._stack = ExitStack()
 
-    def __enter__(self) -> "_Pipeline":
-        with ExitStack() as stack:
-            self._taking = Appender(stack.enter_context(self._connect()))
-            self._resting = Appender(stack.enter_context(self._connect()))
-            self._thread = stack.enter_context(ThreadPoolExecutor(1, "import-commit"))
-            self._stack = stack.pop_all()
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self._stack.close()
-
-    def take(self, batch: Sequence[Received]) -> None:
-        self._taking.stage(batch)
-        self._staged += len(batch)
-        # What is staged goes as soon as its turn has come: the slower commits are, the larger the
-        # batches grow, and the fewer times a position is written.
-        idle = self._committing is None or self._committing.done()
-        if self._staged >= self._batch_size or (idle and self._staged >= _SMALLEST_BATCH):
-            self._hand_over()
-
-    def finish(self) -> None:
-        if self._staged:
-            self._hand_over()
-        self._settle()
-
-    def _hand_over(self) -> None:
-        self._settle()
-        self._committing = self._thread.submit(self._taking.commit)
-        self._taking, self._resting = self._resting, self._taking
-        self._staged = 0
-
-    def _settle(self) -> None:
-        if self._committing is None:
-            return
-        committing, self._committing = self._committing, None
-        result = committing.result()
+    def add(self, result: Appended) -> None:
         self.received += result.received
         self.appended += result.appended
         self.duplicates += result.duplicates

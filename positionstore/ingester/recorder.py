@@ -1,7 +1,8 @@
 """The ingester's hold on the database: batches into the log, sessions into their table."""
 
+from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import datetime
 from typing import Final
 
@@ -13,6 +14,7 @@ from positionstore.facts import Reason, Received, Rejected
 from positionstore.ingester.presence import Proof
 from positionstore.store.database import Store
 from positionstore.store.log import Appended, Appender
+from positionstore.store.pipeline import Pipeline
 from positionstore.store.sessions import StreamSession
 
 _log = structlog.get_logger(__name__)
@@ -24,67 +26,119 @@ _PROGRAM_LIMIT: Final = "54"
 class Recorder:
     """Writes over connections of its own, which it opens when they are needed.
 
-    Not for two threads at once. After an error every connection is dropped, and the next call
-    begins with new ones; nothing that was handed over twice ends up in the log twice.
+    What it takes it keeps until it is committed. After an error it begins anew, over new
+    connections, with all that it keeps; nothing that was handed over twice ends up in the log
+    twice. Not for two threads at once, but :attr:`pending` may be read in any.
 
     Args:
         store: where to write.
+        batch_size: how many events make a transaction that waits no longer. While it is
+            committed, as many again are staged at most.
         heartbeat_every: how often the last proof of life of a session is recorded, seconds.
         monotonic: a clock for that, seconds.
     """
 
     def __init__(
-        self, store: Store, *, heartbeat_every: float, monotonic: Callable[[], float]
+        self,
+        store: Store,
+        *,
+        batch_size: int,
+        heartbeat_every: float,
+        monotonic: Callable[[], float],
     ) -> None:
         self._store = store
+        self._batch_size = batch_size
         self._heartbeat_every = heartbeat_every
         self._monotonic = monotonic
-        self._log_connection: psycopg.Connection | None = None
+        self._pending: deque[Sequence[Received]] = deque()
+        self._pending_count = 0
+        self._pipeline: Pipeline | None = None
+        self._staged = 0
         self._session_connection: psycopg.Connection | None = None
-        self._appender: Appender | None = None
         self._session_ids: dict[int, int] = {}
         self._heartbeats: dict[int, float] = {}
         self._uncounted = _Count()
 
-    def append(self, batch: Sequence[Received]) -> None:
-        """Put a batch into the log, and project it.
+    @property
+    def pending(self) -> int:
+        """How many inputs were taken and are not committed yet."""
+        return self._pending_count
 
-        What the database will not have, though it is an event, goes to quarantine; the rest of
-        its batch goes into the log.
+    @property
+    def oldest(self) -> datetime | None:
+        """When the first of them was received, UTC; None where there is none."""
+        return self._pending[0][0].received_at if self._pending else None
+
+    def take(self, batch: Sequence[Received]) -> None:
+        """Take responsibility for a batch. This never fails, and writes nothing yet."""
+        if batch:
+            self._pending.append(batch)
+            self._pending_count += len(batch)
+
+    def write(self, *, everything: bool) -> None:
+        """Bring what is pending on its way into the log; while it is committed, more may come.
+
+        What the database will not have, though it is an event, goes to quarantine; the rest goes
+        into the log.
+
+        Args:
+            everything: whether to wait until nothing is pending.
 
         Raises:
-            psycopg.Error: the database cannot be used just now.
+            psycopg.Error: the database cannot be used just now; nothing is lost, call it again.
             DatabaseUnavailableError: the same.
         """
         try:
-            self._uncounted.add(self._appending().append(batch))
-        except (psycopg.Error, DatabaseUnavailableError) as error:
-            if not _blames_data(error):
-                self.drop()
-                raise
-            self._append_around(batch, error)
-        except Exception as error:  # noqa: BLE001 - one event must not stop the others
+            self._advance(everything=everything)
+        except Exception as error:
             self.drop()
-            self._append_around(batch, error)
+            if not _blames_data(error):
+                raise
+            self._write_around()
 
-    def _append_around(self, batch: Sequence[Received], error: Exception) -> None:
-        """Find the event that is to blame by halves; quarantine it, append the others."""
-        if len(batch) > 1:
-            middle = len(batch) // 2
-            self.append(batch[:middle])
-            self.append(batch[middle:])
+    def _advance(self, *, everything: bool) -> None:
+        if not self._pending:
             return
-        (received,) = batch
-        if isinstance(received.what, Rejected):
-            raise error
-        if isinstance(error, psycopg.Error):
-            reason = Reason.REFUSED_BY_DATABASE
-            said = error.diag.message_primary or str(error)
-        else:
-            reason, said = Reason.INTERNAL_ERROR, f"{error.__class__.__name__}: {error}"
-        _log.error("event_not_appended", reason=reason, error=said)
-        refused = Rejected(received.what.envelope, reason, said)
-        self.append([Received(refused, received.received_at, received.source)])
+        pipeline = self._pipeline = self._pipeline or Pipeline(
+            self._store.connect, batch_size=lambda: self._batch_size, committed=self._committed
+        )
+        while self._staged < len(self._pending):
+            pipeline.stage(self._pending[self._staged])
+            self._staged += 1
+            if not everything:
+                pipeline.advance()
+        if everything:
+            pipeline.finish()
+
+    def _committed(self, result: Appended) -> None:
+        """Account for a transaction: its batches are the oldest of those that are pending."""
+        self._uncounted.add(result)
+        left = result.received
+        while left > 0:
+            left -= len(self._pending.popleft())
+            self._staged = max(0, self._staged - 1)
+        self._pending_count -= result.received
+
+    def _write_around(self) -> None:
+        """Write all that is pending, each batch by itself: one of them is refused.
+
+        The input that is to blame is found by halves and goes to quarantine.
+        """
+        with closing(self._store.connect()) as connection:
+            appender = Appender(connection)
+            while self._pending:
+                batch = self._pending[0]
+                try:
+                    result = appender.append(batch)
+                except Exception as error:
+                    if not _blames_data(error):
+                        raise
+                    appender.rollback()
+                    parts = _without_blame(batch, error)
+                    self._pending.popleft()
+                    self._pending.extendleft(reversed(parts))
+                else:
+                    self._committed(result)
 
     def record(self, proofs: Sequence[Proof], *, written_up_to: datetime | None) -> list[Proof]:
         """Bring the session rows up to date where that is due.
@@ -131,18 +185,14 @@ class Recorder:
         return False
 
     def drop(self) -> None:
-        """Let go of the database."""
-        for connection in (self._log_connection, self._session_connection):
-            if connection is not None:
-                with suppress(psycopg.Error):
-                    connection.close()
-        self._log_connection = self._session_connection = self._appender = None
-
-    def _appending(self) -> Appender:
-        if self._appender is None:
-            self._log_connection = self._store.connect()
-            self._appender = Appender(self._log_connection)
-        return self._appender
+        """Let go of the database; what is not committed is kept."""
+        # All of it: where one connection is lost, so are the others, and nobody need find out.
+        if self._pipeline is not None:
+            self._pipeline.close()
+        if self._session_connection is not None:
+            with suppress(psycopg.Error):
+                self._session_connection.close()
+        self._pipeline, self._staged, self._session_connection = None, 0, None
 
     def _keeping(self) -> psycopg.Connection:
         if self._session_connection is None:
@@ -172,7 +222,29 @@ class _Count:
 
 
 def _blames_data(error: Exception) -> bool:
+    """Whether another try would fail as well: the one event that is to blame must go."""
+    if isinstance(error, DatabaseUnavailableError):
+        return False
+    if not isinstance(error, psycopg.Error):
+        return True
     if isinstance(error, psycopg.DataError | psycopg.IntegrityError):
         return True
-    sqlstate = error.sqlstate if isinstance(error, psycopg.Error) else None
-    return sqlstate is not None and sqlstate.startswith(_PROGRAM_LIMIT)
+    return error.sqlstate is not None and error.sqlstate.startswith(_PROGRAM_LIMIT)
+
+
+def _without_blame(batch: Sequence[Received], error: Exception) -> list[Sequence[Received]]:
+    """Return the halves of a batch that was refused; of a lone event, what quarantine keeps."""
+    if len(batch) > 1:
+        middle = len(batch) // 2
+        return [batch[:middle], batch[middle:]]
+    (received,) = batch
+    if isinstance(received.what, Rejected):
+        raise error
+    if isinstance(error, psycopg.Error):
+        reason = Reason.REFUSED_BY_DATABASE
+        said = error.diag.message_primary or str(error)
+    else:
+        reason, said = Reason.INTERNAL_ERROR, f"{error.__class__.__name__}: {error}"
+    _log.error("event_not_appended", reason=reason, error=said)
+    refused = Rejected(received.what.envelope, reason, said)
+    return [[Received(refused, received.received_at, received.source)]]

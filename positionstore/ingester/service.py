@@ -17,7 +17,7 @@ from positionstore.ingester.inbox import Inbox
 from positionstore.ingester.presence import Presence
 from positionstore.ingester.recorder import Recorder
 from positionstore.ingester.supervisor import OnConnected, Supervisor
-from positionstore.ingester.writer import Writer
+from positionstore.ingester.writer import AT_ONCE, Writer
 from positionstore.settings import Settings
 from positionstore.store import identity
 from positionstore.store.database import Store
@@ -60,14 +60,17 @@ class Ingester:
         self._inbox = Inbox()
         self._presence = Presence(self._inbox.wake)
         recorder = Recorder(
-            store, heartbeat_every=settings.heartbeat_every, monotonic=time.monotonic
+            store,
+            batch_size=settings.batch_size,
+            heartbeat_every=settings.heartbeat_every,
+            monotonic=time.monotonic,
         )
         self._writer = Writer(
             self._inbox,
             recorder,
             self._presence,
             source=gateway,
-            batch_size=settings.batch_size,
+            at_once=min(AT_ONCE, settings.batch_size),
             heartbeat_every=settings.heartbeat_every,
         )
         self._supervisor = Supervisor(

@@ -4,7 +4,8 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Final, Protocol
 
 import psycopg
@@ -16,20 +17,41 @@ from positionstore.dimes.redaction import redacted
 from positionstore.errors import DatabaseUnavailableError
 from positionstore.facts import Event, Reason, Received, Rejected, Source
 from positionstore.ingester.backoff import Backoff
-from positionstore.ingester.inbox import Arrival, Inbox
+from positionstore.ingester.inbox import Arrival, Inbox, Taken
 from positionstore.ingester.presence import Presence, Proof
 
 _log = structlog.get_logger(__name__)
 
+AT_ONCE: Final = 5_000
+"""How many arrivals the writer takes at once: few, so that the database has to do early."""
+
 _BASE_WAIT: Final = 0.1
 _LONGEST_WAIT: Final = 5.0
+_MOMENT: Final = timedelta(microseconds=1)
 
 
 class Sink(Protocol):
     """Where batches end up: the database, or whatever stands before it."""
 
-    def append(self, batch: list[Received]) -> None:
-        """Take a batch for good, or raise because it cannot be taken just now."""
+    @property
+    def pending(self) -> int:
+        """How many inputs were taken and are not safe yet; read in any thread."""
+        ...
+
+    @property
+    def oldest(self) -> datetime | None:
+        """When the first of them was received, UTC; None where there is none."""
+        ...
+
+    def take(self, batch: list[Received]) -> None:
+        """Take responsibility for a batch; this never fails."""
+        ...
+
+    def write(self, *, everything: bool) -> None:
+        """Bring what is pending into safety, or on its way there unless it is to be everything.
+
+        Raises because that is not possible just now; then it is to be called again.
+        """
         ...
 
     def record(self, proofs: list[Proof], *, written_up_to: datetime | None) -> list[Proof]:
@@ -42,18 +64,21 @@ class Sink(Protocol):
 
 
 class Writer:
-    """Decodes what is in the inbox and appends it, batch by batch, until the inbox is closed.
+    """Decodes what is in the inbox and has it written, until the inbox is closed.
 
-    Where the database cannot be used the batch is kept and tried again without end, and what
-    arrives meanwhile waits in the inbox; that is logged once when it begins and once when it is
-    over.
+    What is there is taken at once, up to a limit. Where that was all, it is written before the
+    next is taken: a quiet stream is in the log at once. In a burst the next is taken and decoded
+    while the last is still being committed.
+
+    Where the database cannot be used what was taken is tried again without end, and what arrives
+    meanwhile waits in the inbox; that is logged once when it begins and once when it is over.
 
     Args:
         inbox: what to take from.
-        sink: what to append to.
+        sink: where to write.
         presence: the connections whose sessions are recorded.
         source: the gateway.
-        batch_size: the most events in one transaction.
+        at_once: the most to take at once.
         heartbeat_every: how often sessions are looked after at least, seconds.
         random: draws a number from 0 to 1, for the waits.
         monotonic: a clock, seconds.
@@ -66,7 +91,7 @@ class Writer:
         presence: Presence,
         *,
         source: Source,
-        batch_size: int,
+        at_once: int = AT_ONCE,
         heartbeat_every: float,
         random: Callable[[], float] = random.random,
         monotonic: Callable[[], float] = time.monotonic,
@@ -76,7 +101,7 @@ class Writer:
         self._presence = presence
         self._source = source
         self._unpacker = Unpacker(NAMESPACES[source])
-        self._batch_size = batch_size
+        self._at_once = at_once
         self._heartbeat_every = heartbeat_every
         self._backoff = Backoff(base=_BASE_WAIT, cap=_LONGEST_WAIT, random=random)
         self._monotonic = monotonic
@@ -87,7 +112,7 @@ class Writer:
     @property
     def unwritten(self) -> int:
         """How many arrivals are not in the log yet."""
-        return self._in_hand + len(self._inbox)
+        return self._in_hand + self._sink.pending + len(self._inbox)
 
     def give_up(self) -> None:
         """Do not try again what fails, and take no more."""
@@ -101,29 +126,32 @@ class Writer:
             while not self._given_up.is_set():
                 # Before taking: what these vouch for is then in the batch, or written.
                 proofs = self._presence.proofs()
-                taken = self._inbox.take(self._batch_size, patience)
+                taken = self._inbox.take(self._at_once, patience)
                 # A connection has begun or ended: it is among the next proofs.
                 patience = 0.0 if taken.woken else self._heartbeat_every
                 self._in_hand = len(taken.arrivals)
-                batch = [self._understand(arrival) for arrival in taken.arrivals]
-                if batch:
-                    self._persist(lambda batch=batch: self._sink.append(batch))  # type: ignore[misc]
+                self._sink.take([self._understand(arrival) for arrival in taken.arrivals])
+                self._in_hand = 0
+                if self._sink.pending:
+                    self._persist(partial(self._sink.write, everything=taken.emptied))
                 if self._given_up.is_set():
                     break
-                self._in_hand = 0
-                written_up_to = None if taken.emptied or not batch else batch[-1].received_at
                 if proofs:
-                    self._persist(self._recording(proofs, written_up_to))
+                    self._persist(partial(self._record, proofs, self._written_up_to(taken)))
                 if taken.closed and not self._presence.proofs():
                     break
         finally:
             self._sink.drop()
 
-    def _recording(self, proofs: list[Proof], written_up_to: datetime | None) -> Callable[[], None]:
-        def record() -> None:
-            self._presence.forget(self._sink.record(proofs, written_up_to=written_up_to))
+    def _written_up_to(self, taken: Taken) -> datetime | None:
+        """Return None where all is written that had arrived when this was taken."""
+        if taken.emptied:
+            return None
+        oldest = self._sink.oldest
+        return taken.arrivals[-1].received_at if oldest is None else oldest - _MOMENT
 
-        return record
+    def _record(self, proofs: list[Proof], written_up_to: datetime | None) -> None:
+        self._presence.forget(self._sink.record(proofs, written_up_to=written_up_to))
 
     def _persist(self, work: Callable[[], None]) -> None:
         """Do it, however often that takes, unless we are told to give up."""

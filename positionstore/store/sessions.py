@@ -58,3 +58,9 @@ class StreamSession:
                 "quarantined": quarantined,
             },
         )
+
+
+def is_live(connection: psycopg.Connection) -> bool:
+    """Return whether an ingester is at work, here or on another machine."""
+    row = connection.execute(queries("sessions")["is_live"]).fetchone()
+    return bool(row and row[0])

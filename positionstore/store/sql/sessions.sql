@@ -26,3 +26,11 @@ SET received = received + %(received)s,
     duplicates = duplicates + %(duplicates)s,
     quarantined = quarantined + %(quarantined)s
 WHERE session_id = %(session_id)s;
+
+-- name: is_live
+-- Whether a session has not ended and has shown a sign of life within a minute, as in
+-- coverage_gaps: a process that was killed leaves its session open.
+SELECT EXISTS (
+    SELECT FROM stream_sessions
+    WHERE ended_at IS NULL AND last_seen_at > now() - interval '1 minute'
+);
