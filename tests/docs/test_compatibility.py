@@ -1,0 +1,69 @@
+"""The names that docs/compatibility.md promises are there, with the types it says."""
+
+import re
+from pathlib import Path
+
+import psycopg
+import pytest
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "compatibility.md"
+RELATIONS, FUNCTIONS = PAGE.read_text(encoding="utf-8").split("\n## ")[1:]
+COLUMNS = """
+    SELECT attname || ' ' || format_type(atttypid, atttypmod) FROM pg_attribute
+    WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped
+"""
+SIGNATURE = """
+    SELECT pg_get_function_arguments(oid), pg_get_function_result(oid) FROM pg_proc
+    WHERE proname = %s AND pronamespace = current_schema()::regnamespace
+"""
+
+
+def promises(part: str) -> dict[str, list[list[str]]]:
+    """Return the lines of each block under each name."""
+    found = {}
+    for section in part.split("\n### ")[1:]:
+        name, _, rest = section.partition("\n")
+        found[name] = [
+            block.splitlines() for block in re.findall(r"```text\n(.*?)\n```", rest, re.DOTALL)
+        ]
+    return found
+
+
+def short(types: str) -> str:
+    return types.replace("timestamp with time zone", "timestamptz")
+
+
+def test_the_page_promises_what_analysts_read() -> None:
+    assert len(promises(RELATIONS)) == 16
+    assert set(promises(FUNCTIONS)) == {"positions_as_of", "book_changes", "events_after"}
+    assert all(blocks and blocks[0] for blocks in promises(RELATIONS).values())
+
+
+@pytest.mark.parametrize("name", promises(RELATIONS))
+def test_every_promised_column_is_there_with_its_type(any_store_url: str, name: str) -> None:
+    (promised,) = promises(RELATIONS)[name]
+    with psycopg.connect(any_store_url) as connection:
+        there = {short(column) for (column,) in connection.execute(COLUMNS, [name])}
+
+    assert set(promised) - there == set()
+
+
+@pytest.mark.parametrize("name", promises(FUNCTIONS))
+def test_every_promised_function_is_called_as_it_says(any_store_url: str, name: str) -> None:
+    arguments, *result = promises(FUNCTIONS)[name]
+    with psycopg.connect(any_store_url) as connection:
+        ((takes, gives),) = connection.execute(SIGNATURE, [name]).fetchall()
+
+    assert short(takes).split(", ")[: len(arguments)] == arguments
+    for promised in result:
+        columns = short(gives).removeprefix("TABLE(").removesuffix(")").split(", ")
+        assert set(promised) - set(columns) == set()
+
+
+def test_the_book_as_it_was_has_the_columns_of_positions(store_url: str) -> None:
+    promised = set(promises(RELATIONS)["positions"][0])
+    with psycopg.connect(store_url) as connection:
+        ((_, gives),) = connection.execute(SIGNATURE, ["positions_as_of"]).fetchall()
+
+    columns = set(short(gives).removeprefix("TABLE(").removesuffix(")").split(", "))
+    assert columns == promised - {"verified_at timestamptz"}
