@@ -221,15 +221,19 @@ class Settings(BaseSettings):
         default=120.0, description="How long one request may spend on retries."
     )
     reconcile_every: float = Field(
-        300.0, gt=0, description="How often `run` reconciles; each time a tenth sooner or later."
+        default=300.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="How often `run` reconciles; each time a tenth sooner or later.",
     )
     full_pass_at: str = Field(
-        "03:30",
+        default="03:30",
         pattern=r"^([01]\d|2[0-3]):[0-5]\d$",
         description="When `run` reconciles in full, once a day: HH:MM, UTC.",
     )
     valuation_history: bool = Field(
-        False, description="Whether every valuation is kept, or only each position's latest."
+        default=False,
+        description="Whether every valuation is kept, or only each position's latest.",
     )
     http_concurrency: int = Field(
         default=4, ge=1, le=100, description="REST requests that may be under way at once."

@@ -229,6 +229,8 @@ def test_no_variable_of_ours_is_taken_for_a_slip(monkeypatch: pytest.MonkeyPatch
         ("POSITIONSTORE_SETTLE_WINDOW", "-1"),
         ("POSITIONSTORE_SETTLE_WINDOW", "nan"),
         ("POSITIONSTORE_SETTLE_WINDOW", "inf"),
+        ("POSITIONSTORE_RECONCILE_EVERY", "inf"),
+        ("POSITIONSTORE_FULL_PASS_AT", "24:00"),
         ("POSITIONSTORE_SETTLE_WINDOW", "1e300"),
         ("POSITIONSTORE_HEARTBEAT_EVERY", "0"),
         ("POSITIONSTORE_RECONNECT_CAP", "0"),
