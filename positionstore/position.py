@@ -31,16 +31,6 @@ class Kind(StrEnum):
     TIME = "time"
     FLAG = "flag"
 
-    @property
-    def sql_type(self) -> str:
-        """The PostgreSQL type of a column of this kind."""
-        return {
-            Kind.TEXT: "text",
-            Kind.UNITS: "numeric",
-            Kind.TIME: "timestamptz",
-            Kind.FLAG: "boolean",
-        }.get(self, "bigint")
-
 
 class Durability(StrEnum):
     """When a difference in this field means that something happened to the position.

@@ -5,6 +5,7 @@ from collections import Counter
 import pytest
 
 from positionstore.position import FIELDS, Durability, Kind
+from positionstore.store.schema import metadata
 
 # As the REST reference lists them. A name that ends in (_pips) stands for an amount: the truth in
 # pips and its twin for display.
@@ -107,16 +108,18 @@ def test_the_kind_follows_from_the_name(field: object) -> None:
 
 
 def test_money_and_units_are_exact_in_the_database() -> None:
-    types = {kind: kind.sql_type for kind in Kind}
+    columns = metadata.tables["positions"].columns
+
+    types = {(field.kind, str(columns[field.column].type)) for field in FIELDS}
 
     assert types == {
-        Kind.TEXT: "text",
-        Kind.PIPS: "bigint",
-        Kind.BPS: "bigint",
-        Kind.UNITS: "numeric",
-        Kind.MINUTES: "bigint",
-        Kind.TIME: "timestamptz",
-        Kind.FLAG: "boolean",
+        (Kind.TEXT, "TEXT"),
+        (Kind.PIPS, "BIGINT"),
+        (Kind.BPS, "BIGINT"),
+        (Kind.UNITS, "NUMERIC"),
+        (Kind.MINUTES, "BIGINT"),
+        (Kind.TIME, "DATETIME"),
+        (Kind.FLAG, "BOOLEAN"),
     }
 
 
