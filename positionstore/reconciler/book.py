@@ -96,6 +96,7 @@ class Book:
     ) -> None:
         self._reader = reader
         self._appender = None if dry_run else Appender(writer)
+        self._dry_run = dry_run
         self._settle_window = settle_window
         self._history = history
         self._terminal = {
@@ -127,13 +128,14 @@ class Book:
             kind, fields = self._compared(listed, reading.values, row)
             if kind is not None:
                 found.append(((listed, as_of), kind, fields))
-            elif row is not None:
+            elif row is not None and not self._dry_run:
                 verified.append(Verified(position_id, row.last_event_id, as_of))
             if not self.is_terminal(listed.status):
-                valuations.append(_valuation(position_id, as_of, reading.valuation))
-        self._live.update(each.position_id for each in valuations)
-        if self._appender is not None:
-            with self._reader.transaction():
+                self._live.add(position_id)
+                if not self._dry_run:
+                    valuations.append(_valuation(position_id, as_of, reading.valuation))
+        if verified or valuations:
+            with self._reader.pipeline(), self._reader.transaction():
                 records.mark_verified(self._reader, verified)
                 records.keep_valuations(self._reader, valuations, history=self._history)
         return self._suspects(found, rows)
@@ -216,7 +218,7 @@ class Book:
                 verified[listed.position_id] = Verified(
                     listed.position_id, row.last_event_id, as_of
                 )
-        with self._reader.transaction():
+        with self._reader.pipeline(), self._reader.transaction():
             records.mark_verified(self._reader, list(verified.values()))
         return [each.position_id in verified for each in suspects]
 

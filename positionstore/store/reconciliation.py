@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import psycopg
 from psycopg import sql
@@ -13,22 +13,17 @@ from positionstore.store.locks import APPEND_LOCK, RECONCILE_LOCK
 from positionstore.store.queries import queries
 
 
-@dataclass(frozen=True, slots=True)
-class StoredPosition:
+class StoredPosition(NamedTuple):
     """A row of ``positions``, as far as the reconciler looks at it.
 
     Attributes:
         phase: ``pending``, ``live`` or ``terminal``.
-        last_event_at: the ``created_at`` of the fact it shows, UTC.
-        last_event_id: that fact.
-        source: that fact's source.
+        last_event_id: the fact it shows.
         columns: the columns that were asked for, in that order.
     """
 
     phase: str
-    last_event_at: datetime
     last_event_id: str
-    source: str
     columns: tuple[Any, ...]
 
 
@@ -194,7 +189,7 @@ def rows(
     statement = queries("reconciliation")["rows"].format(columns=_identifiers(columns))
     with connection.cursor(binary=True) as cursor:
         cursor.execute(statement, {"position_ids": list(position_ids)})
-        return {row[0]: StoredPosition(row[1], row[2], row[3], row[4], row[5:]) for row in cursor}
+        return {row[0]: StoredPosition(row[1], row[2], row[3:]) for row in cursor.fetchall()}
 
 
 def newest_events(

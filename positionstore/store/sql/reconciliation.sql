@@ -54,8 +54,8 @@ ORDER BY started_at DESC
 LIMIT %(at_most)s;
 
 -- name: rows
--- The durable values of some positions, and what tells whether they are in flux.
-SELECT position_id, phase, last_event_at, last_event_id, source, {columns}
+-- Some positions: whether they have ended, the fact they show, and some of their columns.
+SELECT position_id, phase, last_event_id, {columns}
 FROM positions WHERE position_id = ANY (%(position_ids)s);
 
 -- name: newest_events

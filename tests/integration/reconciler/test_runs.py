@@ -284,9 +284,15 @@ async def test_tokens_that_are_revoked_midway_are_renewed(desk_of: Opened) -> No
         await desk.serving.step(1500)
         desk.hear(losing=0.05)
         await at_rest(desk)
-        report = await desk.reconciler().run(
-            Trigger.COMMAND, Scope.full(), progress=lambda _: desk.serving.revoke_tokens()
-        )
+        revoked: list[int] = []
+
+        def revoke(report: RunReport) -> None:
+            if not revoked:
+                desk.serving.revoke_tokens()
+                revoked.append(report.requests)
+
+        report = await desk.reconciler().run(Trigger.COMMAND, Scope.full(), progress=revoke)
+        assert revoked
         assert (report.state, report.errors) == (RunState.COMPLETE, [])
         assert desk.wrong() == {}
 
