@@ -17,13 +17,13 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import NoReturn
 
-from benchmark import importing, memory, profiling, stream
+from benchmark import comparing, importing, memory, profiling, stream
 from benchmark.bed import Bed
 from benchmark.report import Figure, machine, print_report, say
 from benchmark.scale import FULL, QUICK, Scale
 from benchmark.workload import Workload
 
-FIGURES = ("import", "stream", "latency", "memory")
+FIGURES = ("import", "stream", "latency", "memory", "compare")
 
 
 def measure(scale: Scale, wanted: Sequence[str], *, profile: bool) -> dict[str, object]:
@@ -45,6 +45,9 @@ def measure(scale: Scale, wanted: Sequence[str], *, profile: bool) -> dict[str, 
             figures.append(stream.measure_latency(bed, workload, scale))
         if "memory" in wanted:
             figures.append(memory.measure(bed, scale))
+        if "compare" in wanted:
+            figures.append(comparing.measure_speed(bed, scale))
+            figures += comparing.measure_growth(bed, scale)
         costs = profiling.measure(bed, workload) if profile else []
         facts["load_average_at_end"] = machine(bed)["load_average"]
     return {

@@ -17,6 +17,9 @@ class Scale:
         rate: of these, how many a second.
         few_lines: an import whose memory is the yardstick.
         many_lines: an import whose memory is measured.
+        compared: positions that live at a time where the reconciler is measured.
+        few_compared: positions of a reconciliation whose memory is the yardstick.
+        many_compared: positions of a reconciliation whose memory is measured.
     """
 
     positions: int
@@ -27,6 +30,9 @@ class Scale:
     rate: int
     few_lines: int
     many_lines: int
+    compared: int
+    few_compared: int
+    many_compared: int
 
 
 FULL: Final = Scale(
@@ -38,6 +44,9 @@ FULL: Final = Scale(
     rate=500,
     few_lines=10_000,
     many_lines=1_000_000,
+    compared=20_000,
+    few_compared=10_000,
+    many_compared=100_000,
 )
 QUICK: Final = Scale(
     positions=40_000,
@@ -48,4 +57,7 @@ QUICK: Final = Scale(
     rate=500,
     few_lines=5_000,
     many_lines=30_000,
+    compared=2_000,
+    few_compared=2_500,
+    many_compared=5_000,
 )
