@@ -1,9 +1,12 @@
 """The commands of the store, as a user runs them, on a real Postgres."""
 
+import gzip
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -82,6 +85,74 @@ def test_an_import_from_standard_input_that_quarantines_a_line_exits_with_3(run:
 
     assert "1 appended, 0 duplicates, 1 quarantined" in done.stdout
     assert "positionstore quarantine list" in done.stdout
+
+
+def test_several_files_are_read_in_one_import_packed_ones_too(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "first.jsonl").write_text(envelope(1) + "\n")
+    (tmp_path / "second.jsonl.gz").write_bytes(gzip.compress(f"{envelope(2)}\n".encode()))
+
+    done = run("import", "--json", "first.jsonl", "second.jsonl.gz", "-", stdin=envelope(3))
+
+    assert json.loads(done.stdout)["appended"] == 3
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (envelope(1).encode(), "Not a gzipped file"),
+        (gzip.compress(envelope(1).encode())[:-9], "Compressed file ended"),
+    ],
+    ids=["plain", "cut short"],
+)
+def test_a_packed_file_that_is_damaged_is_one_line(
+    run: Run, tmp_path: Path, content: bytes, words: str
+) -> None:
+    (tmp_path / "events.jsonl.gz").write_bytes(content)
+
+    done = run("import", "events.jsonl.gz", expect=1)
+
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("positionstore: events.jsonl.gz cannot be read after line")
+    assert words in line
+    assert line.endswith("mend the file and run it again.")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
+def test_an_import_that_is_interrupted_and_run_again_ends_in_the_same_state(
+    run: Run, store_url: str, tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    lines = [envelope(n % 60, n % 7).replace("evt_", f"evt_{n}_") for n in range(20_000)]
+    (tmp_path / "events.jsonl").write_text("\n".join(lines))
+    begun = subprocess.Popen(
+        [PROGRAM, "import", "-"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=tmp_path,
+        env=environment(
+            DATABASE_URL=store_url,
+            POSITIONSTORE_DATA_DIR=str(tmp_path / "data"),
+            POSITIONSTORE_IMPORT_BATCH_SIZE="500",
+        ),
+    )
+    with begun, psycopg.connect(store_url, autocommit=True) as connection:
+        assert begun.stdin is not None
+        begun.stdin.write("\n".join(lines[:15_000]).encode())
+        begun.stdin.flush()  # and not closed: it waits for more
+        deadline = time.monotonic() + 60
+        while connection.execute("SELECT NOT EXISTS (SELECT FROM events)").fetchone() == (True,):
+            assert time.monotonic() < deadline, "nothing was written"
+        begun.send_signal(number)
+        out, err = begun.communicate(timeout=60)
+    assert (begun.returncode, out, err) == (code, b"", b"")
+
+    done = json.loads(run("import", "--json", "events.jsonl").stdout)
+
+    assert done["appended"] + done["duplicates"] == 20_000
+    assert 0 < done["appended"] < 20_000
+    run("verify")
+    with psycopg.connect(store_url) as connection:
+        assert connection.execute("SELECT count(*) FROM events").fetchone() == (20_000,)
 
 
 def test_a_file_that_is_not_there_is_one_line_and_nothing_is_imported(run: Run) -> None:
