@@ -212,6 +212,7 @@ class Settings(BaseSettings):
     heartbeat_every: Seconds = Field(
         default=5.0,
         gt=0,
+        le=30.0,  # a session that is silent for a minute counts as dead
         description="How often a stream session's last proof of life is recorded.",
     )
     reconnect_cap: Seconds = Field(
