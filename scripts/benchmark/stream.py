@@ -152,6 +152,7 @@ def measure_latency(bed: Bed, workload: Workload, scale: Scale) -> Figure:
                 sent.setdefault(event_id, int(nanoseconds) / 1e9)
             latencies = sorted((at - sent[name]) * 1000 for name, at in watch.events())
     p50, p99 = _percentile(latencies, 0.5), _percentile(latencies, 0.99)
+    say(f"From emit to commit: p50 {p50:.1f} ms, p99 {p99:.1f} ms")
     return Figure(
         name="latency",
         title=f"From emit to commit at {scale.rate} events/s, p99",
