@@ -91,7 +91,7 @@ async def test_all_of_history_is_loaded_and_a_killed_one_goes_on_where_it_was(
         requests = sandbox.stats()["rest_requests"] - requests_before
 
     assert statuses(database) == truth
-    assert f"Going on with backfill 1 of all history, which began {NOW:%F} " in done.err
+    assert "Going on with backfill 1 of all history, which began " in done.err
     assert f"{seen_before:,} positions were seen" in done.err
     assert requests < pages - seen_before // 100 + 3
     told = done.json

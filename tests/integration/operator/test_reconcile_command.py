@@ -106,9 +106,7 @@ async def test_a_page_that_fails_for_good_makes_it_partial(programs: Programs) -
         )
 
     assert "Run 1 is partial: 100 positions seen" in done.out
-    assert (
-        "The positions were not all seen: GET /v1/prediction-markets/positions failed" in done.out
-    )
+    assert "were not all seen: GET /v1/prediction-markets/positions failed" in done.out
     assert as_json.json["state"] == "partial"
     assert "were not all seen" in as_json.json["error"]
 

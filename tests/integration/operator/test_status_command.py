@@ -1,15 +1,20 @@
 """``positionstore status``: gaps, the last reconciliation, drift and lag at a glance."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import psycopg
+import pytest
 from programs import Programs
 
-NOW = datetime.now(UTC)
+Ago = Callable[..., datetime]
 
 
-def ago(**span: float) -> datetime:
-    return NOW - timedelta(**span)
+@pytest.fixture
+def ago() -> Ago:
+    """Moments before this test began."""
+    now = datetime.now(UTC)
+    return lambda **span: now - timedelta(**span)
 
 
 def session(
@@ -55,11 +60,11 @@ async def test_a_store_that_never_reconciled_says_so(programs: Programs) -> None
 
 
 async def test_an_outage_shows_as_an_open_gap_until_it_is_over_and_repaired(
-    programs: Programs, database: psycopg.Connection
+    programs: Programs, database: psycopg.Connection, ago: Ago
 ) -> None:
     session(database, ago(hours=30), ago(hours=6), ended=False)
     down = await rows(programs)
-    session(database, ago(minutes=5), NOW + timedelta(hours=1), ended=False)
+    session(database, ago(minutes=5), ago(hours=-1), ended=False)
     back = await rows(programs)
     run(database, ago(minutes=4), seen=120, stale=7, repaired=6, unresolved=1, reach="partner")
     repaired = await rows(programs)
@@ -82,7 +87,7 @@ async def test_an_outage_shows_as_an_open_gap_until_it_is_over_and_repaired(
 
 
 async def test_drift_adds_up_the_runs_of_a_day(
-    programs: Programs, database: psycopg.Connection
+    programs: Programs, database: psycopg.Connection, ago: Ago
 ) -> None:
     run(database, ago(days=3.5), scope="full", missing=1000, repaired=1000)
     run(database, ago(hours=3), missing=2, stale=1, repaired=3)
@@ -100,7 +105,9 @@ async def test_drift_adds_up_the_runs_of_a_day(
     )
 
 
-async def test_a_program_reads_all_of_it(programs: Programs, database: psycopg.Connection) -> None:
+async def test_a_program_reads_all_of_it(
+    programs: Programs, database: psycopg.Connection, ago: Ago
+) -> None:
     session(database, ago(hours=3), ago(hours=2))
     run(database, ago(hours=1), stale=4, repaired=4, seen=9)
     database.execute(
