@@ -244,19 +244,25 @@ async def test_stopping_without_a_database_gives_up_in_time_and_says_so(
     async with Sandbox(Options(seed=7, ticking=False)) as serving:
         settings = settings_for(serving.url, api_key=serving.api_key)
         stop = asyncio.Event()
-        running = asyncio.ensure_future(Ingester(settings, desk.store, Source.PARTNER).run(stop))
+        ingester = Ingester(settings, desk.store, Source.PARTNER)
+        running = asyncio.ensure_future(ingester.run(stop))
         await serving.wait_for_clients(1)
         with outage(desk):
             await serving.step(20)
+            await eventually(lambda: ingester._writer.unwritten > 0)
             stop.set()
             with pytest.raises(DatabaseUnavailableError, match=r"\d+ events .* not be written"):
                 await running
 
 
 async def test_stopping_writes_what_has_arrived(desk: Desk) -> None:
-    async with Sandbox(Options(seed=7, rate=5000, positions=2000)) as serving:
+    # Led by the test: a rate that a busy machine cannot keep up with would never let it end.
+    async with Sandbox(Options(seed=7, ticking=False)) as serving:
         async with ingesting(desk, serving):
+            await serving.wait_for_clients(1)
+            await serving.step(1000)
             await desk.holds(500)
+            await serving.step(1000)
         # Whatever had arrived is in the log, from the first to the last, without a hole.
         written, emitted = desk.envelopes, sent(serving)
         assert written == emitted[: len(written)]
