@@ -191,8 +191,9 @@ class Reconciler:
         wallets = {wallet.lower(): wallet for wallet in [*named, *records.wallets(reader)]}
         if not wallets:
             raise GatewayError(
-                "The API lists positions by wallet only, and no wallet is known yet.",
-                remedy="Name them in POSITIONSTORE_WALLETS, or let the ingester hear of them.",
+                "The API key may not list positions by itself, and no wallet is known yet.",
+                remedy="Name wallets in POSITIONSTORE_WALLETS, or let the ingester hear of them; "
+                "and see that DIMES_API_KEY is right.",
             )
         accesses = []
         for wallet in wallets.values():

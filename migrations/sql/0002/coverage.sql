@@ -36,7 +36,7 @@ LEFT JOIN LATERAL (
       AND started_at >= g.ended_at
       AND (closed_since IS NULL OR closed_since <= g.started_at)
       AND (closed_until IS NULL OR closed_until >= g.ended_at)
-    ORDER BY finished_at
+    ORDER BY started_at
     LIMIT 1
 ) r ON true
 WHERE g.started_at < g.ended_at OR (g.started_at IS NOT NULL AND g.ended_at IS NULL);
@@ -44,5 +44,5 @@ COMMENT ON VIEW coverage_gaps IS
     'Stretches of time that no stream session covers, since the first one: what happened then, the stream has not told.';
 COMMENT ON COLUMN coverage_gaps.started_at IS 'The last proof of life before it, by our clock.';
 COMMENT ON COLUMN coverage_gaps.ended_at IS 'When the next session began; NULL while the gap is open.';
-COMMENT ON COLUMN coverage_gaps.repaired_at IS 'When the first run ended that saw all that the gap could hide; NULL while none has.';
+COMMENT ON COLUMN coverage_gaps.repaired_at IS 'When the first run that saw all that the gap could hide had ended; NULL while none has.';
 COMMENT ON COLUMN coverage_gaps.repaired_by IS 'That run; see reconciliation_runs.';
