@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import msgspec
 
+from positionstore.dimes.exact import storable
 from positionstore.dimes.instant import parse_instant
 from positionstore.position import FIELDS, Durability, Field, Kind
 from positionstore.store.reconciliation import VALUATION_COLUMNS
@@ -189,7 +190,7 @@ def _values_carefully(body: bytes) -> Values:
         for key in field.path:
             found = found.get(key) if isinstance(found, dict) else None
         if isinstance(found, str):
-            found = _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", found)
+            found = storable(found)
         values.append(_CONVERT[field.kind](found))
     return tuple(values)
 
@@ -262,7 +263,6 @@ def _as_text(value: Value) -> str | None:
 
 
 _UNFIT: Final = object()
-_UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
 _CONVERT: Final[dict[Kind, Callable[[object], Value]]] = {
     Kind.TEXT: _text,
     Kind.PIPS: _integer,

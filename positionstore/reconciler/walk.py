@@ -21,10 +21,8 @@ from functools import partial
 from typing import Final, Protocol, TypeVar
 
 from positionstore.dimes.access import Access
-from positionstore.dimes.page import Listed
 from positionstore.dimes.rest import Page, RestClient, State
 from positionstore.errors import CredentialsError, GatewayError
-from positionstore.facts import Reason, Rejected
 from positionstore.reconciler.book import Answer, Book, Suspect
 from positionstore.reconciler.report import Discrepancy, Resolution, RunReport, RunState
 
@@ -35,9 +33,6 @@ _PROBES: Final = 10
 _MOST_HELD: Final = 1_000
 _LOOKS: Final = 3
 _GIVE_UP_AFTER: Final = 10
-_LONGEST_ID: Final = 2_000
-"""In bytes; an index takes no longer ones."""
-
 GRACE: Final = timedelta(seconds=2)
 """For an event on its way, and for the ``Date`` of an answer, which is cut to seconds."""
 
@@ -233,9 +228,16 @@ class Walk:
 
     async def _take(self, page: Page, access: Access) -> None:
         self._note_as_of(page.as_of)
-        listed = await self._keep_what_fits(page)
+        self._report.seen += len(page.positions)
+        self._report.rejected += len(page.rejected)
+        self._shown_wallets.update(
+            each.wallet_address for each in page.positions if each.wallet_address
+        )
+        if page.rejected:
+            received_at = self._clock()
+            await self._in_store(lambda: self._book.quarantine(page.rejected, received_at))
         suspects = await self._in_store(
-            lambda: self._book.examine([(each, page.as_of) for each in listed])
+            lambda: self._book.examine([(each, page.as_of) for each in page.positions])
         )
         plain: list[Suspect] = []
         ended: dict[str, _Look] = {}
@@ -255,22 +257,6 @@ class Walk:
             self._look_again |= await self._ask(ended)
         await self._repair(plain)
         self._note_progress()
-
-    async def _keep_what_fits(self, page: Page) -> list[Listed]:
-        """Put into quarantine what is no position; return the positions."""
-        listed, rejected = [], list(page.rejected)
-        for each in page.positions:
-            if len(each.position_id.encode()) <= _LONGEST_ID:
-                listed.append(each)
-            else:
-                rejected.append(Rejected(each.body, Reason.BAD_ID, "Its id is too long."))
-        self._report.seen += len(listed)
-        self._report.rejected += len(rejected)
-        self._shown_wallets.update(each.wallet_address for each in listed if each.wallet_address)
-        if rejected:
-            received_at = self._clock()
-            await self._in_store(lambda: self._book.quarantine(rejected, received_at))
-        return listed
 
     async def _contradicts(self, access: Access) -> bool:
         """Whether an empty list cannot be true: not all that the store has live has ended."""
