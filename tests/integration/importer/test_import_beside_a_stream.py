@@ -41,7 +41,12 @@ def transactions(store_url: str, connection: psycopg.Connection, file: Path) -> 
     store = Store(store_url, embedded=False)
     result = import_files([str(file)], store.connect, now=datetime.now(UTC), batch_size=BATCH_SIZE)
     assert (result.read, result.appended) == (LINES, LINES)
-    heard = [int(notice.payload) for notice in connection.notifies(timeout=0)]
+    heard: list[int] = []
+    # The server tells a listener when it comes to it, which may be after the import has ended.
+    for notice in connection.notifies(timeout=60):
+        heard.append(int(notice.payload))
+        if heard[-1] == LINES:
+            break
     return [seq - before for before, seq in zip([0, *heard], heard, strict=False)]
 
 
