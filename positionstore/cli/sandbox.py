@@ -49,6 +49,12 @@ def sandbox(
         float, typer.Option(min=0, help="Seconds for which the world has gone on unheard.")
     ] = 0.0,
     token_life: Annotated[float, typer.Option(min=0, help="Seconds a user token lives.")] = 3600.0,
+    ping_interval: Annotated[
+        float, typer.Option(min=0.01, help="Seconds between two pings of the gateway.")
+    ] = 25.0,
+    ping_timeout: Annotated[
+        float, typer.Option(min=0.01, help="Seconds a client has to answer one.")
+    ] = 20.0,
     api_key_lists: Annotated[
         bool, typer.Option("--api-key-lists", help="Let the API key read GET /positions.")
     ] = False,
@@ -80,7 +86,8 @@ def sandbox(
 
     It listens on 127.0.0.1 only, and prints what to put into the environment of whatever shall
     connect to it. Its world follows from the seed. While it runs, POST /_sandbox/faults changes
-    the faults, and GET /_sandbox/truth tells how things really are.
+    the faults, GET /_sandbox/truth tells how things really are, and GET /_sandbox/sessions how much
+    of what was sent each client has certainly read.
 
     Example: positionstore sandbox --port 8787 --rate 50 --duplicates 0.05 --reordering 0.2
     """
@@ -111,6 +118,8 @@ def sandbox(
         start=_moment(start),
         warm_up=warm_up,
         token_life=token_life,
+        ping_interval=ping_interval,
+        ping_timeout=ping_timeout,
         api_key_lists=api_key_lists,
         record=record,
         keep_records=False,

@@ -40,6 +40,7 @@ class ControlApi:
         """Add the routes to an application."""
         app.router.add_get("/_sandbox", self._state)
         app.router.add_get("/_sandbox/truth", self._truth)
+        app.router.add_get("/_sandbox/sessions", self._sessions)
         app.router.add_get("/_sandbox/faults", self._state)
         app.router.add_post("/_sandbox/faults", self._faults)
         app.router.add_post("/_sandbox/advance", self._advance)
@@ -67,6 +68,10 @@ class ControlApi:
             raise web.HTTPBadRequest from None
         positions = self._sandbox.world.truth(number)
         return web.json_response({"now": self._sandbox.describe()["now"], "positions": positions})
+
+    async def _sessions(self, _: web.Request) -> web.Response:
+        body = msgspec.json.encode(self._sandbox.sessions)
+        return web.Response(body=body, content_type="application/json")
 
     async def _faults(self, request: web.Request) -> web.Response:
         changes = await _body(request, dict[str, object])

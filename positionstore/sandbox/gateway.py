@@ -9,6 +9,7 @@ from engineio.packet import MESSAGE, Packet
 
 from positionstore.sandbox.clock import Clock
 from positionstore.sandbox.credentials import Credentials, CredentialsRefusedError, Scope
+from positionstore.sandbox.sessions import Session, watch
 
 PARTNER_NAMESPACE = "/v1/ws/prediction-markets/positions"
 CUSTOMER_NAMESPACE = "/v1/ws/prediction-markets/customer-positions"
@@ -53,6 +54,7 @@ class Gateway:
         ping_timeout: float = 20,
     ) -> None:
         self.clients: dict[str, Client] = {}
+        self.sessions: dict[str, Session] = {}
         self.refused = 0
         self._credentials = credentials
         self._clock = clock
@@ -90,6 +92,7 @@ class Gateway:
         async def disconnect(sid: str, *_: object) -> None:
             client = self.clients.pop(sid, None)
             if client is not None:
+                self.sessions[sid].connected = False
                 self._transports.pop(client.engine_sid, None)
 
         self._sio.on("connect", connect, namespace=namespace)
@@ -117,6 +120,9 @@ class Gateway:
         if isinstance(request, web.Request):
             self._transports.setdefault(engine_sid, request)
         self.clients[sid] = Client(sid, engine_sid, namespace, scope)
+        session = Session(sid, namespace, str(environ.get("HTTP_VIA", "")))
+        self.sessions[sid] = session
+        watch(self._sio.eio.sockets[engine_sid], session)
 
     def _authenticate(self, namespace: str, header: str, auth: object) -> Scope:
         scheme, _, secret = header.partition(" ")
@@ -167,6 +173,7 @@ class Gateway:
                 continue
             for packet in frames[client.namespace]:
                 await engine.send(packet)
+            self.sessions[client.sid].sent += 1
             reached.append(client.sid)
         return reached
 

@@ -28,6 +28,7 @@ from positionstore.sandbox.gateway import (
 )
 from positionstore.sandbox.recording import Record, Recorder, raw
 from positionstore.sandbox.rest import RestApi
+from positionstore.sandbox.sessions import Session
 from positionstore.sandbox.world import Emission, World, micros
 
 _MAX_SLEEP = 0.05
@@ -155,6 +156,11 @@ class Sandbox:
     def clients(self) -> list[Client]:
         """The clients that are connected and authenticated."""
         return list(self._gateway.clients.values())
+
+    @property
+    def sessions(self) -> list[Session]:
+        """Every client's connection so far, with how much of what was sent it has read."""
+        return list(self._gateway.sessions.values())
 
     @property
     def records(self) -> list[Record]:
