@@ -8,10 +8,11 @@ from typing import Annotated
 import typer
 
 from positionstore.backfill import Backfill, Outcome, Progress, Wanted, What
-from positionstore.cli.console import Show, print_json, print_line, printable, progress
+from positionstore.cli.console import Show, print_json, print_line, progress
 from positionstore.cli.run_view import print_run
 from positionstore.cli.start import start
 from positionstore.cli.waiting import complete
+from positionstore.escaping import printable
 from positionstore.reconciler.account import account
 from positionstore.reconciler.report import EXIT_FAILED
 from positionstore.store.database import opened

@@ -1,43 +1,22 @@
 """What a person or a program gets to read on standard output.
 
 Tables and progress bars are for a terminal. Elsewhere a table is tab-separated lines, and there
-is no progress bar. Whatever came over the wire may hold anything at all, escape sequences and
-markup included; here it becomes text that is safe to look at.
+is no progress bar. Whatever came over the wire is made harmless here, as
+:mod:`positionstore.escaping` says.
 """
 
 import contextlib
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Final, Protocol
+from typing import Protocol
 
-_SPACES: Final = str.maketrans({"\n": " ", "\r": " ", "\t": " "})
-
-
-def printable(value: object) -> str:
-    r"""Return ``value`` as one line of text in which nothing speaks to the terminal.
-
-    Control characters, marks that reverse the direction of writing, lone surrogates and the like
-    appear as escapes: ``\x1b``.
-    """
-    text = "" if value is None else str(value)
-    if text.isprintable():
-        return text
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode()
-        for character in text
-    )
-
-
-def one_line(text: str) -> str:
-    """Return a message in one line, with nothing in it that is not printable."""
-    return printable(" ".join(text.translate(_SPACES).split()))
+from positionstore.escaping import json_text, printable
 
 
 def print_json(value: object) -> None:
     """Print a value as one line of JSON; moments in ISO 8601, anything else unknown as text."""
-    print(json.dumps(value, default=_as_json))
+    print(json_text(value))
 
 
 def print_line(text: str) -> None:
@@ -131,7 +110,3 @@ def _cell(value: object) -> str:
     if isinstance(value, int) and sys.stdout.isatty():
         return f"{value:,}"
     return printable(value)
-
-
-def _as_json(value: object) -> str:
-    return value.isoformat() if isinstance(value, datetime) else str(value)

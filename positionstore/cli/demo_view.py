@@ -10,8 +10,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from positionstore.cli.console import print_line, printable
+from positionstore.cli.console import print_line
 from positionstore.demo.sight import Sight
+from positionstore.escaping import printable
 
 _LINE_EVERY: Final = 5.0
 _WIDEST_BAR: Final = 40

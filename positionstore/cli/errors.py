@@ -5,9 +5,9 @@ from typing import Final, Protocol, runtime_checkable
 
 import typer
 
-from positionstore.cli.console import one_line
 from positionstore.cli.masking import masked
 from positionstore.errors import DatabaseUnavailableError, PositionstoreError
+from positionstore.escaping import one_line
 
 INTERRUPTED: Final = 130
 """The exit code after Ctrl-C, as shells have it."""

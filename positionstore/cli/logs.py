@@ -21,8 +21,8 @@ import structlog
 from structlog.stdlib import ProcessorFormatter
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from positionstore.cli.console import printable
 from positionstore.cli.masking import masked
+from positionstore.escaping import json_as_it_came, printable
 from positionstore.settings import default_data_dir
 
 _LARGEST: Final = 5_000_000  # bytes of the file before it begins anew
@@ -161,6 +161,7 @@ def _for_machines() -> list[Processor]:
         structlog.processors.ExceptionRenderer(),
         _in_order,
         structlog.processors.JSONRenderer(default=str),
+        _make_plain,
     ]
 
 
@@ -198,8 +199,8 @@ def _put_traceback_aside(logger: WrappedLogger, name: str, event: EventDict) -> 
 def _make_readable(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     event.pop("logger", None)
     for key, value in event.items():
-        if isinstance(value, str):
-            event[key] = printable(value)
+        if not isinstance(value, bool | int | float | None):
+            event[key] = printable(value if isinstance(value, str) else repr(value))
     at = datetime.fromisoformat(str(event["at"])).astimezone()
     event["at"] = f"{at:%H:%M:%S}"
     return event
@@ -208,6 +209,10 @@ def _make_readable(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
 def _in_order(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     first = {key: event.pop(key) for key in ("at", "level", "action") if key in event}
     return {**first, **event}
+
+
+def _make_plain(_: WrappedLogger, __: str, line: Any) -> str:
+    return json_as_it_came(str(line))
 
 
 def _mask_the_line(_: WrappedLogger, __: str, line: Any) -> str:

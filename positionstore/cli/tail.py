@@ -1,6 +1,5 @@
 """``positionstore tail``: follows the log."""
 
-import json
 import signal
 import sys
 from typing import Annotated
@@ -9,6 +8,7 @@ import typer
 
 from positionstore.cli.console import print_line
 from positionstore.cli.start import start
+from positionstore.escaping import json_as_it_came, json_text
 from positionstore.store.database import opened
 from positionstore.store.feed import LoggedFact, before_the_newest, pages_after
 
@@ -55,18 +55,16 @@ def _line(fact: LoggedFact) -> str:
 
 
 def _json(fact: LoggedFact) -> str:
-    head = json.dumps(
+    head = json_text(
         {
             "seq": fact.seq,
             "event_id": fact.event_id,
             "position_id": fact.position_id,
             "type": fact.type,
             "status": fact.status,
-            "created_at": fact.created_at.isoformat(),
-            "received_at": fact.received_at.isoformat(),
+            "created_at": fact.created_at,
+            "received_at": fact.received_at,
             "source": fact.source,
         }
     )
-    # The envelope as it came, digits and all. A line break in it can only be white space.
-    envelope = fact.envelope.replace("\r", " ").replace("\n", " ")
-    return f'{head[:-1]}, "envelope": {envelope}}}'
+    return f'{head[:-1]}, "envelope": {json_as_it_came(fact.envelope)}}}'

@@ -3,6 +3,8 @@
 import re
 from typing import Final
 
+from positionstore.escaping import one_line, shortened
+
 _SECRET: Final = re.compile(
     r"dm_(?:live|sbx)_skey_\w+"  # API keys
     r"|eyJ[\w-]+(?:\.[\w-]*)*"  # JSON Web Tokens
@@ -18,7 +20,4 @@ def redacted(text: str) -> str:
 
     For what a server or a library says: it may quote the key it was given.
     """
-    line = " ".join(
-        "".join(c if c.isprintable() else " " for c in _SECRET.sub("***", text)).split()
-    )
-    return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"
+    return shortened(one_line(_SECRET.sub("***", text)), _LONGEST)

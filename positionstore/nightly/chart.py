@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
-from html import escape
 from typing import Final
 
+from positionstore.escaping import html
 from positionstore.store.nights import Night
 
 KINDS: Final = {
@@ -32,7 +32,7 @@ def chart(nights: Sequence[Night], *, last: date, count: int) -> str:
     by_day = {night.day: night for night in nights}
     days = [last - timedelta(days=back) for back in reversed(range(count))]
     highest = _ceiling(max((_total(night) for night in nights), default=0))
-    words = escape(_in_words(nights, count), quote=True)
+    words = html(_in_words(nights, count))
     return "\n".join(
         (
             f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{words}">',
@@ -106,7 +106,7 @@ def _night(night: Night | None, day: date, place: int, count: int, highest: int)
         yield f'<circle class="none" cx="{middle:.1f}" cy="{_y(0, highest) + 9:.1f}" r="3"/>'
         return
     title = ", ".join(f"{getattr(night, kind):,} {name}" for kind, name in KINDS.items())
-    yield f"<g><title>{day:%F}: {escape(night.state)}; {title}</title>"
+    yield f"<g><title>{day:%F}: {html(night.state)}; {title}</title>"
     below = 0
     for kind in KINDS:
         if value := getattr(night, kind):

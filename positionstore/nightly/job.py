@@ -1,12 +1,11 @@
 """Runs in full, and leaves a report in a directory."""
 
 import asyncio
-import json
 import re
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +13,7 @@ import psycopg
 import structlog
 
 from positionstore.errors import BusyError, ConfigurationError, PositionstoreError
+from positionstore.escaping import json_text
 from positionstore.nightly.page import Contents, page
 from positionstore.reconciler.account import account
 from positionstore.reconciler.reconcile import Reconciler
@@ -132,7 +132,7 @@ def _prepare(directory: Path) -> None:
 
 def _write(directory: Path, contents: Contents, code: int, failure: Exception | None) -> Left:
     name = f"nightly-{contents.made_at:%FT%H%M%SZ}"
-    text = json.dumps(_plain(contents, code), default=_as_json, indent=1)
+    text = json_text(_plain(contents, code), indent=1)
     left = Left(directory / f"{name}.json", directory / f"{name}.html", code, failure)
     for path, written in ((left.json, text), (left.html, page(contents))):
         for target in (path, directory / f"latest{path.suffix}"):
@@ -168,7 +168,3 @@ def _prune(directory: Path, keep: int) -> None:
         for path in reports[stem]:
             with suppress(OSError):  # whoever deleted it first is welcome
                 path.unlink()
-
-
-def _as_json(value: object) -> str:
-    return value.isoformat() if isinstance(value, date) else str(value)

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from html import escape
 from typing import Final
 
+from positionstore.escaping import html, shortened
 from positionstore.nightly.chart import KINDS, chart
 from positionstore.reconciler.report import Discrepancy, Resolution, RunReport, RunState
 from positionstore.store.backfills import Unrepaired
@@ -15,6 +15,7 @@ _MOST_ROWS: Final = 50
 _MOST_FIELDS: Final = 3
 _MOST_ERRORS: Final = 10
 _LONGEST: Final = 60
+_LONGEST_ERROR: Final = 500
 _URGENT: Final = (Resolution.UNRESOLVED, Resolution.IN_FLUX, Resolution.REPAIRED)
 
 _STYLE: Final = """
@@ -69,10 +70,10 @@ def page(contents: Contents) -> str:
     parts = [
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f"<title>Reconciliation of {contents.made_at:%F}: {escape(verdict)}</title>",
+        f"<title>Reconciliation of {contents.made_at:%F}: {html(verdict)}</title>",
         f"<style>{_STYLE}</style>\n</head>\n<body>",
         f"<h1>Nightly reconciliation, {contents.made_at:%F %H:%M} UTC</h1>",
-        f'<p class="verdict {kind}">{escape(verdict)}</p>',
+        f'<p class="verdict {kind}">{html(verdict)}</p>',
         *(_facts(report) if report is not None else ()),
         *_gaps(contents.gaps),
         *(_errors(report.errors) if report is not None else ()),
@@ -119,7 +120,7 @@ def _facts(report: RunReport) -> Iterator[str]:
     }
     yield "<table>"
     for name, value in rows.items():
-        yield f'<tr><th scope="row">{name}</th><td class="number">{escape(value)}</td></tr>'
+        yield f'<tr><th scope="row">{name}</th><td class="number">{html(value)}</td></tr>'
     yield "</table>"
 
 
@@ -139,7 +140,7 @@ def _errors(errors: Sequence[str]) -> Iterator[str]:
         return
     yield "<h2>Errors</h2>"
     for error in errors[:_MOST_ERRORS]:
-        yield f'<p class="bad">{escape(_short(error, 500))}</p>'
+        yield f'<p class="bad">{html(shortened(error, _LONGEST_ERROR))}</p>'
     if (more := len(errors) - _MOST_ERRORS) > 0:
         yield f"<p>And {more:,} more.</p>"
 
@@ -154,7 +155,7 @@ def _discrepancies(report: RunReport) -> Iterator[str]:
         cells = (each.position_id, KINDS[each.kind], each.resolution.replace("_", " "))
         yield (
             "<tr>"
-            + "".join(f"<td>{escape(_short(cell))}</td>" for cell in cells)
+            + "".join(f"<td>{html(_short(cell))}</td>" for cell in cells)
             + f"<td>{_fields(each)}</td></tr>"
         )
     yield "</table>"
@@ -164,7 +165,7 @@ def _discrepancies(report: RunReport) -> Iterator[str]:
 
 def _fields(discrepancy: Discrepancy) -> str:
     shown = [
-        escape(f"{each.field}: {_short(each.store_value)} → {_short(each.rest_value)}")
+        html(f"{each.field}: {_short(each.store_value)} → {_short(each.rest_value)}")
         for each in discrepancy.fields[:_MOST_FIELDS]
     ]
     if (more := len(discrepancy.fields) - _MOST_FIELDS) > 0:
@@ -172,12 +173,5 @@ def _fields(discrepancy: Discrepancy) -> str:
     return "<br>".join(shown)
 
 
-def _short(value: str | None, longest: int = _LONGEST) -> str:
-    if value is None:
-        return "nothing"
-    # What no UTF-8 file can hold, and what would hide or reverse the text around it.
-    safe = "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode()
-        for character in value[:longest]
-    )
-    return safe if len(value) <= longest else f"{safe}…"
+def _short(value: str | None) -> str:
+    return "nothing" if value is None else shortened(value, _LONGEST)

@@ -7,15 +7,11 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from positionstore.cli.console import (
-    one_line,
     print_json,
     print_line,
     print_table,
-    printable,
     progress,
 )
 
@@ -42,35 +38,6 @@ def on_terminal(monkeypatch: pytest.MonkeyPatch) -> OnTerminal:
         return stream
 
     return put
-
-
-@pytest.mark.parametrize(
-    ("value", "shown"),
-    [
-        ("plain text", "plain text"),
-        ("höchst \N{GRINNING FACE}", "höchst \N{GRINNING FACE}"),
-        ("\x1b[2J\x07", r"\x1b[2J\x07"),
-        ("\x9b31m", r"\x9b31m"),
-        ("a\nb\tc\r", r"a\nb\tc\r"),
-        ("left\u202eright", r"left\u202eright"),
-        ("\ud800", r"\ud800"),
-        (None, ""),
-        (12, "12"),
-    ],
-)
-def test_nothing_speaks_to_the_terminal(value: object, shown: str) -> None:
-    assert printable(value) == shown
-
-
-@given(st.text(st.characters(exclude_categories=())))
-def test_whatever_came_is_printable_afterwards(text: str) -> None:
-    assert printable(text).isprintable()
-    assert one_line(text).isprintable()
-    one_line(text).encode()
-
-
-def test_a_message_of_many_lines_becomes_one() -> None:
-    assert one_line(" first\n  second\t\x1b[0m\r\n") == r"first second \x1b[0m"
 
 
 def test_elsewhere_than_on_a_terminal_a_table_is_tab_separated(
