@@ -8,8 +8,9 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+from patience import DEADLINE
+
 SERVER = Path(__file__).parent / "conformance" / "server" / "gateway.mjs"
-DEADLINE = 20.0
 
 # What the server says is JSON of any shape, told apart by the tests.
 Said = dict[str, Any]

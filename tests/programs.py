@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from patience import DEADLINE
+
 from positionstore.sandbox import Sandbox
 
 ROOT = Path(__file__).resolve().parents[1]
 POSITIONSTORE = ("-c", "import sys; from positionstore.cli import main; sys.exit(main())")
-DEADLINE = 90.0
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
+from patience import DEADLINE
 
 USER_SCRIPT = """
 import os, sys, json
@@ -69,7 +69,7 @@ class ServerUser:
 
     def leave(self) -> None:
         """Let it leave, and wait until it has."""
-        _, errors = self.process.communicate(timeout=60)
+        _, errors = self.process.communicate(timeout=DEADLINE)
         assert self.process.returncode == 0, errors
 
     def kill(self) -> None:
@@ -120,14 +120,6 @@ def kill_all(data_dir: Path) -> None:
     for process in postgres_processes(data_dir):
         with contextlib.suppress(psutil.Error):
             process.send_signal(signal.SIGKILL)
-
-
-def wait_until(condition: Callable[[], bool], what: str, seconds: float = 30) -> None:
-    """Wait for a condition."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(0.02)
 
 
 def is_root() -> bool:

@@ -1,11 +1,12 @@
 """Supervised connections without a database behind them, for tests."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
 
 import pytest
+from patience import DEADLINE, eventually
 
 from positionstore.dimes.credentials import credentials_for
 from positionstore.dimes.gateway import NAMESPACES, Connection
@@ -13,15 +14,6 @@ from positionstore.dimes.packets import Unpacker
 from positionstore.facts import Event, Rejected, Source
 from positionstore.ingester.supervisor import Supervisor
 from positionstore.settings import Settings, load_settings
-
-DEADLINE = 20.0
-
-
-async def eventually(condition: Callable[[], bool], *, within: float = DEADLINE) -> None:
-    """Wait until a condition holds."""
-    async with asyncio.timeout(within):
-        while not condition():  # noqa: ASYNC110 - of a condition, nobody sets an event
-            await asyncio.sleep(0.005)
 
 
 class Stream:

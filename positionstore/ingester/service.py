@@ -24,7 +24,7 @@ from positionstore.store.database import Store
 
 _log = structlog.get_logger(__name__)
 
-_TIME_TO_WRITE: Final = 7.0
+TIME_TO_WRITE: Final = 7.0
 """Seconds in which a stopping ingester writes what is in the inbox."""
 
 
@@ -127,7 +127,7 @@ class Ingester:
 
     async def _finish_writing(self, written: asyncio.Event) -> None:
         try:
-            async with asyncio.timeout(_TIME_TO_WRITE):
+            async with asyncio.timeout(TIME_TO_WRITE):
                 await written.wait()
         except TimeoutError:
             self._writer.give_up()

@@ -435,7 +435,7 @@ class Sandbox:
         """Refuse every user token issued so far; new ones are good."""
         self.credentials.revoke_tokens()
 
-    async def wait_for_clients(self, count: int, *, within: float = 10.0) -> None:
+    async def wait_for_clients(self, count: int, *, within: float = 60.0) -> None:
         """Wait until so many clients are connected.
 
         Raises:

@@ -72,7 +72,7 @@ def test_systemd_takes_every_unit(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=120,
     )
 
     ours = [line for line in done.stderr.splitlines() if "positionstore" in line]

@@ -2,14 +2,11 @@
 
 from collections.abc import Iterator
 
-import profiles
 import pytest
 from fix_postgres import fresh_database
 
 from positionstore.store.database import Store
 from positionstore.store.embedded import EmbeddedServer
-
-profiles.load()
 
 
 @pytest.fixture(scope="module")

@@ -25,6 +25,7 @@ from histories import (
 from hypothesis import given
 from hypothesis import strategies as st
 from oracle import Rules, State
+from patience import DEADLINE
 from profiles import tries
 
 from positionstore.store.database import Store
@@ -51,7 +52,7 @@ class Bench:
         start = threading.Barrier(len(lanes))
 
         def work(appender: Appender, batches: Sequence[Batch]) -> list[Appended]:
-            start.wait(30)
+            start.wait(DEADLINE)
             return [batch.append(appender) for batch in batches]
 
         pairs = zip(self.appenders, lanes, strict=True)

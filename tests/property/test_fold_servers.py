@@ -11,6 +11,7 @@ import psycopg
 import pytest
 from histories import EVENT_IDS, NOON, book, event, ids_of, in_batches, new_position_ids, rows_of
 from oracle import Rules
+from patience import DEADLINE
 from psycopg import sql
 
 from positionstore.store import migrations
@@ -80,7 +81,7 @@ def test_appenders_take_turns_whatever_the_default_isolation(
         ThreadPoolExecutor(2) as threads,
     ):
         history = book(Random(2), 60)
-        start = threading.Barrier(2, timeout=30)
+        start = threading.Barrier(2, timeout=DEADLINE)
 
         def work(appender: Appender) -> int:
             batches = in_batches(history, 10)

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from official_server import DEADLINE, Said, node
+from official_server import Said, node
+from patience import DEADLINE
 
 HERE = Path(__file__).parent
 

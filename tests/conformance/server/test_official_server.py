@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 import pytest
 import structlog
 from official_server import Serve
-from streams import eventually, failing, settings_for, supervised
+from patience import eventually
+from streams import failing, settings_for, supervised
 
 from positionstore.errors import CredentialsError
 from positionstore.facts import Reason, Rejected, Source

@@ -143,7 +143,7 @@ def test_an_import_that_is_interrupted_and_run_again_ends_in_the_same_state(
         while connection.execute("SELECT NOT EXISTS (SELECT FROM events)").fetchone() == (True,):
             assert time.monotonic() < deadline, "nothing was written"
         begun.send_signal(number)
-        out, err = begun.communicate(timeout=60)
+        out, err = begun.communicate(timeout=120)
     assert (begun.returncode, out, err) == (code, b"", b"")
 
     done = json.loads(run("import", "--json", "events.jsonl").stdout)

@@ -47,7 +47,7 @@ def test_json_holds_the_envelope_as_it_came_in_one_line(tail: Tail, appender: Ap
         b' "data": {"id": "p1", "status": "open", "x": 1.10, "y": "\xe2\x80\xa8\\u0000"}}'
     )
     appender.append([received(raw)])
-    out, _ = tail("--json", "--no-follow").communicate(timeout=60)
+    out, _ = tail("--json", "--no-follow").communicate(timeout=120)
     assert out.count(b"\n") == 1
     assert b'"x": 1.10' in out
     fact = json.loads(out)
@@ -67,7 +67,7 @@ def test_it_begins_where_it_is_told(tail: Tail, appender: Appender) -> None:
         (("-n", "2"), range(18, 20)),
         (("--after", "0"), range(20)),
     ):
-        out, _ = tail("--json", "--no-follow", *arguments).communicate(timeout=60)
+        out, _ = tail("--json", "--no-follow", *arguments).communicate(timeout=120)
         found = [json.loads(line)["event_id"] for line in out.splitlines()]
         assert found == [f"e{place}" for place in wanted]
 
@@ -82,4 +82,4 @@ def test_it_follows_until_it_is_stopped(tail: Tail, appender: Appender) -> None:
         appender.append([event("e2", position="p2")])
         assert b"p2" in process.stdout.readline()
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 128 + signal.SIGTERM
+        assert process.wait(60) == 128 + signal.SIGTERM

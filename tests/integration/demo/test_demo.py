@@ -14,10 +14,11 @@ from pathlib import Path
 
 import psutil
 import pytest
-from server_user import kill_all, postgres_processes, wait_until
+from patience import wait_until
+from server_user import kill_all, postgres_processes
 
 CALL = "import sys; from positionstore.cli import main; sys.exit(main())"
-DEADLINE = 120
+DEADLINE = 150
 
 
 class Demos:

@@ -12,13 +12,13 @@ from pathlib import Path
 import psutil
 import psycopg
 import pytest
+from patience import DEADLINE, wait_until
 from server_user import (
     QUICK,
     kill_all,
     postgres_processes,
     postmaster,
     server_user,
-    wait_until,
 )
 
 from positionstore.errors import ConfigurationError, DatabaseUnavailableError
@@ -254,8 +254,8 @@ def test_who_waits_for_another_that_starts_is_told_so(
     with home.exclusively(say):
         waiting = threading.Thread(target=use)
         waiting.start()
-        assert told.wait(30)
-    waiting.join(60)
+        assert told.wait(DEADLINE)
+    waiting.join(DEADLINE)
     assert not waiting.is_alive()
     assert said[0] == "Waiting for another process that starts or stops the database."
 

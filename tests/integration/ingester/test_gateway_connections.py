@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 import pytest
 import structlog
 from aiohttp import web
-from streams import DEADLINE, eventually, failing, settings_for, supervised
+from patience import DEADLINE, eventually
+from streams import failing, settings_for, supervised
 
 from positionstore.errors import CredentialsError
 from positionstore.facts import Source

@@ -9,8 +9,9 @@ from typing import Any
 import psycopg
 import pytest
 import structlog
+from patience import eventually
 from psycopg import sql
-from streams import eventually, settings_for
+from streams import settings_for
 
 from positionstore.errors import (
     CredentialsError,
@@ -240,7 +241,7 @@ async def test_a_database_that_goes_away_costs_nothing(desk: Desk) -> None:
 async def test_stopping_without_a_database_gives_up_in_time_and_says_so(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service, "_TIME_TO_WRITE", 0.3)
+    monkeypatch.setattr(service, "TIME_TO_WRITE", 0.3)
     async with Sandbox(Options(seed=7, ticking=False)) as serving:
         settings = settings_for(serving.url, api_key=serving.api_key)
         stop = asyncio.Event()

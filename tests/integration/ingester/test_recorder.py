@@ -2,12 +2,13 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import psycopg
 import pytest
 from made_facts import event, moment, rejected
+from patience import DEADLINE, wait_until
 
 from positionstore.errors import DatabaseUnavailableError
 from positionstore.facts import Event, Received, Source
@@ -18,7 +19,6 @@ from positionstore.ingester.writer import Writer
 from positionstore.store.database import Store
 from positionstore.store.locks import APPEND_LOCK
 
-DEADLINE = 30.0
 OUTSIDE = "application_name IS DISTINCT FROM 'the test' AND datname = current_database()"
 WAITING = """
     SELECT pid FROM pg_locks JOIN pg_database d ON d.oid = database
@@ -56,15 +56,8 @@ def nobody_commits(desk: psycopg.Connection) -> Iterator[None]:
         yield
 
 
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + DEADLINE
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
-
-
 def wait_for_committer(desk: psycopg.Connection) -> None:
-    wait_for(lambda: desk.execute(WAITING).fetchone() is not None)
+    wait_until(lambda: desk.execute(WAITING).fetchone() is not None, "a commit waits")
 
 
 def kill_all(desk: psycopg.Connection) -> None:
@@ -137,7 +130,7 @@ def test_what_is_pending_has_a_limit(store_url: str, desk: psycopg.Connection) -
     thread = threading.Thread(target=write)
     with nobody_commits(desk):
         thread.start()
-        wait_for(lambda: recorder.pending == 9)
+        wait_until(lambda: recorder.pending == 9, "two batches and one more")
         wait_for_committer(desk)
     thread.join(DEADLINE)
     recorder.drop()

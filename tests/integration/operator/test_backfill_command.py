@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
+from patience import eventually
 from programs import Programs, ended
-from streams import eventually
 
 from positionstore.sandbox import Faults, Options, Sandbox
 from positionstore.store.locks import RECONCILE_LOCK
@@ -60,7 +60,7 @@ async def halted(
     sandbox.faults.update({"failing_page": page})
     process = await programs.start(*arguments)
     query = "SELECT sum(seen) FROM backfills WHERE state = 'unfinished'"
-    await eventually(lambda: value(database, query) >= 100 * (page - 1), within=60)
+    await eventually(lambda: value(database, query) >= 100 * (page - 1))
     return process
 
 
@@ -263,7 +263,7 @@ async def test_sigterm_ends_it_and_it_goes_on_later(
         programs.against(sandbox)
         process = await halted(programs, database, sandbox, "backfill", "--all", page=3)
         process.send_signal(signal.SIGTERM)
-        assert (await ended(process, within=10)).code == 128 + signal.SIGTERM
+        assert (await ended(process, within=30)).code == 128 + signal.SIGTERM
         sandbox.faults.update({"failing_page": 0})
         done = await programs.run("backfill", "--all", "--json")
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from patience import DEADLINE, eventually
 from programs import ROOT, Programs, ended
-from streams import eventually
 
 from positionstore.sandbox import Faults, Options, Sandbox
 from positionstore.store.locks import RECONCILE_LOCK
@@ -142,8 +142,8 @@ async def test_another_reconciliation_is_waited_for(
         programs.against(sandbox)
         process = await programs.start(SCRIPT)
         assert process.stderr is not None
-        line = await asyncio.wait_for(process.stderr.readline(), 60)
+        line = await asyncio.wait_for(process.stderr.readline(), DEADLINE)
         assert b"waiting_for_another_reconciliation" in line
         database.execute("SELECT pg_advisory_unlock(%s)", [RECONCILE_LOCK])
-        await eventually(lambda: process.returncode is not None, within=60)
+        await eventually(lambda: process.returncode is not None)
         assert (await ended(process)).code == 0

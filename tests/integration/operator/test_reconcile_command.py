@@ -4,8 +4,8 @@ import asyncio
 import signal
 
 import psycopg
+from patience import eventually
 from programs import Programs, ended
-from streams import eventually
 
 from positionstore.sandbox import Faults, Options, Sandbox
 
@@ -146,7 +146,7 @@ async def test_sigterm_ends_it_and_the_run_is_on_record_as_failed(
         await eventually(lambda: count(database, "reconciliation_runs") == 1)
         await asyncio.sleep(0)
         process.send_signal(signal.SIGTERM)
-        done = await ended(process, within=10)
+        done = await ended(process, within=30)
 
     assert done.code == 128 + signal.SIGTERM
     states = database.execute("SELECT state FROM reconciliation_runs").fetchall()

@@ -6,11 +6,12 @@ import time
 
 import psycopg
 import pytest
-from programs import DEADLINE, Programs, ended
+from patience import DEADLINE, eventually
+from programs import Programs, ended
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
-from streams import eventually
 
+from positionstore.ingester.service import TIME_TO_WRITE
 from positionstore.sandbox import Faults, Options, Sandbox
 from positionstore.store.locks import RECONCILE_LOCK
 
@@ -61,7 +62,7 @@ async def test_it_reconciles_after_each_connection_and_repairs_what_was_missed(
         await sandbox.quiet()
         sandbox.faults.update({"refuse_connections": False})
         repaired = "SELECT count(*) FROM coverage_gaps WHERE repaired_at IS NOT NULL"
-        await eventually(lambda: value(database, repaired) == 1, within=60)
+        await eventually(lambda: value(database, repaired) == 1)
         logged = await stopped(process)
         truth = {
             position_id: position["status"]
@@ -90,7 +91,7 @@ async def test_it_reconciles_every_so_often(
         programs.against(sandbox)
         process = await programs.start("run", POSITIONSTORE_RECONCILE_EVERY="0.2")
         where = "trigger = 'periodic' AND state = 'complete'"
-        await eventually(lambda: runs(database, where) >= 2, within=60)
+        await eventually(lambda: runs(database, where) >= 2)
         await stopped(process)
 
 
@@ -102,11 +103,11 @@ async def test_a_run_that_fails_does_not_stop_the_ingester_and_is_tried_again(
         process = await programs.start(
             "run", POSITIONSTORE_RECONCILE_EVERY="0.2", POSITIONSTORE_HTTP_RETRY_BUDGET="0"
         )
-        await eventually(lambda: runs(database, "state = 'failed'") >= 3, within=60)
+        await eventually(lambda: runs(database, "state = 'failed'") >= 3)
         heard = events(database)
-        await eventually(lambda: events(database) > heard, within=60)
+        await eventually(lambda: events(database) > heard)
         sandbox.faults.update({"rest_errors": 0.0})
-        await eventually(lambda: runs(database) > 0, within=60)
+        await eventually(lambda: runs(database) > 0)
         logged = await stopped(process)
 
     assert logged.count("reconciliation_failed") in {1, 2}  # 500, and 503
@@ -120,10 +121,10 @@ async def test_it_waits_for_another_process_that_reconciles(
     async with world() as sandbox:
         programs.against(sandbox)
         process = await programs.start("run", POSITIONSTORE_RECONCILE_EVERY="0.2")
-        await eventually(lambda: events(database) > 20, within=60)
+        await eventually(lambda: events(database) > 20)
         assert runs(database, "true") == 0
         database.execute("SELECT pg_advisory_unlock(%s)", [RECONCILE_LOCK])
-        await eventually(lambda: runs(database) > 0, within=60)
+        await eventually(lambda: runs(database) > 0)
         logged = await stopped(process)
 
     assert "reconciliation_failed" not in logged
@@ -137,7 +138,7 @@ async def test_both_survive_an_outage_of_the_database(
         async with world() as sandbox:
             programs.against(sandbox)
             process = await programs.start("run", POSITIONSTORE_RECONCILE_EVERY="0.2")
-            await eventually(lambda: runs(database) > 0, within=60)
+            await eventually(lambda: runs(database) > 0)
             database.close()
             outside.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(name))
             outside.execute(
@@ -149,7 +150,7 @@ async def test_both_survive_an_outage_of_the_database(
             outside.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(name))
             with psycopg.connect(store_url, autocommit=True) as again:
                 before = runs(again)
-                await eventually(lambda: runs(again) > before + 1, within=60)
+                await eventually(lambda: runs(again) > before + 1)
                 await sandbox.quiet()
                 delivered_ids = {
                     record.event_id
@@ -161,7 +162,7 @@ async def test_both_survive_an_outage_of_the_database(
                     heard = again.execute("SELECT event_id FROM events").fetchall()
                     return delivered_ids - {name for (name,) in heard}
 
-                await eventually(lambda: not lost(), within=60)
+                await eventually(lambda: not lost())
                 logged = await stopped(process)
 
     assert logged.count("database_lost") >= 1
@@ -185,7 +186,7 @@ async def test_a_run_that_is_under_way_is_ended_and_on_record(
     async with world(faults=Faults(rest_latency=60.0)) as sandbox:
         programs.against(sandbox)
         process = await programs.start("run")
-        await eventually(lambda: runs(database, "state = 'running'") > 0, within=60)
+        await eventually(lambda: runs(database, "state = 'running'") > 0)
         await stopped(process)
 
     states = database.execute("SELECT state FROM reconciliation_runs").fetchall()
@@ -201,7 +202,7 @@ async def test_a_database_that_does_not_answer_the_reconciler_cannot_hold_up_the
         async with world() as sandbox:
             programs.against(sandbox)
             process = await programs.start("run")
-            await eventually(lambda: events(database) > 20, within=60)
+            await eventually(lambda: events(database) > 20)
             logged = await stopped(process)
 
     assert "reconciler_not_ended" in logged
@@ -225,4 +226,4 @@ async def test_a_second_signal_ends_it_at_once(
                 while '"stopping"' not in printed:
                     printed += (await process.stderr.readline()).decode()
             process.send_signal(number)
-            assert (await ended(process, within=5)).code == 128 + number
+            assert (await ended(process, within=TIME_TO_WRITE)).code == 128 + number

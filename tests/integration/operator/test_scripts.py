@@ -20,7 +20,7 @@ def test_a_script_has_a_help_of_its_own(name: str, tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=120,
         cwd=tmp_path,
         env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "COLUMNS": "100"},
     )
@@ -39,7 +39,7 @@ def test_a_script_goes_on_with_the_checkout_s_python(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=120,
         cwd=tmp_path,
         env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)},
     )

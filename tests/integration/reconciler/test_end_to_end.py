@@ -9,9 +9,9 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from patience import DEADLINE, eventually
 from programs import programs_on
 from reconciling import Desk, wrong
-from streams import DEADLINE, eventually
 
 from positionstore.reconciler.report import RunState
 from positionstore.reconciler.scope import Trigger
@@ -60,7 +60,7 @@ def let_time_pass(connection: psycopg.Connection) -> None:
 async def on_record(desk: Desk, sessions: int) -> None:
     """Wait until so many sessions have begun, the last of them just now."""
     begun = "SELECT count(*) FROM stream_sessions"
-    await eventually(lambda: desk.one(begun) == sessions, within=3 * DEADLINE)
+    await eventually(lambda: desk.one(begun) == sessions, within=2 * DEADLINE)
     await desk.serving.wait_for_clients(1, within=DEADLINE)
 
 

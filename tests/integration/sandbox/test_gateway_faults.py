@@ -5,13 +5,14 @@ import json
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 import socketio
+from patience import DEADLINE
 
 from positionstore.errors import ConfigurationError
 from positionstore.sandbox import Faults, Options, Sandbox, read
@@ -19,7 +20,6 @@ from positionstore.sandbox.gateway import CUSTOMER_NAMESPACE, PARTNER_NAMESPACE
 from positionstore.sandbox.world import EVENT_TYPES
 
 START = datetime(2026, 7, 1, 12, tzinfo=UTC)
-DEADLINE = 20.0
 
 
 class Ear:
@@ -189,7 +189,7 @@ async def test_closing_does_not_wait_for_clients() -> None:
         )
         await sandbox.wait_for_clients(1)
     await asyncio.wait_for(client.wait(), DEADLINE)
-    assert asyncio.get_running_loop().time() - began < 5
+    assert asyncio.get_running_loop().time() - began < 30  # the library would wait for a minute
 
 
 @pytest.mark.parametrize("how", ["server", "transport"])
@@ -214,13 +214,14 @@ async def test_clients_are_disconnected_every_so_often() -> None:
 
 
 async def test_events_come_by_themselves_at_the_rate_asked_for() -> None:
+    begun = datetime.now(UTC)
     async with Sandbox(Options(rate=200, partners=1, warm_up=5)) as sandbox:
         before = len(sandbox.world.truth())
         assert before > 50
         async with listening(sandbox) as ear:
             await ear.until(100)
             late = datetime.fromisoformat(ear.heard[-1][1]["created_at"])
-            assert abs((datetime.now(UTC) - late).total_seconds()) < 5
+            assert begun - timedelta(seconds=1) < late <= datetime.now(UTC)
             assert len(sandbox.world.truth()) > before
 
 

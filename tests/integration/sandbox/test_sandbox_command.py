@@ -12,11 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from patience import DEADLINE
 
 from positionstore.sandbox import read
 
 START = "import sys; from positionstore.cli import main; sys.exit(main())"
-DEADLINE = 60
 
 
 @contextmanager

@@ -4,10 +4,12 @@ import json
 import threading
 from collections.abc import Callable
 from contextlib import closing
+from itertools import takewhile
 
 import psycopg
 import pytest
 from made_facts import NOON, envelope, event, moment, received, rejected, snapshot
+from patience import DEADLINE
 
 from positionstore.facts import Reason, Received, Rejected, Source
 from positionstore.store import database, quarantine
@@ -181,22 +183,25 @@ def test_an_envelope_of_five_megabytes(connection: psycopg.Connection, appender:
 def test_a_batch_is_announced_once_with_its_highest_seq_and_only_when_committed(
     connection: psycopg.Connection, connect: Connect, appender: Appender
 ) -> None:
-    def heard(timeout: float) -> list[str]:
-        return [note.payload for note in connection.notifies(timeout=timeout, stop_after=1)]
+    def heard() -> list[str]:
+        """All that was announced so far: notifications come in the order of the commits."""
+        connection.execute("NOTIFY positionstore, 'so far'")
+        notes = connection.notifies(timeout=DEADLINE)
+        return list(takewhile(lambda text: text != "so far", (note.payload for note in notes)))
 
     connection.execute("LISTEN positionstore")
     appender.append([event(f"evt_{n}", position=f"dm_pos_{n}") for n in range(7)])
-    assert heard(10) == ["7"]
+    assert heard() == ["7"]
     appender.stage([event("evt_8")])
-    assert heard(0) == []
+    assert heard() == []
     appender.rollback()
     appender.append([event("evt_1", position="dm_pos_1")])  # a duplicate is no news
     appender.append([rejected()])
     outcome = appender.append([event("evt_9")])
-    assert heard(10) == [str(outcome.last_seq)]
+    assert heard() == [str(outcome.last_seq)]
     appender.append_snapshots([snapshot()], NOON)
-    assert heard(10) == [str(seqs(connection)[-1])]
-    assert heard(0) == []
+    assert heard() == [str(seqs(connection)[-1])]
+    assert heard() == []
 
 
 def test_nothing_stays_behind_in_the_staging_table(connect: Connect) -> None:
@@ -275,7 +280,7 @@ def test_a_connection_that_is_killed_while_it_waits_leaves_nothing(
         while not connection.execute(blocked, [pid]).fetchone():
             assert thread.is_alive()
         connection.execute("SELECT pg_terminate_backend(%s)", [pid])
-        thread.join(30)
+        thread.join(DEADLINE)
     (error,) = errors
     assert isinstance(error, psycopg.OperationalError)
     assert seqs(connection) == []

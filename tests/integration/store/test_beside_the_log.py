@@ -6,6 +6,7 @@ from collections.abc import Callable
 import psycopg
 import pytest
 from made_facts import moment, rejected
+from patience import DEADLINE
 
 from positionstore.errors import WrongEnvironmentError
 from positionstore.facts import Source
@@ -113,7 +114,7 @@ def test_of_two_at_once_one_wins_and_the_other_is_told(connect: Connect) -> None
             "SELECT 1 FROM pg_locks WHERE pid = %s AND NOT granted", [pid]
         ).fetchone():
             assert thread.is_alive()
-    thread.join(30)
+    thread.join(DEADLINE)
     assert len(refused) == 1
     assert identity.identity(watching) is Environment.SANDBOX
 

@@ -1,12 +1,12 @@
 """Staging during a commit: that it happens, and that an error in either costs nothing."""
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 
 import psycopg
 import pytest
 from made_facts import event
+from patience import wait_until
 
 from positionstore.facts import Received, Source
 from positionstore.store.locks import APPEND_LOCK
@@ -15,7 +15,6 @@ from positionstore.store.pipeline import Pipeline
 
 Connect = Callable[[], psycopg.Connection]
 
-DEADLINE = 30.0
 
 WAITING = """
     SELECT pid FROM pg_locks JOIN pg_database d ON d.oid = database
@@ -33,11 +32,14 @@ def lock_held(connection: psycopg.Connection) -> Iterator[None]:
 
 def waiting_committer(connection: psycopg.Connection) -> int:
     """The process that waits for the lock, as soon as there is one."""
-    deadline = time.monotonic() + DEADLINE
-    while not (row := connection.execute(WAITING).fetchone()):
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
-    return int(row[0])
+    found: list[int] = []
+
+    def waits() -> bool:
+        found.extend(int(pid) for (pid,) in connection.execute(WAITING))
+        return bool(found)
+
+    wait_until(waits, "somebody waits for the appenders' lock")
+    return found[0]
 
 
 def batch(*numbers: int) -> list[Received]:

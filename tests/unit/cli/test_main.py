@@ -260,7 +260,7 @@ def run(
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=120,
         env={**os.environ, **env},
     )
 
@@ -301,7 +301,7 @@ def test_help_and_version_import_neither_the_network_nor_postgres() -> None:
             capture_output=True,
             text=True,
             check=True,
-            timeout=60,
+            timeout=120,
         )
         assert done.stdout.splitlines()[-1] == "[]"
 

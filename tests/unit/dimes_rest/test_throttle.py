@@ -1,6 +1,7 @@
 import asyncio
 
 import pytest
+from patience import DEADLINE
 from rest_doubles import Time
 
 from positionstore.dimes.throttle import Throttle
@@ -56,7 +57,7 @@ async def test_a_failed_request_gives_its_turn_back() -> None:
         with pytest.raises(LookupError):
             async with turns.turn():
                 raise LookupError
-    async with asyncio.timeout(5), turns.turn():
+    async with asyncio.timeout(DEADLINE), turns.turn():
         pass
 
 

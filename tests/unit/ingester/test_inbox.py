@@ -2,13 +2,13 @@ import threading
 from datetime import UTC, datetime
 
 import pytest
+from patience import DEADLINE
 
 from positionstore.facts import Reason, Rejected
 from positionstore.ingester import inbox as inbox_module
 from positionstore.ingester.inbox import Inbox
 
 NOW = datetime(2026, 7, 1, tzinfo=UTC)
-DEADLINE = 20.0
 
 
 def test_all_that_is_there_is_taken_at_once_in_order() -> None:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 import structlog
+from patience import DEADLINE
 
 from positionstore.dimes.gateway import NAMESPACES
 from positionstore.errors import DatabaseUnavailableError
@@ -17,7 +18,6 @@ from positionstore.ingester.presence import Presence, Proof
 from positionstore.ingester.writer import Writer
 
 NOW = datetime(2026, 7, 1, tzinfo=UTC)
-DEADLINE = 20.0
 
 
 def packet(number: int) -> str:

@@ -6,6 +6,8 @@ import sys
 import threading
 import time
 
+from patience import DEADLINE
+
 from positionstore.service.aside import Aside
 
 
@@ -21,11 +23,11 @@ async def test_it_works_in_another_thread_and_ends_when_it_is_told_to() -> None:
     aside = Aside("by the side", work)
     aside.start()
     aside.call(called.set)
-    assert await asyncio.to_thread(called.wait, 10)
+    assert await asyncio.to_thread(called.wait, DEADLINE)
     while len(threads) < 2:  # noqa: ASYNC110 - filled by another thread
         await asyncio.sleep(0.001)
     aside.stop()
-    await asyncio.wait_for(aside.ended(), 10)
+    await asyncio.wait_for(aside.ended(), DEADLINE)
 
     assert threads == ["helper", "by the side"]
     aside.call(called.clear)
@@ -47,7 +49,7 @@ async def test_what_fails_in_a_helper_is_raised_where_it_is_awaited() -> None:
 
     aside = Aside("by the side", work)
     aside.start()
-    await asyncio.wait_for(aside.ended(), 10)
+    await asyncio.wait_for(aside.ended(), DEADLINE)
 
     assert [str(error) for error in caught] == ["no"]
 

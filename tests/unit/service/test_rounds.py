@@ -5,6 +5,7 @@ from datetime import UTC, datetime, time, timedelta
 
 import psycopg
 import structlog
+from patience import DEADLINE
 from structlog.testing import capture_logs
 
 from positionstore.errors import BusyError, DatabaseUnavailableError
@@ -58,7 +59,7 @@ class Service:
         """Let all of it happen; return what was logged."""
         with capture_logs() as lines:
             task = asyncio.ensure_future(self.rounds.run())
-            await asyncio.wait_for(self.over.wait(), 10)
+            await asyncio.wait_for(self.over.wait(), DEADLINE)
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
         assert task.cancelled()
@@ -111,7 +112,7 @@ async def test_a_connection_wakes_it_from_its_sleep() -> None:
     loop = asyncio.get_running_loop()
     task = asyncio.ensure_future(service.rounds.run())
     loop.call_later(0.01, service.rounds.connected)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(DEADLINE):
         while not service.runs:  # noqa: ASYNC110 - of a list, nobody sets an event
             await asyncio.sleep(0.001)
     task.cancel()

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
+from patience import DEADLINE
 from structlog.testing import capture_logs
 
 from positionstore.errors import CredentialsError, DatabaseUnavailableError
@@ -44,7 +45,7 @@ async def served(
         service = Service(
             load_settings(), Store("", embedded=False), Source.PARTNER, reconciler=Reconciler
         )
-        await asyncio.wait_for(service.run(stop), 20)
+        await asyncio.wait_for(service.run(stop), DEADLINE)
     return made, [line["event"] for line in lines]
 
 
