@@ -4,7 +4,7 @@ import json
 
 import aiohttp
 import socketio
-from streams import eventually
+from patience import eventually
 
 from positionstore.sandbox import Options, Sandbox
 from positionstore.sandbox.gateway import PARTNER_NAMESPACE
