@@ -16,7 +16,7 @@ KINDS: Final = {
 """The kinds of discrepancy: the class of their bars, and their name."""
 
 _WIDTH, _HEIGHT = 720, 220
-_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 8, 30, 34
+_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 20, 30, 34
 
 
 def chart(nights: Sequence[Night], *, last: date, count: int) -> str:
@@ -77,8 +77,15 @@ def _axis(highest: int) -> Iterator[str]:
         yield f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
         yield (
             f'<text class="tick" x="{_LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">'
-            f"{part * highest:,g}</text>"
+            f"{_amount(part * highest)}</text>"
         )
+
+
+def _amount(value: float) -> str:
+    """Say it in few characters: the margin is narrow."""
+    if value >= 1_000_000:
+        return f"{value / 1_000_000:g}M"
+    return f"{value / 1_000:g}k" if value >= 10_000 else f"{value:,g}"
 
 
 def _legend() -> Iterator[str]:

@@ -40,7 +40,8 @@ class Left:
     Attributes:
         json: the report for machines.
         html: the report for a person.
-        exit_code: 0: nothing differs, or all is repaired; 3: differences remain; 1: it failed.
+        exit_code: 0: nothing differs, or all is repaired; 3: differences remain; 1: it failed;
+            2: the settings are wrong.
         error: what kept it from running; the caller raises it again.
     """
 
@@ -74,31 +75,38 @@ async def nightly(
     """
     _prepare(directory)
     made_at = clock()
-    contents = Contents(made_at, None, "", [], NIGHTS, None)
+    report, last_nights, gaps = None, None, None
     failure: Exception | None = None
     try:
         with opened(settings) as store:
             reconciler = Reconciler(settings, store)
-            report = await _in_turn(
-                lambda: reconciler.run(Trigger.NIGHTLY, Scope.full(), progress=progress), sleep
-            )
-            with store.connect() as connection:
-                contents = Contents(
-                    made_at,
-                    report,
-                    "",
-                    nights(connection, last=made_at.date(), count=NIGHTS),
-                    NIGHTS,
-                    backfills.unrepaired(connection),
+            try:
+                report = await _in_turn(
+                    lambda: reconciler.run(Trigger.NIGHTLY, Scope.full(), progress=progress), sleep
                 )
+            except (BusyError, ConfigurationError) as error:
+                failure = error  # the store can be asked all the same
+            with store.connect() as connection:
+                last_nights = nights(connection, last=made_at.date(), count=NIGHTS)
+                gaps = backfills.unrepaired(connection)
     except (PositionstoreError, psycopg.Error) as error:
         failure = error
-        line = (str(error).splitlines() or [type(error).__name__])[0]
-        contents = Contents(made_at, None, line, [], NIGHTS, None)
-    code = EXIT_FAILED if contents.report is None else contents.report.exit_code
-    left = _write(directory, contents, code, failure)
+    contents = Contents(made_at, report, _in_a_line(failure), last_nights, NIGHTS, gaps)
+    left = _write(directory, contents, _exit_code(report, failure), failure)
     _prune(directory, keep)
     return left
+
+
+def _in_a_line(failure: Exception | None) -> str:
+    if failure is None:
+        return ""
+    return (str(failure).splitlines() or [type(failure).__name__])[0]
+
+
+def _exit_code(report: RunReport | None, failure: Exception | None) -> int:
+    if isinstance(failure, PositionstoreError):
+        return failure.exit_code
+    return EXIT_FAILED if report is None or failure is not None else report.exit_code
 
 
 async def _in_turn(
@@ -141,14 +149,14 @@ def _write(directory: Path, contents: Contents, code: int, failure: Exception | 
 
 
 def _plain(contents: Contents, code: int) -> dict[str, object]:
-    gaps = contents.gaps
+    gaps, shown = contents.gaps, contents.nights
     return {
         "made_at": contents.made_at,
         "exit_code": code,
         "error": contents.error or None,
         "run": None if contents.report is None else account(contents.report),
         "gaps": None if gaps is None else asdict(gaps),
-        "nights": [asdict(night) for night in contents.nights],
+        "nights": None if shown is None else [asdict(night) for night in shown],
     }
 
 

@@ -33,6 +33,7 @@ p { margin: .3rem 0; } .soft { color: var(--soft); }
 table { border-collapse: collapse; width: 100%; font-size: .9rem; }
 th, td { text-align: left; padding: .25rem .7rem .25rem 0; border-bottom: 1px solid var(--line);
   vertical-align: top; overflow-wrap: anywhere; }
+td.word { white-space: nowrap; }
 th { color: var(--soft); font-weight: 500; } td.number { font-variant-numeric: tabular-nums; }
 svg { width: 100%; height: auto; } svg text { font: 12px system-ui, sans-serif; }
 .tick { fill: var(--soft); } text.bad { fill: var(--bad); font-weight: 700; }
@@ -50,7 +51,7 @@ class Contents:
         made_at: when, UTC.
         report: the run; None where it did not come to one.
         error: why not, in one line.
-        nights: the last nights, this one among them.
+        nights: the last nights, this one among them; None where nobody knows.
         nights_shown: how many days the chart has.
         gaps: the gaps that nothing has repaired; None where nobody knows.
     """
@@ -58,7 +59,7 @@ class Contents:
     made_at: datetime
     report: RunReport | None
     error: str
-    nights: Sequence[Night]
+    nights: Sequence[Night] | None
     nights_shown: int
     gaps: Unrepaired | None
 
@@ -77,8 +78,7 @@ def page(contents: Contents) -> str:
         *(_facts(report) if report is not None else ()),
         *_gaps(contents.gaps),
         *(_errors(report.errors) if report is not None else ()),
-        f"<h2>Drift of the last {contents.nights_shown} nights</h2>",
-        chart(contents.nights, last=contents.made_at.date(), count=contents.nights_shown),
+        *_drift(contents),
         *(_discrepancies(report) if report is not None else ()),
         "</body>\n</html>\n",
     ]
@@ -145,6 +145,13 @@ def _errors(errors: Sequence[str]) -> Iterator[str]:
         yield f"<p>And {more:,} more.</p>"
 
 
+def _drift(contents: Contents) -> Iterator[str]:
+    if contents.nights is None:
+        return
+    yield f"<h2>Drift of the last {contents.nights_shown} nights</h2>"
+    yield chart(contents.nights, last=contents.made_at.date(), count=contents.nights_shown)
+
+
 def _discrepancies(report: RunReport) -> Iterator[str]:
     if not report.discrepancies:
         return
@@ -152,10 +159,10 @@ def _discrepancies(report: RunReport) -> Iterator[str]:
     yield "<h2>What differed</h2>\n<table>"
     yield "<tr><th>position</th><th>kind</th><th>now</th><th>store → REST</th></tr>"
     for each in first[:_MOST_ROWS]:
-        cells = (each.position_id, KINDS[each.kind], each.resolution.replace("_", " "))
+        words = (KINDS[each.kind], each.resolution.replace("_", " "))
         yield (
-            "<tr>"
-            + "".join(f"<td>{html(_short(cell))}</td>" for cell in cells)
+            f"<tr><td>{html(_short(each.position_id))}</td>"
+            + "".join(f'<td class="word">{html(word)}</td>' for word in words)
             + f"<td>{_fields(each)}</td></tr>"
         )
     yield "</table>"

@@ -7,9 +7,6 @@ from positionstore.reconciler.report import Discrepancy, RunReport
 MOST_LISTED: Final = 1_000
 """How many discrepancies an account lists; the table ``discrepancies`` has all of them."""
 
-MOST_ERRORS: Final = 20
-"""How many errors it lists."""
-
 _KINDS: Final = ("missing", "stale", "divergent", "absent_upstream")
 
 
@@ -46,7 +43,7 @@ def account(report: RunReport, *, at_most: int = MOST_LISTED) -> dict[str, objec
         "rejected": report.rejected,
         "requests": report.requests,
         "retries": report.retries,
-        "error": "; ".join(report.errors[:MOST_ERRORS]) or None,
+        "error": report.error,
         "discrepancies": [_plain(each) for each in listed],
         "discrepancies_omitted": len(report.discrepancies) - len(listed) + report.omitted,
     }

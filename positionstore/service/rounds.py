@@ -21,7 +21,6 @@ _log = structlog.get_logger(__name__)
 _LONGEST_WAIT: Final = 600.0
 """Seconds; a clock that was put forward is noticed then."""
 
-_MOST_ERRORS: Final = 3
 _MOST_TROUBLES: Final = 20
 _NUMBER: Final = re.compile(r"[0-9.,]+")
 
@@ -106,10 +105,10 @@ class Rounds:
             return _Outcome(_State.FAILED, _in_short(error))
         except Exception as error:  # noqa: BLE001 - no failure of one run may stop the next
             return _Outcome(_State.FAILED, _in_short(error), error)
-        told = "; ".join(report.errors[:_MOST_ERRORS])
         if report.state is RunState.COMPLETE:
             return _Outcome(_State.WELL)
-        return _Outcome(_State.PARTIAL if report.state is RunState.PARTIAL else _State.FAILED, told)
+        partial = report.state is RunState.PARTIAL
+        return _Outcome(_State.PARTIAL if partial else _State.FAILED, report.error or "")
 
     def _tell(self, trigger: Trigger, outcome: _Outcome) -> None:
         """Log each trouble once, and when all is well again."""

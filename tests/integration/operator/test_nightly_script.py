@@ -122,6 +122,23 @@ async def test_where_it_could_not_run_there_is_a_report_too(
     assert "cannot be reached" in report["error"]
     assert "It did not run. The database cannot be reached" in html
     assert "hushhush" not in done.err + html + json.dumps(report)
+    # Of the other nights nobody knows: no chart says that there was none.
+    assert report["nights"] is None
+    assert "Drift of the last" not in html
+
+
+async def test_a_night_that_could_not_run_shows_the_others(
+    programs: Programs, database: psycopg.Connection, tmp_path: Path
+) -> None:
+    async with world(positions=5) as sandbox:
+        programs.against(sandbox)
+        await programs.run(SCRIPT)
+        live = "dm_live_skey_" + "0" * 32
+        await programs.run(SCRIPT, expect=2, DIMES_API_KEY=live)
+
+    report, html = latest(tmp_path / "data" / "nightly")
+    assert (report["exit_code"], report["run"], len(report["nights"])) == (2, None, 1)
+    assert "Drift of the last 30 nights" in html
 
 
 async def test_a_directory_that_cannot_be_used_is_one_line(

@@ -152,6 +152,43 @@ def test_the_newest_night_is_dated_at_the_right() -> None:
     assert texts[-1] == "31 Jul"
 
 
+def test_no_label_is_cut_at_the_edge() -> None:
+    widest = 8.0  # of a character at 12 px, in the units of the picture
+
+    for label in drawn([night(missing=9_999), night(1, missing=10**8)]).iter(f"{SVG}text"):
+        text, x = label.text or "", float(label.get("x", "nan"))
+        before = {"end": 1.0, "middle": 0.5}.get(label.get("text-anchor", ""), 0.0)
+        assert x + (1 - before) * widest * len(text) <= 720, text
+        assert x - before * widest * len(text) >= 0, text
+
+
+@pytest.mark.parametrize(
+    ("highest", "labels"),
+    [
+        (3, ["0", "2.5", "5"]),
+        (9_000, ["0", "5,000", "10k"]),
+        (400_000, ["0", "250k", "500k"]),
+        (10**6, ["0", "500k", "1M"]),
+    ],
+)
+def test_the_axis_says_its_numbers_in_few_characters(highest: int, labels: list[str]) -> None:
+    ticks = list(drawn([night(missing=highest)]).iter(f"{SVG}text"))
+
+    assert [each.text for each in ticks if each.get("text-anchor") == "end"] == labels
+
+
+def test_where_the_nights_are_not_known_none_are_drawn() -> None:
+    assert "<svg" not in page(contents(error="The database cannot be reached.", nights=None))
+    assert "<svg" in page(contents(error="Another one is at work.", nights=[]))
+
+
+def test_what_a_cell_says_in_a_word_stays_in_one_line() -> None:
+    text = page(contents(report(discrepancy("dm_pos_1", "open"))))
+
+    assert '<td class="word">stale</td><td class="word">repaired</td>' in text
+    assert "td.word { white-space: nowrap; }" in text
+
+
 @given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 10**12)), max_size=40))
 def test_whatever_the_numbers_every_bar_is_inside_the_picture(
     counts: list[tuple[int, int]],
