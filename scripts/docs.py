@@ -81,6 +81,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "settings.md": settings_page,
     "schema.md": lambda: database_pages()["schema.md"],
     "sql.md": lambda: database_pages()["sql.md"],
+    "cookbook.md": lambda: database_pages()["cookbook.md"],
 }
 
 

@@ -4,13 +4,15 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from functools import cache
 from pathlib import Path
 
+import docs_world
 import psycopg
-from docs_sql import sql_page
+from docs_sql import sql_pages
 
-from positionstore.store import migrations
+from positionstore.store import database, migrations
 from positionstore.store.embedded import remove_unused, running
 
 _HEAD = """\
@@ -70,7 +72,9 @@ def database_pages() -> dict[str, str]:
             migrations.migrate(server.url())
             with psycopg.connect(server.url()) as connection:
                 schema = page_of(connection)
-            return {"schema.md": schema, "sql.md": sql_page(server.url())}
+            names = docs_world.fill(server.url())
+            with closing(database.connect(server.url())) as connection:
+                return {"schema.md": schema, **sql_pages(connection, names)}
     finally:
         if remove_unused(data_dir):
             shutil.rmtree(data_dir)

@@ -2,11 +2,18 @@
 
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
+import docs_world
 import psycopg
+import pytest
+from docs_diagram import RELATIONS, check
+from docs_queries import all_documented, documented
+from docs_sql import sql_pages
 
 from positionstore.settings import Settings, environment_variable
+from positionstore.store import database
 from positionstore.store.schema import metadata
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,18 +53,41 @@ def test_the_page_of_the_schema_has_every_table_and_column() -> None:
     assert "None" not in page
 
 
-def test_the_page_of_sql_has_an_example_of_every_view(store_url: str) -> None:
-    page = (ROOT / "docs" / "sql.md").read_text(encoding="utf-8")
+def test_every_server_gives_what_the_pages_on_sql_show(any_store_url: str) -> None:
+    names = docs_world.fill(any_store_url)
+    with closing(database.connect(any_store_url)) as connection:
+        connection.execute("SET timezone = 'Pacific/Kiritimati'")
+        pages = sql_pages(connection, names)
+        for name, page in pages.items():
+            assert page == (ROOT / "docs" / name).read_text(encoding="utf-8"), name
+        for relation in RELATIONS:
+            if relation.mark == "||--o{":
+                with pytest.raises(LookupError, match="leads to"):
+                    check(connection, relation._replace(mark="}o--||"))
+                return
+
+
+def test_the_page_of_sql_has_an_example_of_every_view_and_promised_function(
+    store_url: str,
+) -> None:
     with psycopg.connect(store_url) as connection:
         views = connection.execute(
             "SELECT viewname FROM pg_views WHERE schemaname = current_schema()"
         ).fetchall()
 
+    queries = {query.name: query.sql for query in documented("views")}
     assert len(views) >= 8
-    for (view,) in views:
-        _, found, part = page.partition(f"### {view}\n")
-        assert found, view
-        assert f"FROM {view}\n" in part.partition("\n### ")[0], view
+    for name in [*(view for (view,) in views), "positions_as_of", "book_changes", "events_after"]:
+        assert name in queries, name
+        assert name in queries[name], name
+
+
+def test_the_cookbook_answers_what_a_desk_asks() -> None:
+    questions = [query.title for query in documented("cookbook")]
+    assert len(questions) >= 20
+    assert all(title.endswith("?") for title in questions)
+    names = [query.name for query in all_documented()]
+    assert len(set(names)) == len(names)
 
 
 def test_the_diagram_has_every_table() -> None:
