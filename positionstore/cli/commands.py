@@ -75,7 +75,7 @@ def load(name: str) -> Any:
         group.command(name)(found)
     command = _as_group(group).commands[name]
     for each in (command, *getattr(command, "commands", {}).values()):
-        each.help = flowing(each.help)
+        _dress(each)
     return command
 
 
@@ -86,7 +86,7 @@ def program() -> TyperGroup:
     )
     for name in COMMANDS:
         group.add_command(_Listed(name))
-    group.help = flowing(group.help)
+    _dress(group)
     return group
 
 
@@ -94,6 +94,14 @@ def flowing(text: str | None) -> str:
     """Return a docstring as paragraphs of one line each: a terminal has a width of its own."""
     paragraphs = inspect.cleandoc(text or "").split("\n\n")
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+
+
+def _dress(command: Any) -> None:
+    """Give a command's help its look."""
+    command.help = flowing(command.help)
+    for parameter in (*command.params, command.get_help_option(typer.Context(command))):
+        if getattr(parameter, "is_flag", False):
+            parameter.metavar = ""  # else it would seem to want a value
 
 
 def _as_group(app: typer.Typer) -> TyperGroup:

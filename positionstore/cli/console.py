@@ -6,7 +6,9 @@ is no progress bar. Whatever came over the wire is made harmless here, as
 """
 
 import contextlib
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Protocol
@@ -20,8 +22,16 @@ def print_json(value: object) -> None:
 
 
 def print_line(text: str) -> None:
-    """Print a line."""
-    print(printable(text))
+    """Print a line; what is longer than a terminal is wide is broken between words."""
+    line = printable(text)
+    if sys.stdout.isatty():
+        line = textwrap.fill(
+            line,
+            shutil.get_terminal_size().columns,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    print(line)
 
 
 def print_table(

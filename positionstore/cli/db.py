@@ -7,7 +7,9 @@ from positionstore.store import embedded
 from positionstore.store.binaries import find_psql
 from positionstore.store.psql import run_psql
 
-app = typer.Typer(help="The database in use.", no_args_is_help=True)
+app = typer.Typer(
+    help="The database in use.\n\nExample: positionstore db psql", no_args_is_help=True
+)
 
 
 @app.command()

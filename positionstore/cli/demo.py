@@ -82,8 +82,9 @@ def _conclude(outcome: Outcome) -> None:
 
 
 def _suggest(settings: Settings, *, kept: bool) -> None:
-    directory, program = acts.directory_of(settings), shown(acts.program())
+    directory = acts.directory_of(settings)
     shielded = settings.database_url is not None
+    program = shown(acts.program(), anywhere=shielded)
     print_line("")
     print_line("What to try next (the database starts by itself):")
     for words, line in commands(program, directory, shielded=shielded):

@@ -14,7 +14,10 @@ from positionstore.importer import retry_quarantine
 from positionstore.store import quarantine
 from positionstore.store.database import opened
 
-app = typer.Typer(help="What could not be understood.", no_args_is_help=True)
+app = typer.Typer(
+    help="What could not be understood.\n\nExample: positionstore quarantine list",
+    no_args_is_help=True,
+)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one line of JSON.")]
 

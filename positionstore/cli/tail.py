@@ -6,9 +6,8 @@ from typing import Annotated
 
 import typer
 
-from positionstore.cli.console import print_line
 from positionstore.cli.start import start
-from positionstore.escaping import json_as_it_came, json_text
+from positionstore.escaping import json_as_it_came, json_text, printable
 from positionstore.store.database import opened
 from positionstore.store.feed import LoggedFact, before_the_newest, pages_after
 
@@ -43,7 +42,7 @@ def tail(
                 if as_json:
                     print(_json(fact))
                 else:
-                    print_line(_line(fact))
+                    print(printable(_line(fact)))
             sys.stdout.flush()
 
 

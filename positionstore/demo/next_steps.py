@@ -1,6 +1,8 @@
 """What to try after a demo: commands that work when they are pasted."""
 
+import os
 import shlex
+import shutil
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -47,7 +49,8 @@ STEPS: Final = (
         "What became of it: one row, whatever the order in which its events came",
         "db psql -x -c",
         """
-        SELECT position_id, status, phase, market_title, side, last_event_type, last_event_at
+        SELECT position_id, status, phase, market_title, side,
+               last_event_type, last_event_at
         FROM positions
         WHERE position_id = (
             SELECT position_id FROM events WHERE status IS NOT NULL
@@ -106,11 +109,28 @@ def stop_command(program: str, data_dir: Path) -> str:
     return f"POSITIONSTORE_DATA_DIR={_path(data_dir)} {program} demo --stop"
 
 
-def shown(program: Sequence[str | Path]) -> str:
-    """Return a command as it is typed into a shell, its path as short as it can be."""
+def shown(program: Sequence[str | Path], *, anywhere: bool) -> str:
+    """Return a command as it is typed into a shell, its path as short as it can be.
+
+    Args:
+        program: the command's words.
+        anywhere: whether it is to work in any directory, and not only in the present one.
+    """
     return " ".join(
-        _path(word) if isinstance(word, Path) else shlex.quote(word) for word in program
+        _program(word, anywhere=anywhere) if isinstance(word, Path) else shlex.quote(word)
+        for word in program
     )
+
+
+def _program(path: Path, *, anywhere: bool) -> str:
+    if (found := shutil.which(path.name)) is not None and Path(found).absolute() == path:
+        return shlex.quote(path.name)
+    here = Path.cwd()
+    if path.is_relative_to(here) and not anywhere:
+        relative = str(path.relative_to(here))
+        # A bare name would be looked for on the PATH.
+        return shlex.quote(relative if os.sep in relative else f"./{relative}")
+    return _path(path)
 
 
 def _path(path: Path) -> str:

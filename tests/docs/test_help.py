@@ -35,7 +35,7 @@ LEAVES = {name: command for name, command in ALL.items() if not hasattr(command,
 
 
 def example_of(name: str) -> str:
-    _, separator, example = inspect.cleandoc(LEAVES[name].help).rpartition("Example: ")
+    _, separator, example = inspect.cleandoc(ALL[name].help).rpartition("Example: ")
     assert separator, f"positionstore {name} has no example"
     return " ".join(example.split())
 
@@ -75,22 +75,68 @@ def test_every_command_option_and_argument_is_explained(name: str) -> None:
     assert unexplained == []
 
 
-@pytest.mark.parametrize("name", LEAVES)
+@pytest.mark.parametrize("name", ALL)
 def test_every_example_is_of_its_command_and_is_understood(name: str) -> None:
     arguments = own_arguments(example_of(name))
     words = name.split()
 
     assert arguments[: len(words)] == words
-    LEAVES[name].make_context(name, arguments[len(words) :])
+    ALL[name].make_context(name, arguments[len(words) :])
 
 
-@pytest.mark.parametrize("name", LEAVES)
+@pytest.mark.parametrize("name", ALL)
 def test_the_help_shows_the_example_as_it_is_typed(
     name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([*name.split(), "--help"]) == 0
 
     assert example_of(name) in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize("name", ["", *ALL])
+def test_no_help_says_that_a_switch_wants_a_value(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*name.split(), "--help"]) == 0
+
+    shown = capsys.readouterr().out
+    assert "--help" in shown
+    assert "bool" not in shown.lower()
+
+
+def complete(line: str) -> list[str]:
+    """Return what bash offers where Tab is pressed at the end of a line."""
+    script = """
+        eval "$(positionstore --show-completion)"
+        COMP_WORDS=($1)
+        [ "${1% }" = "$1" ] || COMP_WORDS+=("")
+        COMP_CWORD=$(( ${#COMP_WORDS[@]} - 1 ))
+        _positionstore_completion positionstore
+        printf '%s\\n' "${COMPREPLY[@]}"
+    """
+    done = subprocess.run(
+        ["bash", "-c", script, "bash", line],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+        env=os.environ | {"PATH": f"{PROGRAM.parent}{os.pathsep}{os.environ['PATH']}"},
+    )
+    assert done.stderr == ""
+    return done.stdout.split()
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("positionstore i", ["ingest", "import"]),
+        ("positionstore quarantine ", ["list", "show", "retry"]),
+        ("positionstore ingest --gateway ", ["partner", "customer"]),
+        ("positionstore import --j", ["--json"]),
+    ],
+)
+def test_a_shell_completes_commands_options_and_values(line: str, offered: list[str]) -> None:
+    assert complete(line) == offered
 
 
 def test_the_readme_names_every_command() -> None:

@@ -52,6 +52,22 @@ def test_elsewhere_than_on_a_terminal_a_table_is_tab_separated(
     )
 
 
+def test_a_line_is_broken_between_words_on_a_terminal_and_nowhere_else(
+    on_terminal: OnTerminal, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = "A line that is longer than the terminal, with a-word-that-is-longer-still in it."
+
+    print_line(text)
+    assert capsys.readouterr().out == f"{text}\n"
+
+    stream = on_terminal("stdout", width=20)
+    print_line(text)
+    print_line("")
+    assert stream.getvalue() == (
+        "A line that is\nlonger than the\nterminal, with\na-word-that-is-longer-still\nin it.\n\n"
+    )
+
+
 def test_on_a_terminal_a_table_is_drawn_and_markup_is_text(on_terminal: OnTerminal) -> None:
     stream = on_terminal("stdout")
 
