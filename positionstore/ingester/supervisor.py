@@ -83,6 +83,7 @@ class Supervisor:
         self._sleep = sleep
         self._monotonic = monotonic
         self._connection: Connection | None = None
+        self._standing: list[Connection] = []
         self._unclear = 0
         self._outage_began: float | None = None
         self._causes_told: set[str] = set()
@@ -102,8 +103,8 @@ class Supervisor:
                 self._backoff.succeeded(lasted=self._monotonic() - began)
                 await self._sleep(self._backoff.draw())
         finally:
-            if self._connection is not None:
-                await self._leave(self._connection, "stopped")
+            for connection in tuple(self._standing):
+                await self._leave(connection, "stopped")
 
     async def _attach(self) -> Connection:
         while True:
@@ -116,6 +117,7 @@ class Supervisor:
     async def _open(self) -> Connection:
         connection = self._connect()
         await connection.open(self._base_url, self._credentials)
+        self._standing.append(connection)
         self._attendance.began(connection)
         self._note_success()
         for hook in self._on_connected:
@@ -137,7 +139,10 @@ class Supervisor:
                     {ended} if successor is None else {ended, successor},
                     return_when=asyncio.FIRST_COMPLETED,
                 )
-                if successor is not None and successor.done():
+                if successor is not None and not successor.done():
+                    # Before leaving, which takes a while: who is let in then would be nobody's.
+                    await _cancelled(successor)
+                if successor is not None and not successor.cancelled():
                     self._connection = successor.result()
                     await self._leave(current, "renewed")
                     continue
@@ -161,6 +166,7 @@ class Supervisor:
             await self._sleep(backoff.draw())
 
     async def _leave(self, connection: Connection, reason: str) -> None:
+        self._standing.remove(connection)
         await connection.close()
         self._attendance.ended(connection, reason)
 

@@ -11,6 +11,7 @@ from aiohttp import web
 from patience import DEADLINE, eventually
 from streams import failing, settings_for, supervised
 
+from positionstore.dimes.gateway import Connection
 from positionstore.errors import CredentialsError
 from positionstore.facts import Source
 from positionstore.sandbox import Faults, Options, Sandbox
@@ -187,6 +188,42 @@ async def test_a_token_is_replaced_before_it_expires_and_nothing_is_missed() -> 
         for (old, _), new in zip(stream.ended_, stream.began_[1:], strict=False):
             assert old.last_packet_at is not None
             assert new.connected_at is not None
+
+
+async def test_a_connection_that_is_lost_while_its_token_is_renewed_leaves_nobody_behind(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    due = asyncio.Event()
+    leave = Connection.close
+    settled = asyncio.Event()
+
+    async def sleep(seconds: float) -> None:
+        # The renewal comes when the test says so; the waits between attempts are short.
+        await (due.wait() if seconds > 100 else asyncio.sleep(seconds))
+
+    async def leave_slowly(connection: Connection) -> None:
+        due.set()
+        if not settled.is_set():
+            settled.set()
+            for _ in range(50):
+                await asyncio.sleep(0.01)  # time enough for a successor to be let in
+        await leave(connection)
+
+    async with sandbox(partners=1) as serving:
+        settings = settings_for(
+            serving.url, api_key=serving.api_key, wallet_address=serving.wallets[0]
+        )
+        async with supervised(settings, Source.CUSTOMER) as stream:
+            stream.supervisor._sleep = sleep
+            await stream.connected()
+            monkeypatch.setattr(Connection, "close", leave_slowly)
+            await serving.disconnect_clients("transport")
+            await eventually(lambda: len(stream.ended_) >= 1)
+            due.clear()
+            await stream.connected(2)
+            await serving.wait_for_clients(1)
+        await serving.wait_for_clients(0)
+        assert [one for one, _ in stream.ended_] == stream.began_
 
 
 async def test_no_secret_reaches_the_log() -> None:
