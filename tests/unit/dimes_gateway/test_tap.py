@@ -138,7 +138,7 @@ def test_a_stray_attachment_and_a_packet_without_one_are_kept() -> None:
 @pytest.mark.parametrize(
     "frame",
     [
-        "",
+        pytest.param("", id="an empty frame"),
         "hello",
         "5",
         "9",

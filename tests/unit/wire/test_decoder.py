@@ -86,12 +86,12 @@ def test_unknown_types_statuses_and_fields_are_kept() -> None:
 @pytest.mark.parametrize(
     "number",
     [
-        "123456789012345678901234567890",
-        "-0",
-        "0.1000000000000000055511151231257827",
-        "1e999999",
-        "-1E-999999",
-        "9" * 5000,
+        pytest.param("123456789012345678901234567890", id="30 digits"),
+        pytest.param("-0", id="negative zero"),
+        pytest.param("0.1000000000000000055511151231257827", id="34 decimals"),
+        pytest.param("1e999999", id="an exponent"),
+        pytest.param("-1E-999999", id="a negative exponent"),
+        pytest.param("9" * 5000, id="5000 digits"),
     ],
 )
 def test_a_number_of_any_size_stays_the_text_it_is(number: str) -> None:
@@ -154,7 +154,18 @@ def test_a_key_spelled_with_escapes_is_the_same_key() -> None:
     assert event(raw).event_id == "last"
 
 
-@pytest.mark.parametrize("identifier", ['"', "'; --", "a\nb\tc", "\N{PILE OF POO}", "é", " ", "\\"])
+@pytest.mark.parametrize(
+    "identifier",
+    [
+        pytest.param('"', id="a quote"),
+        pytest.param("'; --", id="an apostrophe"),
+        pytest.param("a\nb\tc", id="line breaks"),
+        pytest.param("\N{PILE OF POO}", id="an emoji"),
+        pytest.param("é", id="an accent"),
+        pytest.param(" ", id="a blank"),
+        pytest.param("\\", id="a backslash"),
+    ],
+)
 def test_ids_may_hold_anything(identifier: str) -> None:
     found = event(encoded(id=identifier, data={"id": identifier, "status": "open"}))
 
@@ -310,7 +321,7 @@ def test_data_that_is_a_string_is_rejected() -> None:
 @pytest.mark.parametrize(
     ("moment", "why"),
     [
-        ("2026-07-01T12:00:00", "it has no offset from UTC"),
+        pytest.param("2026-07-01T12:00:00", "it has no offset from UTC", id="without an offset"),
         ("2026-07-01T12:00:00.123", "it has no offset from UTC"),
         ("2026-07-01", "it is no ISO 8601 instant"),
         ("yesterday", "it is no ISO 8601 instant"),
@@ -330,15 +341,17 @@ def test_created_at_that_is_no_instant_is_rejected_with_the_reason(moment: str, 
 @pytest.mark.parametrize(
     ("moment", "instant"),
     [
-        ("0001-01-01T00:00:00Z", datetime(1, 1, 1, tzinfo=UTC)),
-        (
+        pytest.param("0001-01-01T00:00:00Z", datetime(1, 1, 1, tzinfo=UTC), id="the year 0001"),
+        pytest.param(
             "9999-12-31T23:59:59.999999Z",
             datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC),
+            id="the year 9999",
         ),
-        ("2016-12-31T23:59:60Z", datetime(2017, 1, 1, tzinfo=UTC)),
-        (
+        pytest.param("2016-12-31T23:59:60Z", datetime(2017, 1, 1, tzinfo=UTC), id="a leap second"),
+        pytest.param(
             "2026-07-01T12:00:00.1234567899+05:30",
             datetime(2026, 7, 1, 6, 30, 0, 123456, tzinfo=UTC),
+            id="ten digits of a second and an offset",
         ),
     ],
 )
