@@ -107,6 +107,7 @@ class Progress:
         seconds: how long this part has taken.
         differed: positions that differed, in this part.
         requests: HTTP requests, in this part.
+        settling: positions in flux that are being waited for just now.
     """
 
     seen: int
@@ -115,6 +116,7 @@ class Progress:
     seconds: float
     differed: int
     requests: int
+    settling: int = 0
 
 
 @dataclass(slots=True)
@@ -262,10 +264,7 @@ class Backfill:
 
 
 class _InDatabase:
-    """A checkpoint in the database. The run holds the reconciler's lock while it is used.
-
-    It never passes an error: what a page hid is asked for again by the one that goes on.
-    """
+    """A checkpoint in the database. The run holds the reconciler's lock while it is used."""
 
     def __init__(
         self,
@@ -312,8 +311,6 @@ class _InDatabase:
 
     def passed(self, walk: str, last_id: str | None, *, ended: bool) -> None:
         """Remember that all up to this position is done."""
-        if self._report is not None and self._report.errors:
-            return
         self._places[walk] = last_id, ended
         with self._connection.transaction():
             backfills.passed(self._connection, self._recorded(), walk, self._places[walk])
@@ -356,6 +353,7 @@ def _progress(
         seconds=seconds,
         differed=sum(report.by_kind.values()),
         requests=report.requests,
+        settling=report.settling,
     )
 
 

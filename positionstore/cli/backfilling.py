@@ -9,7 +9,7 @@ import typer
 
 from positionstore.backfill import Backfill, Outcome, Progress, Wanted, What
 from positionstore.cli.console import Show, print_json, print_line, progress
-from positionstore.cli.run_view import print_run
+from positionstore.cli.run_view import print_run, settling
 from positionstore.cli.start import start
 from positionstore.cli.waiting import complete
 from positionstore.escaping import printable
@@ -69,7 +69,7 @@ def _show(show: Show, now: Progress) -> None:
         now.seen,
         now.expected,
         f"{now.per_second:,.0f} a second, {minutes}:{seconds:02} so far, "
-        f"{now.differed:,} differ, {now.requests:,} requests",
+        f"{now.differed:,} differ, {now.requests:,} requests{settling(now.settling)}",
     )
 
 

@@ -17,7 +17,12 @@ def show_run(show: Show, report: RunReport) -> None:
     """Show how far a run is; how much there is to see, nobody knows before."""
     found = report.repaired + report.unresolved
     note = f"{found:,} differ, {report.requests:,} requests"
-    show(report.seen, None, note)
+    show(report.seen, None, note + settling(report.settling))
+
+
+def settling(count: int) -> str:
+    """Say what is being waited for, where a run stands still; it may be minutes."""
+    return f", waiting for {count:,} to settle" if count else ""
 
 
 def print_run(report: RunReport) -> None:

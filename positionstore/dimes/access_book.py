@@ -45,21 +45,16 @@ class AccessBook:
                 self._partner_tried = True
             return self._partner
 
-    async def for_wallet(self, wallet: str) -> Access:
+    def for_wallet(self, wallet: str) -> Access:
         """Return the access to one wallet's positions.
 
-        The token is minted now, if it was not before; so what is wrong with key or wallet shows
-        here. Once the key was refused, this is not asked again.
+        Its token is minted when it is first needed, which is where it shows what is wrong with key
+        or wallet. Once the key was refused, the API is not asked for another token.
 
         Raises:
             ConfigurationError: there is no key to mint a token with.
-            KeyRefusedError: the key is not valid; no other wallet will fare better.
-            CredentialsError: the key or the wallet is refused; the message names the variable.
-            GatewayError: no token can be had just now.
         """
-        return await self._minted(
-            wallet, remedy=f"The wallet is {wallet}; look at POSITIONSTORE_WALLETS."
-        )
+        return self._minted(wallet, f"The wallet is {wallet}; look at POSITIONSTORE_WALLETS.")
 
     async def for_customer(self) -> Access:
         """Return the access of the customer whom the settings name: to that wallet's positions.
@@ -79,11 +74,11 @@ class AccessBook:
                 "A customer's positions need a user token.",
                 remedy="Set DIMES_JWT, or DIMES_API_KEY and DIMES_WALLET_ADDRESS to mint one.",
             )
-        return await self._minted(settings.wallet_address, remedy="Look at DIMES_WALLET_ADDRESS.")
+        access = self._minted(settings.wallet_address, "Look at DIMES_WALLET_ADDRESS.")
+        await access.authorization()
+        return access
 
-    async def _minted(self, wallet: str, *, remedy: str) -> Access:
-        if self._key_refused is not None:
-            raise self._key_refused
+    def _minted(self, wallet: str, remedy: str) -> Access:
         key = self._settings.api_key
         if key is None:
             raise ConfigurationError(
@@ -91,7 +86,7 @@ class AccessBook:
                 remedy="Set DIMES_API_KEY.",
             )
         # An address means the same in any case; checksummed spellings mix the two.
-        access = self._wallets.setdefault(
+        return self._wallets.setdefault(
             wallet.lower(),
             MintedAccess(
                 lambda: self._mint(key, wallet, remedy),
@@ -100,8 +95,6 @@ class AccessBook:
                 monotonic=self._client.monotonic,
             ),
         )
-        await access.authorization()
-        return access
 
     async def _mint(self, key: SecretStr, wallet: str, remedy: str) -> Token:
         if self._key_refused is not None:

@@ -5,7 +5,7 @@ thread at a time.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import psycopg
@@ -68,6 +68,10 @@ class Suspect:
             return timedelta(-1)
         # Not the other way round, which would leave the years 1 to 9999 for some events.
         return (self.newest_event_at - self.as_of) + settle_window
+
+    def is_in_flux(self, settle_window: timedelta) -> bool:
+        """Whether it changed too lately for a snapshot to overrule every event."""
+        return self.settles_in(settle_window) >= timedelta()
 
     def concluded(self, resolution: Resolution) -> Discrepancy:
         """Return it with what became of it."""
@@ -191,10 +195,15 @@ class Book:
             if row.phase != "terminal"
         ]
 
-    def repair(self, suspects: Sequence[Suspect], received_at: datetime) -> list[bool]:
-        """Append a snapshot of each; say of each whether the row now equals what REST said."""
+    def repair(self, suspects: Sequence[Suspect], received_at: datetime) -> list[Resolution]:
+        """Append a snapshot of each; say what became of it.
+
+        Returns:
+            For each ``REPAIRED`` where the row now equals what REST said, ``IN_FLUX`` where an
+            event that arrived meanwhile may be why it does not, and else ``UNRESOLVED``.
+        """
         if self._appender is None or not suspects:
-            return [False] * len(suspects)
+            return [Resolution.UNRESOLVED] * len(suspects)
         shown = [(each.listed, each.as_of) for each in suspects if each.listed is not None]
         self._appender.append_snapshots(
             [
@@ -220,7 +229,26 @@ class Book:
                 )
         with self._reader.pipeline(), self._reader.transaction():
             records.mark_verified(self._reader, list(verified.values()))
-        return [each.position_id in verified for each in suspects]
+        others = [each for each in suspects if each.position_id not in verified]
+        overtaken = self._in_flux_now(others) if others else set()
+        return [
+            Resolution.REPAIRED
+            if each.position_id in verified
+            else Resolution.IN_FLUX
+            if each.position_id in overtaken
+            else Resolution.UNRESOLVED
+            for each in suspects
+        ]
+
+    def _in_flux_now(self, suspects: Sequence[Suspect]) -> set[str]:
+        newest = records.newest_events(self._reader, [each.position_id for each in suspects])
+        return {
+            each.position_id
+            for each in suspects
+            if replace(each, newest_event_at=newest.get(each.position_id)).is_in_flux(
+                self._settle_window
+            )
+        }
 
     def quarantine(self, rejected: Sequence[Rejected], received_at: datetime) -> None:
         """Keep what was listed among the positions and is none."""

@@ -12,9 +12,9 @@ import structlog
 from positionstore.dimes.access import Access
 from positionstore.dimes.access_book import AccessBook
 from positionstore.dimes.rest import RestClient
-from positionstore.dimes.tokens import KeyRefusedError
 from positionstore.errors import (
     BusyError,
+    ConfigurationError,
     CredentialsError,
     GatewayError,
 )
@@ -114,6 +114,11 @@ class Reconciler:
             DatabaseUnavailableError: the store cannot be reached.
         """
         settings = self._settings
+        if settings.api_key is None and settings.jwt is None:
+            raise ConfigurationError(
+                "GET /positions wants credentials.",
+                remedy="Set DIMES_API_KEY, or DIMES_JWT for one customer's positions.",
+            )
         started_at = resumption.started_at if resumption else self._clock()
         report = RunReport(trigger, scope, dry_run, started_at)
         report.as_of = resumption.as_of if resumption else None
@@ -164,8 +169,12 @@ class Reconciler:
                 report.state = RunState.FAILED
                 report.errors.append(str(error))
             except BaseException as error:
-                report.state = RunState.FAILED
-                report.errors.append(f"It was ended by {type(error).__name__}.")
+                report.errors.append(
+                    "It was interrupted; the rest was not seen."
+                    if isinstance(error, asyncio.CancelledError)
+                    else f"It was ended by {type(error).__name__}; the rest was not seen."
+                )
+                report.end()
                 with suppress(psycopg.Error):  # the one that ended it is the one to be told
                     self._finish(reader, report, rest)
                 raise
@@ -195,15 +204,7 @@ class Reconciler:
                 remedy="Name wallets in POSITIONSTORE_WALLETS, or let the ingester hear of them; "
                 "and see that DIMES_API_KEY is right.",
             )
-        accesses = []
-        for wallet in wallets.values():
-            try:
-                accesses.append(await book.for_wallet(wallet))
-            except KeyRefusedError:
-                raise
-            except (CredentialsError, GatewayError) as error:
-                report.errors.append(f"The positions of {wallet} were not seen: {error}")
-        return accesses
+        return [book.for_wallet(wallet) for wallet in wallets.values()]
 
     @staticmethod
     def _say_whom_it_leaves_out(

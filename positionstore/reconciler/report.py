@@ -24,7 +24,7 @@ class Resolution(StrEnum):
 
 
 class RunState(StrEnum):
-    """How a run ended: all of its scope seen, some of it hidden by an error, or nothing done."""
+    """How a run ended: all of its scope seen, some of it hidden, or nothing seen or believed."""
 
     COMPLETE = "complete"
     PARTIAL = "partial"
@@ -61,6 +61,7 @@ class RunReport:
         requests: HTTP requests made, retries included.
         retries: of these, repetitions.
         errors: what it did not see, and why.
+        settling: how many positions in flux are being waited for just now.
         state: how it ended.
     """
 
@@ -81,6 +82,7 @@ class RunReport:
     requests: int = 0
     retries: int = 0
     errors: list[str] = field(default_factory=list)
+    settling: int = 0
     state: RunState = RunState.FAILED
 
     LISTED = 10_000
@@ -94,6 +96,13 @@ class RunReport:
             self.discrepancies.append(discrepancy)
         else:
             self.omitted += 1
+
+    def end(self) -> None:
+        """Judge how it ended: by whether it saw anything, and whether an error hid something."""
+        if not self.errors:
+            self.state = RunState.COMPLETE
+        else:
+            self.state = RunState.PARTIAL if self.seen else RunState.FAILED
 
     @property
     def error(self) -> str | None:

@@ -14,7 +14,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum, auto
 from functools import partial
@@ -22,9 +22,10 @@ from typing import Final, Protocol, TypeVar
 
 from positionstore.dimes.access import Access
 from positionstore.dimes.rest import Page, RestClient, State
+from positionstore.dimes.tokens import KeyRefusedError
 from positionstore.errors import CredentialsError, GatewayError
 from positionstore.reconciler.book import Answer, Book, Suspect
-from positionstore.reconciler.report import Discrepancy, Resolution, RunReport, RunState
+from positionstore.reconciler.report import Discrepancy, Resolution, RunReport
 
 T = TypeVar("T")
 
@@ -67,10 +68,17 @@ class NoCheckpoint:
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """That a position is to be looked at by its id, with whose access, and what made it suspect."""
+    """That a position is to be looked at by its id.
+
+    Attributes:
+        access: whose it is.
+        suspect: what made it suspect; None where no list showed it.
+        overtaken: whether a snapshot of it was appended, and an event arrived meanwhile.
+    """
 
     access: Access
     suspect: Suspect | None = None
+    overtaken: bool = False
 
 
 class _Unanswered(Enum):
@@ -128,6 +136,8 @@ class Walk:
         self._shown_wallets: set[str] = set()
         self._failures_in_a_row = 0
         self._not_asked = 0
+        self._unanswered: set[str] = set()
+        self._without_token: dict[str, KeyRefusedError] = {}
         self._server_time: tuple[datetime, datetime] | None = None
 
     async def run(self, accesses: Sequence[Access], *, at_once: int) -> None:
@@ -160,7 +170,9 @@ class Walk:
                 f"{self._not_asked} more were not asked for, as the API had not answered the last "
                 f"{_GIVE_UP_AFTER} times."
             )
-        self._report.state = RunState.PARTIAL if self._report.errors else RunState.COMPLETE
+        if self._without_token:
+            self._report.errors.append(self._say_whom_the_refused_key_hid())
+        self._report.end()
 
     # --- the lists -------------------------------------------------------------------------
 
@@ -177,6 +189,10 @@ class Walk:
                 return False
             which = "ended"
             await self._walk_list(access, "inactive", self._inactive(access))
+        except KeyRefusedError as refusal:
+            # One line for all of them: there may be thousands.
+            self._without_token[access.wallet or ""] = refusal
+            return False
         except (GatewayError, CredentialsError) as error:
             self._note_failure(error)
             self._report.errors.append(
@@ -207,7 +223,8 @@ class Walk:
         ):
             yield page
             oldest = page.positions[-1].closed_at if page.positions else None
-            if since is not None and oldest is not None and oldest < since:
+            # The scope is told by our clock, the end of a position by the server's.
+            if since is not None and oldest is not None and oldest < since - self._behind():
                 return
 
     async def _walk_list(self, access: Access, state: State, pages: AsyncIterator[Page]) -> bool:
@@ -216,17 +233,22 @@ class Walk:
         last_id, ended = self._checkpoint.position_of(name)
         if ended:
             return True
-        found = last_id is not None
+        found, whole = last_id is not None, True
         async for page in pages:
             self._failures_in_a_row = 0
-            await self._take(page, access)
+            whole = await self._take(page, access) and whole
             if page.cursor is not None:
                 found, last_id = True, page.cursor
-                await self._in_store(partial(self._checkpoint.passed, name, last_id, ended=False))
-        await self._in_store(partial(self._checkpoint.passed, name, last_id, ended=True))
+                if whole:
+                    await self._in_store(
+                        partial(self._checkpoint.passed, name, last_id, ended=False)
+                    )
+        if whole:
+            await self._in_store(partial(self._checkpoint.passed, name, last_id, ended=True))
         return found
 
-    async def _take(self, page: Page, access: Access) -> None:
+    async def _take(self, page: Page, access: Access) -> bool:
+        """Take a page; say whether all that had to be asked about it was answered."""
         self._note_as_of(page.as_of)
         self._report.seen += len(page.positions)
         self._report.rejected += len(page.rejected)
@@ -255,8 +277,10 @@ class Walk:
             self._look_again |= ended
         else:
             self._look_again |= await self._ask(ended)
-        await self._repair(plain)
+        for suspect in await self._repair(plain):
+            self._look_again[suspect.position_id] = _Look(access, suspect, overtaken=True)
         self._note_progress()
+        return self._unanswered.isdisjoint(ended)
 
     async def _contradicts(self, access: Access) -> bool:
         """Whether an empty list cannot be true: not all that the store has live has ended."""
@@ -297,7 +321,7 @@ class Walk:
     async def _settle(self) -> None:
         """Decide what is still open, when what is on its way has had the time to arrive."""
         if self._held or self._look_again:
-            await self._sleep(GRACE.total_seconds())
+            await self._wait(timedelta(), len(self._held) + len(self._look_again))
         await self._release_held()
         due, self._look_again = self._look_again, {}
         unsettled = await self._ask(due)
@@ -305,7 +329,7 @@ class Walk:
             if not unsettled:
                 return
             wait = timedelta() if number else self._longest_wait(unsettled.values())
-            await self._sleep((wait + GRACE).total_seconds())
+            await self._wait(wait, len(unsettled))
             unsettled = await self._ask(unsettled)
         await self._add(
             [
@@ -314,6 +338,12 @@ class Walk:
                 if look.suspect is not None
             ]
         )
+
+    async def _wait(self, wait: timedelta, settling: int) -> None:
+        self._report.settling = settling
+        self._note_progress()
+        await self._sleep((wait + GRACE).total_seconds())
+        self._report.settling = 0
 
     async def _release_held(self) -> None:
         held, self._held = self._held, {}
@@ -328,10 +358,12 @@ class Walk:
                 self._look_again[suspect.position_id] = _Look(access, suspect)
             else:
                 plain.append(suspect)
-        await self._repair(plain)
+        for suspect in await self._repair(plain):
+            access = held[suspect.position_id][1]
+            self._look_again[suspect.position_id] = _Look(access, suspect, overtaken=True)
 
     def _is_in_flux(self, suspect: Suspect) -> bool:
-        return suspect.settles_in(self._settle_window) >= timedelta()
+        return suspect.is_in_flux(self._settle_window)
 
     def _longest_wait(self, looks: Iterable[_Look]) -> timedelta:
         """Return how long it takes until they are out of flux.
@@ -358,16 +390,25 @@ class Walk:
                 for name, each in zip(wave, asked, strict=True)
                 if each is _Unanswered.ABSENT
             }
+            equal = {listed.position_id for listed, _ in answers}
             differing: list[Suspect] = []
             absences: list[Suspect] = []
             for suspect in await self._in_store(partial(self._examine, answers, absent)):
+                equal.discard(suspect.position_id)
                 if self._is_in_flux(suspect):
-                    access = due[suspect.position_id].access
-                    unsettled[suspect.position_id] = _Look(access, suspect)
+                    unsettled[suspect.position_id] = replace(
+                        due[suspect.position_id], suspect=suspect
+                    )
                 else:
                     (differing if suspect.position_id not in absent else absences).append(suspect)
-            await self._repair(differing)
+            for suspect in await self._repair(differing):
+                access = due[suspect.position_id].access
+                unsettled[suspect.position_id] = _Look(access, suspect, overtaken=True)
             await self._add([each.concluded(Resolution.UNRESOLVED) for each in absences])
+            overtaken = [
+                due[name].suspect for name in wave if name in equal and due[name].overtaken
+            ]
+            await self._add([each.concluded(Resolution.REPAIRED) for each in overtaken if each])
             self._note_progress()
         return unsettled
 
@@ -384,11 +425,13 @@ class Walk:
 
     async def _ask_one(self, access: Access, position_id: str) -> Answer | _Unanswered:
         if self._gives_up():
+            self._unanswered.add(position_id)
             return _Unanswered.UNKNOWN
         try:
             answer = await self._rest.position(access, position_id)
         except (GatewayError, CredentialsError) as error:
             self._note_failure(error)
+            self._unanswered.add(position_id)
             self._report.errors.append(f"{position_id} was not seen: {error}")
             return _Unanswered.UNKNOWN
         self._failures_in_a_row = 0
@@ -399,16 +442,20 @@ class Walk:
 
     # --- what becomes of it ----------------------------------------------------------------
 
-    async def _repair(self, suspects: Sequence[Suspect]) -> None:
+    async def _repair(self, suspects: Sequence[Suspect]) -> list[Suspect]:
+        """Repair what differs; return what an event has overtaken, which has to be looked at."""
         if not suspects:
-            return
-        repaired = await self._in_store(lambda: self._book.repair(suspects, self._clock()))
+            return []
+        became = await self._in_store(lambda: self._book.repair(suspects, self._clock()))
+        done = list(zip(suspects, became, strict=True))
         await self._add(
             [
-                suspect.concluded(Resolution.REPAIRED if right else Resolution.UNRESOLVED)
-                for suspect, right in zip(suspects, repaired, strict=True)
+                suspect.concluded(resolution)
+                for suspect, resolution in done
+                if resolution is not Resolution.IN_FLUX
             ]
         )
+        return [suspect for suspect, resolution in done if resolution is Resolution.IN_FLUX]
 
     async def _add(self, discrepancies: Sequence[Discrepancy]) -> None:
         if not discrepancies:
@@ -441,6 +488,11 @@ class Walk:
         if isinstance(error, GatewayError):
             self._failures_in_a_row += 1
 
+    def _say_whom_the_refused_key_hid(self) -> str:
+        wallets, refusal = list(self._without_token), next(iter(self._without_token.values()))
+        whose = wallets[0] if len(wallets) == 1 else f"{len(wallets):,} wallets"
+        return f"The positions of {whose} were not all seen: {refusal}"
+
     def _note_as_of(self, as_of: datetime) -> None:
         known = self._report.as_of
         self._report.as_of = as_of if known is None else min(known, as_of)
@@ -454,6 +506,13 @@ class Walk:
             return now
         as_of, noted_at = self._server_time
         return as_of + max(now - noted_at, timedelta())
+
+    def _behind(self) -> timedelta:
+        """Return how far the server's clock is behind ours, if it is; rather too much."""
+        if self._server_time is None:
+            return timedelta()
+        as_of, noted_at = self._server_time
+        return max(noted_at - as_of, timedelta())
 
     def _note_progress(self) -> None:
         self._report.requests = self._rest.requests

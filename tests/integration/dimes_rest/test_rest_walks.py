@@ -134,7 +134,7 @@ async def test_wallet_by_wallet_is_the_same_as_all_at_once() -> None:
         assert await its.book.for_partner() is None
         found = []
         for wallet in its.sandbox.wallets:
-            positions = await its.walk(await its.book.for_wallet(wallet))
+            positions = await its.walk(its.book.for_wallet(wallet))
             assert {each.wallet_address for each in positions} <= {wallet}
             found += ids(positions)
         assert sorted(found) == sorted(its.truth())
@@ -173,7 +173,7 @@ async def test_every_passing_fault_is_outlasted() -> None:
     async with desk(faults=faults, sleep=hurry, api_key_lists=False) as its:
         found = []
         for wallet in its.sandbox.wallets:
-            found += ids(await its.walk(await its.book.for_wallet(wallet)))
+            found += ids(await its.walk(its.book.for_wallet(wallet)))
         assert sorted(found) == sorted(its.truth())
         assert its.client.retries > 3
         assert its.client.requests == its.sandbox.stats()["rest_requests"]
@@ -212,7 +212,7 @@ async def test_a_throttled_request_waits_as_long_as_it_is_told(as_date: bool) ->
 
 async def test_a_revoked_token_is_renewed_in_the_middle_of_a_walk() -> None:
     async with desk(api_key_lists=False, wallets=1) as its:
-        access = await its.book.for_wallet(its.sandbox.wallets[0])
+        access = its.book.for_wallet(its.sandbox.wallets[0])
         found: list[str] = []
         async for page in its.client.walk(access):
             found += ids(page.positions)
@@ -222,14 +222,15 @@ async def test_a_revoked_token_is_renewed_in_the_middle_of_a_walk() -> None:
 
 async def test_a_token_that_dies_young_is_renewed_by_its_refusal() -> None:
     async with desk(api_key_lists=False, wallets=1, token_life=600) as its:
-        access = await its.book.for_wallet(its.sandbox.wallets[0])
+        access = its.book.for_wallet(its.sandbox.wallets[0])
+        await access.authorization()
         await its.sandbox.advance(601)
         assert ids(await its.walk(access)) == its.truth(its.sandbox.wallets[0])
 
 
 async def test_tokens_refused_for_good_end_it_and_name_the_variable() -> None:
     async with desk(api_key_lists=False) as its:
-        access = await its.book.for_wallet(its.sandbox.wallets[0])
+        access = its.book.for_wallet(its.sandbox.wallets[0])
         its.sandbox.faults.refuse_tokens = True
         with pytest.raises(CredentialsError, match=r"invalid_token.*DIMES_API_KEY"):
             await its.walk(access)
@@ -246,13 +247,13 @@ async def test_a_key_refused_for_good_ends_it_and_names_the_variable() -> None:
             await its.walk(access)
         assert its.sandbox.api_key not in str(raised.value)
         with pytest.raises(KeyRefusedError, match="DIMES_API_KEY"):
-            await its.book.for_wallet(its.sandbox.wallets[0])
+            await its.book.for_wallet(its.sandbox.wallets[0]).authorization()
 
 
 async def test_a_wallet_that_is_none_gets_no_token() -> None:
     async with desk() as its:
         with pytest.raises(CredentialsError, match=r"0x12.*POSITIONSTORE_WALLETS"):
-            await its.book.for_wallet("0x12")
+            await its.book.for_wallet("0x12").authorization()
 
 
 async def test_a_position_that_nobody_knows_is_absent() -> None:

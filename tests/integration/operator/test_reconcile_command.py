@@ -1,9 +1,9 @@
 """``positionstore reconcile`` as an operator and as a program use it."""
 
-import asyncio
 import signal
 
 import psycopg
+import pytest
 from patience import eventually
 from programs import Programs, ended
 
@@ -137,23 +137,43 @@ async def test_only_one_runs_at_a_time(programs: Programs, database: psycopg.Con
     )
 
 
-async def test_sigterm_ends_it_and_the_run_is_on_record_as_failed(
-    programs: Programs, database: psycopg.Connection
+@pytest.mark.parametrize(
+    ("latency", "failing_page", "state"),
+    [(60.0, 0, "failed"), (0.0, 2, "partial")],
+    ids=["before it saw anything", "midway"],
+)
+async def test_sigterm_ends_it_and_what_it_came_to_is_on_record(
+    programs: Programs,
+    database: psycopg.Connection,
+    latency: float,
+    failing_page: int,
+    state: str,
 ) -> None:
-    async with world(faults=Faults(rest_latency=60.0)) as sandbox:
+    faults = Faults(rest_latency=latency, failing_page=failing_page)
+    async with world(faults=faults) as sandbox:
         programs.against(sandbox)
         process = await programs.start("reconcile")
         await eventually(lambda: count(database, "reconciliation_runs") == 1)
-        await asyncio.sleep(0)
+        if failing_page:
+            # The one that tells whether the key may list, the first page, and the second twice.
+            await eventually(lambda: sandbox.stats()["rest_requests"] > 3)
         process.send_signal(signal.SIGTERM)
-        done = await ended(process, within=30)
+        done = await ended(process)
 
     assert done.code == 128 + signal.SIGTERM
-    states = database.execute("SELECT state FROM reconciliation_runs").fetchall()
-    assert states == [("failed",)]
+    assert database.execute(
+        "SELECT state, error, finished_at IS NULL FROM reconciliation_runs"
+    ).fetchall() == [(state, "It was interrupted; the rest was not seen.", False)]
 
 
-async def test_without_a_key_it_is_a_matter_of_configuration(programs: Programs) -> None:
-    done = await programs.run("reconcile", expect=2)
-
-    assert done.err.startswith("positionstore: No environment can be told")
+async def test_without_a_key_it_is_a_matter_of_configuration(
+    programs: Programs, database: psycopg.Connection
+) -> None:
+    # A host that tells the environment is no credential.
+    for environment in ({}, {"DIMES_BASE_URL": "http://127.0.0.1:1"}):
+        done = await programs.run("reconcile", expect=2, **environment)
+        assert done.err == (
+            "positionstore: GET /positions wants credentials. "
+            "Set DIMES_API_KEY, or DIMES_JWT for one customer's positions.\n"
+        )
+    assert count(database, "reconciliation_runs") == 0

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 
 import psycopg
@@ -11,12 +11,19 @@ import pytest
 from patience import DEADLINE
 from reconciling import Desk, busy, events_of
 
-from positionstore.errors import BusyError, DatabaseUnavailableError, WrongEnvironmentError
+from positionstore.dimes.rest import RestClient
+from positionstore.errors import (
+    BusyError,
+    DatabaseUnavailableError,
+    GatewayError,
+    WrongEnvironmentError,
+)
+from positionstore.reconciler.book import Suspect
 from positionstore.reconciler.comparison import DiscrepancyKind
-from positionstore.reconciler.reconcile import Reconciler
+from positionstore.reconciler.reconcile import Reconciler, Resumption
 from positionstore.reconciler.report import Resolution, RunReport, RunState
 from positionstore.reconciler.scope import MARGIN, Scope, Trigger
-from positionstore.reconciler.walk import GRACE
+from positionstore.reconciler.walk import GRACE, Walk
 from positionstore.settings import Environment
 from positionstore.store import identity
 from positionstore.store.projection import verify
@@ -389,7 +396,7 @@ async def test_errors_are_one_line_each_and_hold_no_secret(desk_of: Opened) -> N
         desk.serving.faults.rest_resets = 0.0
         desk.serving.faults.failing_page = 1
         report = await desk.run(wallets="0x" + "ab" * 20)
-        assert report.state is RunState.PARTIAL
+        assert report.state is RunState.FAILED, "nothing was seen"
         told = [row[0] for row in desk.rows("SELECT error FROM reconciliation_runs")]
         for error in told:
             assert "\n" not in error
@@ -544,6 +551,60 @@ async def test_an_absence_is_still_one_when_the_window_has_passed(desk_of: Opene
             (hidden, Resolution.UNRESOLVED)
         ]
         assert sum(desk.slept) < MINUTE + 10
+
+
+async def test_an_event_that_arrives_while_its_position_is_repaired_is_no_drift(
+    desk_of: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    overtaken: list[str] = []
+    repair = Walk._repair  # between reading and repairing there is no other place
+
+    async with desk_of(positions=20) as desk:
+
+        async def too_late(walk: Walk, suspects: Sequence[Suspect]) -> list[Suspect]:
+            lives = [each for each in suspects if each.listed and each.listed.status == "open"]
+            if lives and not overtaken:
+                overtaken.append(lives[0].position_id)
+                desk.serving.resume()
+                heard: set[str] = set()
+                while overtaken[0] not in heard:
+                    await desk.serving.step()
+                    envelopes = desk.miss()
+                    desk.append(envelopes)
+                    heard |= {event["data"].get("id", "") for event in events_of(envelopes)}
+                await desk.serving.quiet()
+            return await repair(walk, suspects)
+
+        await desk.serving.step(400)
+        desk.hear(losing=0.2)
+        await at_rest(desk)
+        monkeypatch.setattr(Walk, "_repair", too_late)
+        report = await desk.run()
+        assert overtaken
+        assert (report.exit_code, report.unresolved) == (0, 0)
+        assert desk.wrong() == {}
+        # It had missed something, and a snapshot told it so; what came then is newer still.
+        assert desk.rows(
+            "SELECT DISTINCT resolution FROM discrepancies WHERE position_id = %s", overtaken
+        ) == [("repaired",)]
+        assert report.repaired == len({each.position_id for each in report.discrepancies})
+        facts = desk.facts
+        assert (await desk.run()).discrepancies == []
+        assert desk.facts == facts
+
+
+async def test_whoever_waits_is_told_what_for(desk_of: Opened) -> None:
+    async with desk_of(positions=20) as desk:
+        await desk.serving.step(60)
+        desk.hear()
+        await desk.serving.quiet()
+        desk.serving.faults.hidden = tuple(desk.live_ids()[-1:])
+        told: list[int] = []
+        report = await desk.reconciler().run(
+            Trigger.COMMAND, Scope.full(), progress=lambda now: told.append(now.settling)
+        )
+        assert max(told) == 1
+        assert (told[-1], report.settling) == (0, 0)
 
 
 async def test_churn_is_looked_at_a_few_times_and_then_left_to_the_next_run(
@@ -723,6 +784,26 @@ async def test_our_clock_may_be_wrong(desk_of: Opened) -> None:
             assert desk.slept in ([], [GRACE.total_seconds()])
 
 
+@pytest.mark.parametrize("hours", [3, -3], ids=["ahead", "behind"])
+async def test_nor_does_a_wrong_clock_hide_what_ended_lately(desk_of: Opened, hours: int) -> None:
+    async with desk_of(positions=40, rate=20) as desk:
+        desk.ahead = timedelta(hours=hours)
+        await desk.serving.step(500)
+        desk.hear()
+        await at_rest(desk)
+        assert (await desk.run()).exit_code == 0
+        desk.serving.resume()
+        await desk.serving.step(3_000)  # positions come and go, more than a page of them
+        desk.miss()
+        await at_rest(desk)
+        gone = [each for each, fields in desk.wrong().items() if "" in fields]
+        ended = [each for each in gone if each not in desk.live_ids()]
+        assert len(ended) > 150
+        report = await desk.run(desk.reconciler().recent_scope())
+        assert report.exit_code == 0
+        assert desk.wrong() == {}
+
+
 async def test_answers_without_a_date_are_as_of_our_clock_before_they_were_asked_for(
     desk_of: Opened,
 ) -> None:
@@ -792,13 +873,15 @@ async def test_a_run_that_dies_is_failed_and_the_next_one_goes_on(
         with pytest.raises((asyncio.CancelledError, psycopg.Error, DatabaseUnavailableError)):
             await desk.reconciler().run(Trigger.COMMAND, Scope.full(), progress=end)
         state = desk.one("SELECT state FROM reconciliation_runs")
-        assert state == ("failed" if how == "cancelled" else "running")
+        assert state == ("partial" if how == "cancelled" else "running")
         await repaired_and_stays_so(desk)
-        states = desk.rows("SELECT state, error, finished_at IS NULL FROM reconciliation_runs"
-                           " ORDER BY run_id")  # fmt: skip
-        assert [row[0] for row in states] == ["failed", "complete", "complete"]
-        if how != "cancelled":
-            assert states[0] == ("failed", "Its process died.", True)
+        first, *others = desk.rows("SELECT state, error, finished_at IS NULL"
+                                   " FROM reconciliation_runs ORDER BY run_id")  # fmt: skip
+        assert [row[0] for row in others] == ["complete", "complete"]
+        if how == "cancelled":
+            assert first == ("partial", "It was interrupted; the rest was not seen.", False)
+        else:
+            assert first == ("failed", "Its process died.", True)
 
 
 async def test_the_database_s_failure_is_what_is_told(desk_of: Opened) -> None:
@@ -811,6 +894,74 @@ async def test_the_database_s_failure_is_what_is_told(desk_of: Opened) -> None:
         )
         with pytest.raises(DatabaseUnavailableError):
             await nowhere.run(Trigger.COMMAND, Scope.full())
+
+
+# --- a run that another one goes on with ---------------------------------------------------
+
+
+class Remembered:
+    """A checkpoint that is looked at."""
+
+    def __init__(self) -> None:
+        self.places: dict[str, tuple[str | None, bool]] = {}
+
+    def position_of(self, walk: str) -> tuple[str | None, bool]:
+        return self.places.get(walk, (None, False))
+
+    def passed(self, walk: str, last_id: str | None, *, ended: bool) -> None:
+        self.places[walk] = last_id, ended
+
+
+async def test_a_wallet_that_cannot_be_walked_keeps_no_other_from_being_passed(
+    desk_of: Opened,
+) -> None:
+    async with desk_of(api_key_lists=False) as desk:
+        await desk.serving.step(800)
+        desk.hear(losing=0.1)
+        await at_rest(desk)
+        checkpoint = Remembered()
+        goes_on = Resumption(desk.clock(), checkpoint)
+        report = await desk.reconciler(wallets="notanaddress").run(
+            Trigger.BACKFILL, Scope.full(), resumption=goes_on
+        )
+        assert report.state is RunState.PARTIAL
+        known = {row[0] for row in desk.rows("SELECT DISTINCT wallet_address FROM positions")}
+        assert {walk for walk, (_, ended) in checkpoint.places.items() if ended} == {
+            f"{state} {wallet}" for state in ("active", "inactive") for wallet in known
+        }
+        assert desk.wrong() == {}
+
+
+async def test_a_page_is_not_passed_before_all_that_it_asks_for_is_answered(
+    desk_of: Opened,
+) -> None:
+    async with desk_of() as desk:
+        await desk.serving.step(1000)
+        desk.hear()
+        world = desk.serving.world
+        ended = desk.one("SELECT position_id FROM positions WHERE status = 'closed' LIMIT 1")
+        world.undo_close(ended)
+        await at_rest(desk)
+        position = RestClient.position
+
+        async def unanswered(*_: object) -> None:
+            raise GatewayError("It does not answer.")
+
+        checkpoint = Remembered()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(RestClient, "position", unanswered)
+            report = await desk.reconciler().run(
+                Trigger.BACKFILL, Scope.full(), resumption=Resumption(desk.clock(), checkpoint)
+            )
+        assert RestClient.position is position
+        assert report.state is RunState.PARTIAL
+        assert "active" not in checkpoint.places
+        assert checkpoint.places["inactive"][1] is True
+        report = await desk.reconciler().run(
+            Trigger.BACKFILL, Scope.full(), resumption=Resumption(desk.clock(), checkpoint)
+        )
+        assert (report.state, report.repaired) == (RunState.COMPLETE, 1)
+        assert desk.wrong() == {}
 
 
 # --- the scope ---------------------------------------------------------------------------

@@ -1,9 +1,14 @@
 """Wallet by wallet: where the API key lists no positions, and with a customer's credentials."""
 
+import pytest
 from reconciling import Desk
 
+from positionstore.dimes.rest import RestClient
+from positionstore.dimes.tokens import Token
+from positionstore.errors import GatewayError
 from positionstore.reconciler.comparison import DiscrepancyKind
-from positionstore.reconciler.report import RunState
+from positionstore.reconciler.report import RunReport, RunState
+from positionstore.reconciler.scope import Scope, Trigger
 
 from .conftest import Opened
 
@@ -102,6 +107,41 @@ async def test_a_wallet_that_the_api_does_not_know_hides_no_other(desk_of: Opene
         assert "notanaddress" in error
         assert "POSITIONSTORE_WALLETS" in error
         assert desk.wrong() == {}
+
+
+async def test_where_no_token_can_be_had_it_is_not_tried_for_each_wallet(
+    desk_of: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with desk_of(api_key_lists=False) as desk:
+        named = ",".join(f"0x{number:040x}" for number in range(200))
+
+        async def unwell(*_: object, **__: object) -> Token:
+            raise GatewayError("No token could be minted (503).")
+
+        monkeypatch.setattr(RestClient, "mint_token", unwell)
+        report = await desk.run(wallets=named)
+        assert report.state is RunState.FAILED, "nothing was seen"
+        assert len(report.errors) < 20
+        assert "were not asked for" in report.errors[-1]
+
+
+async def test_a_key_that_is_refused_midway_is_said_once(desk_of: Opened) -> None:
+    async with desk_of(api_key_lists=False, wallets=30, positions=60) as desk:
+        await after(desk)
+        desk.hear(losing=0.05)
+        wallets = len(wallets_of(desk))
+
+        def refuse(_: RunReport) -> None:
+            desk.serving.faults.refuse_tokens = True
+            desk.serving.faults.refuse_api_keys = True
+
+        reconciler = desk.reconciler(http_concurrency=1)
+        report = await reconciler.run(Trigger.COMMAND, Scope.full(), progress=refuse)
+        assert report.state is RunState.PARTIAL
+        (error,) = report.errors
+        assert error.startswith(f"The positions of {wallets} wallets were not all seen: ")
+        assert "DIMES_API_KEY" in error
+        assert desk.one("SELECT error FROM reconciliation_runs") == error
 
 
 async def test_a_wrong_key_ends_the_run_in_one_line(desk_of: Opened) -> None:

@@ -146,7 +146,7 @@ async def test_without_a_key_nothing_is_tried() -> None:
         book = AccessBook(settings(jwt="t"), client)
         assert await book.for_partner() is None
         with pytest.raises(ConfigurationError, match="DIMES_API_KEY"):
-            await book.for_wallet(WALLET)
+            book.for_wallet(WALLET)
     assert not server.requests
 
 
@@ -154,8 +154,8 @@ async def test_a_wallet_s_token_is_minted_once_however_its_address_is_spelled() 
     server = Server(minting)
     async with client_of(server) as client:
         book = AccessBook(settings(api_key=KEY), client)
-        first = await book.for_wallet(WALLET)
-        assert await book.for_wallet(WALLET.lower()) is first
+        first = book.for_wallet(WALLET)
+        assert book.for_wallet(WALLET.lower()) is first
         assert first.wallet == WALLET
         assert [page.positions async for page in client.walk(first)] != []
     assert server.shown() == [f"Api-Key {KEY}", f"Bearer of-{WALLET}"]
@@ -166,9 +166,9 @@ async def test_a_refused_wallet_is_named_and_hinders_no_other() -> None:
     async with client_of(minting) as client:
         book = AccessBook(settings(api_key=KEY), client)
         with pytest.raises(CredentialsError, match=r"nonsense.*POSITIONSTORE_WALLETS") as raised:
-            await book.for_wallet("nonsense")
+            await book.for_wallet("nonsense").authorization()
         assert not isinstance(raised.value, KeyRefusedError)
-        await book.for_wallet(WALLET)
+        await book.for_wallet(WALLET).authorization()
 
 
 async def test_a_refused_key_is_not_shown_for_every_wallet() -> None:
@@ -177,7 +177,7 @@ async def test_a_refused_key_is_not_shown_for_every_wallet() -> None:
         book = AccessBook(settings(api_key=KEY), client)
         for wallet in ("0x1", "0x2", "0x1"):
             with pytest.raises(KeyRefusedError, match="DIMES_API_KEY"):
-                await book.for_wallet(wallet)
+                await book.for_wallet(wallet).authorization()
     assert len(server.requests) == 1
 
 
@@ -191,7 +191,7 @@ async def test_a_mint_is_tried_again_like_any_request() -> None:
     )
     server = Server(*answers)
     async with client_of(server) as client:
-        access = await AccessBook(settings(api_key=KEY), client).for_wallet(WALLET)
+        access = AccessBook(settings(api_key=KEY), client).for_wallet(WALLET)
         assert (await access.authorization()).get_secret_value() == f"Bearer of-{WALLET}"
     assert (client.requests, client.retries) == (5, 4)
 
@@ -217,9 +217,10 @@ async def test_the_life_of_a_token_is_measured_by_the_server_s_clock() -> None:
     assert DATE.startswith("Wed, 01 Jul 2026 09")
     async with client_of(server, time=time) as client:
         book = AccessBook(settings(api_key=KEY), client)
-        access = await book.for_wallet(WALLET)
+        access = book.for_wallet(WALLET)
+        await access.authorization()
         time.now += 3000
-        await book.for_wallet(WALLET)
+        await book.for_wallet(WALLET).authorization()
         assert len(server.requests) == 1
         time.now += 300
         await access.authorization()
