@@ -241,6 +241,24 @@ async def test_a_page_that_fails_for_good_leaves_it_unfinished_and_it_goes_on_la
     assert statuses(database) == truth_of(sandbox)
 
 
+async def test_what_one_wallet_hides_is_all_that_is_asked_for_again(
+    programs: Programs, database: psycopg.Connection
+) -> None:
+    async with world(warm_up=300.0, api_key_lists=False, wallets=3) as sandbox:
+        programs.against(sandbox)
+        named = ",".join(sandbox.wallets)
+        await programs.run(
+            "backfill", "--all", expect=1, POSITIONSTORE_WALLETS=f"{named},notanaddress"
+        )
+        assert statuses(database) == truth_of(sandbox)
+        before = sandbox.stats()["rest_requests"]
+        done = await programs.run("backfill", "--all", "--json", POSITIONSTORE_WALLETS=named)
+        requests = sandbox.stats()["rest_requests"] - before
+
+    assert (done.json["went_on_with"], done.json["exit_code"]) == (1, 0)
+    assert requests == 1, "the key's; every list had been walked to its end"
+
+
 async def test_only_one_at_a_time_and_the_second_leaves_no_trace(
     programs: Programs, database: psycopg.Connection
 ) -> None:
