@@ -32,18 +32,27 @@ class Store:
     Attributes:
         url: where it is; it may hold a password, so it is never printed.
         embedded: whether it is the embedded server's.
+        revive: starts the server again where it was killed and returns the URL; None where it
+            was stopped on purpose. To be had only of the embedded server's.
     """
 
     url: str = field(repr=False)
     embedded: bool
+    revive: Callable[[], str | None] | None = field(default=None, repr=False, compare=False)
 
     def connect(self, *, application_name: str = "positionstore") -> psycopg.Connection:
-        """Open a connection in autocommit mode.
+        """Open a connection in autocommit mode; an embedded server that was killed is revived.
 
         Raises:
             DatabaseUnavailableError: the server cannot be reached, or is too old.
         """
-        return connect(self.url, application_name=application_name)
+        try:
+            return connect(self.url, application_name=application_name)
+        except DatabaseUnavailableError:
+            url = None if self.revive is None else self.revive()
+            if url is None:
+                raise
+        return connect(url, application_name=application_name)
 
 
 def connect(url: str, *, application_name: str = "positionstore") -> psycopg.Connection:
@@ -120,7 +129,12 @@ def opened(
         yield store
         return
     with embedded.running(settings.data_dir, say=say, bin_dir=settings.pg_bin) as server:
-        store = Store(server.url(), embedded=True)
+
+        def revive() -> str | None:
+            alive = embedded.ensure_alive(server, say=say, bin_dir=settings.pg_bin)
+            return None if alive is None else alive.url()
+
+        store = Store(server.url(), embedded=True, revive=revive)
         with store.connect() as connection:
             behind = migrations.current(connection) != migrations.head()
         if behind and check:

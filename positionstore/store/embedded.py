@@ -28,7 +28,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import psycopg
@@ -44,6 +44,7 @@ from positionstore.store.binaries import (
     reachable_by,
 )
 from positionstore.store.postmaster import (
+    PID_FILE,
     disown_stranger,
     find_postmaster,
     survivors,
@@ -152,6 +153,35 @@ def ensure_running(
         except BaseException:
             os.close(lease)
             raise
+
+
+def ensure_alive(
+    server: EmbeddedServer, *, say: Say = to_stderr, bin_dir: Path | None = None
+) -> EmbeddedServer | None:
+    """Start a server again that was killed, for a process that is one of its users.
+
+    Args:
+        server: the server as ``ensure_running`` returned it.
+        say: takes a line for the person who waits, when waiting takes long.
+        bin_dir: PostgreSQL's programs, instead of looking for them.
+
+    Returns:
+        The server, as a rule on the same port, with the same registration; None where it was
+        not killed but stopped: whoever did that meant it.
+
+    Raises:
+        ConfigurationError: the same as of ``ensure_running``.
+        DatabaseUnavailableError: it could not be started.
+    """
+    home = _Home.at(server.data_dir)
+    with home.exclusively(say):
+        if not (home.cluster / PID_FILE).exists():
+            return None
+        account = account_for(home.cluster, home.data_dir)
+        port = _attach(home, account, say)
+        if port is None:
+            port = _start(home, account, say, bin_dir, {})
+        return replace(server, port=port)
 
 
 def release(server: EmbeddedServer, *, keep: bool = False, say: Say = to_stderr) -> None:
@@ -562,8 +592,10 @@ def _log_text(path: Path, offset: int) -> str:
 def _log_tail(home: _Home) -> str:
     """Return the last line of the server's log, as a remark for the person who waits."""
     logs = _logs(home)
-    lines = _log_text(logs[-1], max(0, logs[-1].stat().st_size - 2000)).splitlines() if logs else []
-    return f"It says: {lines[-1].rpartition('LOG:')[2].strip()}." if lines else ""
+    text = _log_text(logs[-1], max(0, logs[-1].stat().st_size - 2000)) if logs else ""
+    # Not what it answers to those who ask too early.
+    said = [line.rpartition("LOG:")[2].strip() for line in text.splitlines() if "LOG:" in line]
+    return f"It says: {said[-1]}." if said else ""
 
 
 def _stop(home: _Home, say: Say) -> bool:

@@ -22,7 +22,9 @@ from server_user import (
 )
 
 from positionstore.errors import ConfigurationError, DatabaseUnavailableError
+from positionstore.settings import load_settings
 from positionstore.store import embedded
+from positionstore.store.database import opened
 
 
 @pytest.fixture
@@ -122,6 +124,31 @@ def test_a_killed_server_is_started_again_with_everything_committed(data_dir: Pa
         embedded.release(server)
         assert _answer(again) == (1,)
     assert postgres_processes(data_dir) == []
+
+
+def test_who_works_on_a_server_that_is_killed_starts_it_again(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    with opened(load_settings(data_dir=data_dir), check=False) as store:
+        with store.connect() as connection:
+            connection.execute("CREATE TABLE kept AS SELECT generate_series(1, 1000) AS n")
+        for _ in range(2):
+            _crash(data_dir)
+            with store.connect() as connection:
+                assert connection.execute("SELECT count(*) FROM kept").fetchone() == (1000,)
+    assert postgres_processes(data_dir) == []
+
+
+def test_a_server_that_is_stopped_on_purpose_is_started_by_nobody_who_works_on_it(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    with opened(load_settings(data_dir=data_dir), check=False) as store:
+        assert embedded.stop(data_dir)
+        with pytest.raises(DatabaseUnavailableError):
+            store.connect()
+        assert postgres_processes(data_dir) == []
 
 
 def test_a_child_that_outlives_its_killed_server_is_ended_before_the_next_start(
