@@ -41,6 +41,11 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "verify": (_SEE, "projection:verify", "Fold the log and compare it with what stands."),
     "status": (_SEE, "status:status", "Show connection, lag, gaps, drift and sizes at a glance."),
     "tail": (_SEE, "tail:tail", "Follow the log: each fact once, in the order of the log."),
+    "export": (
+        _SEE,
+        "exporting:export",
+        "Export a table, a view or a query as Parquet, CSV or JSON Lines.",
+    ),
     "quarantine": (_SEE, "quarantine:app", "What could not be understood."),
     "config": (_SEE, "config:config", "Show every setting in force, and where it comes from."),
     "db": (_SEE, "db:app", "The database in use."),

@@ -1,0 +1,169 @@
+"""The formats: how rows are read for each of them, and how they are written."""
+
+import re
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import groupby
+from typing import IO, Any, Final, Protocol
+
+from positionstore.escaping import csv_cell, json_as_it_came
+from positionstore.extras import arrow_needed
+from positionstore.store import lines
+from positionstore.store.database import Store
+from positionstore.store.selection import Kind, Selection
+
+
+class Format(StrEnum):
+    """What a file is, as its name's ending spells it."""
+
+    PARQUET = "parquet"
+    CSV = "csv"
+    JSONL = "jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Some rows, on their way.
+
+    Attributes:
+        day: their day; empty where rows are not told apart by it.
+        rows: how many they are.
+        content: they themselves, as the format's writer takes them.
+    """
+
+    day: str
+    rows: int
+    content: Any
+
+
+class Writer(Protocol):
+    """Writes a file's rows."""
+
+    def write(self, content: Any) -> None:
+        """Write a piece's content."""
+
+    def close(self, *, whole: bool) -> None:
+        """Write what a file ends with, if it is whole; the file itself stays open."""
+
+
+class Codec(Protocol):
+    """A format, for what is to be written in it."""
+
+    def pieces(self, *, by_day: bool) -> Generator[Piece]:
+        """Read the rows."""
+
+    def writer(self, file: IO[bytes]) -> Writer:
+        """Begin a file."""
+
+
+def codec(
+    form: Format, store: Store, selection: Selection, *, raw: bool, exact_text: bool
+) -> Codec:
+    """Return the format for what is read.
+
+    Args:
+        form: which one.
+        store: where from.
+        selection: what.
+        raw: whether CSV's cells are as they are stored, formulas and control characters too.
+        exact_text: whether Parquet's decimals are text.
+
+    Raises:
+        ConfigurationError: what Parquet needs is not installed.
+    """
+    match form:
+        case Format.PARQUET:
+            with arrow_needed():
+                # Here, because CSV and JSON Lines do without what Parquet needs.
+                from positionstore.export.parquet import Parquet  # noqa: PLC0415
+
+            return Parquet(store, selection, exact_text=exact_text)
+        case Format.CSV:
+            return _Csv(store, selection, raw=raw)
+        case Format.JSONL:
+            return _JsonLines(store, selection)
+
+
+_TO_BE_QUOTED: Final = re.compile('[,"\r\n]')
+_TEXTS: Final = {Kind.TEXT, Kind.JSON, Kind.TEXTS}
+
+
+class _Csv:
+    """CSV as RFC 4180 has it, in UTF-8, with a header; NULL is nothing, an empty text is ``""``."""
+
+    def __init__(self, store: Store, selection: Selection, *, raw: bool) -> None:
+        self._store, self._selection = store, selection
+        columns = selection.columns
+        # Numbers and moments are the server's own spelling, and nothing in them can do harm.
+        self._texts = () if raw else tuple(i for i, c in enumerate(columns) if c.kind in _TEXTS)
+        self._json = {i for i, c in enumerate(columns) if c.kind in {Kind.JSON, Kind.TEXTS}}
+
+    def pieces(self, *, by_day: bool) -> Generator[Piece]:
+        for rows in lines.cells(self._store, self._selection, by_day=by_day):
+            for day, own in _by_day(rows, by_day=by_day):
+                yield Piece(day, len(own), "".join(map(self._line, own)).encode())
+
+    def writer(self, file: IO[bytes]) -> Writer:
+        names = (_quoted(csv_cell(column.name)) for column in self._selection.columns)
+        file.write((",".join(names) + "\n").encode())
+        return _Text(file)
+
+    def _line(self, row: lines.Row) -> str:
+        cells = list(row)
+        for place in self._texts:
+            if text := cells[place]:
+                cells[place] = csv_cell(json_as_it_came(text) if place in self._json else text)
+        return ",".join(map(_quoted, cells)) + "\n"
+
+
+def _quoted(cell: str | None) -> str:
+    if cell is None:
+        return ""
+    if cell and not _TO_BE_QUOTED.search(cell):
+        return cell
+    return '"{}"'.format(cell.replace('"', '""'))
+
+
+class _JsonLines:
+    """JSON Lines: one object a row, in UTF-8."""
+
+    def __init__(self, store: Store, selection: Selection) -> None:
+        self._store, self._selection = store, selection
+
+    def pieces(self, *, by_day: bool) -> Generator[Piece]:
+        for rows in lines.objects(self._store, self._selection, by_day=by_day):
+            for day, own in _by_day(rows, by_day=by_day):
+                text = "".join(f"{json_as_it_came(line or '')}\n" for (line,) in own)
+                yield Piece(day, len(own), text.encode())
+
+    def writer(self, file: IO[bytes]) -> Writer:
+        return _Text(file)
+
+
+class _Text:
+    """Writes what is bytes already."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def write(self, content: bytes) -> None:
+        self._file.write(content)
+
+    def close(self, *, whole: bool) -> None:
+        """Nothing follows the last row."""
+
+
+def _by_day(
+    rows: Sequence[lines.Row], *, by_day: bool
+) -> Iterator[tuple[str, Sequence[lines.Row]]]:
+    """Tell rows apart by their day, which comes first in each; the order stays within a day."""
+    if not by_day:
+        yield "", rows
+        return
+    for day, own in groupby(sorted(rows, key=_day), key=_day):
+        yield day, [row[1:] for row in own]
+
+
+def _day(row: lines.Row) -> str:
+    return row[0] or ""

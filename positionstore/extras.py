@@ -1,0 +1,27 @@
+"""The extras: packages that not every installation has."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Final
+
+from positionstore.errors import ConfigurationError
+
+_OF_ARROW: Final = {"adbc_driver_manager", "adbc_driver_postgresql", "pyarrow"}
+
+
+@contextlib.contextmanager
+def arrow_needed() -> Iterator[None]:
+    """Say, where an import of what needs the extra ``arrow`` fails, what to install.
+
+    Raises:
+        ConfigurationError: one of its packages is not installed.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in _OF_ARROW:
+            raise
+        raise ConfigurationError(
+            f"Parquet and Arrow tables need {error.name}, which is not installed.",
+            remedy="Install the extra: pip install 'positionstore[arrow]'",
+        ) from None

@@ -1,0 +1,198 @@
+"""The door for notebooks: the book as Arrow tables, read-only.
+
+:func:`positionstore.connect` is the way in.
+"""
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Self
+
+import psycopg
+import pyarrow as pa
+from pydantic import SecretStr
+
+from positionstore.settings import load_settings
+from positionstore.store import arrow, selection
+from positionstore.store.database import Store, opened
+from positionstore.store.selection import LOG, Selection
+
+Values = Mapping[str, object]
+"""What stands for ``%(name)s`` in a query."""
+
+
+class Book:
+    """A store that is open for reading.
+
+    Each call reads in one transaction of its own, which sees one moment of the store and cannot
+    write. Amounts in ``_usd_pips`` are whole numbers (10,000 are 1 USD), those in ``_usd`` exact
+    decimals, and moments ``timestamp[us, tz=UTC]``; `docs/export.md` has every type. Every table
+    has ``to_pandas()``, and polars and DuckDB take it as it is.
+
+    Close it when done, or use it in ``with``: a book of the embedded server keeps that running.
+
+    Every method raises:
+        ConfigurationError: there is no such table or view, or a query is refused.
+        DatabaseUnavailableError: the server cannot be reached.
+        PositionstoreError: a number has more digits than a decimal holds; see ``connect``.
+    """
+
+    def __init__(self, store: Store, held: ExitStack, *, numeric_as_text: bool) -> None:
+        self._store, self._held, self._exact_text = store, held, numeric_as_text
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the store; the tables that were read stay."""
+        self._held.close()
+
+    def positions(
+        self, *, phase: str | None = None, wallet: str | None = None, market: str | None = None
+    ) -> pa.Table:
+        """Return the positions as they stand, a row each: the table ``positions``.
+
+        Args:
+            phase: only those that are ``pending``, ``live`` or ``terminal``.
+            wallet: only those of this ``wallet_address``.
+            market: only those of this ``market_ticker``.
+        """
+        return self.sql(
+            "SELECT * FROM positions WHERE (%(phase)s::text IS NULL OR phase = %(phase)s)"
+            " AND (%(wallet)s::text IS NULL OR wallet_address = %(wallet)s)"
+            " AND (%(market)s::text IS NULL OR market_ticker = %(market)s)"
+            " ORDER BY position_id",
+            {"phase": phase, "wallet": wallet, "market": market},
+        )
+
+    def events(self, *, since: int = 0, position: str | None = None) -> pa.Table:
+        """Return facts of the log in its order, envelopes as they came: the table ``events``.
+
+        A whole log may well be larger than memory: ``batches("events")`` reads it piece by piece.
+
+        Args:
+            since: only facts after this ``seq``.
+            position: only those of this ``position_id``.
+        """
+        return self.sql(
+            "SELECT * FROM events WHERE seq > %(since)s"
+            " AND (%(position)s::text IS NULL OR position_id = %(position)s) ORDER BY seq",
+            {"since": since, "position": position},
+        )
+
+    def timeline(self, position: str) -> pa.Table:
+        """Return what happened to a position, in the order of facts: ``position_timeline``.
+
+        Args:
+            position: its ``position_id``.
+        """
+        return self.sql(
+            "SELECT * FROM position_timeline WHERE position_id = %(position)s ORDER BY place",
+            {"position": position},
+        )
+
+    def as_of(
+        self,
+        valid_at: datetime,
+        *,
+        known_at: datetime | None = None,
+        position: str | None = None,
+        wallet: str | None = None,
+    ) -> pa.Table:
+        """Return the book as it was: what ``positions_as_of`` gives.
+
+        Args:
+            valid_at: at which moment; one without a zone is UTC's.
+            known_at: knowing only what had been received by then; else all that is known now.
+            position: only this ``position_id``.
+            wallet: only positions of this ``wallet_address``.
+        """
+        return self.sql(
+            "SELECT * FROM positions_as_of(%(valid_at)s, %(known_at)s::timestamptz,"
+            " %(position)s::text, %(wallet)s::text) ORDER BY position_id",
+            {
+                "valid_at": _in_utc(valid_at),
+                "known_at": "infinity" if known_at is None else _in_utc(known_at),
+                "position": position,
+                "wallet": wallet,
+            },
+        )
+
+    def table(self, name: str) -> pa.Table:
+        """Return all of a table or view.
+
+        Args:
+            name: one of :meth:`names`.
+        """
+        return self.batches(name).read_all()
+
+    def sql(self, query: str, values: Values | None = None) -> pa.Table:
+        """Return what a query gives.
+
+        Args:
+            query: one statement that only reads.
+            values: what stands for ``%(name)s`` in it, quoted as it has to be; a ``%`` is written
+                ``%%`` where there are any.
+        """
+        return self.sql_batches(query, values).read_all()
+
+    def batches(self, name: str, *, since: int = 0) -> pa.RecordBatchReader:
+        """Return a reader that goes through a table or view, about 16 MB at a time.
+
+        It has a connection of its own until it is read to its end or closed. It is an iterator of
+        batches; polars, DuckDB and ``pyarrow.dataset`` take it too.
+
+        Args:
+            name: one of :meth:`names`.
+            since: of ``events``, only facts after this ``seq``.
+        """
+        with self._store.connect() as connection:
+            if name == LOG:
+                newest = selection.newest_seq(connection)
+                chosen = selection.of_log(connection, after=since, until=newest)
+            else:
+                chosen = selection.of_relation(connection, name)
+        return self._reader(chosen)
+
+    def sql_batches(self, query: str, values: Values | None = None) -> pa.RecordBatchReader:
+        """Return a reader that goes through what a query gives, about 16 MB at a time.
+
+        Args:
+            query: as in :meth:`sql`.
+            values: as in :meth:`sql`.
+        """
+        with self._store.connect() as connection:
+            whole = psycopg.ClientCursor(connection).mogrify(query, values)
+            return self._reader(selection.of_query(connection, whole))
+
+    def names(self) -> list[str]:
+        """Return the names of the tables and views that can be read."""
+        with self._store.connect() as connection:
+            return selection.relations(connection)
+
+    def _reader(self, chosen: Selection) -> pa.RecordBatchReader:
+        return pa.RecordBatchReader.from_batches(
+            arrow.schema(chosen, exact_text=self._exact_text),
+            arrow.batches(self._store, chosen, exact_text=self._exact_text),
+        )
+
+
+def connect(url: str | None, *, numeric_as_text: bool) -> Book:
+    """Open a store; see :func:`positionstore.connect`."""
+    given = {} if url is None else {"database_url": SecretStr(url)}
+    held = ExitStack()
+    store = held.enter_context(opened(load_settings(**given)))
+    return Book(store, held, numeric_as_text=numeric_as_text)
+
+
+def _in_utc(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

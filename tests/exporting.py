@@ -1,0 +1,40 @@
+"""Exports of a store, called as the command calls them."""
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+from positionstore.export.export import Exported, Order, export
+from positionstore.export.formats import Format
+from positionstore.store.database import Store
+
+
+@dataclass(frozen=True)
+class Exporter:
+    """Exports to a path, in the format that its ending says; or a folder of it by day."""
+
+    store: Store
+
+    def __call__(
+        self,
+        path: Path,
+        relation: str | None = None,
+        *,
+        query: str | None = None,
+        since: int | None = None,
+        by_day: bool = False,
+        form: Format | None = None,
+        raw: bool = False,
+        exact_text: bool = False,
+    ) -> Exported:
+        order = Order(
+            relation=relation,
+            query=query,
+            form=form or Format(path.suffix[1:]),
+            out=path,
+            since=since,
+            by_day=by_day,
+            raw=raw,
+            exact_text=exact_text,
+        )
+        return export(self.store, order, standard_output=io.BytesIO(), progress=lambda *_: None)
