@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,6 +61,15 @@ class Programs:
 
     async def start(self, *arguments: str, **environment: str) -> asyncio.subprocess.Process:
         """Start ``positionstore ARGUMENTS``, or a script where the first argument is one's path."""
+        return await self._start(arguments, environment, asyncio.subprocess.DEVNULL)
+
+    async def feed(self, *arguments: str) -> asyncio.subprocess.Process:
+        """Start one that is to read what the test writes to its standard input."""
+        return await self._start(arguments, {}, asyncio.subprocess.PIPE)
+
+    async def _start(
+        self, arguments: Sequence[str], environment: dict[str, str], stdin: int
+    ) -> asyncio.subprocess.Process:
         script = arguments[0].endswith(".py")
         process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -68,7 +77,7 @@ class Programs:
             *arguments,
             cwd=self.folder,
             env={**self.environment, **environment},
-            stdin=asyncio.subprocess.DEVNULL,
+            stdin=stdin,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )

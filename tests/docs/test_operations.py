@@ -27,6 +27,7 @@ def test_it_begins_at_three_in_the_morning() -> None:
 def test_there_is_a_unit_for_the_service_and_a_timer_for_both_scripts() -> None:
     assert set(UNITS) == {
         "positionstore.service",
+        "positionstore@.service",
         "positionstore-nightly.service",
         "positionstore-nightly.timer",
         "positionstore-backfill.service",
