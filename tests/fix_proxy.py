@@ -48,11 +48,14 @@ class Proxy:
     be called in any thread, and has taken effect when it returns.
 
     Args:
-        port: the server's, on 127.0.0.1.
+        port: tells the server's, on 127.0.0.1, anew for each connection.
+        via: tells what to say of itself in the header ``Via`` of a connection's first request;
+            an empty text for any protocol but HTTP.
     """
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: Callable[[], int], via: Callable[[], str] = str) -> None:
         self._server_port = port
+        self._via = via
         self._links: set[_Link] = set()
         self._listening: asyncio.Server | None = None
         self._flowing = asyncio.Event()
@@ -158,7 +161,7 @@ class Proxy:
     async def _serve(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
         self.accepted += 1
         try:
-            from_server, server = await asyncio.open_connection("127.0.0.1", self._server_port)
+            from_server, server = await asyncio.open_connection("127.0.0.1", self._server_port())
         except OSError:
             client.transport.abort()
             return
@@ -179,8 +182,13 @@ class Proxy:
     async def _pass_on(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, counted: bool
     ) -> None:
+        via = self._via() if counted else ""
         while piece := await reader.read(_PIECE):
             await self._flowing.wait()
+            if via:
+                line, separator, rest = piece.partition(b"\r\n")
+                piece = b"%b\r\nVia: %b%b%b" % (line, via.encode(), separator, rest)
+                via = ""
             if self._delay:
                 await asyncio.sleep(self._delay)
             if counted and self._left is not None:
@@ -196,9 +204,9 @@ class Proxy:
 
 
 @contextlib.contextmanager
-def proxy_to(port: int) -> Iterator[Proxy]:
-    """Stand in front of a server of this machine."""
-    found = Proxy(port)
+def proxy_to(port: Callable[[], int], via: Callable[[], str] = str) -> Iterator[Proxy]:
+    """Stand in front of a server of this machine; the arguments are those of :class:`Proxy`."""
+    found = Proxy(port, via)
     try:
         yield found
     finally:
@@ -208,5 +216,5 @@ def proxy_to(port: int) -> Iterator[Proxy]:
 @pytest.fixture
 def proxy(embedded_server: EmbeddedServer) -> Iterator[Proxy]:
     """Stand in front of the embedded server."""
-    with proxy_to(embedded_server.port) as found:
+    with proxy_to(lambda: embedded_server.port) as found:
         yield found

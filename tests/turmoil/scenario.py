@@ -1,0 +1,165 @@
+"""A run: scenarios one after the other, on one store, each followed by a rest and by the proof."""
+
+import asyncio
+import os
+import platform
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import psycopg
+from fix_proxy import proxy_to
+from programs import ROOT
+from turmoil import plan
+from turmoil.actors import DURABILITY
+from turmoil.database import database
+from turmoil.disk import small_disk
+from turmoil.figures import Figures
+from turmoil.ledger import Ledger
+from turmoil.proof import prove
+from turmoil.readers import readers
+from turmoil.stage import WAYS, Stage
+from turmoil.timekeeping import Clock
+from turmoil.vendor import vendor
+
+Say = Callable[[str], None]
+
+_SETTINGS = {
+    "POSITIONSTORE_HEARTBEAT_EVERY": "0.2",
+    "POSITIONSTORE_RECONNECT_CAP": "1",
+    "POSITIONSTORE_HTTP_RATE": "1000",
+    "POSITIONSTORE_HTTP_RETRY_BUDGET": "2",
+    "POSITIONSTORE_SETTLE_WINDOW": "3",
+    "POSITIONSTORE_RECONCILE_EVERY": "5",
+    "POSITIONSTORE_LOG_FORMAT": "json",
+    "PYTHONPATH": str(ROOT),
+}
+_COMMANDS = {"service": "run", "ingester": "ingest"}
+_DISK_MEGABYTES = 768
+
+
+def _environment() -> dict[str, str]:
+    ours = ("DIMES_", "POSITIONSTORE_", "DATABASE_URL")
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    return inherited | _SETTINGS
+
+
+@asynccontextmanager
+async def _set_up(folder: Path, seed: int, *, rate: float) -> AsyncIterator[Stage]:
+    environment = _environment()
+    async with AsyncExitStack() as closing:
+        disk = closing.enter_context(small_disk(folder / "disk", _DISK_MEGABYTES))
+        server = await closing.enter_async_context(database(folder / "disk" / "server"))
+        other_side = await closing.enter_async_context(
+            vendor(folder, environment, f"--seed={seed}", f"--rate={rate}", "--positions=120")
+        )
+        link = closing.enter_context(proxy_to(lambda: server.port))
+        clock = Clock.found(folder)
+        stage = Stage(folder, environment, other_side, server, link, disk, clock, closing)
+        for name, command in _COMMANDS.items():
+            stage.actors[name] = stage.enter(name, command)
+        try:
+            for actor in stage.actors.values():
+                actor.start()
+            yield stage
+        finally:
+            stage.behave()
+            for actor in (*stage.actors.values(), *stage.extras):
+                await actor.stop()
+
+
+def _unavailable(stage: Stage) -> dict[str, str]:
+    skipped = {}
+    if stage.disk is None:
+        skipped["disk full"] = "no file system can be mounted here"
+    if stage.clock is None:
+        for kind in ("clock put forward", "clock put back"):
+            skipped[kind] = "libfaketime is not installed"
+    return skipped
+
+
+async def _turmoil(
+    stage: Stage, faults: Sequence[plan.Fault], seconds: float, figures: Figures
+) -> None:
+    """Let go wrong what is to go wrong: track by track, side by side."""
+    began = time.monotonic()
+
+    async def play(track: str) -> None:
+        for fault in faults:
+            if fault.track == track:
+                await asyncio.sleep(began + fault.at - time.monotonic())
+                await WAYS[fault.kind](stage, fault)
+                figures.faults[fault.kind] += 1
+
+    async with asyncio.TaskGroup() as tracks:
+        for track in plan.TRACKS:
+            tracks.create_task(play(track))
+        tracks.create_task(asyncio.sleep(seconds))
+    figures.seconds = round(figures.seconds + time.monotonic() - began, 1)
+
+
+async def run(
+    folder: Path,
+    *,
+    seed: int,
+    scenarios: int,
+    seconds: float,
+    rate: float = 60.0,
+    durabilities: Sequence[str] = ("memory",),
+    say: Say = print,
+) -> Figures:
+    """Run scenarios, and prove after each that nothing is lost.
+
+    Args:
+        folder: an empty folder for everything; the logs of all processes stay in it.
+        seed: reproduces the world and the faults.
+        scenarios: how many.
+        seconds: for how long faults are injected in each.
+        rate: events a second.
+        durabilities: the values of ``POSITIONSTORE_DURABILITY``, in turn.
+        say: takes a line on how it goes.
+    """
+    figures = Figures(seed)
+    async with (
+        _set_up(folder, seed, rate=rate) as stage,
+        readers(lambda: stage.database.url) as watching,
+    ):
+        figures.skipped = _unavailable(stage)
+        figures.machine = _machine(stage)
+        figures.durability = sorted(set(durabilities))
+        available = [kind for kind in plan.KINDS if kind not in figures.skipped]
+        ledger = Ledger(stage.vendor.recording)
+        await prove(stage, ledger, watching, figures, first=True)
+        for number in range(scenarios):
+            await _set_durability(stage, durabilities[number % len(durabilities)])
+            faults = plan.draw(f"{seed}-{number}", seconds, available)
+            await stage.vendor.resume()
+            await _turmoil(stage, faults, seconds, figures)
+            figures.scenarios += 1
+            stage.behave()
+            await prove(stage, ledger, watching, figures)
+            say(
+                f"scenario {number}: {len(faults)} faults, {figures.delivered} delivered, "
+                f"{figures.logged} in the log, {figures.lost} lost, "
+                f"well again after {figures.recoveries[-1]} s"
+            )
+    return figures
+
+
+async def _set_durability(stage: Stage, durability: str) -> None:
+    if stage.environment.get(DURABILITY) != durability:
+        stage.environment[DURABILITY] = durability
+        for actor in stage.actors.values():
+            await actor.restart()
+
+
+def _machine(stage: Stage) -> dict[str, str]:
+    with psycopg.connect(stage.database.url) as connection:
+        version = connection.info.parameter_status("server_version") or ""
+    return {
+        "system": f"{platform.system()} {platform.machine()}",
+        "processors": str(os.cpu_count()),
+        "python": platform.python_version(),
+        "postgresql": version,
+    }
