@@ -13,6 +13,7 @@ import checkout
 
 checkout.enter()
 
+from docs_roles import roles_page  # noqa: E402 - the checkout's package comes first
 from docs_schema import database_pages  # noqa: E402 - the checkout's package comes first
 
 from positionstore.settings import (  # noqa: E402 - the checkout's package comes first
@@ -79,6 +80,7 @@ def settings_page() -> str:
 
 PAGES: dict[str, Callable[[], str]] = {
     "settings.md": settings_page,
+    "roles.md": roles_page,
     "schema.md": lambda: database_pages()["schema.md"],
     "sql.md": lambda: database_pages()["sql.md"],
     "cookbook.md": lambda: database_pages()["cookbook.md"],

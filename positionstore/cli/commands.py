@@ -24,6 +24,11 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
         "Run a local gateway and REST API to develop and test against.",
     ),
     "migrate": (_KEEP, "migrate:migrate", "Bring the database's schema to head."),
+    "roles": (
+        _KEEP,
+        "roles:roles",
+        "Make an owner, a writer and a reader, each with no more rights than it needs.",
+    ),
     "ingest": (_KEEP, "ingest:ingest", "Write what a gateway sends into the store."),
     "run": (_KEEP, "running:run", "Run the service: the ingester and the periodic reconciler."),
     "reconcile": (

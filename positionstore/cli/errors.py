@@ -69,12 +69,19 @@ def _of_postgres(error: BaseException) -> PositionstoreError | None:
     error = getattr(error, "orig", None) or error
     if not isinstance(error, psycopg.Error):
         return None
-    message = f"PostgreSQL says: {str(error).strip().splitlines()[0] if str(error) else '?'}"
+    said = str(error).strip().splitlines()[0].rstrip(".") if str(error) else "?"
+    message = f"PostgreSQL says: {said}."
     if isinstance(error, psycopg.errors.InsufficientPrivilege):
-        return PositionstoreError(message, remedy="Grant the role of DATABASE_URL what it lacks.")
+        return PositionstoreError(
+            message,
+            remedy="The role of DATABASE_URL may not do this; `positionstore roles` makes one "
+            "that may: the owner migrates, the writer writes, the reader reads.",
+        )
     if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
         return DatabaseUnavailableError(
-            message, remedy="Point DATABASE_URL to the primary, not to a standby."
+            message,
+            remedy="Point DATABASE_URL to the primary, not to a standby, and to the writer, not to "
+            "the reader.",
         )
     if isinstance(error, psycopg.OperationalError):
         return DatabaseUnavailableError(

@@ -10,7 +10,8 @@ from psycopg.conninfo import conninfo_to_dict
 
 from positionstore.errors import ConfigurationError, DatabaseUnavailableError
 from positionstore.settings import Settings
-from positionstore.store import embedded, migrations
+from positionstore.store import embedded, embedded_roles, migrations
+from positionstore.store.grants import Role
 
 _PATIENCE = {
     "connect_timeout": 10,
@@ -110,11 +111,13 @@ def opened(
 ) -> Iterator[Store]:
     """Find the database in use, and keep it running meanwhile if it is the embedded server's.
 
-    The embedded server's schema is brought to head; that of another database is only checked.
+    The embedded server's schema is brought to head; that of another database is only checked. On
+    the embedded server one works as the writer, elsewhere as the role that ``DATABASE_URL`` names.
 
     Args:
         settings: names the database, or the data directory of the embedded server.
-        check: whether the schema has to be this version's.
+        check: whether the schema has to be this version's. Where it need not be, one is the
+            embedded server's superuser.
         say: takes a line for the person who waits.
 
     Raises:
@@ -130,15 +133,24 @@ def opened(
         return
     with embedded.running(settings.data_dir, say=say, bin_dir=settings.pg_bin) as server:
 
+        def writers(server: embedded.EmbeddedServer) -> str:
+            return embedded_roles.url_as(server, Role.WRITER)
+
         def revive() -> str | None:
             alive = embedded.ensure_alive(server, say=say, bin_dir=settings.pg_bin)
-            return None if alive is None else alive.url()
+            return None if alive is None else url_of(alive)
 
-        store = Store(server.url(), embedded=True, revive=revive)
-        with store.connect() as connection:
-            behind = migrations.current(connection) != migrations.head()
-        if behind and check:
-            migrations.migrate(store.url)
+        url_of: Callable[[embedded.EmbeddedServer], str] = embedded.EmbeddedServer.url
+        store = Store(url_of(server), embedded=True, revive=revive)
+        if check:
+            with store.connect() as connection:
+                behind = migrations.current(connection) != migrations.head()
+            if behind:
+                migrations.migrate(store.url, say=say)
+            with store.connect() as connection:
+                embedded_roles.ensure(connection, server)
+            url_of = writers
+            store = Store(url_of(server), embedded=True, revive=revive)
         yield store
 
 

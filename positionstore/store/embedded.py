@@ -6,6 +6,7 @@ leaves last stops it. Under ``<data dir>/postgres/`` lie:
 =============  =====================================================================
 ``cluster/``   the database files, PostgreSQL's own
 ``password``   the superuser's password, mode 0600
+``roles/``     the passwords of the store's roles, the same
 ``lock``       held by the one process that is starting or stopping the server
 ``users``      held, shared, by every process that uses the server
 ``alive``      held by every process of the server itself, which inherits the lock
@@ -99,9 +100,15 @@ class EmbeddedServer:
     password: str = field(repr=False)
     lease: Lease = field(repr=False, compare=False)
 
-    def url(self, database: str = DATABASE) -> str:
-        """Return the URL of one of its databases, password included."""
-        return f"postgresql://{clusters.SUPERUSER}:{self.password}@127.0.0.1:{self.port}/{database}"
+    def url(
+        self,
+        database: str = DATABASE,
+        *,
+        user: str = clusters.SUPERUSER,
+        password: str | None = None,
+    ) -> str:
+        """Return the URL of one of its databases, password included; the superuser's by default."""
+        return f"postgresql://{user}:{password or self.password}@127.0.0.1:{self.port}/{database}"
 
     @property
     def socket_directory(self) -> Path | None:
@@ -253,7 +260,8 @@ def remove_unused(data_dir: Path, *, say: Say = to_stderr) -> bool:
         if home.is_held(home.users) or home.is_held(home.alive):
             return False
         # The lock is left where it is: someone may be waiting for it.
-        for path in (home.cluster, home.path / "password", home.path / "port", home.kept):
+        passwords = (home.path / "password", home.path / "roles")
+        for path in (home.cluster, *passwords, home.path / "port", home.kept):
             if path.is_dir():
                 shutil.rmtree(path)
             else:

@@ -1,6 +1,9 @@
 """The schema's version: where it stands, and bringing it to head."""
 
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 import psycopg
 import sqlalchemy
@@ -8,8 +11,21 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
-from positionstore.errors import SchemaMismatchError
+from positionstore.errors import BusyError, SchemaMismatchError
+from positionstore.store import roles
 from positionstore.store.locks import MIGRATION_LOCK
+from positionstore.store.queries import queries
+
+LONGEST_WAIT: Final = 900.0
+"""Seconds a migration tries to come by its locks: longer than a reader's statement may run."""
+
+_LOCK_TIMEOUT: Final = 2_000
+"""Milliseconds a statement of a migration waits for a lock, and others behind it."""
+
+_PAUSE: Final = 3.0
+"""Seconds between two attempts, in which those who waited behind the first get on."""
+
+_GIVEN_WAY: Final = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)
 
 
 def _folder() -> Path:
@@ -82,19 +98,34 @@ def check(connection: psycopg.Connection) -> None:
     )
 
 
-def migrate(url: str, *, down_to: str | None = None) -> tuple[str | None, str | None]:
+def migrate(
+    url: str,
+    *,
+    down_to: str | None = None,
+    wait: float = LONGEST_WAIT,
+    say: Callable[[str], None] | None = None,
+    sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> tuple[str | None, str | None]:
     """Bring the schema of the database at ``url`` to head, in one transaction.
 
-    Two that start at once take turns.
+    Two that start at once take turns. Where another session holds a table that has to be changed,
+    a report for instance, it neither hangs behind that session nor lets everyone else queue up
+    behind itself: it gives way after two seconds, with nothing changed, and tries again.
 
     Args:
         url: the database.
         down_to: take the schema back to this revision instead (``base`` for nothing at all).
+        wait: how many seconds it may try.
+        say: takes a line for the person who waits.
+        sleep: waits a number of seconds.
+        clock: tells seconds.
 
     Returns:
         The revision before and the one after.
 
     Raises:
+        BusyError: another session has held what is to be changed for all that time.
         SchemaMismatchError: the schema is ahead of this version, or there is none to migrate in.
     """
     engine = sqlalchemy.create_engine(
@@ -103,27 +134,56 @@ def migrate(url: str, *, down_to: str | None = None) -> tuple[str | None, str | 
         creator=lambda: psycopg.connect(url),
         poolclass=sqlalchemy.NullPool,
     )
-    config = _config()
+    deadline = clock() + wait
     try:
-        with engine.begin() as connection:
-            connection.execute(
-                sqlalchemy.text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK}
-            )
-            before = current(_driven(connection))
-            if before is not None and before not in _known():
-                raise SchemaMismatchError(
-                    f"The database's schema is ahead: {before}, and this version knows {head()}.",
-                    remedy="Upgrade positionstore.",
+        while True:
+            try:
+                return _attempt(engine, down_to)
+            except (sqlalchemy.exc.DBAPIError, psycopg.Error) as error:
+                if not isinstance(getattr(error, "orig", error), _GIVEN_WAY):
+                    raise
+            held = f"A table that the migration changes is in use by {_holders(url)}"
+            if clock() >= deadline:
+                raise BusyError(
+                    f"{held}; nothing has changed.",
+                    remedy="Let it end, or end it with pg_terminate_backend, and migrate again.",
                 )
-            config.attributes["connection"] = connection
-            if down_to is None:
-                command.upgrade(config, "head")
-            else:
-                command.downgrade(config, down_to)
-            after = current(_driven(connection))
-        return before, after
+            if say is not None:
+                say(f"{held}; trying again.")
+            sleep(_PAUSE)
     finally:
         engine.dispose()
+
+
+def _attempt(engine: sqlalchemy.Engine, down_to: str | None) -> tuple[str | None, str | None]:
+    config = _config()
+    with engine.begin() as connection:
+        execute = connection.exec_driver_sql
+        execute(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")
+        # Whoever comes later waits behind a lock that is waited for.
+        execute(f"SET LOCAL lock_timeout = {_LOCK_TIMEOUT}")
+        before = current(_driven(connection))
+        if before is not None and before not in _known():
+            raise SchemaMismatchError(
+                f"The database's schema is ahead: {before}, and this version knows {head()}.",
+                remedy="Upgrade positionstore.",
+            )
+        config.attributes["connection"] = connection
+        if down_to is None:
+            command.upgrade(config, "head")
+        else:
+            command.downgrade(config, down_to)
+        driven = _driven(connection)
+        after = current(driven)
+        if (known := roles.recorded(driven)) is not None:
+            roles.grant(driven, known)
+    return before, after
+
+
+def _holders(url: str) -> str:
+    with psycopg.connect(url) as connection:
+        found = connection.execute(queries("migrations")["holders"]).fetchall()
+    return ", ".join(holder for (holder,) in found) or "another session, which has just ended"
 
 
 def _driven(connection: sqlalchemy.Connection) -> psycopg.Connection:

@@ -9,6 +9,9 @@ import psycopg
 import pytest
 from server_user import kill_all, postgres_processes
 
+from positionstore.settings import Settings
+from positionstore.store.database import opened
+
 CALL = "import sys; from positionstore.cli import main; sys.exit(main())"
 
 
@@ -88,3 +91,42 @@ def test_programs_that_are_not_there_are_a_configuration_error_in_one_line(
     assert answer.returncode == 2
     assert "POSITIONSTORE_PG_BIN names" in answer.stderr
     assert len(answer.stderr.strip().splitlines()) == 1
+
+
+def test_commands_work_as_the_writer_and_a_dashboard_as_the_reader(
+    db: Caller, data_dir: Path
+) -> None:
+    with opened(Settings(data_dir=data_dir)) as store, store.connect() as connection:
+        assert connection.info.user == "positionstore_writer"
+    who = "SELECT current_user, usesuper FROM pg_user WHERE usename = current_user"
+    for role in ("owner", "writer", "reader"):
+        url = db("url", "--as", role).stdout.strip()
+        with psycopg.connect(url) as connection:
+            assert connection.execute(who).fetchone() == (f"positionstore_{role}", False)
+        answer = db("psql", "--as", role, "-Atc", "SELECT current_user")
+        assert answer.stdout == f"positionstore_{role}\n", answer.stderr
+        for other in ("postgres", "template1"):
+            with pytest.raises(psycopg.OperationalError, match="permission denied"):
+                psycopg.connect(url, dbname=other)
+    files = list((data_dir / "postgres" / "roles").iterdir())
+    assert {path.name for path in files} == {"owner", "writer", "reader"}
+    assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
+
+
+def test_a_store_from_before_the_roles_gets_them_and_a_lost_password_is_made_anew(
+    db: Caller, data_dir: Path
+) -> None:
+    before = db("url", "--as", "reader").stdout.strip()
+    (data_dir / "postgres" / "roles" / "reader").unlink()
+    after = db("url", "--as", "reader").stdout.strip()
+    assert after != before
+    with psycopg.connect(after) as connection:
+        assert connection.execute("SELECT count(*) FROM positions").fetchone() == (0,)
+    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+        psycopg.connect(before)
+
+
+def test_a_role_is_for_the_embedded_server(data_dir: Path, database_url: str) -> None:
+    answer = Caller(data_dir, DATABASE_URL=database_url)("url", "--as", "reader")
+    assert (answer.returncode, answer.stdout) == (2, "")
+    assert "`positionstore roles`" in answer.stderr

@@ -1,4 +1,4 @@
-"""What an operator touches is tried as processes on a fresh store."""
+"""What an operator touches is tried as processes on a fresh store, as the writer."""
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -6,12 +6,16 @@ from pathlib import Path
 import psycopg
 import pytest
 from programs import Programs, programs_on
+from roled import roles_on
+
+from positionstore.store.grants import Role
 
 
 @pytest.fixture
 async def programs(store_url: str, tmp_path: Path) -> AsyncIterator[Programs]:
-    async with programs_on(store_url, tmp_path) as programs:
-        yield programs
+    with roles_on(store_url) as urls:
+        async with programs_on(urls[Role.WRITER], tmp_path) as programs:
+            yield programs
 
 
 @pytest.fixture

@@ -1,15 +1,13 @@
 """Migrations: up, down, up again; in turns; and not at all where they may not."""
 
-import shutil
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
 import psycopg
 import pytest
 from alembic.script import ScriptDirectory
+from further import a_further_migration
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
@@ -91,25 +89,6 @@ def test_a_schema_ahead_is_left_alone_and_says_what_to_do(store_url: str) -> Non
     with pytest.raises(SchemaMismatchError, match=r"is ahead: 9999.*Upgrade positionstore\."):
         migrations.migrate(store_url)
     assert objects(store_url) == before
-
-
-@contextmanager
-def a_further_migration(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, upgrade: str
-) -> Iterator[str]:
-    """The migrations, with one more after them that runs this SQL."""
-    folder = tmp_path / "migrations"
-    shutil.copytree(migrations._folder(), folder)
-    (folder / "versions" / "9000_further.py").write_text(
-        "from alembic import op\n"
-        f"revision = '9000'\ndown_revision = {migrations.head()!r}\n"
-        f"def upgrade():\n    op.execute({upgrade!r})\n"
-        "def downgrade():\n    pass\n",
-        encoding="utf-8",
-    )
-    with monkeypatch.context() as patched:
-        patched.setattr(migrations, "_folder", lambda: folder)
-        yield "9000"
 
 
 def test_a_schema_behind_is_told_to_migrate(

@@ -1,0 +1,108 @@
+"""``positionstore roles``: who may do what in the database."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from positionstore.cli.console import print_json, print_line
+from positionstore.cli.start import start
+from positionstore.errors import ConfigurationError
+from positionstore.store import roles as database_roles
+from positionstore.store.cluster import write_private
+from positionstore.store.database import opened
+from positionstore.store.grants import Role, Roles
+from positionstore.store.roles import DEFAULT_PREFIX, recorded, url_of
+
+_PREFIX = re.compile(r"[a-z_][a-z0-9_]{0,40}")
+
+
+def roles(
+    *,
+    prefix: Annotated[
+        str | None,
+        typer.Option(help=f"What their names begin with; {DEFAULT_PREFIX} where there are none."),
+    ] = None,
+    directory: Annotated[
+        Path | None,
+        typer.Option(help="Where the URL of each role is kept; roles/ in the data directory."),
+    ] = None,
+    renew: Annotated[
+        list[Role] | None,
+        typer.Option("--new-password", help="Give this role, which exists, a new password."),
+    ] = None,
+    only_print: Annotated[
+        bool, typer.Option("--print", help="Print the SQL that is missing, and execute nothing.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
+) -> None:
+    """Make an owner, a writer and a reader, each with no more rights than it needs.
+
+    The owner migrates; the service runs as the writer, which cannot change a fact of the log; the
+    reader is for analysts and their tools. DATABASE_URL is to be a superuser's, or that of a role
+    that may make roles and owns the database and what is in it. Run it again whenever you like:
+    what stands is left alone.
+
+    Each password is made at random and shown nowhere. The role's URL goes into a file that only
+    you can read, for DATABASE_URL_FILE. On the embedded server all this happens by itself.
+
+    Example: positionstore roles --print
+    """
+    settings = start()
+    if settings.database_url is None:
+        raise ConfigurationError(
+            "The embedded server has its roles from the beginning.",
+            remedy="`positionstore db url --as reader` prints a role's URL.",
+        )
+    kept: dict[str, str] = {}
+    with opened(settings, check=False) as store, store.connect() as connection:
+        known = recorded(connection)
+        which = Roles(_checked(prefix)) if prefix else known or Roles(DEFAULT_PREFIX)
+        if only_print:
+            for statement in database_roles.plan(connection, which):
+                print(f"{statement};")
+            return
+        folder = directory or settings.data_dir / "roles"
+
+        def keep(passwords: Mapping[Role, str]) -> None:
+            if passwords:
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for role, password in passwords.items():
+                path = folder / f"{which.name(role)}.url"
+                write_private(path, url_of(store.url, which.name(role), password) + "\n")
+                kept[which.name(role)] = str(path)
+
+        applied = database_roles.apply(connection, which, keep=keep, renew=renew or ())
+    if as_json:
+        print_json(
+            {
+                "roles": {str(role): which.name(role) for role in Role},
+                "urls": kept,
+                "statements": applied.statements,
+                "open_doors": applied.open_doors,
+            }
+        )
+        return
+    for name, path in kept.items():
+        print_line(f"{name}: its URL is in {path}")
+    print_line(f"{len(applied.statements)} statements executed." if applied.statements else _DONE)
+    if applied.open_doors:
+        typer.echo(_OPEN_DOORS, err=True)
+
+
+_DONE = "Nothing was missing."
+_OPEN_DOORS = (
+    "Readers can still take advisory locks and write large objects: only a superuser can change "
+    "that. `positionstore roles --print` prints what is missing."
+)
+
+
+def _checked(prefix: str) -> str:
+    if not _PREFIX.fullmatch(prefix):
+        raise ConfigurationError(
+            f"{prefix} cannot begin the name of a role.",
+            remedy="Use small letters, digits and _, and a letter first.",
+        )
+    return prefix

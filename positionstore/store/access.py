@@ -1,0 +1,72 @@
+"""Who may do what with each object of the schema: the one place where it is said.
+
+Whatever is not named here, neither the writer nor the reader can touch. A test compares this with
+a migrated database, so that a migration that makes something has to say here for whom.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """The privileges on one object; the owner has all of them, and nobody else any.
+
+    Attributes:
+        writer: those of the writer, which the service runs as.
+        reader: those of the reader, which analysts and their tools run as.
+    """
+
+    writer: frozenset[str]
+    reader: frozenset[str]
+
+
+def _table(*writes: str, read: bool = True) -> Access:
+    return Access(frozenset({"SELECT", *writes}), frozenset({"SELECT"} if read else ()))
+
+
+_SEEN_BY_BOTH: Final = _table()
+_CALLED_BY_BOTH: Final = Access(frozenset({"EXECUTE"}), frozenset({"EXECUTE"}))
+_CALLED_BY_NOBODY: Final = Access(frozenset(), frozenset())
+
+RELATIONS: Final[dict[str, Access]] = {
+    "alembic_version": _SEEN_BY_BOTH,
+    "backfill_walks": _table("INSERT", "UPDATE", read=False),
+    "backfills": _table("INSERT", "UPDATE", read=False),
+    "closed_positions": _SEEN_BY_BOTH,
+    "coverage_gaps": _SEEN_BY_BOTH,
+    "daily_activity": _SEEN_BY_BOTH,
+    "discrepancies": _table("INSERT", "UPDATE"),
+    "event_types": _SEEN_BY_BOTH,
+    "events": _table("INSERT"),
+    "fact_positions": _SEEN_BY_BOTH,
+    "open_positions": _SEEN_BY_BOTH,
+    "position_lifecycle": _SEEN_BY_BOTH,
+    "position_statuses": _SEEN_BY_BOTH,
+    "position_timeline": _SEEN_BY_BOTH,
+    "positions": _table("INSERT", "UPDATE", "DELETE"),
+    "quarantine": _table("INSERT", "UPDATE"),
+    "ranked_facts": _SEEN_BY_BOTH,
+    "reconciliation_runs": _table("INSERT", "UPDATE"),
+    "store_identity": _table("INSERT"),
+    "stream_sessions": _table("INSERT", "UPDATE"),
+    "valuation_history": _table("INSERT"),
+    "valuations": _table("INSERT", "UPDATE", "DELETE"),
+}
+"""Tables and views."""
+
+FUNCTIONS: Final[dict[str, Access]] = {
+    "bigint_from_wire": _CALLED_BY_BOTH,
+    "book_changes": _CALLED_BY_BOTH,
+    "changed_fields": _CALLED_BY_BOTH,
+    "events_after": _CALLED_BY_BOTH,
+    "fold_facts": _CALLED_BY_BOTH,
+    "instant_from_wire": _CALLED_BY_BOTH,
+    "jsonb_from_wire": _CALLED_BY_BOTH,
+    "positions_as_of": _CALLED_BY_BOTH,
+    "refuse_change_of_events": _CALLED_BY_NOBODY,  # a trigger asks for nobody's leave
+}
+"""Functions; none of them runs with its owner's rights."""
+
+TYPES: Final = ("fact_rank",)
+"""Types, which anybody may use and only the owner may change."""

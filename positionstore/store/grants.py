@@ -1,0 +1,259 @@
+"""What is missing of the roles and of their rights, as statements.
+
+Each part asks the database what stands and yields what is missing, so that to execute a part twice
+is to execute it once.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+import psycopg
+from psycopg import sql
+
+from positionstore.store.access import FUNCTIONS, RELATIONS, TYPES, Access
+from positionstore.store.queries import queries
+
+READER_CONNECTIONS: Final = 30
+"""How many connections readers may have at once: the service shall never find none left."""
+
+_SINCE_17: Final = 170_000
+READER_SETTINGS: Final[dict[str, tuple[str, int]]] = {
+    "statement_timeout": ("5min", 0),
+    "idle_in_transaction_session_timeout": ("5min", 0),
+    "transaction_timeout": ("30min", _SINCE_17),
+    "lock_timeout": ("10s", 0),
+    "default_transaction_read_only": ("on", 0),
+    "timezone": ("UTC", 0),
+}
+"""What the reader begins with, and from which version of PostgreSQL on."""
+
+READER_LIMITS: Final = {"temp_file_limit": "10GB"}
+"""The same, which only a superuser can set and the reader cannot change."""
+
+_Grants = Iterable[tuple[str, str]]
+
+
+class Role(StrEnum):
+    """What a role is for."""
+
+    OWNER = "owner"
+    WRITER = "writer"
+    READER = "reader"
+
+
+@dataclass(frozen=True, slots=True)
+class Roles:
+    """The three roles of a store.
+
+    Attributes:
+        prefix: what their names begin with.
+    """
+
+    prefix: str
+
+    def name(self, role: Role) -> str:
+        """Return what a role is called in the database."""
+        return f"{self.prefix}_{role}"
+
+    @property
+    def names(self) -> list[str]:
+        """The names of all three."""
+        return [self.name(role) for role in Role]
+
+
+def missing_roles(connection: psycopg.Connection, roles: Roles) -> list[str]:
+    """Return the names of the roles that there are not."""
+    found = connection.execute(queries("roles")["existing"], {"names": roles.names})
+    existing = {name for (name,) in found}
+    return [name for name in roles.names if name not in existing]
+
+
+def is_superuser(connection: psycopg.Connection) -> bool:
+    """Say whether this role is a superuser."""
+    return connection.info.parameter_status("is_superuser") == "on"
+
+
+def _roles(connection: psycopg.Connection, roles: Roles) -> Iterator[sql.Composed]:
+    for name in missing_roles(connection, roles):
+        limit = READER_CONNECTIONS if name == roles.name(Role.READER) else -1
+        yield sql.SQL("CREATE ROLE {} LOGIN CONNECTION LIMIT {}").format(
+            sql.Identifier(name), sql.Literal(limit)
+        )
+    owner = roles.name(Role.OWNER)
+    member = connection.execute(queries("roles")["is_member"], {"name": owner}).fetchone()
+    if not is_superuser(connection) and member != (True,):
+        # Whoever hands something to the owner has to be one of its members.
+        yield sql.SQL("GRANT {} TO CURRENT_USER").format(sql.Identifier(owner))
+
+
+def _reader_settings(connection: psycopg.Connection, roles: Roles) -> Iterator[sql.Composed]:
+    version = connection.info.server_version
+    settings = {name: value for name, (value, since) in READER_SETTINGS.items() if version >= since}
+    yield from _set_for_reader(connection, roles, settings)
+
+
+def _limits(connection: psycopg.Connection, roles: Roles) -> Iterator[sql.Composed]:
+    yield from _set_for_reader(connection, roles, READER_LIMITS)
+
+
+def _set_for_reader(
+    connection: psycopg.Connection, roles: Roles, settings: Mapping[str, str]
+) -> Iterator[sql.Composed]:
+    reader = roles.name(Role.READER)
+    known = set(connection.execute(queries("roles")["role_settings"], {"name": reader}).fetchall())
+    for name, value in settings.items():
+        if (name,) not in known:
+            yield sql.SQL("ALTER ROLE {} SET {} = {}").format(
+                sql.Identifier(reader), sql.Identifier(name), sql.Literal(value)
+            )
+
+
+def _search_path(connection: psycopg.Connection, roles: Roles) -> Iterator[sql.Composed]:
+    database, schema, *_ = _surrounded(connection)
+    for name in roles.names:
+        known = connection.execute(queries("roles")["role_settings"], {"name": name})
+        if schema != "public" and ("search_path",) not in known.fetchall():
+            yield sql.SQL("ALTER ROLE {} IN DATABASE {} SET search_path = {}").format(
+                sql.Identifier(name), sql.Identifier(database), sql.Identifier(schema)
+            )
+
+
+def _surroundings(connection: psycopg.Connection, roles: Roles) -> Iterator[sql.Composed]:
+    database, schema, on_database, on_schema = _surrounded(connection)
+    yield from _differences(
+        roles,
+        sql.SQL("DATABASE {}").format(sql.Identifier(database)),
+        on_database,
+        {Role.OWNER: {"CONNECT", "TEMPORARY"}, Role.WRITER: {"CONNECT", "TEMPORARY"}}
+        | {Role.READER: {"CONNECT"}},
+    )
+    yield from _differences(
+        roles,
+        sql.SQL("SCHEMA {}").format(sql.Identifier(schema)),
+        on_schema,
+        {Role.OWNER: {"USAGE", "CREATE"}, Role.WRITER: {"USAGE"}, Role.READER: {"USAGE"}},
+        of_public={"USAGE"} if schema == "public" else set(),
+    )
+
+
+def _surrounded(connection: psycopg.Connection) -> tuple[str, str, _Grants, _Grants]:
+    row = connection.execute(queries("roles")["surroundings"]).fetchone()
+    if row is None:
+        raise AssertionError("a SELECT without FROM has a row")
+    database, schema, on_database, on_schema = row
+    return database, schema, on_database, on_schema
+
+
+def _defaults(connection: psycopg.Connection, roles: Roles) -> Iterator[sql.Composed]:
+    owner = roles.name(Role.OWNER)
+    row = connection.execute(queries("roles")["default_privileges"], {"name": owner}).fetchone()
+    if row and row[0]:
+        # Not even for a moment, and not of what somebody makes by hand.
+        yield sql.SQL(
+            "ALTER DEFAULT PRIVILEGES FOR ROLE {} REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC"
+        ).format(sql.Identifier(owner))
+
+
+def _owners(connection: psycopg.Connection, roles: Roles) -> Iterator[sql.Composed]:
+    owner = roles.name(Role.OWNER)
+    _, schema, *_ = _surrounded(connection)
+
+    def hand_over(kind: str, called: sql.Composable) -> sql.Composed:
+        return sql.SQL("ALTER {} {} OWNER TO {}").format(
+            _raw(kind),
+            called,
+            sql.Identifier(owner),
+        )
+
+    for name, has, _ in connection.execute(queries("roles")["relations"]).fetchall():
+        if name in RELATIONS and has != owner:
+            yield hand_over("TABLE", sql.Identifier(schema, name))
+    for name, has in connection.execute(queries("roles")["types"], {"names": list(TYPES)}):
+        if has != owner:
+            yield hand_over("TYPE", sql.Identifier(schema, name))
+    for name, called, has, _ in connection.execute(queries("roles")["functions"]).fetchall():
+        if name in FUNCTIONS and has != owner:
+            yield hand_over("FUNCTION", _raw(called))
+
+
+def _grants(connection: psycopg.Connection, roles: Roles) -> Iterator[sql.Composed]:
+    _, schema, *_ = _surrounded(connection)
+    for name, _, grants in connection.execute(queries("roles")["relations"]).fetchall():
+        if name in RELATIONS:
+            called = sql.SQL("TABLE {}").format(sql.Identifier(schema, name))
+            yield from _differences(roles, called, grants, _wanted(RELATIONS[name]))
+    for name, called, _, grants in connection.execute(queries("roles")["functions"]).fetchall():
+        if name in FUNCTIONS:
+            on = sql.SQL("FUNCTION {}").format(_raw(called))
+            yield from _differences(roles, on, grants, _wanted(FUNCTIONS[name]))
+
+
+def _wanted(access: Access) -> dict[Role, set[str]]:
+    return {Role.WRITER: set(access.writer), Role.READER: set(access.reader)}
+
+
+def _close_doors(connection: psycopg.Connection, roles: Roles) -> Iterator[sql.Composed]:
+    for called, is_lock, grants in connection.execute(queries("roles")["open_doors"]).fetchall():
+        lockers: set[str] = {"EXECUTE"} if is_lock else set()
+        yield from _differences(
+            roles,
+            sql.SQL("FUNCTION {}").format(_raw(called)),
+            grants,
+            {Role.OWNER: lockers, Role.WRITER: lockers, Role.READER: set()},
+        )
+
+
+def _differences(
+    roles: Roles,
+    on: sql.Composed,
+    grants: _Grants,
+    wanted: Mapping[Role, set[str]],
+    *,
+    of_public: Iterable[str] = (),
+) -> Iterator[sql.Composed]:
+    """Grant what is missing and revoke what is too much, of these roles and of PUBLIC."""
+    grantees: dict[str, tuple[sql.Composable, set[str]]] = {
+        "": (sql.SQL("PUBLIC"), set(of_public)),
+        **{
+            roles.name(role): (sql.Identifier(roles.name(role)), privileges)
+            for role, privileges in wanted.items()
+        },
+    }
+    for grantee, (called, should) in grantees.items():
+        has = {privilege for name, privilege in grants if name == grantee}
+        for words, privileges in (
+            ("REVOKE {} ON {} FROM {}", has - should),
+            ("GRANT {} ON {} TO {}", should - has),
+        ):
+            # PUBLIC may be allowed less than it is, never more.
+            if privileges and not (grantee == "" and words.startswith("GRANT")):
+                yield _raw(words).format(
+                    sql.SQL(", ").join(map(_raw, sorted(privileges))), on, called
+                )
+
+
+def _raw(text: str) -> sql.SQL:
+    # A word of ours or PostgreSQL's own, or a name that PostgreSQL has quoted.
+    return sql.SQL(text)
+
+
+Part = Callable[[psycopg.Connection, Roles], Iterator[sql.Composed]]
+"""A part of what is missing."""
+
+ON_OBJECTS: Final[tuple[Part, ...]] = (_owners, _grants)
+"""What a migration ends with."""
+
+FOR_ADMINISTRATORS: Final[tuple[Part, ...]] = (
+    _roles,
+    _reader_settings,
+    _search_path,
+    _surroundings,
+    _defaults,
+    *ON_OBJECTS,
+)
+"""What there is to do, in this order; none of it has to be seen by the queries of the next."""
+
+FOR_SUPERUSERS: Final[tuple[Part, ...]] = (_limits, _close_doors)
+"""The same, which no other role may do."""

@@ -1,0 +1,167 @@
+"""Three roles, each with no more rights than its work needs.
+
+======  ==================================================================================
+owner   changes the schema, and adds rows to the reference tables: ``positionstore migrate``
+writer  appends to the log and projects, and cannot change or remove a fact: the service
+reader  selects what analysts read, and writes nothing: people, notebooks, BI tools
+======  ==================================================================================
+
+What each may do with an object is said in :mod:`positionstore.store.access`.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from positionstore.store.cluster import new_password
+from positionstore.store.grants import (
+    FOR_ADMINISTRATORS,
+    FOR_SUPERUSERS,
+    ON_OBJECTS,
+    Part,
+    Role,
+    Roles,
+    is_superuser,
+    missing_roles,
+)
+from positionstore.store.locks import MIGRATION_LOCK
+from positionstore.store.queries import queries
+
+DEFAULT_PREFIX: Final = "positionstore"
+"""What the roles' names begin with where nobody says otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What became of the roles.
+
+    Attributes:
+        statements: what was done, in order; passwords are not in it.
+        passwords: of the roles that were given a new one.
+        open_doors: whether PostgreSQL's own functions are still everybody's to call, because only
+            a superuser can change that.
+    """
+
+    statements: list[str]
+    passwords: dict[Role, str]
+    open_doors: bool
+
+
+def recorded(connection: psycopg.Connection) -> Roles | None:
+    """Return the roles of the store, which the log's owner tells; None where it has none."""
+    row = connection.execute(queries("roles")["recorded"]).fetchone()
+    prefix, separator, _ = str(row[0] if row else "").rpartition(f"_{Role.OWNER}")
+    roles = Roles(prefix)
+    return roles if separator and missing_roles(connection, roles) == [] else None
+
+
+def plan(connection: psycopg.Connection, roles: Roles) -> list[str]:
+    """Return what there is to do, for whoever may do it; nothing is changed, no password is in it.
+
+    A role that is made has no password until somebody gives it one, and lets nobody in before that.
+    """
+    return [
+        statement.as_string(connection)
+        for part in (*FOR_ADMINISTRATORS, *FOR_SUPERUSERS)
+        for statement in part(connection, roles)
+    ]
+
+
+def apply(
+    connection: psycopg.Connection,
+    roles: Roles,
+    *,
+    keep: Callable[[Mapping[Role, str]], None],
+    renew: Iterable[Role] = (),
+) -> Applied:
+    """Make the roles, and see to it that each may do what it should and nothing else.
+
+    One transaction: when it fails, nothing has changed. A role that there was keeps its password,
+    and what was set for it.
+
+    Args:
+        connection: a connection in autocommit mode, of a superuser, or of a role that may make
+            roles and owns the database and the schema's objects.
+        roles: what they are called.
+        keep: takes the new passwords, before anything is committed.
+        renew: roles that get a new password although they exist.
+
+    Raises:
+        psycopg.errors.InsufficientPrivilege: this role may not do it.
+    """
+    parts = (*FOR_ADMINISTRATORS, *(FOR_SUPERUSERS if is_superuser(connection) else ()))
+    with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", [MIGRATION_LOCK])
+        made = set(missing_roles(connection, roles))
+        executed = _execute(connection, roles, parts)
+        passwords = {
+            role: new_password() for role in Role if roles.name(role) in made or role in set(renew)
+        }
+        for role, password in passwords.items():
+            set_password(connection, roles.name(role), password)
+        keep(passwords)
+        open_doors = any(any(part(connection, roles)) for part in FOR_SUPERUSERS)
+    return Applied(executed, passwords, open_doors)
+
+
+def url_of(url: str, user: str, password: str) -> str:
+    """Return the URL of a database for another role.
+
+    Args:
+        url: as in ``DATABASE_URL``: a URL, or keywords and values.
+        user: the role.
+        password: its password.
+    """
+    if "://" not in url:
+        return make_conninfo(url, user=user, password=password)
+    parts = urlsplit(url)
+    place = parts.netloc.rpartition("@")[2]
+    query = [
+        (key, value)
+        for key, value in parse_qsl(parts.query, keep_blank_values=True)
+        if key not in {"user", "password"}
+    ]
+    return urlunsplit(
+        (
+            parts.scheme,
+            f"{quote(user, safe='')}:{quote(password, safe='')}@{place}",
+            parts.path,
+            urlencode(query, quote_via=quote),
+            "",
+        )
+    )
+
+
+def set_password(connection: psycopg.Connection, name: str, password: str) -> None:
+    """Give a role a password; the server, and so its log, gets to see no more than its hash."""
+    hashed = connection.pgconn.encrypt_password(password.encode(), name.encode(), b"scram-sha-256")
+    connection.execute(
+        sql.SQL("ALTER ROLE {} PASSWORD {}").format(
+            sql.Identifier(name), sql.Literal(hashed.decode())
+        )
+    )
+
+
+def grant(connection: psycopg.Connection, roles: Roles) -> list[str]:
+    """Hand the schema's objects to the owner, and grant what is to be granted on them.
+
+    A migration ends with it, within its transaction: what it made is at once for whom it should be.
+
+    Returns:
+        What was done.
+    """
+    return _execute(connection, roles, ON_OBJECTS)
+
+
+def _execute(connection: psycopg.Connection, roles: Roles, parts: Iterable[Part]) -> list[str]:
+    executed = []
+    for part in parts:
+        for statement in list(part(connection, roles)):
+            connection.execute(statement)
+            executed.append(statement.as_string(connection))
+    return executed
