@@ -229,7 +229,15 @@ class _Lines:
         """
         chunk: list[bytes] = []
         size = number = 0
-        while line := self._next_line(number + 1):
+        unreadable: PositionstoreError | None = None
+        while True:
+            try:
+                line = self._next_line(number + 1)
+            except PositionstoreError as error:
+                unreadable = error  # raised when all that came before it is handed on
+                break
+            if not line:
+                break
             number += 1
             if number == 1:
                 line = line.removeprefix(_BOM)
@@ -243,14 +251,19 @@ class _Lines:
                 chunk, size = [], 0
         if chunk:
             yield chunk
+        if unreadable is not None:
+            raise unreadable
 
     def _next_line(self, number: int) -> bytes:
         try:
             line = self._lines.readline(LONGEST_LINE + 1)
         except (OSError, EOFError, zlib.error) as error:
+            place = f"after line {number - 1}" if number > 1 else "at all"
             raise PositionstoreError(
-                f"{self.name} cannot be read after line {number - 1}: {error}.",
-                remedy="What came before is imported; mend the file and run it again.",
+                f"{self.name} cannot be read {place}: {error}.",
+                remedy="What came before is imported; mend the file and run it again."
+                if number > 1
+                else "Nothing of it is imported; mend the file and run it again.",
             ) from None
         if len(line) > LONGEST_LINE:
             raise PositionstoreError(

@@ -62,6 +62,9 @@ def envelope(number: int, position: int = 1, status: str = "open") -> str:
     )
 
 
+THREE = gzip.compress("\n".join(envelope(number) for number in range(3)).encode())
+
+
 def test_an_import_is_counted_and_a_second_one_changes_nothing(run: Run, tmp_path: Path) -> None:
     events = "\n".join(envelope(number, number % 3) for number in range(9))
     (tmp_path / "events.jsonl").write_text(events)
@@ -97,24 +100,28 @@ def test_several_files_are_read_in_one_import_packed_ones_too(run: Run, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("content", "words"),
+    ("content", "words", "imported"),
     [
-        (envelope(1).encode(), "Not a gzipped file"),
-        (gzip.compress(envelope(1).encode())[:-9], "Compressed file ended"),
+        (envelope(1).encode(), "cannot be read at all: Not a gzipped file", 0),
+        (THREE[:-9], "cannot be read after line 2: Compressed file ended", 2),
+        (THREE + b"\nmore", "cannot be read after line 2: Not a gzipped file", 2),
+        (THREE[:-6] + b"wrong!", "cannot be read after line 2: CRC check failed", 2),
     ],
-    ids=["plain", "cut short"],
+    ids=["plain", "cut short", "followed by something else", "with a wrong sum"],
 )
-def test_a_packed_file_that_is_damaged_is_one_line(
-    run: Run, tmp_path: Path, content: bytes, words: str
+def test_what_comes_before_the_damage_of_a_packed_file_is_imported(
+    run: Run, tmp_path: Path, content: bytes, words: str, imported: int
 ) -> None:
     (tmp_path / "events.jsonl.gz").write_bytes(content)
 
     done = run("import", "events.jsonl.gz", expect=1)
 
     (line,) = done.stderr.splitlines()
-    assert line.startswith("positionstore: events.jsonl.gz cannot be read after line")
-    assert words in line
-    assert line.endswith("mend the file and run it again.")
+    assert line.startswith(f"positionstore: events.jsonl.gz {words}")
+    kept = "What came before" if imported else "Nothing of it"
+    assert line.endswith(f"{kept} is imported; mend the file and run it again.")
+    status = json.loads(run("status", "--json").stdout)
+    assert (status["log"]["last_seq"] or 0) == imported
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
