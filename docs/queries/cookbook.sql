@@ -275,18 +275,19 @@ ORDER BY hour;
 
 -- name: friday_belief
 -- title: What did we believe at 17:00 on Friday, and what was true?
--- The book twice: by what had been received by then, and by what is known of that moment today.
+-- The book twice: by what had been received by then, and by what is known of that moment today. To
+-- count, `facts_as_of` is enough; for whole rows ask `positions_as_of`.
 -- reads: the whole log
 SELECT coalesce(b.status, k.status) AS status,
     coalesce(b.positions, 0) AS believed, coalesce(k.positions, 0) AS known_today
 FROM (
     SELECT status, count(*) AS positions
-    FROM positions_as_of('2026-07-03 17:00Z', '2026-07-03 17:00Z')
+    FROM facts_as_of('2026-07-03 17:00Z', '2026-07-03 17:00Z')
     GROUP BY status
 ) b
 FULL JOIN (
     SELECT status, count(*) AS positions
-    FROM positions_as_of('2026-07-03 17:00Z')
+    FROM facts_as_of('2026-07-03 17:00Z')
     GROUP BY status
 ) k ON k.status = b.status
 ORDER BY status;

@@ -47,6 +47,13 @@ CROSS JOIN
     positions_as_of('2026-07-03 17:00Z', t.known_at, of_position => :'position') p
 ORDER BY t.known_at;
 
+-- name: facts_as_of
+-- reads: the whole log
+SELECT status, phase, count(*) AS positions, max(created_at) AS latest
+FROM facts_as_of('2026-07-03 17:00Z')
+GROUP BY status, phase
+ORDER BY status;
+
 -- name: book_changes
 SELECT position_id, cause, valid_at, status_before, status_after, received_at
 FROM book_changes('2026-07-03 17:00Z', '2026-07-04 00:00Z')

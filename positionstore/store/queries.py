@@ -17,7 +17,11 @@ _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 @cache
 def queries(module: str) -> dict[str, sql.SQL]:
     """Return the statements of ``sql/<module>.sql`` by name."""
-    path = Path(__file__).parent / "sql" / f"{module}.sql"
+    return read_queries(Path(__file__).parent / "sql" / f"{module}.sql")
+
+
+def read_queries(path: Path) -> dict[str, sql.SQL]:
+    """Return the statements of a file by name."""
     parts = _NAME.split(path.read_text(encoding="utf-8"))
     # What stands in a file of ours is as literal as what stands in a module of ours.
     return {

@@ -35,29 +35,74 @@ def short(types: str) -> str:
 
 def test_the_page_promises_what_analysts_read() -> None:
     assert len(promises(RELATIONS)) == 16
-    assert set(promises(FUNCTIONS)) == {"positions_as_of", "book_changes", "events_after"}
+    assert set(promises(FUNCTIONS)) == {
+        "positions_as_of",
+        "facts_as_of",
+        "book_changes",
+        "events_after",
+    }
     assert all(blocks and blocks[0] for blocks in promises(RELATIONS).values())
+
+
+def broken_columns(connection: psycopg.Connection, name: str) -> set[str]:
+    (promised,) = promises(RELATIONS)[name]
+    there = {short(column) for (column,) in connection.execute(COLUMNS, [name])}
+    return set(promised) - there
+
+
+def broken_signature(connection: psycopg.Connection, name: str) -> set[str]:
+    arguments, *result = promises(FUNCTIONS)[name]
+    found = connection.execute(SIGNATURE, [name]).fetchall()
+    if len(found) != 1:
+        return {name}
+    ((takes, gives),) = found
+    broken = set() if short(takes).split(", ")[: len(arguments)] == arguments else set(arguments)
+    for promised in result:
+        columns = short(gives).removeprefix("TABLE(").removesuffix(")").split(", ")
+        broken |= set(promised) - set(columns)
+    return broken
 
 
 @pytest.mark.parametrize("name", promises(RELATIONS))
 def test_every_promised_column_is_there_with_its_type(any_store_url: str, name: str) -> None:
-    (promised,) = promises(RELATIONS)[name]
     with psycopg.connect(any_store_url) as connection:
-        there = {short(column) for (column,) in connection.execute(COLUMNS, [name])}
-
-    assert set(promised) - there == set()
+        assert broken_columns(connection, name) == set()
 
 
 @pytest.mark.parametrize("name", promises(FUNCTIONS))
 def test_every_promised_function_is_called_as_it_says(any_store_url: str, name: str) -> None:
-    arguments, *result = promises(FUNCTIONS)[name]
     with psycopg.connect(any_store_url) as connection:
-        ((takes, gives),) = connection.execute(SIGNATURE, [name]).fetchall()
+        assert broken_signature(connection, name) == set()
 
-    assert short(takes).split(", ")[: len(arguments)] == arguments
-    for promised in result:
-        columns = short(gives).removeprefix("TABLE(").removesuffix(")").split(", ")
-        assert set(promised) - set(columns) == set()
+
+@pytest.mark.parametrize(
+    ("mutation", "broken"),
+    [
+        ("ALTER VIEW open_positions RENAME valuation_age TO age", "open_positions"),
+        ("ALTER TABLE positions RENAME side TO outcome", "positions"),
+        ("ALTER TABLE quarantine ALTER detail TYPE varchar(80)", "quarantine"),
+        ("ALTER TABLE valuations DROP health_bps CASCADE", "valuations"),
+        ("DROP VIEW daily_activity", "daily_activity"),
+        (
+            "ALTER TABLE discrepancies ALTER noticed_at TYPE timestamp USING noticed_at",
+            "discrepancies",
+        ),
+        (
+            (
+                "DROP FUNCTION events_after;"
+                "CREATE FUNCTION events_after(after bigint, lim integer) RETURNS SETOF events"
+                " LANGUAGE sql AS 'SELECT * FROM events'"
+            ),
+            "events_after",
+        ),
+        ("DROP FUNCTION book_changes", "book_changes"),
+    ],
+)
+def test_a_promise_that_is_broken_is_noticed(store_url: str, mutation: str, broken: str) -> None:
+    with psycopg.connect(store_url) as connection:
+        connection.execute(mutation.encode())
+        look = broken_columns if broken in promises(RELATIONS) else broken_signature
+        assert look(connection, broken) != set()
 
 
 def test_the_book_as_it_was_has_the_columns_of_positions(store_url: str) -> None:

@@ -63,3 +63,19 @@ def test_a_snapshot_may_hand_the_row_to_another_event(
     assert connection.execute(QUERY, [moment(200), moment(400)]).fetchall() == [
         ("dm_pos_1", "snapshot", moment(299), "closed", "open", "e1", ["status"])
     ]
+
+
+def test_what_a_late_snapshot_overruled_is_told_as_the_snapshot_s(
+    connection: psycopg.Connection, appender: Appender
+) -> None:
+    # Asked before the moment in question, answered after it; an event takes the place of the end.
+    appender.append(
+        [
+            event("e1", kind="position.closed", status="closed", at=0),
+            event("e2", kind="position.opened", at=180),
+        ]
+    )
+    appender.append_snapshots([snapshot(as_of=199, status="pending")], moment(300))
+    assert connection.execute(QUERY, [moment(200), moment(400)]).fetchall() == [
+        ("dm_pos_1", "snapshot", moment(200), "closed", "open", "e1", ["status"])
+    ]

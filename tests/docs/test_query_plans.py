@@ -1,0 +1,67 @@
+"""Every documented query finds in the log what it looks for by an index, and each index is needed.
+
+The store is a hundredth to a two-hundredth of the size that docs/performance.md speaks of, and made
+like it: thirty days, ten facts a position, with statistics that the planner has gathered itself.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import psycopg
+import pytest
+from benchmark import big_store, querying
+from benchmark.querying import Asked
+from docs_queries import all_documented
+from fix_postgres import fresh_database
+
+from positionstore.store import database
+from positionstore.store.embedded import EmbeddedServer
+
+FACTS = 60_000
+
+
+@dataclass(frozen=True)
+class BigStore:
+    connection: psycopg.Connection
+    names: Mapping[str, str]
+    asked: Mapping[str, Asked]
+
+
+@pytest.fixture(scope="module")
+def big(postgres: EmbeddedServer, any_store_template: str) -> Iterator[BigStore]:
+    with (
+        fresh_database(postgres, any_store_template) as url,
+        database.connect(url) as connection,
+    ):
+        connection.autocommit = True
+        names = big_store.fill(connection, FACTS)
+        asked = querying.ask(connection, all_documented(), names)
+        yield BigStore(connection, names, {each.name: each for each in asked})
+
+
+def test_no_documented_query_reads_a_whole_log_that_is_not_meant_to(big: BigStore) -> None:
+    astray = {name: each.log_scans for name, each in big.asked.items() if not each.as_meant}
+    assert astray == {}
+
+
+def test_a_query_that_reads_the_whole_log_says_so(big: BigStore) -> None:
+    said = {query.name for query in all_documented() if query.reads_whole_log}
+    assert {name for name, each in big.asked.items() if each.log_scans} == said
+
+
+def test_a_query_without_its_index_is_noticed(big: BigStore) -> None:
+    (query,) = [query for query in all_documented() if query.name == "events_after"]
+    with big.connection.transaction(force_rollback=True):
+        big.connection.execute("DROP INDEX events_seq")
+        (asked,) = querying.ask(big.connection, [query], big.names)
+    assert not asked.as_meant
+
+
+def test_each_index_serves_a_documented_query(big: BigStore) -> None:
+    used = {name for each in big.asked.values() for name in each.indexes}
+    assert {index.name for index in big_store.indexes(big.connection)} - used == set()
+
+
+def test_what_is_asked_of_one_position_costs_the_same_in_a_big_log(big: BigStore) -> None:
+    for name in ("position_timeline", "one_life", "positions_as_of"):
+        assert "events_pkey" in big.asked[name].indexes
