@@ -36,11 +36,12 @@ def measure(scale: Scale, wanted: Sequence[str], *, profile: bool) -> dict[str, 
             f"Making {scale.lines + scale.paced_lines:,} envelopes of {scale.positions:,} positions"
         )
         workload = Workload.made(bed.folder, scale)
-        imported = importing.measure(bed, workload, scale)
-        if "import" in wanted:
-            figures.append(imported.figure())
-        if "stream" in wanted:
-            figures.append(stream.measure_burst(bed, workload, scale, imported.rate))
+        if {"import", "stream"} & set(wanted):
+            imported = importing.measure(bed, workload, scale)
+            if "import" in wanted:
+                figures.append(imported.figure())
+            if "stream" in wanted:
+                figures.append(stream.measure_burst(bed, workload, scale, imported.rate))
         if "latency" in wanted:
             figures.append(stream.measure_latency(bed, workload, scale))
         if "memory" in wanted:

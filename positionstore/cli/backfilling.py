@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -16,6 +16,8 @@ from positionstore.escaping import printable
 from positionstore.reconciler.account import account
 from positionstore.reconciler.report import EXIT_FAILED
 from positionstore.store.database import opened
+
+_GOES_ON: Final = "Start it again in the same way, and it goes on where it was."
 
 
 def backfill(
@@ -47,7 +49,11 @@ def backfill(
     wanted = Wanted.parse(since, until, everything=everything, now=datetime.now(UTC))
     with opened(settings) as store, progress("Backfilling", unit="positions") as show:
         work = Backfill(settings, store, say=_say, progress=lambda now: _show(show, now))
-        outcome = complete(work.run(wanted, restart=restart))
+        try:
+            outcome = complete(work.run(wanted, restart=restart))
+        except (KeyboardInterrupt, SystemExit):
+            _say(f"Interrupted. {_GOES_ON}")
+            raise
     if as_json:
         print_json(_plain(outcome))
     else:
@@ -84,7 +90,7 @@ def _summary(outcome: Outcome) -> Iterator[str]:
             f"{outcome.done.repaired:,} repaired, with {outcome.done.requests:,} requests."
         )
     if outcome.exit_code == EXIT_FAILED:
-        yield "It is not finished: start it again in the same way, and it goes on where it was."
+        yield f"It is not finished. {_GOES_ON}"
     if outcome.wanted.what is What.GAPS:
         before = outcome.gaps_before.gaps
         yield f"{max(0, before - left.gaps):,} of {before:,} gaps are repaired."

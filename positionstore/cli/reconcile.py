@@ -29,7 +29,8 @@ def reconcile(
     """Compare the store with GET /positions, and repair what differs.
 
     It looks at the active positions, and at those that ended since the last complete run or since
-    the oldest gap that nothing has repaired. A repair appends a snapshot to the log. The exit code
+    the oldest gap that nothing has repaired. A repair appends a snapshot to the log. What differs
+    and has changed within the last minute is looked at again when that has passed. The exit code
     is 0 where nothing differs or all is repaired, 3 where differences remain (so with --dry-run
     where there are any), 1 where the run failed or was partial.
 

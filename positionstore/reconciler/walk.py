@@ -224,7 +224,7 @@ class Walk:
             yield page
             oldest = page.positions[-1].closed_at if page.positions else None
             # The scope is told by our clock, the end of a position by the server's.
-            if since is not None and oldest is not None and oldest < since - self._behind():
+            if since is not None and oldest is not None and since - oldest > self._behind():
                 return
 
     async def _walk_list(self, access: Access, state: State, pages: AsyncIterator[Page]) -> bool:

@@ -236,7 +236,7 @@ async def test_a_page_that_fails_for_good_leaves_it_unfinished_and_it_goes_on_la
         sandbox.faults.update({"failing_page": 0})
         done = await programs.run("backfill", "--all", "--json")
 
-    assert "It is not finished: start it again" in failed.out
+    assert "It is not finished. Start it again" in failed.out
     assert done.json["went_on_with"] == 1
     assert statuses(database) == truth_of(sandbox)
 
@@ -281,7 +281,11 @@ async def test_sigterm_ends_it_and_it_goes_on_later(
         programs.against(sandbox)
         process = await halted(programs, database, sandbox, "backfill", "--all", page=3)
         process.send_signal(signal.SIGTERM)
-        assert (await ended(process, within=30)).code == 128 + signal.SIGTERM
+        interrupted = await ended(process)
+        assert interrupted.code == 128 + signal.SIGTERM
+        assert interrupted.err.splitlines()[-1] == (
+            "Interrupted. Start it again in the same way, and it goes on where it was."
+        )
         sandbox.faults.update({"failing_page": 0})
         done = await programs.run("backfill", "--all", "--json")
 

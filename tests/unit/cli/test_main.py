@@ -225,7 +225,9 @@ def test_a_database_error_is_known_through_sqlalchemy() -> None:
     ],
 )
 def test_what_postgres_refuses_has_a_remedy(error: psycopg.Error, words: str) -> None:
-    assert words in str(explain(error))
+    said = str(explain(error))
+    assert words in said
+    assert f"PostgreSQL says: {error}." in said
 
 
 def test_a_wrong_statement_is_nothing_a_user_can_mend() -> None:
