@@ -218,7 +218,7 @@ def test_a_database_error_is_known_through_sqlalchemy() -> None:
 @pytest.mark.parametrize(
     ("error", "words"),
     [
-        (psycopg.errors.InsufficientPrivilege("permission denied for table events"), "Grant"),
+        (psycopg.errors.InsufficientPrivilege("permission denied for table events"), "roles"),
         (psycopg.errors.ReadOnlySqlTransaction("cannot execute INSERT"), "primary"),
         (psycopg.errors.AdminShutdown("terminating connection"), "runs"),
         (psycopg.errors.DiskFull("could not extend file"), "could not extend file"),
