@@ -103,8 +103,8 @@ class Supervisor:
                 self._backoff.succeeded(lasted=self._monotonic() - began)
                 await self._sleep(self._backoff.draw())
         finally:
-            for connection in tuple(self._standing):
-                await self._leave(connection, "stopped")
+            # Together: each may take its time.
+            await asyncio.gather(*(self._leave(one, "stopped") for one in tuple(self._standing)))
 
     async def _attach(self) -> Connection:
         while True:

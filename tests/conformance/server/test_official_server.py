@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import structlog
@@ -163,24 +163,23 @@ async def test_every_kind_of_loss_is_followed_by_a_new_connection(
 async def test_a_link_that_went_silent_ends_and_its_last_packet_is_on_record(
     serve: Serve,
 ) -> None:
-    server = await serve(pingInterval=200, pingTimeout=300)
+    server = await serve(pingInterval=200, pingTimeout=2000)
     async with supervised(settings_for(server.url, api_key=KEY), Source.PARTNER) as stream:
         await stream.connected()
         await server.do("burst", count=1, filler=0)
         await eventually(lambda: len(stream.packets) == 1)
         await server.do("freeze")
-        frozen = datetime.now(UTC)
-        await stream.connected(2)
+        await eventually(lambda: len(stream.ended_) == 1)
         noticed = datetime.now(UTC)
+        await stream.connected(2)
         connection, reason = stream.ended_[0]
         assert reason in {"ping timeout", "connection lost"}
         assert connection.last_packet_at is not None
-        assert connection.last_packet_at <= frozen
-        assert (noticed - connection.last_packet_at).total_seconds() > 0.3
+        assert noticed - connection.last_packet_at > timedelta(seconds=2)
 
 
 async def test_pings_prove_life_on_a_quiet_stream(serve: Serve) -> None:
-    server = await serve(pingInterval=100, pingTimeout=2000)
+    server = await serve(pingInterval=100, pingTimeout=60_000)
     async with supervised(settings_for(server.url, api_key=KEY), Source.PARTNER) as stream:
         await stream.connected()
         seen: set[datetime | None] = set()

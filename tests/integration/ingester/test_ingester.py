@@ -194,7 +194,7 @@ async def test_an_event_the_database_refuses_costs_only_itself(desk: Desk) -> No
 
 
 async def test_sessions_begin_at_the_connect_beat_and_end_at_the_last_packet(desk: Desk) -> None:
-    options = Options(seed=7, ticking=False, ping_interval=0.1, ping_timeout=5)
+    options = Options(seed=7, ticking=False, ping_interval=0.1, ping_timeout=60)
     session = (
         "SELECT started_at, last_seen_at, ended_at, end_reason FROM stream_sessions ORDER BY 1"
     )
