@@ -1,15 +1,18 @@
 """``positionstore config``: what is in force."""
 
 from collections.abc import Iterator
-from typing import Annotated, NamedTuple
+from typing import Annotated, Final, NamedTuple
 
 import typer
 from pydantic import SecretStr
 
-from positionstore.cli.console import print_json, print_table
+from positionstore.cli.console import is_narrow, print_json, print_table
 from positionstore.cli.masking import MASK, masked
 from positionstore.cli.start import start
 from positionstore.settings import Settings, environment_variable, given
+
+_WIDE: Final = 110
+"""Columns of a terminal that has room for the settings' meanings."""
 
 
 class _Row(NamedTuple):
@@ -35,7 +38,9 @@ def config(
     if as_json:
         print_json({row.variable: row._asdict() for row in rows})
     else:
-        print_table(("variable", "value", "origin", "meaning"), rows)
+        # In a narrow column the meanings would fill screens; docs/settings.md has them too.
+        fields = _Row._fields[:3] if is_narrow(_WIDE) else _Row._fields
+        print_table(fields, [row[: len(fields)] for row in rows])
 
 
 def _rows(settings: Settings) -> Iterator[_Row]:

@@ -11,7 +11,7 @@ import sys
 import textwrap
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TextIO
 
 from positionstore.escaping import json_text, printable
 
@@ -23,15 +23,24 @@ def print_json(value: object) -> None:
 
 def print_line(text: str) -> None:
     """Print a line; what is longer than a terminal is wide is broken between words."""
-    line = printable(text)
-    if sys.stdout.isatty():
-        line = textwrap.fill(
-            line,
-            shutil.get_terminal_size().columns,
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
-    print(line)
+    print(broken(printable(text), sys.stdout))
+
+
+def broken(line: str, stream: TextIO) -> str:
+    """Return a line as it is to be printed: broken between words on a terminal, else as it is."""
+    if not stream.isatty():
+        return line
+    return textwrap.fill(
+        line,
+        shutil.get_terminal_size().columns,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def is_narrow(columns: int) -> bool:
+    """Whether standard output is a terminal that has fewer columns."""
+    return sys.stdout.isatty() and shutil.get_terminal_size().columns < columns
 
 
 def print_table(

@@ -5,6 +5,7 @@ from typing import Final, Protocol, runtime_checkable
 
 import typer
 
+from positionstore.cli.console import broken
 from positionstore.cli.masking import masked
 from positionstore.errors import DatabaseUnavailableError, PositionstoreError
 from positionstore.escaping import one_line
@@ -97,4 +98,4 @@ def _of_the_system(error: BaseException) -> PositionstoreError | None:
 
 
 def _say(line: str) -> None:
-    print(f"positionstore: {one_line(masked(line))}", file=sys.stderr)
+    print(broken(f"positionstore: {one_line(masked(line))}", sys.stderr), file=sys.stderr)

@@ -2,12 +2,15 @@
 
 import io
 import json
+import re
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Protocol
 
 import pytest
 
+from positionstore.cli import main
 from positionstore.cli.console import (
     print_json,
     print_line,
@@ -66,6 +69,38 @@ def test_a_line_is_broken_between_words_on_a_terminal_and_nowhere_else(
     assert stream.getvalue() == (
         "A line that is\nlonger than the\nterminal, with\na-word-that-is-longer-still\nin it.\n\n"
     )
+
+
+def test_an_error_is_one_line_that_a_terminal_breaks_between_words(
+    on_terminal: OnTerminal, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["nonsense"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+
+    stream = on_terminal("stderr", width=30)
+    assert main(["nonsense"]) == 2
+    lines = stream.getvalue().splitlines()
+    assert max(map(len, lines)) <= 30
+    assert " ".join(lines) == line
+
+
+@pytest.mark.parametrize(("width", "explained"), [(80, False), (120, True)])
+def test_the_settings_fit_a_terminal(
+    on_terminal: OnTerminal,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    width: int,
+    explained: bool,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    stream = on_terminal("stdout", width=width)
+
+    assert main(["config"]) == 0
+
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", stream.getvalue())
+    assert max(map(len, shown.splitlines())) <= width
+    assert "DIMES_API_KEY" in shown
+    assert ("meaning" in shown) is explained
 
 
 def test_on_a_terminal_a_table_is_drawn_and_markup_is_text(on_terminal: OnTerminal) -> None:
