@@ -32,7 +32,7 @@ _RATE: Final = 100
 _POSITIONS: Final = 200
 """Positions alive at a time."""
 
-_PATIENCE: Final = 30.0
+_PATIENCE: Final = 60.0
 """Seconds until something that ought to happen at once is taken for broken."""
 
 _LOOK_EVERY: Final = 0.25

@@ -55,7 +55,7 @@ class Vendor:
         except msgspec.DecodeError as error:
             raise GatewayError(f"The sandbox does not say where it is: {error}.") from error
         # A proxy that the environment names would not find its way back to this machine.
-        http = httpx.Client(base_url=told.base_url, trust_env=False, timeout=10.0)
+        http = httpx.Client(base_url=told.base_url, trust_env=False, timeout=60.0)
         return cls(told.base_url, told.api_key, http)
 
     def counts(self) -> dict[str, int]:
