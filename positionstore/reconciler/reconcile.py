@@ -19,9 +19,10 @@ from positionstore.errors import (
     GatewayError,
 )
 from positionstore.reconciler.book import Book
+from positionstore.reconciler.checkpoint import Checkpoint, NoCheckpoint
 from positionstore.reconciler.report import RunReport, RunState
 from positionstore.reconciler.scope import Scope, Trigger
-from positionstore.reconciler.walk import Checkpoint, NoCheckpoint, StoppedError, Walk
+from positionstore.reconciler.walk import StoppedError, Walk
 from positionstore.settings import Settings
 from positionstore.store import identity
 from positionstore.store import reconciliation as records

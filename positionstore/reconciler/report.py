@@ -97,6 +97,10 @@ class RunReport:
         else:
             self.omitted += 1
 
+    def note_as_of(self, as_of: datetime) -> None:
+        """Take note of the as-of of an answer; the earliest counts."""
+        self.as_of = as_of if self.as_of is None else min(self.as_of, as_of)
+
     def end(self) -> None:
         """Judge how it ended: by whether it saw anything, and whether an error hid something."""
         if not self.errors:

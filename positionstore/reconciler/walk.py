@@ -5,87 +5,32 @@ id, and what changed within the settle window is looked at again when the window
 """
 
 import asyncio
-from collections.abc import (
-    AsyncIterator,
-    Awaitable,
-    Callable,
-    Coroutine,
-    Iterable,
-    Mapping,
-    Sequence,
-)
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from datetime import datetime, timedelta
-from enum import Enum, auto
 from functools import partial
-from typing import Final, Protocol, TypeVar
+from typing import Final
 
 from positionstore.dimes.access import Access
 from positionstore.dimes.rest import Page, RestClient, State
 from positionstore.dimes.tokens import KeyRefusedError
 from positionstore.errors import CredentialsError, GatewayError
-from positionstore.reconciler.book import Answer, Book, Suspect
-from positionstore.reconciler.report import Discrepancy, Resolution, RunReport
+from positionstore.reconciler.book import Book, Suspect
+from positionstore.reconciler.checkpoint import Checkpoint, NoCheckpoint
+from positionstore.reconciler.findings import Findings
+from positionstore.reconciler.inquiry import GIVE_UP_AFTER, Inquiry, Look
+from positionstore.reconciler.report import Resolution, RunReport
+from positionstore.reconciler.server_clock import ServerClock
+from positionstore.reconciler.together import all_of
 
-T = TypeVar("T")
-
-_AT_A_TIME: Final = 100
 _PROBES: Final = 10
 _MOST_HELD: Final = 1_000
 _LOOKS: Final = 3
-_GIVE_UP_AFTER: Final = 10
 GRACE: Final = timedelta(seconds=2)
 """For an event on its way, and for the ``Date`` of an answer, which is cut to seconds."""
 
 
 class StoppedError(Exception):
     """The run must not go on: what it sees cannot be true."""
-
-
-class Checkpoint(Protocol):
-    """Remembers how far each walk has come, so that a killed run can go on."""
-
-    def position_of(self, walk: str) -> tuple[str | None, bool]:
-        """Return the id of the last position passed, and whether the walk has ended."""
-        ...
-
-    def passed(self, walk: str, last_id: str | None, *, ended: bool) -> None:
-        """Remember that all up to this position is done."""
-        ...
-
-
-class NoCheckpoint:
-    """A run that is done again from its beginning if it is killed."""
-
-    def position_of(self, walk: str) -> tuple[str | None, bool]:
-        """Nothing is done yet."""
-        del walk
-        return None, False
-
-    def passed(self, walk: str, last_id: str | None, *, ended: bool) -> None:
-        """Remember nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Look:
-    """That a position is to be looked at by its id.
-
-    Attributes:
-        access: whose it is.
-        suspect: what made it suspect; None where no list showed it.
-        overtaken: whether a snapshot of it was appended, and an event arrived meanwhile.
-    """
-
-    access: Access
-    suspect: Suspect | None = None
-    overtaken: bool = False
-
-
-class _Unanswered(Enum):
-    """Why there is no position: there is none, or nobody knows."""
-
-    ABSENT = auto()
-    UNKNOWN = auto()
 
 
 class Walk:
@@ -128,17 +73,21 @@ class Walk:
         self._holds_back = isinstance(checkpoint, NoCheckpoint)
         self._verified_since = verified_since
         self._progress = progress
-        self._store_turn = asyncio.Lock()
         self._held: dict[str, tuple[Suspect, Access]] = {}
-        self._look_again: dict[str, _Look] = {}
+        self._look_again: dict[str, Look] = {}
         self._doubts: list[str] = []
         self._found_active = False
         self._shown_wallets: set[str] = set()
-        self._failures_in_a_row = 0
-        self._not_asked = 0
-        self._unanswered: set[str] = set()
         self._without_token: dict[str, KeyRefusedError] = {}
-        self._server_time: tuple[datetime, datetime] | None = None
+        self._findings = Findings(book, report, clock)
+        self._server_clock = ServerClock(clock)
+        self._inquiry = Inquiry(
+            rest,
+            self._findings,
+            self._server_clock,
+            settle_window=settle_window,
+            progress=self._note_progress,
+        )
 
     async def run(self, accesses: Sequence[Access], *, at_once: int) -> None:
         """Walk the positions that these accesses reach, then look again where that is due.
@@ -157,18 +106,18 @@ class Walk:
             async with turns:
                 return await self._walk_all_of(access)
 
-        walks = await _all([in_turn(access) for access in accesses])
+        walks = await all_of([in_turn(access) for access in accesses])
         if self._doubts and not self._found_active:
             raise StoppedError(self._doubts[0])
         self._report.errors += self._doubts
         walked = [access for access, whole in zip(accesses, walks, strict=True) if whole]
         await self._note_unseen(walked)
         await self._settle()
-        await self._in_store(self._book.drop_stale_valuations)
-        if self._not_asked:
+        await self._findings.in_store(self._book.drop_stale_valuations)
+        if self._inquiry.not_asked:
             self._report.errors.append(
-                f"{self._not_asked} more were not asked for, as the API had not answered the last "
-                f"{_GIVE_UP_AFTER} times."
+                f"{self._inquiry.not_asked:,} more were not asked for, as the API had not answered "
+                f"the last {GIVE_UP_AFTER} times."
             )
         if self._without_token:
             self._report.errors.append(self._say_whom_the_refused_key_hid())
@@ -178,7 +127,7 @@ class Walk:
 
     async def _walk_all_of(self, access: Access) -> bool:
         """Walk both lists; say whether all of them was seen."""
-        if self._gives_up():
+        if self._inquiry.gives_up():
             return False
         which = "active"
         try:
@@ -194,7 +143,7 @@ class Walk:
             self._without_token[access.wallet or ""] = refusal
             return False
         except (GatewayError, CredentialsError) as error:
-            self._note_failure(error)
+            self._inquiry.failed(error)
             self._report.errors.append(
                 f"The {which} positions{_of(access)} were not all seen: {error}"
             )
@@ -224,7 +173,11 @@ class Walk:
             yield page
             oldest = page.positions[-1].closed_at if page.positions else None
             # The scope is told by our clock, the end of a position by the server's.
-            if since is not None and oldest is not None and since - oldest > self._behind():
+            if (
+                since is not None
+                and oldest is not None
+                and since - oldest > self._server_clock.behind
+            ):
                 return
 
     async def _walk_list(self, access: Access, state: State, pages: AsyncIterator[Page]) -> bool:
@@ -235,21 +188,24 @@ class Walk:
             return True
         found, whole = last_id is not None, True
         async for page in pages:
-            self._failures_in_a_row = 0
+            self._inquiry.answered()
             whole = await self._take(page, access) and whole
             if page.cursor is not None:
                 found, last_id = True, page.cursor
                 if whole:
-                    await self._in_store(
+                    await self._findings.in_store(
                         partial(self._checkpoint.passed, name, last_id, ended=False)
                     )
         if whole:
-            await self._in_store(partial(self._checkpoint.passed, name, last_id, ended=True))
+            await self._findings.in_store(
+                partial(self._checkpoint.passed, name, last_id, ended=True)
+            )
         return found
 
     async def _take(self, page: Page, access: Access) -> bool:
         """Take a page; say whether all that had to be asked about it was answered."""
-        self._note_as_of(page.as_of)
+        self._report.note_as_of(page.as_of)
+        self._server_clock.note(page.as_of)
         self._report.seen += len(page.positions)
         self._report.rejected += len(page.rejected)
         self._shown_wallets.update(
@@ -257,17 +213,19 @@ class Walk:
         )
         if page.rejected:
             received_at = self._clock()
-            await self._in_store(lambda: self._book.quarantine(page.rejected, received_at))
-        suspects = await self._in_store(
+            await self._findings.in_store(lambda: self._book.quarantine(page.rejected, received_at))
+        suspects = await self._findings.in_store(
             lambda: self._book.examine([(each, page.as_of) for each in page.positions])
         )
+        for each in page.positions:
+            self._held.pop(each.position_id, None)  # this answer is newer
         plain: list[Suspect] = []
-        ended: dict[str, _Look] = {}
+        ended: dict[str, Look] = {}
         for suspect in suspects:
             if self._is_in_flux(suspect):
-                self._look_again[suspect.position_id] = _Look(access, suspect)
+                self._look_again[suspect.position_id] = Look(access, suspect)
             elif suspect.ended:
-                ended[suspect.position_id] = _Look(access, suspect)
+                ended[suspect.position_id] = Look(access, suspect)
             elif self._holds_back and len(self._held) < _MOST_HELD:
                 # It may be on its way over the stream: at the end of the run, the store will know.
                 self._held[suspect.position_id] = suspect, access
@@ -276,19 +234,21 @@ class Walk:
         if self._holds_back:
             self._look_again |= ended
         else:
-            self._look_again |= await self._ask(ended)
-        for suspect in await self._repair(plain):
-            self._look_again[suspect.position_id] = _Look(access, suspect, overtaken=True)
+            self._look_again |= await self._inquiry.ask(ended)
+        for suspect in await self._findings.repair(plain):
+            self._look_again[suspect.position_id] = Look(access, suspect, overtaken=True)
         self._note_progress()
-        return self._unanswered.isdisjoint(ended)
+        return self._inquiry.unanswered.isdisjoint(ended)
 
     async def _contradicts(self, access: Access) -> bool:
         """Whether an empty list cannot be true: not all that the store has live has ended."""
         wallets = None if access.wallet is None else [access.wallet]
-        live = await self._in_store(lambda: self._book.count_live(wallets))
+        live = await self._findings.in_store(lambda: self._book.count_live(wallets))
         if not live:
             return False
-        for position_id in await self._in_store(lambda: self._book.some_live(wallets, _PROBES)):
+        for position_id in await self._findings.in_store(
+            lambda: self._book.some_live(wallets, _PROBES)
+        ):
             answer = await self._rest.position(access, position_id)
             if answer is None or not self._book.is_terminal(answer[0].status):
                 self._doubts.append(
@@ -310,11 +270,11 @@ class Walk:
                 by_wallet |= {wallet.lower(): unnamed for wallet in self._shown_wallets}
         wallets = None if by_wallet is None else list(by_wallet)
         waves = self._book.unseen_live(wallets, self._verified_since)
-        while wave := await self._in_store(partial(next, waves, None)):
+        while wave := await self._findings.in_store(partial(next, waves, None)):
             for position_id, wallet in wave:
                 access = walked[0] if by_wallet is None else by_wallet.get(wallet or "")
                 if access is not None and position_id not in self._held:
-                    self._look_again.setdefault(position_id, _Look(access))
+                    self._look_again.setdefault(position_id, Look(access))
 
     # --- looking again ---------------------------------------------------------------------
 
@@ -324,14 +284,14 @@ class Walk:
             await self._wait(timedelta(), len(self._held) + len(self._look_again))
         await self._release_held()
         due, self._look_again = self._look_again, {}
-        unsettled = await self._ask(due)
+        unsettled = await self._inquiry.ask(due)
         for number in range(_LOOKS):
             if not unsettled:
                 return
             wait = timedelta() if number else self._longest_wait(unsettled.values())
             await self._wait(wait, len(unsettled))
-            unsettled = await self._ask(unsettled)
-        await self._add(
+            unsettled = await self._inquiry.ask(unsettled)
+        await self._findings.add(
             [
                 look.suspect.concluded(Resolution.IN_FLUX)
                 for look in unsettled.values()
@@ -350,22 +310,22 @@ class Walk:
         answers = [
             (each.listed, each.as_of) for each, _ in held.values() if each.listed is not None
         ]
-        suspects = await self._in_store(lambda: self._book.examine(answers))
+        suspects = await self._findings.in_store(lambda: self._book.examine(answers))
         plain: list[Suspect] = []
         for suspect in suspects:
             if self._is_in_flux(suspect) or suspect.ended:
                 access = held[suspect.position_id][1]
-                self._look_again[suspect.position_id] = _Look(access, suspect)
+                self._look_again[suspect.position_id] = Look(access, suspect)
             else:
                 plain.append(suspect)
-        for suspect in await self._repair(plain):
+        for suspect in await self._findings.repair(plain):
             access = held[suspect.position_id][1]
-            self._look_again[suspect.position_id] = _Look(access, suspect, overtaken=True)
+            self._look_again[suspect.position_id] = Look(access, suspect, overtaken=True)
 
     def _is_in_flux(self, suspect: Suspect) -> bool:
         return suspect.is_in_flux(self._settle_window)
 
-    def _longest_wait(self, looks: Iterable[_Look]) -> timedelta:
+    def _longest_wait(self, looks: Iterable[Look]) -> timedelta:
         """Return how long it takes until they are out of flux.
 
         An emitter's clock may be ahead, but what settles only in days is not waited for.
@@ -377,157 +337,17 @@ class Walk:
         ]
         return max((wait for wait in waits if wait <= 2 * self._settle_window), default=timedelta())
 
-    async def _ask(self, due: dict[str, _Look]) -> dict[str, _Look]:
-        """Ask for each position by id, repair what differs; return what is still in flux."""
-        unsettled: dict[str, _Look] = {}
-        names = list(due)
-        for first in range(0, len(names), _AT_A_TIME):
-            wave = names[first : first + _AT_A_TIME]
-            asked = await _all([self._ask_one(due[name].access, name) for name in wave])
-            answers = [each for each in asked if isinstance(each, tuple)]
-            absent = {
-                name: due[name].suspect
-                for name, each in zip(wave, asked, strict=True)
-                if each is _Unanswered.ABSENT
-            }
-            equal = {listed.position_id for listed, _ in answers}
-            differing: list[Suspect] = []
-            absences: list[Suspect] = []
-            for suspect in await self._in_store(partial(self._examine, answers, absent)):
-                equal.discard(suspect.position_id)
-                if self._is_in_flux(suspect):
-                    unsettled[suspect.position_id] = replace(
-                        due[suspect.position_id], suspect=suspect
-                    )
-                else:
-                    (differing if suspect.position_id not in absent else absences).append(suspect)
-            for suspect in await self._repair(differing):
-                access = due[suspect.position_id].access
-                unsettled[suspect.position_id] = _Look(access, suspect, overtaken=True)
-            await self._add([each.concluded(Resolution.UNRESOLVED) for each in absences])
-            overtaken = [
-                due[name].suspect for name in wave if name in equal and due[name].overtaken
-            ]
-            await self._add([each.concluded(Resolution.REPAIRED) for each in overtaken if each])
-            self._note_progress()
-        return unsettled
-
-    def _examine(
-        self, answers: Sequence[Answer], absent: Mapping[str, Suspect | None]
-    ) -> list[Suspect]:
-        # A list showed an ended position that the API then did not know: nothing can be said of it.
-        contradictory = [each for each in absent.values() if each is not None and each.ended]
-        return [
-            *self._book.examine(answers),
-            *self._book.absences(list(absent), self._server_now()),
-            *contradictory,
-        ]
-
-    async def _ask_one(self, access: Access, position_id: str) -> Answer | _Unanswered:
-        if self._gives_up():
-            self._unanswered.add(position_id)
-            return _Unanswered.UNKNOWN
-        try:
-            answer = await self._rest.position(access, position_id)
-        except (GatewayError, CredentialsError) as error:
-            self._note_failure(error)
-            self._unanswered.add(position_id)
-            self._report.errors.append(f"{position_id} was not seen: {error}")
-            return _Unanswered.UNKNOWN
-        self._failures_in_a_row = 0
-        if answer is None:
-            return _Unanswered.ABSENT
-        self._note_as_of(answer[1])
-        return answer
-
-    # --- what becomes of it ----------------------------------------------------------------
-
-    async def _repair(self, suspects: Sequence[Suspect]) -> list[Suspect]:
-        """Repair what differs; return what an event has overtaken, which has to be looked at."""
-        if not suspects:
-            return []
-        became = await self._in_store(lambda: self._book.repair(suspects, self._clock()))
-        done = list(zip(suspects, became, strict=True))
-        await self._add(
-            [
-                suspect.concluded(resolution)
-                for suspect, resolution in done
-                if resolution is not Resolution.IN_FLUX
-            ]
-        )
-        return [suspect for suspect, resolution in done if resolution is Resolution.IN_FLUX]
-
-    async def _add(self, discrepancies: Sequence[Discrepancy]) -> None:
-        if not discrepancies:
-            return
-        for discrepancy in discrepancies:
-            self._report.add(discrepancy)
-        run_id = self._report.run_id
-        await self._in_store(lambda: self._book.record(run_id, discrepancies, self._clock()))
-
-    async def _in_store(self, work: Callable[[], T]) -> T:
-        async with self._store_turn:
-            at_work = asyncio.ensure_future(asyncio.to_thread(work))
-            try:
-                return await asyncio.shield(at_work)
-            except asyncio.CancelledError:
-                # The thread goes on, and nobody else may use its connections meanwhile.
-                await asyncio.wait([at_work])
-                raise
-
     # --- notes -----------------------------------------------------------------------------
-
-    def _gives_up(self) -> bool:
-        """Whether nothing answers any more; each further request would use up its patience."""
-        if self._failures_in_a_row < _GIVE_UP_AFTER:
-            return False
-        self._not_asked += 1
-        return True
-
-    def _note_failure(self, error: GatewayError | CredentialsError) -> None:
-        if isinstance(error, GatewayError):
-            self._failures_in_a_row += 1
 
     def _say_whom_the_refused_key_hid(self) -> str:
         wallets, refusal = list(self._without_token), next(iter(self._without_token.values()))
         whose = wallets[0] if len(wallets) == 1 else f"{len(wallets):,} wallets"
         return f"The positions of {whose} were not all seen: {refusal}"
 
-    def _note_as_of(self, as_of: datetime) -> None:
-        known = self._report.as_of
-        self._report.as_of = as_of if known is None else min(known, as_of)
-        if self._server_time is None or as_of > self._server_time[0]:
-            self._server_time = as_of, self._clock()
-
-    def _server_now(self) -> datetime:
-        """Return a moment by the server's clock that has certainly passed."""
-        now = self._clock()
-        if self._server_time is None:
-            return now
-        as_of, noted_at = self._server_time
-        return as_of + max(now - noted_at, timedelta())
-
-    def _behind(self) -> timedelta:
-        """Return how far the server's clock is behind ours, if it is; rather too much."""
-        if self._server_time is None:
-            return timedelta()
-        as_of, noted_at = self._server_time
-        return max(noted_at - as_of, timedelta())
-
     def _note_progress(self) -> None:
         self._report.requests = self._rest.requests
         self._report.retries = self._rest.retries
         self._progress(self._report)
-
-
-async def _all(work: Sequence[Coroutine[object, object, T]]) -> list[T]:
-    """Do all of it at once; the first failure ends the rest and is raised by itself."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(each) for each in work]
-    except BaseExceptionGroup as failures:
-        raise failures.exceptions[0] from None
-    return [task.result() for task in tasks]
 
 
 def _name(access: Access, state: State) -> str:

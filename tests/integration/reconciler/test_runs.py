@@ -20,10 +20,11 @@ from positionstore.errors import (
 )
 from positionstore.reconciler.book import Suspect
 from positionstore.reconciler.comparison import DiscrepancyKind
+from positionstore.reconciler.findings import Findings
 from positionstore.reconciler.reconcile import Reconciler, Resumption
 from positionstore.reconciler.report import Resolution, RunReport, RunState
 from positionstore.reconciler.scope import MARGIN, Scope, Trigger
-from positionstore.reconciler.walk import GRACE, Walk
+from positionstore.reconciler.walk import GRACE
 from positionstore.settings import Environment
 from positionstore.store import identity
 from positionstore.store.projection import verify
@@ -557,11 +558,11 @@ async def test_an_event_that_arrives_while_its_position_is_repaired_is_no_drift(
     desk_of: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     overtaken: list[str] = []
-    repair = Walk._repair  # between reading and repairing there is no other place
+    repair = Findings.repair
 
     async with desk_of(positions=20) as desk:
 
-        async def too_late(walk: Walk, suspects: Sequence[Suspect]) -> list[Suspect]:
+        async def too_late(findings: Findings, suspects: Sequence[Suspect]) -> list[Suspect]:
             lives = [each for each in suspects if each.listed and each.listed.status == "open"]
             if lives and not overtaken:
                 overtaken.append(lives[0].position_id)
@@ -573,12 +574,12 @@ async def test_an_event_that_arrives_while_its_position_is_repaired_is_no_drift(
                     desk.append(envelopes)
                     heard |= {event["data"].get("id", "") for event in events_of(envelopes)}
                 await desk.serving.quiet()
-            return await repair(walk, suspects)
+            return await repair(findings, suspects)
 
         await desk.serving.step(400)
         desk.hear(losing=0.2)
         await at_rest(desk)
-        monkeypatch.setattr(Walk, "_repair", too_late)
+        monkeypatch.setattr(Findings, "repair", too_late)
         report = await desk.run()
         assert overtaken
         assert (report.exit_code, report.unresolved) == (0, 0)
