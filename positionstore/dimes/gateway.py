@@ -11,6 +11,7 @@ Source: the vendor's document, "Partner gateway", "Customer gateway", "Authentic
 
 import asyncio
 import logging
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -258,7 +259,7 @@ class Connection:
         causes = _chain(error)
         # aiohttp's errors name the host; what they stem from does not.
         root = next((c for c in causes if isinstance(c, aiohttp.ClientError)), causes[-1])
-        said = redacted(str(root)) or root.__class__.__name__
+        said = redacted(_in_words(root)) or root.__class__.__name__
         raise GatewayError(f"The {self.gateway} gateway cannot be reached: {said}.") from None
 
 
@@ -269,6 +270,18 @@ def refused(gateway: Source, end: End, credentials: Credentials) -> CredentialsE
     return CredentialsError(
         f"The {gateway} gateway refused the {what}{said}.", remedy=credentials.refused
     )
+
+
+def _in_words(error: BaseException) -> str:
+    """Return what an error says; of a host that does not take the call, why."""
+    if isinstance(error, aiohttp.ClientSSLError):  # a kind of the other
+        return str(error)
+    if not isinstance(error, aiohttp.ClientConnectorError):
+        return str(error)
+    number, said = error.os_error.errno, error.os_error.strerror
+    # Numbers below zero are the resolver's, whose words are its own.
+    words = os.strerror(number) if number is not None and number > 0 else said
+    return f"{error.host}:{error.port}: {words or error.os_error}"
 
 
 def _said(end: End) -> str:

@@ -154,10 +154,14 @@ async def test_a_gateway_that_is_not_there_yet_is_waited_for() -> None:
     async with sandbox() as serving:
         port, key = serving.port, serving.api_key
     settings = settings_for(f"http://127.0.0.1:{port}", api_key=key)
-    async with supervised(settings, Source.PARTNER) as stream:
-        await eventually(lambda: stream.supervisor._backoff.attempts >= 5)
-        async with sandbox(port=port):
-            await stream.connected()
+    with structlog.testing.capture_logs() as lines:
+        async with supervised(settings, Source.PARTNER) as stream:
+            await eventually(lambda: stream.supervisor._backoff.attempts >= 5)
+            async with sandbox(port=port):
+                await stream.connected()
+    assert lines[0]["cause"] == (
+        f"The partner gateway cannot be reached: 127.0.0.1:{port}: Connection refused."
+    )
 
 
 async def test_minting_is_tried_again_while_the_api_is_unwell() -> None:
