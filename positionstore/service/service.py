@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from datetime import time as time_of_day
+from functools import partial
 from typing import Final
 
 import structlog
@@ -59,12 +60,14 @@ class Service:
         store: Store,
         gateway: Source,
         *,
-        reconciler: Callable[[Settings, Store], Reconciler] = Reconciler,
+        reconciler: Callable[[Settings, Store], Reconciler] | None = None,
     ) -> None:
         self._settings = settings
         self._store = store
         self._gateway = gateway
-        self._reconciler = reconciler(settings, store)
+        # What the gateway does not tell of would drift from one run to the next.
+        make = reconciler or partial(Reconciler, as_customer=gateway is Source.CUSTOMER)
+        self._reconciler = make(settings, store)
         self._rounds = Rounds(_timetable(settings), self._run)
         self._aside = Aside("reconciler", self._rounds.run)
         self._next_ingester: Ingester | None = self._new_ingester()

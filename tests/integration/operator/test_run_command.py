@@ -84,6 +84,21 @@ async def test_it_reconciles_after_each_connection_and_repairs_what_was_missed(
     assert late == (True,)
 
 
+async def test_of_a_customer_it_reconciles_that_wallet_alone(
+    programs: Programs, database: psycopg.Connection
+) -> None:
+    async with world(wallets=3) as sandbox:
+        programs.against(sandbox)
+        wallet = sandbox.wallets[0]
+        process = await programs.start("run", "--gateway", "customer", DIMES_WALLET_ADDRESS=wallet)
+        await eventually(lambda: runs(database) > 0)
+        await stopped(process)
+
+    reach = database.execute("SELECT DISTINCT reach FROM reconciliation_runs").fetchall()
+    shown = database.execute("SELECT DISTINCT wallet_address FROM positions").fetchall()
+    assert (reach, shown) == ([("wallets",)], [(wallet,)])
+
+
 async def test_it_reconciles_every_so_often(
     programs: Programs, database: psycopg.Connection
 ) -> None:
