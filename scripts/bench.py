@@ -17,13 +17,13 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import NoReturn
 
-from benchmark import comparing, importing, memory, profiling, stream
+from benchmark import comparing, importing, indexing, memory, profiling, stream
 from benchmark.bed import Bed
 from benchmark.report import Figure, machine, print_report, say
 from benchmark.scale import FULL, QUICK, Scale
 from benchmark.workload import Workload
 
-FIGURES = ("import", "stream", "latency", "memory", "compare")
+FIGURES = ("import", "stream", "latency", "memory", "compare", "indexes")
 
 
 def measure(scale: Scale, wanted: Sequence[str], *, profile: bool) -> dict[str, object]:
@@ -49,6 +49,7 @@ def measure(scale: Scale, wanted: Sequence[str], *, profile: bool) -> dict[str, 
         if "compare" in wanted:
             figures.append(comparing.measure_speed(bed, scale))
             figures += comparing.measure_growth(bed, scale)
+        index_costs = indexing.measure(bed, workload, scale) if "indexes" in wanted else []
         costs = profiling.measure(bed, workload) if profile else []
         facts["load_average_at_end"] = machine(bed)["load_average"]
     return {
@@ -56,6 +57,7 @@ def measure(scale: Scale, wanted: Sequence[str], *, profile: bool) -> dict[str, 
         "machine": facts,
         "workload": workload.described(),
         "figures": [figure.as_json() for figure in figures],
+        "indexes": [cost.as_json() for cost in index_costs],
         "costs": [cost.as_json() for cost in costs],
     }
 

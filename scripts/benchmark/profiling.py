@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
-from typing import IO, Any, Final
+from typing import Any, Final
 
 import psutil
 import psycopg
@@ -21,7 +21,7 @@ from benchmark.report import say
 from benchmark.workload import Workload
 from positionstore.dimes.decoder import decode
 from positionstore.facts import Received, Source
-from positionstore.store.database import connect
+from positionstore.store.database import Store, connect
 from positionstore.store.log import Appender
 
 _STEPS: Final = {
@@ -82,30 +82,39 @@ class _Meter:
 
 def measure(bed: Bed, workload: Workload) -> list[Cost]:
     """Import the workload one step after the other."""
-    now = datetime.now(UTC)
-    with bed.fresh_store() as store, connect(store.url) as connection:
+    with bed.fresh_store() as store:
         bed.settle()
+        costs = cpu_costs(store, workload)
+    say(f"CPU time of {workload.lines:,} lines measured")
+    return costs
+
+
+def cpu_costs(store: Store, workload: Workload, *, lines: int | None = None) -> list[Cost]:
+    """Import a workload, or its first lines, into an empty store; return what each step cost."""
+    now = datetime.now(UTC)
+    with connect(store.url) as connection:
         meter = _Meter(psutil.Process(connection.info.backend_pid))
         connection.cursor_factory = _metered(meter)
         appender = Appender(connection)
         meter.spent.clear()
+        events = 0
         with workload.path.open("rb") as file:
-            while _batch(file, appender, meter, now):
+            source = islice(file, lines)
+            while _batch(source, appender, meter, now):
                 with meter.step("commit, and all else"):
-                    appender.commit()
-    say(f"CPU time of {workload.lines:,} lines measured")
+                    events += appender.commit().appended
     return [
-        Cost(name, *(1e6 * seconds / workload.events for seconds in spent))
+        Cost(name, *(1e6 * seconds / events for seconds in spent))
         for name, spent in meter.spent.items()
     ]
 
 
-def _batch(file: IO[bytes], appender: Appender, meter: _Meter, now: datetime) -> bool:
+def _batch(source: Iterator[bytes], appender: Appender, meter: _Meter, now: datetime) -> bool:
     """Stage a batch; return whether there was anything to stage."""
     staged = 0
     while staged < BATCH_SIZE:
         with meter.step("read and decode"):
-            lines = [line.rstrip(b"\n") for line in islice(file, _CHUNK)]
+            lines = [line.rstrip(b"\n") for line in islice(source, _CHUNK)]
             received = [Received(decode(line), now, Source.IMPORT) for line in lines]
         if not received:
             break

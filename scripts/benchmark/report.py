@@ -107,9 +107,28 @@ def print_report(report: Mapping[str, Json]) -> None:
             "met" if figure["met"] else "missed",
             figure["said"],
         )
-    console.print(table)
+    if report["figures"]:
+        console.print(table)
+    if report["indexes"]:
+        _print_indexes(console, report["indexes"])
     if report["costs"]:
         _print_costs(console, report["costs"])
+
+
+def _print_indexes(console: Console, indexes: list[Json]) -> None:
+    table = Table(
+        "index", "with / without", "with, µs/event", "without", "bytes/event",
+        title="What an index costs the import, server's CPU time",
+    )  # fmt: skip
+    for cost in indexes:
+        table.add_row(
+            cost["name"],
+            f"{cost['ratio']:.3f}",
+            f"{cost['with_it']:.1f}",
+            f"{cost['without']:.1f}",
+            f"{cost['bytes_each']:.1f}",
+        )
+    console.print(table)
 
 
 def _print_costs(console: Console, costs: list[Json]) -> None:

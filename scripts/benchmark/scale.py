@@ -20,6 +20,7 @@ class Scale:
         compared: positions that live at a time where the reconciler is measured.
         few_compared: positions of a reconciliation whose memory is the yardstick.
         many_compared: positions of a reconciliation whose memory is measured.
+        indexed_lines: envelopes that are imported with and without each index.
     """
 
     positions: int
@@ -33,6 +34,7 @@ class Scale:
     compared: int
     few_compared: int
     many_compared: int
+    indexed_lines: int
 
 
 FULL: Final = Scale(
@@ -47,6 +49,7 @@ FULL: Final = Scale(
     compared=20_000,
     few_compared=10_000,
     many_compared=100_000,
+    indexed_lines=60_000,
 )
 QUICK: Final = Scale(
     positions=40_000,
@@ -60,4 +63,5 @@ QUICK: Final = Scale(
     compared=2_000,
     few_compared=2_500,
     many_compared=5_000,
+    indexed_lines=2_000,
 )

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -83,3 +84,32 @@ def test_it_follows_until_it_is_stopped(tail: Tail, appender: Appender) -> None:
         assert b"p2" in process.stdout.readline()
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 128 + signal.SIGTERM
+
+
+def test_a_reader_that_is_killed_and_goes_on_sees_each_fact_once_while_writers_write(
+    tail: Tail, store_url: str
+) -> None:
+    writers, batches, size = 2, 15, 20
+
+    def write(name: int) -> None:
+        with closing(database.connect(store_url)) as connection:
+            appender = Appender(connection)
+            for batch in range(batches):
+                appender.append([event(f"e{name}-{batch}-{place}") for place in range(size)])
+
+    threads = [threading.Thread(target=write, args=[name]) for name in range(writers)]
+    for thread in threads:
+        thread.start()
+    wanted, found = writers * batches * size, list[int]()
+    while len(found) < wanted:
+        with tail("--json", "--after", str(found[-1] if found else 0)) as process:
+            assert process.stdout is not None
+            until = min(wanted, len(found) + wanted // 3)
+            while len(found) < until:
+                found.append(json.loads(process.stdout.readline())["seq"])
+            process.kill()
+    for thread in threads:
+        thread.join()
+    with closing(database.connect(store_url)) as connection:
+        logged = connection.execute("SELECT seq FROM events ORDER BY seq").fetchall()
+    assert found == [seq for (seq,) in logged]

@@ -95,6 +95,21 @@ def test_the_newer_of_valuation_and_fact_is_shown_with_its_age(
         assert timedelta(0) <= age - timedelta(minutes=min(minutes, 10)) < timedelta(minutes=5)
 
 
+def test_what_nobody_has_valued_has_no_moment_of_a_valuation(
+    connection: psycopg.Connection, appender: Appender
+) -> None:
+    appender.append([event("e1", body={"entry": {"leverage_bps": 25_000}})])
+    query = "SELECT valuation_at, valuation_age, valuation_mark_price_usd FROM open_positions"
+    assert one(connection, query) == (None, None, None)
+    connection.execute(
+        "INSERT INTO valuations (position_id, as_of, mark_price_usd_pips)"
+        " VALUES ('dm_pos_1', %s, 7000)",
+        [moment(-60)],
+    )
+    valued_at, _, price = one(connection, query)
+    assert (valued_at, price) == (moment(-60), Decimal("0.7000"))
+
+
 def test_the_timeline_tells_what_each_fact_changed_and_what_came_late(
     connection: psycopg.Connection, appender: Appender
 ) -> None:
