@@ -25,7 +25,7 @@ from positionstore.store.database import Store
 _log = structlog.get_logger(__name__)
 
 TIME_TO_WRITE: Final = 7.0
-"""Seconds in which a stopping ingester writes what is in the inbox."""
+"""Seconds in which a stopping ingester leaves the gateway and writes what is in the inbox."""
 
 
 class Ingester:
@@ -110,12 +110,13 @@ class Ingester:
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            deadline = loop.time() + TIME_TO_WRITE
             for task in tasks:
                 task.cancel()
             outcome, *_ = await asyncio.gather(*tasks, return_exceptions=True)
             self._presence.all_ended("stopped")
             self._inbox.close()
-            await self._finish_writing(written)
+            await self._finish_writing(written, deadline)
         for error in (*failure, outcome):
             if isinstance(error, BaseException) and not isinstance(error, asyncio.CancelledError):
                 raise error
@@ -125,9 +126,9 @@ class Ingester:
                 remedy="Check the database; the next reconciliation repairs what is missing.",
             )
 
-    async def _finish_writing(self, written: asyncio.Event) -> None:
+    async def _finish_writing(self, written: asyncio.Event, deadline: float) -> None:
         try:
-            async with asyncio.timeout(TIME_TO_WRITE):
+            async with asyncio.timeout_at(deadline):
                 await written.wait()
         except TimeoutError:
             self._writer.give_up()
