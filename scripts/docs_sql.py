@@ -45,7 +45,8 @@ _COOKBOOK = f"""\
 are run, and what follows each is what it gave. -->
 
 What a desk asks, in SQL that can be taken over as it is; the queries stand in
-[queries/cookbook.sql](queries/cookbook.sql). [Reading with SQL](sql.md) explains the views.
+[queries/cookbook.sql](queries/cookbook.sql). [Reading with SQL](sql.md) explains the views;
+[what a question costs](sql-performance.md) says how long each takes with ten million facts.
 
 {_WORLD}
 """

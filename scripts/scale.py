@@ -6,8 +6,8 @@
     scripts/scale.py --facts 1000000      a tenth of that
     scripts/scale.py --json               for programs
 
-Exit 1 where a query reads the whole log that is not meant to. docs/performance.md has what came
-out.
+Exit 1 where a query reads the whole log that is not meant to. docs/sql-performance.md has what
+came out.
 """
 
 import argparse

@@ -49,7 +49,7 @@ FULL: Final = Scale(
     compared=20_000,
     few_compared=10_000,
     many_compared=100_000,
-    indexed_lines=60_000,
+    indexed_lines=100_000,
 )
 QUICK: Final = Scale(
     positions=40_000,

@@ -1,7 +1,7 @@
 """Every documented query finds in the log what it looks for by an index, and each index is needed.
 
-The store is a hundredth to a two-hundredth of the size that docs/performance.md speaks of, and made
-like it: thirty days, ten facts a position, with statistics that the planner has gathered itself.
+The store is less than a hundredth of the size that docs/sql-performance.md speaks of, and made like
+it: thirty days, ten facts a position, with statistics that the planner has gathered itself.
 """
 
 from collections.abc import Iterator, Mapping
