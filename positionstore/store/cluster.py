@@ -257,4 +257,4 @@ def last_words(text: str) -> str:
 
 def _shared_buffers_mib() -> int:
     total = psutil.virtual_memory().total // _MIB
-    return max(16, min(256, total // 8))
+    return max(16, min(1024, total // 8))

@@ -126,7 +126,6 @@ def _position_columns() -> Iterator[Column[Any]]:
 positions = Table("positions", metadata, *_position_columns())
 Index("positions_live", positions.c.position_id, postgresql_where=text("phase <> 'terminal'"))
 Index("positions_wallet", positions.c.wallet_address, postgresql_using="hash")
-Index("positions_market", positions.c.market_ticker, postgresql_using="hash")
 
 quarantine = Table(
     "quarantine",

@@ -10,6 +10,24 @@ CREATE TYPE fact_rank AS (
 COMMENT ON TYPE fact_rank IS
     'Where a fact stands in the order of facts; the greater wins. PostgreSQL compares it field by field, in this order.';
 
+CREATE FUNCTION rank_of_fact(
+    phase text,
+    created_at timestamptz,
+    status_precedence integer,
+    type_precedence integer,
+    event_id text
+) RETURNS fact_rank
+LANGUAGE sql IMMUTABLE
+RETURN ROW(
+    CASE coalesce(phase, 'live') WHEN 'pending' THEN 0 WHEN 'live' THEN 1 ELSE 2 END,
+    created_at,
+    coalesce(status_precedence, 0),
+    coalesce(type_precedence, 0),
+    event_id
+)::fact_rank;
+COMMENT ON FUNCTION rank_of_fact(text, timestamptz, integer, integer, text) IS
+    'Where a fact stands in the order of facts. A status that is not in position_statuses (phase and precedence NULL) counts as live with 0, a type that is not in event_types as 0.';
+
 CREATE VIEW ranked_facts AS
 SELECT
     e.seq,
@@ -23,13 +41,7 @@ SELECT
     e.supersedes_before,
     e.envelope,
     coalesce(s.phase, 'live') AS phase,
-    ROW(
-        CASE coalesce(s.phase, 'live') WHEN 'pending' THEN 0 WHEN 'live' THEN 1 ELSE 2 END,
-        e.created_at,
-        coalesce(s.precedence, 0),
-        coalesce(t.precedence, 0),
-        e.event_id
-    )::fact_rank AS rank
+    rank_of_fact(s.phase, e.created_at, s.precedence, t.precedence, e.event_id) AS rank
 FROM events e
 LEFT JOIN position_statuses s ON s.status = e.status
 LEFT JOIN event_types t ON t.type = e.type

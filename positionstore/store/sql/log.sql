@@ -18,7 +18,8 @@ COPY pg_temp.incoming FROM STDIN (FORMAT binary);
 SELECT pg_advisory_xact_lock(%(key)s);
 
 -- name: append
--- Puts what is new into the log, in the order of arrival; says how much, and which seq it got.
+-- Puts what is new into the log; says how much, and which seq it got. No sort: a scan of incoming goes
+-- by the order of arrival, but for a few that filled a page. Each row draws a seq, new or not.
 WITH appended AS (
     INSERT INTO events (
         event_id, position_id, type, status, created_at, received_at, source, supersedes_before,
@@ -28,7 +29,6 @@ WITH appended AS (
         event_id, position_id, type, status, created_at, received_at, source, supersedes_before,
         envelope
     FROM pg_temp.incoming
-    ORDER BY ordinal
     ON CONFLICT (position_id, event_id) DO NOTHING
     RETURNING seq
 )
@@ -36,18 +36,11 @@ SELECT count(*), min(seq), max(seq) FROM appended;
 
 -- name: conflicting_duplicates
 -- Of the batch, what bears the id of another fact of the log but is not the same JSON, in the form
--- that quarantine takes.
-WITH repeated AS (
-    -- Of each id, how many the batch brought against how many of these the log took: one, or none
-    -- where it had the id before.
-    SELECT position_id, event_id
-    FROM (
-        SELECT position_id, event_id, 1 AS brought, 0 AS taken FROM pg_temp.incoming
-        UNION ALL
-        SELECT position_id, event_id, 0, 1 FROM events WHERE seq >= %(first_seq)s
-    ) counted
-    GROUP BY position_id, event_id
-    HAVING sum(brought) <> sum(taken)
+-- that quarantine takes. Most of the batch stands in the log under the very seq that it drew, which is
+-- quickly seen; what does not is compared with what has its id. Each OFFSET 0 holds the planner to
+-- one look-up a row, however large it thinks the batch is.
+WITH drawn AS MATERIALIZED (
+    SELECT currval(pg_get_serial_sequence('events', 'seq')) - %(rows)s AS before
 )
 SELECT
     convert_to(i.envelope::text, 'UTF8') AS raw,
@@ -55,15 +48,23 @@ SELECT
     format('The log has %%s with other content.', i.event_id) AS detail,
     i.source,
     i.received_at
-FROM pg_temp.incoming i
-JOIN repeated r ON r.position_id = i.position_id AND r.event_id = i.event_id
+FROM (
+    SELECT drawn.before + row_number() OVER () AS seq, incoming.*
+    FROM drawn CROSS JOIN pg_temp.incoming
+    OFFSET 0
+) i
+LEFT JOIN LATERAL (
+    SELECT e.position_id, e.event_id FROM events e WHERE e.seq = i.seq OFFSET 0
+) own ON own.position_id = i.position_id AND own.event_id = i.event_id
 CROSS JOIN LATERAL (
-    -- OFFSET 0: a look-up by key a row, however large the planner thinks the batch is.
     SELECT e.envelope
-    FROM events e WHERE e.position_id = r.position_id AND e.event_id = r.event_id OFFSET 0
-) e
-WHERE e.envelope::text <> i.envelope::text
-  AND jsonb_from_wire(e.envelope) <> jsonb_from_wire(i.envelope)
+    FROM events e
+    WHERE own.event_id IS NULL AND e.position_id = i.position_id AND e.event_id = i.event_id
+    OFFSET 0
+) other
+WHERE own.event_id IS NULL
+  AND other.envelope::text <> i.envelope::text
+  AND jsonb_from_wire(other.envelope) <> jsonb_from_wire(i.envelope)
 ORDER BY i.ordinal;
 
 -- name: announce

@@ -6,26 +6,18 @@
 -- look-up by key a row: its statistics know nothing of the newest rows, and a plan made for the
 -- one row that it expects takes minutes for fifty thousand.
 WITH best AS (
-    SELECT DISTINCT ON (f.position_id) f.position_id, f.seq, f.rank, p.last_event_id,
-        p.supersedes_before
+    SELECT DISTINCT ON (f.position_id) f.seq, f.rank, p.rank AS standing, p.supersedes_before
     FROM ranked_facts f
     LEFT JOIN LATERAL (
-        SELECT p.last_event_id, p.supersedes_before
-        FROM positions p WHERE p.position_id = f.position_id OFFSET 0
+        SELECT p.rank, p.supersedes_before
+        FROM ranked_positions p WHERE p.position_id = f.position_id OFFSET 0
     ) p ON true
     WHERE f.seq BETWEEN %(first_seq)s AND %(last_seq)s
       AND f.created_at > coalesce(p.supersedes_before, '-infinity')
     ORDER BY f.position_id, f.rank DESC
 ),
 winners AS MATERIALIZED (
-    SELECT b.seq, b.supersedes_before
-    FROM best b
-    LEFT JOIN LATERAL (
-        SELECT s.rank FROM ranked_facts s
-        WHERE s.position_id = b.position_id AND s.event_id = b.last_event_id
-        OFFSET 0
-    ) standing ON true
-    WHERE standing.rank IS NULL OR b.rank > standing.rank
+    SELECT seq, supersedes_before FROM best WHERE standing IS NULL OR rank > standing
 )
 INSERT INTO positions ({columns})
 SELECT {columns}
