@@ -1,7 +1,8 @@
 """Exports of a store, called as the command calls them."""
 
 import io
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from positionstore.export.export import Exported, Order, export
@@ -14,6 +15,7 @@ class Exporter:
     """Exports to a path, in the format that its ending says; or a folder of it by day."""
 
     store: Store
+    progress: Callable[[int, int | None], None] = field(default=lambda *_: None)
 
     def __call__(
         self,
@@ -37,4 +39,4 @@ class Exporter:
             raw=raw,
             exact_text=exact_text,
         )
-        return export(self.store, order, standard_output=io.BytesIO(), progress=lambda *_: None)
+        return export(self.store, order, standard_output=io.BytesIO(), progress=self.progress)
