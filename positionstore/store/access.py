@@ -60,6 +60,7 @@ FUNCTIONS: Final[dict[str, Access]] = {
     "book_changes": _CALLED_BY_BOTH,
     "changed_fields": _CALLED_BY_BOTH,
     "events_after": _CALLED_BY_BOTH,
+    "facts_as_of": _CALLED_BY_BOTH,
     "fold_facts": _CALLED_BY_BOTH,
     "instant_from_wire": _CALLED_BY_BOTH,
     "jsonb_from_wire": _CALLED_BY_BOTH,
