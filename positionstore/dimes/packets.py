@@ -12,6 +12,7 @@ import re
 from typing import Final, NoReturn
 
 from positionstore.dimes.decoder import decode
+from positionstore.dimes.redaction import redacted
 from positionstore.facts import Event, Reason, Rejected
 
 EVENT: Final = "42"
@@ -70,7 +71,9 @@ class Unpacker:
         if header is None:
             raise _MalformedError(Reason.WRONG_ARGUMENTS, "It is no event packet.")
         if (namespace := header["namespace"] or "/") != self._namespace:
-            raise _MalformedError(Reason.WRONG_ARGUMENTS, f"It came on namespace {namespace}.")
+            raise _MalformedError(
+                Reason.WRONG_ARGUMENTS, f"It came on namespace {redacted(namespace)}."
+            )
         values = _elements(packet, header.end())
         if not values or not values[0].startswith('"'):
             raise _MalformedError(Reason.WRONG_ARGUMENTS, "It has no event name.")

@@ -5,19 +5,26 @@ from typing import Final
 
 from positionstore.escaping import one_line, shortened
 
+# No pattern may look far ahead from a place that a hostile text can repeat: lengths are bounded.
 _SECRET: Final = re.compile(
     r"dm_(?:live|sbx)_skey_\w+"  # API keys
     r"|eyJ[\w-]+(?:\.[\w-]*)*"  # JSON Web Tokens
     r"|(?<=://)[^\s/@]+@"  # user and password of a URL
-    r"|(?<=[?&])[^\s&=]*(?:key|token|secret|auth)[^\s&=]*=[^\s&]+",
+    r"|(?<=[?&])(?=[^\s&=]{0,99}(?:key|token|secret|auth))[^\s&=]{1,199}=[^\s&]+",
     re.IGNORECASE,
 )
 _LONGEST: Final = 300
+_READ_AT_MOST: Final = 20_000
 
 
 def redacted(text: str) -> str:
     """Return ``text`` as one line without secrets, cut to 300 characters.
 
-    For what a server or a library says: it may quote the key it was given.
+    For what a server or a library says: it may quote the key it was given, and it may go on for
+    megabytes, of which no more is looked at than can be shown.
     """
+    text = text.lstrip()
+    if len(text) > _READ_AT_MOST:
+        # Without the last word: nobody would know the half of a secret that is cut in two.
+        text = text[:_READ_AT_MOST].rsplit(maxsplit=1)[0]
     return shortened(one_line(_SECRET.sub("***", text)), _LONGEST)

@@ -20,6 +20,7 @@ from typing import Final
 import msgspec
 
 from positionstore.dimes.packets import EVENT, Unpacker
+from positionstore.dimes.redaction import redacted
 from positionstore.dimes.refusal import words_of
 from positionstore.facts import Event, Reason, Rejected
 
@@ -28,6 +29,10 @@ _CONTROL: Final = re.compile(
 )
 _ATTACHMENTS: Final = re.compile(r"45(?P<count>[0-9]{1,9})-")
 _SEPARATOR: Final = "\x1e"
+_MOST_BINARY: Final = 16 * 1024 * 1024
+_MOST_ATTACHMENTS: Final = 1_000
+"""A packet may announce a billion of them; it is not waited for longer than this."""
+
 _ENGINE: Final = frozenset("01236")
 
 Deliver = Callable[[str | Rejected, datetime], None]
@@ -74,7 +79,7 @@ class Tap:
         self._on_refused = on_refused
         self._on_disconnected = on_disconnected
         self._binary: list[str] = []
-        self._missing = 0
+        self._binary_length = self._missing = 0
 
     def take(self, frame: str | bytes) -> bool:
         """Take a frame. Returns whether it was kept: the others belong to the library."""
@@ -113,7 +118,8 @@ class Tap:
             return True
         if (header := _ATTACHMENTS.match(frame)) is not None:
             self.flush()
-            self._binary, self._missing = [frame], int(header["count"])
+            self._binary, self._binary_length = [frame], len(frame)
+            self._missing = min(int(header["count"]), _MOST_ATTACHMENTS)
             if not self._missing:
                 self._deliver_binary(at)
             return True
@@ -132,7 +138,7 @@ class Tap:
     def _control(self, control: re.Match[str], frame: str, at: datetime) -> bool:
         body = control["body"]
         if (control["namespace"] or "/") != self._namespace:
-            detail = f"It concerns namespace {control['namespace'] or '/'}."
+            detail = f"It concerns namespace {redacted(control['namespace'] or '/')}."
             self._reject(frame, Reason.WRONG_ARGUMENTS, detail, at)
         elif body and not _is_json_object(body) and control["kind"] != "44":
             self._reject(frame, Reason.NOT_JSON, "It says no JSON object.", at)
@@ -155,14 +161,15 @@ class Tap:
 
     def _attachment(self, frame: bytes, at: datetime) -> None:
         self._binary.append("b" + base64.b64encode(frame).decode())
+        self._binary_length += len(self._binary[-1])
         self._missing -= 1
-        if self._missing <= 0:
+        if self._missing <= 0 or self._binary_length > _MOST_BINARY:
             self._deliver_binary(at)
 
     def _deliver_binary(self, at: datetime) -> None:
         # The form that Engine.IO itself gives to several packets in one text.
         whole = _SEPARATOR.join(self._binary)
-        self._binary, self._missing = [], 0
+        self._binary, self._binary_length, self._missing = [], 0, 0
         detail = "It carries binary data, which no position has."
         self._reject(whole, Reason.BINARY_ATTACHMENT, detail, at)
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from enum import StrEnum
 from operator import attrgetter
 from typing import Any, Final
@@ -67,8 +67,10 @@ _LONGEST_UNITS: Final = 1000
 _LARGEST_UNITS: Final = 10**_LONGEST_UNITS
 _NUMERIC_DIGITS: Final = 131_072
 _NUMERIC_SCALE: Final = 16_383
-_NUMERIC_EXPONENT: Final = 2**30 - 1
-"""What ``numeric`` holds: digits before the point, and after it; and a zero, up to an exponent."""
+"""What ``numeric`` holds: digits before the point, and after it."""
+
+_FAR_AWAY: Final = re.compile(r"[eE][-+]?[0-9]{3}")
+"""An exponent that the store does not write out: the number stays its text."""
 
 _INSTANT: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?"
@@ -199,15 +201,13 @@ def _number(spelled: str) -> object:
     """Return the integer that the store makes of a number, or what fits no column.
 
     Of a number with a fraction, even an empty one, Postgres shows that. What ``numeric`` cannot
-    hold is kept as its text.
+    hold, or only at length, is kept as its text.
     """
-    try:
-        number = Decimal(spelled)
-    except InvalidOperation:
+    if _FAR_AWAY.search(spelled):
         return spelled
+    number = Decimal(spelled)
     exponent = int(number.as_tuple().exponent)
-    longest = _NUMERIC_DIGITS if number else _NUMERIC_EXPONENT
-    if exponent < -_NUMERIC_SCALE or number.adjusted() >= longest:
+    if exponent < -_NUMERIC_SCALE or number.adjusted() >= _NUMERIC_DIGITS:
         return spelled
     if exponent < 0:
         return _UNFIT

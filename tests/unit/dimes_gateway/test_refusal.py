@@ -87,6 +87,8 @@ def test_what_is_no_json_speaks_for_itself() -> None:
         f"GET https://api.dimes.fi/x?token={JWT}&a=1",
         f"GET https://api.dimes.fi/x?api_key={KEY}",
         "postgresql://user:pa55word@host/db refused",
+        f"GET https://api.dimes.fi/x?a=1&the_Secret_of={KEY}&b=2",
+        f"POST /x?next={JWT}?api-key={KEY}",
     ],
 )
 def test_secrets_do_not_come_through(text: str) -> None:
@@ -101,3 +103,21 @@ def test_a_line_stays_one_short_printable_line() -> None:
     assert line.startswith(r"\x1b[31mred\x1b[0m and more xxx")
     assert line.isprintable()
     assert len(line) == 300
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["?key", "&auth?", "?token&secret", "eyJ", "eyJ.", "://a", "://a:b", "dm_live_skey_", "a "],
+)
+def test_megabytes_of_hostile_words_are_answered_as_a_few_are(piece: str) -> None:
+    # A pattern that looks far ahead from each of them would not end before the test's time is up.
+    line = redacted(piece * 1_000_000)
+
+    assert 0 < len(line) <= 300
+
+
+def test_no_half_of_a_secret_is_shown_where_a_long_text_is_cut() -> None:
+    text = f"x {' ' * (20_000 - 32)}postgresql://user:pa55word{'o' * 100}@host"
+
+    assert "pa55" in text[:20_000]
+    assert "pa55" not in redacted(text)

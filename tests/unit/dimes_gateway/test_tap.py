@@ -135,6 +135,23 @@ def test_a_stray_attachment_and_a_packet_without_one_are_kept() -> None:
     assert [what.reason for what in desk.rejected] == [Reason.BINARY_ATTACHMENT] * 2
 
 
+def test_attachments_without_end_are_not_waited_for() -> None:
+    desk = Desk()
+    desk.take(f'45999999999-{NAMESPACE},["x",{{}}]', *([b"a"] * 999))
+    assert desk.rejected == []
+    desk.take(b"a")
+    assert desk.rejected[0].raw.count(b"\x1eb") == 1_000
+    desk.take(b"another")
+    assert len(desk.rejected) == 2
+
+
+def test_attachments_of_many_megabytes_are_not_gathered() -> None:
+    desk = Desk()
+    desk.take(f'459-{NAMESPACE},["x",{{}}]', *([bytes(4 * 2**20)] * 9))
+    assert len(desk.rejected) > 2
+    assert sum(what.raw.count(b"\x1eb") + (what.raw[:1] == b"b") for what in desk.rejected) == 9
+
+
 @pytest.mark.parametrize(
     "frame",
     [
