@@ -47,6 +47,7 @@ RELATIONS: Final[dict[str, Access]] = {
     "positions": _table("INSERT", "UPDATE", "DELETE"),
     "quarantine": _table("INSERT", "UPDATE"),
     "ranked_facts": _SEEN_BY_BOTH,
+    "ranked_positions": _SEEN_BY_BOTH,
     "reconciliation_runs": _table("INSERT", "UPDATE"),
     "store_identity": _table("INSERT"),
     "stream_sessions": _table("INSERT", "UPDATE"),
@@ -65,6 +66,7 @@ FUNCTIONS: Final[dict[str, Access]] = {
     "instant_from_wire": _CALLED_BY_BOTH,
     "jsonb_from_wire": _CALLED_BY_BOTH,
     "positions_as_of": _CALLED_BY_BOTH,
+    "rank_of_fact": _CALLED_BY_BOTH,
     "refuse_change_of_events": _CALLED_BY_NOBODY,  # a trigger asks for nobody's leave
 }
 """Functions; none of them runs with its owner's rights."""

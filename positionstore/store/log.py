@@ -157,7 +157,7 @@ class Appender:
         appended, first_seq, last_seq = self._append()
         conflicts: list[Entry] = []
         if appended < staged.rows:
-            conflicts = self._conflicts(staged.rows)
+            conflicts = self._conflicts(first_seq)
         positions = 0
         if first_seq is not None and last_seq is not None:
             positions = project_events(self._connection, first_seq, last_seq)
@@ -192,9 +192,9 @@ class Appender:
             self._connection.execute(queries("log")["announce"], {"seq": str(last_seq)})
         return appended, first_seq, last_seq
 
-    def _conflicts(self, rows: int) -> list[Entry]:
+    def _conflicts(self, first_seq: int | None) -> list[Entry]:
         with self._connection.cursor(row_factory=class_row(Entry)) as cursor:
             return cursor.execute(
                 queries("log")["conflicting_duplicates"],
-                {"rows": rows, "reason": Reason.CONFLICTING_DUPLICATE},
+                {"first_seq": first_seq, "reason": Reason.CONFLICTING_DUPLICATE},
             ).fetchall()

@@ -40,7 +40,15 @@ SELECT count(*), min(seq), max(seq) FROM appended;
 -- quickly seen; what does not is compared with what has its id. Each OFFSET 0 holds the planner to
 -- one look-up a row, however large it thinks the batch is.
 WITH drawn AS MATERIALIZED (
-    SELECT currval(pg_get_serial_sequence('events', 'seq')) - %(rows)s AS before
+    -- The first that was taken tells what the row in front of it drew.
+    SELECT %(first_seq)s::bigint - i.number AS before
+    FROM (
+        SELECT row_number() OVER () AS number, position_id, event_id FROM pg_temp.incoming
+    ) i
+    WHERE (i.position_id, i.event_id) = (
+        SELECT e.position_id, e.event_id FROM events e WHERE e.seq = %(first_seq)s
+    )
+    LIMIT 1
 )
 SELECT
     convert_to(i.envelope::text, 'UTF8') AS raw,
@@ -49,8 +57,8 @@ SELECT
     i.source,
     i.received_at
 FROM (
-    SELECT drawn.before + row_number() OVER () AS seq, incoming.*
-    FROM drawn CROSS JOIN pg_temp.incoming
+    SELECT (SELECT before FROM drawn) + row_number() OVER () AS seq, incoming.*
+    FROM pg_temp.incoming
     OFFSET 0
 ) i
 LEFT JOIN LATERAL (
