@@ -172,7 +172,7 @@ class Proxy:
                 self._pass_on(reader, server, counted=True),
                 self._pass_on(from_server, client, counted=False),
             )
-        except OSError:
+        except (OSError, RuntimeError):  # the latter where a half-closed one is written to
             link.cut()
         finally:
             self._links.discard(link)

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from named_tests import missing
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "reconciliation.md").read_text(encoding="utf-8")
@@ -26,12 +27,4 @@ def test_the_invariants_are_numbered() -> None:
 
 @pytest.mark.parametrize(("number", "tests"), [(number, tests) for number, _, tests in INVARIANTS])
 def test_every_invariant_names_tests_that_exist(number: str, tests: str) -> None:
-    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", tests)
-
-    assert named, f"invariant {number} names no test"
-    missing = [
-        f"{path}::{name}"
-        for path, name in named
-        if not re.search(rf"^(async )?def {name}\(", (ROOT / path).read_text("utf-8"), re.MULTILINE)
-    ]
-    assert missing == []
+    assert missing(tests) == [], number

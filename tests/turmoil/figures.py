@@ -70,8 +70,8 @@ class Figures:
 
     @property
     def well(self) -> bool:
-        """Whether everything was as it is promised."""
-        return not (
+        """Whether all was as promised; where nothing was delivered, nothing is shown."""
+        return self.delivered > 0 and not (
             self.lost
             or self.duplicated
             or self.altered

@@ -106,7 +106,7 @@ async def run(
     scenarios: int,
     seconds: float,
     rate: float = 60.0,
-    durabilities: Sequence[str] = ("memory",),
+    durabilities: Sequence[str] = ("batch", "spool"),
     say: Say = print,
 ) -> Figures:
     """Run scenarios, and prove after each that nothing is lost.
