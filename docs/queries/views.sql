@@ -72,6 +72,11 @@ WHERE position_id = :'position'
 ORDER BY rank DESC
 LIMIT 3;
 
+-- name: ranked_positions
+SELECT (rank).phase, (rank).created_at, (rank).status_precedence, (rank).event_id
+FROM ranked_positions
+WHERE position_id = :'position';
+
 -- name: fact_positions
 SELECT last_event_type, status, entry_notional_usd_pips, current_mark_price_usd_pips
 FROM fact_positions

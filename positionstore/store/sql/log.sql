@@ -18,8 +18,8 @@ COPY pg_temp.incoming FROM STDIN (FORMAT binary);
 SELECT pg_advisory_xact_lock(%(key)s);
 
 -- name: append
--- Puts what is new into the log; says how much, and which seq it got. No sort: a scan of incoming goes
--- by the order of arrival, but for a few that filled a page. Each row draws a seq, new or not.
+-- Puts what is new into the log, in the order of arrival; says how much, and which seq it got. Each
+-- row draws a seq, new or not.
 WITH appended AS (
     INSERT INTO events (
         event_id, position_id, type, status, created_at, received_at, source, supersedes_before,
@@ -29,6 +29,7 @@ WITH appended AS (
         event_id, position_id, type, status, created_at, received_at, source, supersedes_before,
         envelope
     FROM pg_temp.incoming
+    ORDER BY ordinal
     ON CONFLICT (position_id, event_id) DO NOTHING
     RETURNING seq
 )
@@ -40,14 +41,13 @@ SELECT count(*), min(seq), max(seq) FROM appended;
 -- quickly seen; what does not is compared with what has its id. Each OFFSET 0 holds the planner to
 -- one look-up a row, however large it thinks the batch is.
 WITH drawn AS MATERIALIZED (
-    -- The first that was taken tells what the row in front of it drew.
-    SELECT %(first_seq)s::bigint - i.number AS before
-    FROM (
-        SELECT row_number() OVER () AS number, position_id, event_id FROM pg_temp.incoming
-    ) i
+    -- The first that was taken tells what the first of all drew.
+    SELECT %(first_seq)s::bigint - i.ordinal AS seq
+    FROM pg_temp.incoming i
     WHERE (i.position_id, i.event_id) = (
         SELECT e.position_id, e.event_id FROM events e WHERE e.seq = %(first_seq)s
     )
+    ORDER BY i.ordinal
     LIMIT 1
 )
 SELECT
@@ -56,13 +56,9 @@ SELECT
     format('The log has %%s with other content.', i.event_id) AS detail,
     i.source,
     i.received_at
-FROM (
-    SELECT (SELECT before FROM drawn) + row_number() OVER () AS seq, incoming.*
-    FROM pg_temp.incoming
-    OFFSET 0
-) i
+FROM pg_temp.incoming i
 LEFT JOIN LATERAL (
-    SELECT e.position_id, e.event_id FROM events e WHERE e.seq = i.seq OFFSET 0
+    SELECT e.position_id, e.event_id FROM events e WHERE e.seq = (SELECT seq FROM drawn) + i.ordinal OFFSET 0
 ) own ON own.position_id = i.position_id AND own.event_id = i.event_id
 CROSS JOIN LATERAL (
     SELECT e.envelope
