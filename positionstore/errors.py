@@ -5,10 +5,12 @@ The tree::
     PositionstoreError            exit 1
     ├── ConfigurationError        exit 2   a setting, a file or an option is wrong
     │   ├── SchemaMismatchError            the database's schema is not this version's
+    │   ├── StoreRefusedError              Postgres lets us in, but not do what is needed
     │   └── WrongEnvironmentError          the store holds the other environment's data
     ├── CredentialsError          exit 1   the vendor refuses the key or the token
     ├── DatabaseUnavailableError  exit 1   Postgres cannot be reached or started
     ├── GatewayError              exit 1   the gateway or the REST API cannot be used
+    ├── SpoolError                exit 1   the files that outlast the database cannot be used
     └── BusyError                 exit 1   another process does the same work just now
 
 Each message is one line for the person who reads it: what is wrong, and what to do. Exit 3
@@ -47,6 +49,10 @@ class SchemaMismatchError(ConfigurationError):
     """The database's schema is behind or ahead of this version of positionstore."""
 
 
+class StoreRefusedError(ConfigurationError):
+    """Postgres does not permit what is needed, or is not the database that was meant."""
+
+
 class WrongEnvironmentError(ConfigurationError):
     """A key, a host and a store do not belong to the same environment."""
 
@@ -61,6 +67,10 @@ class DatabaseUnavailableError(PositionstoreError):
 
 class GatewayError(PositionstoreError):
     """The gateway or the REST API answered in a way that cannot be worked with."""
+
+
+class SpoolError(PositionstoreError):
+    """What is kept on disk while the database is away cannot be used."""
 
 
 class BusyError(PositionstoreError):

@@ -209,6 +209,29 @@ class Settings(BaseSettings):
         le=1_000_000,
         description="Events an import writes in one transaction.",
     )
+    durability: Literal["batch", "spool"] = Field(
+        default="batch",
+        description=(
+            "What a crash of the ingester may cost: what has arrived since the last commit, at most"
+            " a batch; or nothing, for every event is on the disk before the next is read."
+        ),
+    )
+    spool_max_bytes: int = Field(
+        default=4_000_000_000,
+        ge=1_000_000,
+        description=(
+            "How many bytes an ingester keeps on disk while the database is away; a little below"
+            " that it disconnects until half of it is free again."
+        ),
+    )
+    database_patience: Seconds = Field(
+        default=120.0,
+        gt=0,
+        description=(
+            "How long the ingester waits for one statement of the database, for a lock half of"
+            " that, before it begins anew; what arrives meanwhile goes to the spool."
+        ),
+    )
     heartbeat_every: Seconds = Field(
         default=5.0,
         gt=0,

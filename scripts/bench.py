@@ -23,7 +23,7 @@ from benchmark.report import Figure, machine, print_report, say
 from benchmark.scale import FULL, QUICK, Scale
 from benchmark.workload import Workload
 
-FIGURES = ("import", "stream", "latency", "memory", "compare", "indexes")
+FIGURES = ("import", "stream", "latency", "durability", "memory", "compare", "indexes")
 
 
 def measure(scale: Scale, wanted: Sequence[str], *, profile: bool) -> dict[str, object]:
@@ -44,6 +44,8 @@ def measure(scale: Scale, wanted: Sequence[str], *, profile: bool) -> dict[str, 
                 figures.append(stream.measure_burst(bed, workload, scale, imported.rate))
         if "latency" in wanted:
             figures.append(stream.measure_latency(bed, workload, scale))
+        if "durability" in wanted:
+            figures.append(stream.measure_durability(bed, workload, scale))
         if "memory" in wanted:
             figures.append(memory.measure(bed, scale))
         if "compare" in wanted:

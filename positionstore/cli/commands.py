@@ -44,7 +44,11 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "import": (_KEEP, "importing:import_files", "Append captured events to the store."),
     "rebuild": (_KEEP, "projection:rebuild", "Fold the log anew and swap the result in."),
     "verify": (_SEE, "projection:verify", "Fold the log and compare it with what stands."),
-    "status": (_SEE, "status:status", "Show connection, lag, gaps, drift and sizes at a glance."),
+    "status": (
+        _SEE,
+        "status:status",
+        "Show connection, lag, gaps, drift, spool and sizes at a glance.",
+    ),
     "tail": (_SEE, "tail:tail", "Follow the log: each fact once, in the order of the log."),
     "export": (
         _SEE,
@@ -52,6 +56,7 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
         "Export a table, a view or a query as Parquet, CSV or JSON Lines.",
     ),
     "quarantine": (_SEE, "quarantine:app", "What could not be understood."),
+    "spool": (_SEE, "spool:app", "What waits on disk for the database."),
     "config": (_SEE, "config:config", "Show every setting in force, and where it comes from."),
     "db": (_SEE, "db:app", "The database in use."),
 }

@@ -9,6 +9,8 @@ import typer
 
 from positionstore.cli.console import print_json, print_table
 from positionstore.cli.start import start
+from positionstore.errors import DatabaseUnavailableError
+from positionstore.ingester.spools import Spools, SpoolTotals
 from positionstore.store.database import opened
 from positionstore.store.status import Coverage, Drift, LastRun, Status
 from positionstore.store.status import status as look
@@ -20,16 +22,28 @@ _ALIVE: Final = timedelta(minutes=1)
 def status(
     *, as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False
 ) -> None:
-    """Show connection, lag, gaps, drift and sizes at a glance.
+    """Show connection, lag, gaps, drift, spool and sizes at a glance.
+
+    Where the database is away, the spool is shown alone, and the exit code is 1.
 
     Example: positionstore status
     """
-    with opened(start()) as store, store.connect() as connection:
-        found = look(connection)
+    settings = start()
+    spool = Spools(settings.data_dir, max_bytes=settings.spool_max_bytes).totals()
+    now = datetime.now(UTC)
+    try:
+        with opened(settings) as store, store.connect() as connection:
+            found = look(connection)
+    except DatabaseUnavailableError as error:
+        if as_json:
+            print_json({"error": str(error), "spool": asdict(spool)})
+        else:
+            print_table(("what", "is"), [("spool", _spool(spool, now))])
+        raise
     if as_json:
-        print_json(asdict(found))
+        print_json(asdict(found) | {"spool": asdict(spool)})
     else:
-        print_table(("what", "is"), list(_rows(found, datetime.now(UTC))))
+        print_table(("what", "is"), [*_rows(found, now), ("spool", _spool(spool, now))])
 
 
 def _rows(found: Status, now: datetime) -> Iterator[tuple[str, str]]:
@@ -81,6 +95,16 @@ def _rows(found: Status, now: datetime) -> Iterator[tuple[str, str]]:
             f"{_bytes(sizes.database)}: events {_bytes(sizes.events)}, "
             f"positions {_bytes(sizes.positions)}, quarantine {_bytes(sizes.quarantine)}"
         ),
+    )
+
+
+def _spool(spool: SpoolTotals, now: datetime) -> str:
+    damaged = f"; {spool.damaged:,} damaged, set aside" if spool.damaged else ""
+    if not spool.events:
+        return f"empty{damaged}"
+    return (
+        f"{spool.events:,} events wait for the database, {_bytes(spool.bytes)}, "
+        f"the oldest received {_ago(spool.oldest, now)}{damaged}"
     )
 
 

@@ -12,7 +12,7 @@ Source: the vendor's document, "Partner gateway", "Customer gateway", "Authentic
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -70,6 +70,13 @@ class End:
 class Connection:
     """A connection to a gateway.
 
+    Args:
+        gateway: which gateway it is to.
+        deliver: is handed each event's packet, or what is wrong with a frame.
+        on_error: is told the words of an ``error`` event.
+        taken: awaited after each frame that was kept, before the next is read.
+        clock: tells the time, UTC.
+
     Attributes:
         gateway: which gateway it is to.
         connected_at: when the gateway let us in, UTC; None before.
@@ -82,8 +89,10 @@ class Connection:
         *,
         deliver: Deliver,
         on_error: Callable[[str], None],
+        taken: Callable[[], Awaitable[None]] | None = None,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
+        self._taken = taken
         self.gateway = gateway
         self.connected_at: datetime | None = None
         self.renew_after: float | None = None
@@ -182,7 +191,7 @@ class Connection:
                 await self._http.close()
 
     def _open_http(self) -> aiohttp.ClientSession:
-        tap, finish = self._tap, self._finish
+        tap, finish, taken = self._tap, self._finish, self._taken
 
         class TappedWebSocket(aiohttp.ClientWebSocketResponse):
             """A WebSocket whose events are taken before engine.io sees them."""
@@ -198,9 +207,13 @@ class Connection:
                         raise
                     if message.type is aiohttp.WSMsgType.TEXT:
                         if tap.take(message.data):
+                            if taken is not None:
+                                await taken()
                             continue
                     elif message.type is aiohttp.WSMsgType.BINARY:
                         tap.take(message.data)
+                        if taken is not None:
+                            await taken()
                         continue
                     else:
                         finish(None)

@@ -1,34 +1,33 @@
 """The ingester's hold on the database: batches into the log, sessions into their table."""
 
+import os
+import socket
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from datetime import datetime
-from typing import Final
 
 import psycopg
 import structlog
 
-from positionstore.errors import DatabaseUnavailableError
 from positionstore.facts import Reason, Received, Rejected
 from positionstore.ingester.presence import Proof
+from positionstore.store import migrations
 from positionstore.store.database import Store
 from positionstore.store.log import Appended, Appender
 from positionstore.store.pipeline import Pipeline
 from positionstore.store.sessions import StreamSession
+from positionstore.store.verdict import Verdict, judge
 
 _log = structlog.get_logger(__name__)
-
-_PROGRAM_LIMIT: Final = "54"
-"""SQLSTATE class of values that are too much for an index or a type."""
 
 
 class Recorder:
     """Writes over connections of its own, which it opens when they are needed.
 
-    What it takes it keeps until it is committed. After an error it begins anew, over new
-    connections, with all that it keeps; nothing that was handed over twice ends up in the log
-    twice. Not for two threads at once, but :attr:`pending` may be read in any.
+    What it takes it keeps until it is committed, or until it is told to :meth:`forget`. After an
+    error it begins anew, over new connections, with all that it keeps; nothing that was handed over
+    twice ends up in the log twice. Not for two threads at once, but for :meth:`cut`.
 
     Args:
         store: where to write.
@@ -36,6 +35,8 @@ class Recorder:
             committed, as many again are staged at most.
         heartbeat_every: how often the last proof of life of a session is recorded, seconds.
         monotonic: a clock for that, seconds.
+        patience: how long a statement may take, seconds; for a lock it waits half of that.
+        committed: told of each transaction, how many inputs it brought.
     """
 
     def __init__(
@@ -45,8 +46,13 @@ class Recorder:
         batch_size: int,
         heartbeat_every: float,
         monotonic: Callable[[], float],
+        patience: float = 120.0,
+        committed: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._store = store
+        self._patience = patience
+        self._on_committed = committed
+        self._connections: list[psycopg.Connection] = []
         self._batch_size = batch_size
         self._heartbeat_every = heartbeat_every
         self._monotonic = monotonic
@@ -63,11 +69,6 @@ class Recorder:
     def pending(self) -> int:
         """How many inputs were taken and are not committed yet."""
         return self._pending_count
-
-    @property
-    def oldest(self) -> datetime | None:
-        """When the first of them was received, UTC; None where there is none."""
-        return self._pending[0][0].received_at if self._pending else None
 
     def take(self, batch: Sequence[Received]) -> None:
         """Take responsibility for a batch. This never fails, and writes nothing yet."""
@@ -92,7 +93,7 @@ class Recorder:
             self._advance(everything=everything)
         except Exception as error:
             self.drop()
-            if not _blames_data(error):
+            if judge(error) is not Verdict.SPLIT:
                 raise
             self._write_around()
 
@@ -100,7 +101,7 @@ class Recorder:
         if not self._pending:
             return
         pipeline = self._pipeline = self._pipeline or Pipeline(
-            self._store.connect, batch_size=lambda: self._batch_size, committed=self._committed
+            self._connect, batch_size=lambda: self._batch_size, committed=self._committed
         )
         while self._staged < len(self._pending):
             pipeline.stage(self._pending[self._staged])
@@ -118,20 +119,21 @@ class Recorder:
             left -= len(self._pending.popleft())
             self._staged = max(0, self._staged - 1)
         self._pending_count -= result.received
+        self._on_committed(result.received)
 
     def _write_around(self) -> None:
         """Write all that is pending, each batch by itself: one of them is refused.
 
         The input that is to blame is found by halves and goes to quarantine.
         """
-        with closing(self._store.connect()) as connection:
+        with closing(self._connect()) as connection:
             appender = Appender(connection)
             while self._pending:
                 batch = self._pending[0]
                 try:
                     result = appender.append(batch)
                 except Exception as error:
-                    if not _blames_data(error):
+                    if judge(error) is not Verdict.SPLIT:
                         raise
                     appender.rollback()
                     parts = _without_blame(batch, error)
@@ -168,7 +170,9 @@ class Recorder:
             begun = StreamSession.begin(self._keeping(), gateway=proof.gateway, at=proof.started_at)
             self._session_ids[number] = begun.session_id
             self._heartbeats[number] = now
-        ended = proof.end_reason is not None and written_up_to is None
+        ended = proof.end_reason is not None and (
+            written_up_to is None or written_up_to >= proof.last_packet_at
+        )
         if not ended and now - self._heartbeats[number] < self._heartbeat_every:
             return False
         # The row outlives the connection that it was written over.
@@ -196,8 +200,42 @@ class Recorder:
 
     def _keeping(self) -> psycopg.Connection:
         if self._session_connection is None:
-            self._session_connection = self._store.connect()
+            self._session_connection = self._connect()
         return self._session_connection
+
+    def forget(self) -> None:
+        """Let go of the database, and of what is not committed: somebody else keeps it."""
+        self.drop()
+        self._pending.clear()
+        self._pending_count = 0
+
+    def cut(self) -> None:
+        """Break off whatever the database is being waited for; in any thread."""
+        for connection in tuple(self._connections):
+            with (
+                suppress(psycopg.Error, OSError),
+                closing(socket.socket(fileno=os.dup(connection.fileno()))) as link,
+            ):
+                link.shutdown(socket.SHUT_RDWR)
+
+    def _connect(self) -> psycopg.Connection:
+        """Connect, and see that it is still the store that it was: it may have failed over."""
+        connection = self._store.connect()
+        self._connections = [c for c in self._connections if not c.closed]
+        self._connections.append(connection)
+        try:
+            for setting, seconds in (
+                ("statement_timeout", self._patience),
+                ("lock_timeout", self._patience / 2),
+            ):
+                connection.execute(
+                    "SELECT set_config(%s, %s, false)", [setting, f"{seconds * 1000:.0f}ms"]
+                )
+            migrations.check(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
 
 class _Count:
@@ -219,17 +257,6 @@ class _Count:
                 quarantined=self._quarantined,
             )
             self._received = self._duplicates = self._quarantined = 0
-
-
-def _blames_data(error: Exception) -> bool:
-    """Whether another try would fail as well: the one event that is to blame must go."""
-    if isinstance(error, DatabaseUnavailableError):
-        return False
-    if not isinstance(error, psycopg.Error):
-        return True
-    if isinstance(error, psycopg.DataError | psycopg.IntegrityError):
-        return True
-    return error.sqlstate is not None and error.sqlstate.startswith(_PROGRAM_LIMIT)
 
 
 def _without_blame(batch: Sequence[Received], error: Exception) -> list[Sequence[Received]]:

@@ -3,7 +3,9 @@
 import asyncio
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import datetime
 from typing import Final
 
 import structlog
@@ -12,12 +14,18 @@ from positionstore.dimes.credentials import credentials_for
 from positionstore.dimes.gateway import Connection
 from positionstore.dimes.redaction import redacted
 from positionstore.errors import DatabaseUnavailableError
-from positionstore.facts import Source
+from positionstore.facts import Rejected, Source
+from positionstore.ingester.backlog import Backlog
+from positionstore.ingester.courier import Courier
+from positionstore.ingester.gate import Gate
 from positionstore.ingester.inbox import Inbox
+from positionstore.ingester.landing import Landing
 from positionstore.ingester.presence import Presence
 from positionstore.ingester.recorder import Recorder
+from positionstore.ingester.spool import DamagedSpoolError, Spool
+from positionstore.ingester.spools import Spools, tell_damage
 from positionstore.ingester.supervisor import OnConnected, Supervisor
-from positionstore.ingester.writer import AT_ONCE, Writer
+from positionstore.ingester.writer import AT_ONCE, GATHERING, Writer
 from positionstore.settings import Settings
 from positionstore.store import identity
 from positionstore.store.database import Store
@@ -33,6 +41,9 @@ class Ingester:
 
     Nothing is sent before the key, the host and the store are known to belong to one
     environment.
+
+    Three take part: the connection puts into an inbox and never waits, the writer takes and waits
+    for the disk at most, the courier waits for the database.
 
     Args:
         settings: whom to connect to, and as whom.
@@ -57,22 +68,15 @@ class Ingester:
         credentials = credentials_for(settings, gateway)
         with store.connect() as connection:
             identity.claim(connection, settings.environment)
+        self._environment = settings.environment
+        self._settings = settings
+        self._store = store
+        self._spools = Spools(settings.data_dir, max_bytes=settings.spool_max_bytes)
+        self._durable = settings.durability == "spool"
+        self._landing: Landing | None = None
         self._inbox = Inbox()
         self._presence = Presence(self._inbox.wake)
-        recorder = Recorder(
-            store,
-            batch_size=settings.batch_size,
-            heartbeat_every=settings.heartbeat_every,
-            monotonic=time.monotonic,
-        )
-        self._writer = Writer(
-            self._inbox,
-            recorder,
-            self._presence,
-            source=gateway,
-            at_once=min(AT_ONCE, settings.batch_size),
-            heartbeat_every=settings.heartbeat_every,
-        )
+        self._gate = Gate()
         self._supervisor = Supervisor(
             gateway,
             settings.base_url,
@@ -80,62 +84,166 @@ class Ingester:
             connect=self._connection,
             attendance=self._presence,
             on_connected=on_connected,
+            gate=self._gate,
             cap=settings.reconnect_cap,
         )
 
     async def run(self, stop: asyncio.Event) -> None:
         """Ingest until ``stop`` is set; then write what has arrived, and end the session.
 
+        What the database does not take then stays in the spool, for the next start.
+
         Raises:
             CredentialsError: the gateway or the API refuses the credentials.
-            DatabaseUnavailableError: on stopping, what has arrived could not be written.
+            ConfigurationError: the database refuses for good, or no spool can be made.
+            SpoolError: the spool is damaged; it was set aside, and another start goes on.
+            DatabaseUnavailableError: on stopping, what has arrived could be kept nowhere.
         """
-        failure: list[BaseException] = []
-
-        def write() -> None:
-            try:
-                self._writer.run()
-            except BaseException as error:  # noqa: BLE001 - told to whoever waits, below
-                failure.append(error)
-            finally:
-                loop.call_soon_threadsafe(written.set)
-
-        loop, written = asyncio.get_running_loop(), asyncio.Event()
-        # A daemon, so that a second signal need not wait for a statement to come back.
-        threading.Thread(target=write, name="writer", daemon=True).start()
+        self._gate.enter_loop()
+        self._spool = self._spools.own(self._environment)
+        self._backlog = self._new_backlog(self._spool)
+        self._courier = self._new_courier()
+        if self._durable:
+            self._landing = Landing()
+        writer = self._writer = Writer(
+            self._inbox,
+            self._backlog,
+            self._presence,
+            source=self._gateway,
+            at_once=min(AT_ONCE, self._settings.batch_size),
+            heartbeat_every=self._settings.heartbeat_every,
+            gathering=0.0 if self._durable else GATHERING,
+            settled=self._settled,
+        )
+        # Daemons, so that a second signal need not wait for a statement to come back.
+        writing = _Aside("writer", writer.run)
+        carrying = _Aside("courier", self._courier.run)
         tasks = [
             asyncio.ensure_future(awaitable)
-            for awaitable in (self._supervisor.run(), stop.wait(), written.wait())
+            for awaitable in (
+                self._supervisor.run(),
+                stop.wait(),
+                writing.ended.wait(),
+                carrying.ended.wait(),
+            )
         ]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            deadline = loop.time() + TIME_TO_WRITE
+            deadline = asyncio.get_running_loop().time() + TIME_TO_WRITE
             for task in tasks:
                 task.cancel()
             outcome, *_ = await asyncio.gather(*tasks, return_exceptions=True)
             self._presence.all_ended("stopped")
             self._inbox.close()
-            await self._finish_writing(written, deadline)
-        for error in (*failure, outcome):
+            await self._finish(writing, carrying, deadline)
+        for error in (writing.error, carrying.error, outcome):
             if isinstance(error, BaseException) and not isinstance(error, asyncio.CancelledError):
                 raise error
-        if self._writer.unwritten:
+        if lost := self._backlog.unkept + writer.in_hand:
             raise DatabaseUnavailableError(
-                f"{self._writer.unwritten} events that had arrived could not be written in time.",
+                f"{lost} events that had arrived could not be written in time, nor kept on disk.",
                 remedy="Check the database; the next reconciliation repairs what is missing.",
             )
 
-    async def _finish_writing(self, written: asyncio.Event, deadline: float) -> None:
-        try:
+    async def _finish(self, writing: "_Aside", carrying: "_Aside", deadline: float) -> None:
+        """Let both come to their ends; what is not in the database then is in the spool."""
+        with suppress(TimeoutError):
             async with asyncio.timeout_at(deadline):
-                await written.wait()
-        except TimeoutError:
-            self._writer.give_up()
-            _log.error("inbox_not_written", unwritten=self._writer.unwritten)
+                await writing.ended.wait()
+                await carrying.ended.wait()
+        if not carrying.ended.is_set():
+            self._courier.give_up()
+        await asyncio.to_thread(self._leave_spool)
+
+    def _leave_spool(self) -> None:
+        try:
+            self._backlog.failed()
+        except DamagedSpoolError as error:
+            tell_damage(error, self._spool.set_aside())
+            self._spool = self._spools.own(self._environment)
+            self._backlog.renew(self._spool)
+            self._backlog.failed()
+        with self._backlog.at_rest():
+            if self._backlog.pending:
+                _log.warning("left_in_spool", events=self._backlog.pending)
+                self._spool.close()
+            else:
+                self._spool.remove()
+
+    def _new_backlog(self, spool: Spool) -> Backlog:
+        return Backlog(
+            spool,
+            max_bytes=self._settings.spool_max_bytes,
+            at_most=self._settings.batch_size,
+            always=self._durable,
+            monotonic=time.monotonic,
+        )
+
+    def _new_courier(self) -> Courier:
+        return Courier(
+            self._backlog,
+            self._new_recorder(self._backlog.committed),
+            self._new_recorder(lambda _: None),
+            self._presence,
+            left_behind=lambda: self._spools.left_behind(self._environment),
+            heartbeat_every=self._settings.heartbeat_every,
+            patience=self._settings.database_patience * 1.25,
+        )
+
+    def _new_recorder(self, committed: Callable[[int], None]) -> Recorder:
+        return Recorder(
+            self._store,
+            batch_size=self._settings.batch_size,
+            heartbeat_every=self._settings.heartbeat_every,
+            monotonic=time.monotonic,
+            patience=self._settings.database_patience,
+            committed=committed,
+        )
+
+    def _settled(self, has_room: bool) -> None:
+        self._gate.tell(has_room=has_room)
+        if self._landing is not None and has_room:
+            self._landing.landed(self._writer.handed_over)
+        self._courier.look_after()
 
     def _connection(self) -> Connection:
-        return Connection(self._gateway, deliver=self._inbox.put, on_error=self._on_error)
+        landing = self._landing
+        return Connection(
+            self._gateway,
+            deliver=self._inbox.put if landing is None else self._put_and_count,
+            on_error=self._on_error,
+            taken=None if landing is None else landing.wait,
+        )
+
+    def _put_and_count(self, packet: str | Rejected, received_at: datetime) -> None:
+        if self._landing is not None:
+            self._landing.read()
+        self._inbox.put(packet, received_at)
 
     def _on_error(self, words: str) -> None:
         _log.warning("gateway_error", gateway=self._gateway, said=redacted(words))
+
+
+class _Aside:
+    """A piece of work in a thread of its own, and how it ended.
+
+    Attributes:
+        ended: set in the loop that it was begun in.
+        error: what it raised.
+    """
+
+    def __init__(self, name: str, work: Callable[[], None]) -> None:
+        self.ended = asyncio.Event()
+        self.error: BaseException | None = None
+        self._loop = asyncio.get_running_loop()
+        self._work = work
+        threading.Thread(target=self._run, name=name, daemon=True).start()
+
+    def _run(self) -> None:
+        try:
+            self._work()
+        except BaseException as error:  # noqa: BLE001 - told to whoever waits
+            self.error = error
+        with suppress(RuntimeError):  # nobody waits any more
+            self._loop.call_soon_threadsafe(self.ended.set)

@@ -15,8 +15,12 @@ from positionstore.dimes.refusal import Verdict
 from positionstore.errors import GatewayError
 from positionstore.facts import Source
 from positionstore.ingester.backoff import Backoff
+from positionstore.ingester.gate import Gate
 
 _log = structlog.get_logger(__name__)
+
+NO_ROOM: Final = "no room for more"
+"""Why a connection was left that nothing was wrong with."""
 
 _BASE_WAIT: Final = 0.5
 _UNCLEAR_REFUSALS: Final = 3
@@ -53,6 +57,7 @@ class Supervisor:
         connect: makes a connection that is not open yet.
         attendance: is told of every connection's beginning and end.
         on_connected: called after each (re)connection, when the stream is attached.
+        gate: open while there is room for what would come; while it is shut, no connection is held.
         cap: the longest wait between two attempts, seconds.
         random: draws a number from 0 to 1.
         sleep: waits for seconds.
@@ -68,6 +73,7 @@ class Supervisor:
         connect: Connect,
         attendance: Attendance,
         on_connected: Sequence[OnConnected] = (),
+        gate: Gate | None = None,
         cap: float,
         random: Callable[[], float] = random.random,
         sleep: Sleep = asyncio.sleep,
@@ -79,6 +85,7 @@ class Supervisor:
         self._connect = connect
         self._attendance = attendance
         self._on_connected = on_connected
+        self._gate = gate or Gate()
         self._backoff = Backoff(base=_BASE_WAIT, cap=cap, random=random)
         self._sleep = sleep
         self._monotonic = monotonic
@@ -96,6 +103,7 @@ class Supervisor:
         """
         try:
             while True:
+                await self._gate.opened()
                 self._connection = await self._attach()
                 began = self._monotonic()
                 end = await self._hold()
@@ -131,7 +139,7 @@ class Supervisor:
             current = self._connection
             if current is None:
                 raise RuntimeError("there is no connection to hold")
-            ended = asyncio.ensure_future(current.wait())
+            ended = asyncio.ensure_future(self._end_of(current))
             due = current.renew_after
             successor = None if due is None else asyncio.ensure_future(self._succeed(due))
             try:
@@ -154,6 +162,17 @@ class Supervisor:
                 await _cancelled(ended)
                 if successor is not None:
                     await _cancelled(successor)
+
+    async def _end_of(self, connection: Connection) -> End:
+        """Wait until a connection ends, or has to because there is no room for what it brings."""
+        ended = asyncio.ensure_future(connection.wait())
+        shut = asyncio.ensure_future(self._gate.shut())
+        try:
+            await asyncio.wait({ended, shut}, return_when=asyncio.FIRST_COMPLETED)
+            return ended.result() if ended.done() else End(NO_ROOM)
+        finally:
+            ended.cancel()
+            shut.cancel()
 
     async def _succeed(self, due: float) -> Connection:
         await self._sleep(due)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -41,6 +42,7 @@ def _config() -> Config:
     return config
 
 
+@cache
 def head() -> str:
     """Return the revision that this version of positionstore works with."""
     revision = ScriptDirectory.from_config(_config()).get_current_head()

@@ -7,9 +7,10 @@ import queue
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -80,8 +81,19 @@ class Gateway:
 
 
 @contextmanager
-def ingesting(store: Store, gateway: Gateway) -> Iterator[None]:
-    """Run ``positionstore ingest`` from a gateway into a store, and wait until it is connected."""
+def ingesting(store: Store, gateway: Gateway, *, durability: str = "batch") -> Iterator[None]:
+    """Run ``positionstore ingest`` from a gateway into a store, and wait until it is connected.
+
+    Its spool is in the temporary folder, and deleted afterwards.
+    """
+    with tempfile.TemporaryDirectory(prefix="positionstore-bench-spool-") as data_dir:
+        settings = {"POSITIONSTORE_DURABILITY": durability, "POSITIONSTORE_DATA_DIR": data_dir}
+        with _ingester(store, gateway, settings):
+            yield
+
+
+@contextmanager
+def _ingester(store: Store, gateway: Gateway, settings: Mapping[str, str]) -> Iterator[None]:
     process = subprocess.Popen(
         [sys.executable, "-c", "from positionstore.cli import main; main()", "ingest"],
         env={
@@ -90,6 +102,7 @@ def ingesting(store: Store, gateway: Gateway) -> Iterator[None]:
             "DIMES_BASE_URL": gateway.url,
             "DIMES_API_KEY": _ANY_KEY,
             "POSITIONSTORE_LOG_LEVEL": "warning",
+            **settings,
         },
     )
     with _ended(process):

@@ -45,7 +45,8 @@ def understood(words: list[str]) -> bool:
         (name,) = (FILES[path] for path in FILES if program.endswith(path))
         assert name in SCRIPTS or name in COMMANDS
         assert (ROOT / program.removeprefix("/opt/positionstore/")).stat().st_mode & 0o111
-    load(name).make_context(name, arguments)
+    if not hasattr(load(name), "commands"):  # a group wants one of them to follow
+        load(name).make_context(name, arguments)
     return True
 
 
@@ -108,7 +109,8 @@ def test_every_command_that_is_named_there_is_understood(
         pytest.skip("a word of the text")
     assert main([name, *arguments, "--help"]) == 0
     assert "Usage" in capsys.readouterr().out
-    load(name).make_context(name, arguments)
+    if not hasattr(load(name), "commands"):  # a group wants one of them to follow
+        load(name).make_context(name, arguments)
 
 
 @pytest.mark.parametrize("code", [0, 1, 2, 3])

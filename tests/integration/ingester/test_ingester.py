@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -15,12 +16,12 @@ from streams import settings_for
 
 from positionstore.errors import (
     CredentialsError,
-    DatabaseUnavailableError,
     WrongEnvironmentError,
 )
 from positionstore.facts import Source
 from positionstore.ingester import service
 from positionstore.ingester.service import Ingester
+from positionstore.ingester.spools import Listed, Spools, SpoolState, SpoolTotals
 from positionstore.sandbox import Faults, Options, Sandbox
 from positionstore.settings import Environment
 from positionstore.store import identity
@@ -98,6 +99,14 @@ def outage(desk: Desk) -> Iterator[None]:
         yield
     finally:
         allow(connections=True)
+
+
+def listed(data_dir: Path) -> list[Listed]:
+    return Spools(data_dir, max_bytes=0).listed()
+
+
+def totals(data_dir: Path) -> SpoolTotals:
+    return Spools(data_dir, max_bytes=0).totals()
 
 
 def sent(serving: Sandbox) -> list[bytes]:
@@ -238,22 +247,27 @@ async def test_a_database_that_goes_away_costs_nothing(desk: Desk) -> None:
     assert sessions == [(True, "stopped")]
 
 
-async def test_stopping_without_a_database_gives_up_in_time_and_says_so(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+async def test_stopping_without_a_database_leaves_what_came_in_the_spool(
+    desk: Desk, data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(service, "TIME_TO_WRITE", 0.3)
     async with Sandbox(Options(seed=7, ticking=False)) as serving:
-        settings = settings_for(serving.url, api_key=serving.api_key)
-        stop = asyncio.Event()
-        ingester = Ingester(settings, desk.store, Source.PARTNER)
-        running = asyncio.ensure_future(ingester.run(stop))
-        await serving.wait_for_clients(1)
-        with outage(desk):
-            await serving.step(20)
-            await eventually(lambda: ingester._writer.unwritten > 0)
-            stop.set()
-            with pytest.raises(DatabaseUnavailableError, match=r"\d+ events .* not be written"):
-                await running
+        async with ingesting(desk, serving) as stop:
+            await serving.wait_for_clients(1)
+            with outage(desk):
+                await serving.step(20)
+                await eventually(lambda: totals(data_dir).events == len(sent(serving)))
+                stop.set()
+                await eventually(lambda: not serving.clients)
+                await eventually(
+                    lambda: [spool.state for spool in listed(data_dir)] == [SpoolState.LEFT_BEHIND]
+                )
+        assert desk.envelopes == []
+        assert totals(data_dir).events == len(sent(serving))
+        async with ingesting(desk, serving):
+            await desk.holds(len(sent(serving)))
+        assert desk.envelopes == sent(serving)
+        assert listed(data_dir) == []
 
 
 async def test_stopping_writes_what_has_arrived(desk: Desk) -> None:

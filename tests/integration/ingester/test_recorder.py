@@ -12,10 +12,7 @@ from patience import DEADLINE, wait_until
 
 from positionstore.errors import DatabaseUnavailableError
 from positionstore.facts import Event, Received, Source
-from positionstore.ingester.inbox import Inbox
-from positionstore.ingester.presence import Presence
 from positionstore.ingester.recorder import Recorder
-from positionstore.ingester.writer import Writer
 from positionstore.store.database import Store
 from positionstore.store.locks import APPEND_LOCK
 
@@ -93,7 +90,7 @@ def test_a_quiet_stream_is_written_at_once_over_one_connection(
         recorder.take(batch(number, 1))
         recorder.write(everything=True)
         assert logged(desk) == names(number + 1)
-    assert (recorder.pending, recorder.oldest) == (0, None)
+    assert recorder.pending == 0
     assert desk.execute(f"SELECT count(*) FROM pg_stat_activity WHERE {OUTSIDE}").fetchone() == (1,)
     assert "commit" not in {thread.name for thread in threading.enumerate()}
 
@@ -107,7 +104,6 @@ def test_more_is_taken_and_staged_while_the_last_is_committed(
             recorder.write(everything=False)
         wait_for_committer(desk)
         assert recorder.pending == 9
-        assert recorder.oldest == moment(100)
         assert logged(desk) == []
     recorder.write(everything=True)
     assert recorder.pending == 0
@@ -248,31 +244,3 @@ def test_a_database_that_is_lost_while_the_blame_is_sought_costs_nothing(
     assert recorder.pending == 0
     assert logged(desk) == names(16)
     assert counts(recorder) == (17, 0, 1)
-
-
-def test_an_end_in_mid_burst_leaves_nothing_unwritten(
-    store_url: str, desk: psycopg.Connection
-) -> None:
-    inbox, count = Inbox(), 20_000
-    presence = Presence(inbox.wake)
-    recorder = recorder_of(store_url, batch_size=2_000)
-    writer = Writer(
-        inbox, recorder, presence, source=Source.PARTNER, at_once=500, heartbeat_every=5
-    )
-    thread = threading.Thread(target=writer.run)
-    with nobody_commits(desk):
-        thread.start()
-        for received in batch(0, count):
-            assert isinstance(received.what, Event)
-            envelope = received.what.envelope.decode()
-            inbox.put(
-                f'42/v1/ws/prediction-markets/positions,["position.opened",{envelope}]',
-                received.received_at,
-            )
-        wait_for_committer(desk)
-        assert writer.unwritten == count
-        inbox.close()
-    thread.join(DEADLINE)
-    assert not thread.is_alive()
-    assert writer.unwritten == 0
-    assert logged(desk) == names(count)

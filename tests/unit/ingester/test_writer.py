@@ -5,13 +5,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
-import psycopg
 import pytest
 import structlog
 from patience import DEADLINE
 
 from positionstore.dimes.gateway import NAMESPACES
-from positionstore.errors import DatabaseUnavailableError
 from positionstore.facts import Event, Reason, Received, Rejected, Source
 from positionstore.ingester.inbox import Inbox
 from positionstore.ingester.presence import Presence, Proof
@@ -38,47 +36,30 @@ class Line:
 
 
 class Memory:
-    """A sink that remembers, and fails when it is told to.
-
-    While more is to come it keeps the last batch back, as if that were still being committed.
-    """
+    """A sink that remembers."""
 
     def __init__(self) -> None:
         self.batches: list[list[Received]] = []
-        self.waiting: list[list[Received]] = []
-        self.recorded: list[tuple[list[Proof], datetime | None]] = []
+        self.testimonies: list[tuple[list[Proof], bool]] = []
+        self.before_settling: Callable[[], None] = lambda: None
         self.failures: list[Exception] = []
-        self.before_write: Callable[[], None] = lambda: None
-        self.dropped = False
+        self.waits = False
+        self.has_room = True
+        self.closed = False
 
-    @property
-    def pending(self) -> int:
-        return sum(len(batch) for batch in self.waiting)
-
-    @property
-    def oldest(self) -> datetime | None:
-        return self.waiting[0][0].received_at if self.waiting else None
-
-    def take(self, batch: list[Received]) -> None:
+    def take(self, batch: list[Received], *, proofs: list[Proof], emptied: bool) -> None:
         if batch:
-            self.waiting.append(batch)
+            self.batches.append(batch)
+        self.testimonies.append((proofs, emptied))
 
-    def write(self, *, everything: bool) -> None:
-        self.before_write()
+    def settle(self) -> bool:
+        self.before_settling()
         if self.failures:
-            raise self.failures.pop(0)
-        done = len(self.waiting) if everything else len(self.waiting) - 1
-        self.batches += self.waiting[:done]
-        del self.waiting[:done]
+            raise self.failures.pop()
+        return self.has_room
 
-    def record(self, proofs: list[Proof], *, written_up_to: datetime | None) -> list[Proof]:
-        self.recorded.append((proofs, written_up_to))
-        if written_up_to is not None:
-            return []
-        return [proof for proof in proofs if proof.end_reason is not None]
-
-    def drop(self) -> None:
-        self.dropped = True
+    def close(self) -> None:
+        self.closed = True
 
     @property
     def ids(self) -> list[str]:
@@ -91,6 +72,7 @@ class Bench:
         self.inbox = Inbox()
         self.presence = Presence(self.inbox.wake)
         self.sink = Memory()
+        self.rooms: list[bool] = []
         self.writer = Writer(
             self.inbox,
             self.sink,
@@ -98,7 +80,7 @@ class Bench:
             source=Source.PARTNER,
             at_once=at_once,
             heartbeat_every=0.01,
-            random=lambda: 0.01,
+            settled=self.rooms.append,
         )
 
     @contextmanager
@@ -121,8 +103,8 @@ def test_everything_is_written_in_order_and_in_bulk() -> None:
         pass
     assert [len(batch) for batch in bench.sink.batches] == [40, 40, 20]
     assert bench.sink.ids == [f"evt_{number}" for number in range(100)]
-    assert bench.sink.dropped
-    assert bench.writer.unwritten == 0
+    assert bench.sink.closed
+    assert bench.writer.in_hand == 0
 
 
 def test_what_is_no_event_is_written_with_its_reason_and_time() -> None:
@@ -156,94 +138,70 @@ def test_a_fault_of_ours_costs_no_event(monkeypatch: pytest.MonkeyPatch) -> None
     assert [line["event"] for line in lines] == ["event_not_read"]
 
 
-@pytest.mark.parametrize(
-    "error", [psycopg.OperationalError("gone"), DatabaseUnavailableError("gone")]
-)
-def test_a_batch_is_kept_until_the_database_takes_it(error: Exception) -> None:
+def test_a_burst_is_gathered_while_the_database_is_behind() -> None:
     bench = Bench()
-    bench.sink.failures = [error] * 5
-    bench.inbox.put(packet(1), NOW)
-    with structlog.testing.capture_logs() as lines, bench.running():
-        pass
-    assert bench.sink.ids == ["evt_1"]
-    assert [line["event"] for line in lines] == ["database_lost", "database_back"]
-
-
-def test_giving_up_ends_the_trying_and_tells_how_much_is_left() -> None:
-    bench = Bench(at_once=2)
-    bench.sink.failures = [psycopg.OperationalError("gone")] * 1_000_000
-    for number in range(5):
-        bench.inbox.put(packet(number), NOW)
-    failed = threading.Event()
-    bench.sink.before_write = failed.set
+    bench.sink.waits = True
     with bench.running():
-        assert failed.wait(DEADLINE)
-        bench.writer.give_up()
-    assert bench.writer.unwritten == 5
-    assert bench.sink.dropped
+        for number in range(200):
+            bench.inbox.put(packet(number), NOW)
+    assert bench.sink.ids == [f"evt_{number}" for number in range(200)]
+    assert len(bench.sink.batches) < 100
 
 
-def test_an_unforeseen_error_of_the_sink_is_not_swallowed() -> None:
+def test_it_is_told_after_each_turn_whether_there_is_room() -> None:
+    bench = Bench()
+    bench.sink.has_room = False
+    bench.inbox.put(packet(1), NOW)
+    with bench.running():
+        pass
+    assert set(bench.rooms) == {False}
+
+
+def test_an_error_of_the_sink_is_not_swallowed() -> None:
     bench = Bench()
     bench.sink.failures = [ZeroDivisionError()]
     bench.inbox.put(packet(1), NOW)
     with pytest.raises(ZeroDivisionError):
         bench.writer.run()
-    assert bench.writer.unwritten == 1
+    assert bench.sink.closed
 
 
-def test_a_session_vouches_for_nothing_that_is_still_in_memory() -> None:
+def test_what_is_left_behind_is_told_with_the_proofs() -> None:
     bench = Bench(at_once=2)
     line = Line()
-    line.last_packet_at = NOW + timedelta(seconds=10)
     bench.presence.began(line)
-    for number in range(6):
-        bench.inbox.put(packet(number), NOW + timedelta(seconds=number))
+    for number in range(3):
+        bench.inbox.put(packet(number), NOW)
     bench.presence.ended(line, "lost")
     with bench.running():
         pass
-    (first, nothing), (_, up_to), (last, all_written) = bench.sink.recorded[:3]
-    assert nothing < NOW, "not even the first was written then"  # type: ignore[operator] # not None
-    assert NOW + timedelta(seconds=1) < up_to < NOW + timedelta(seconds=2)  # type: ignore[operator]
-    assert all_written is None
-    assert first[0].end_reason == last[0].end_reason == "lost"
-    assert last[0].last_packet_at == NOW + timedelta(seconds=10)
-    assert bench.presence.proofs() == []
+    assert [emptied for _, emptied in bench.sink.testimonies[:2]] == [False, True]
+    assert bench.sink.testimonies[-1][0][0].end_reason == "lost"
 
 
-def test_packets_that_came_while_a_batch_was_written_are_not_vouched_for_by_it() -> None:
+def test_packets_that_came_while_a_batch_was_settled_are_not_vouched_for_by_it() -> None:
     bench = Bench()
     line = Line()
     bench.presence.began(line)
     bench.inbox.put(packet(1), NOW)
 
     def arrive() -> None:
-        bench.sink.before_write = lambda: None
+        bench.sink.before_settling = lambda: None
         bench.inbox.put(packet(2), NOW + timedelta(seconds=5))
         line.last_packet_at = NOW + timedelta(seconds=5)
 
-    bench.sink.before_write = arrive
+    bench.sink.before_settling = arrive
     with bench.running():
         bench.presence.ended(line, "stopped")
-    vouched = [proofs[0].last_packet_at for proofs, _ in bench.sink.recorded]
+    vouched = [proofs[0].last_packet_at for proofs, _ in bench.sink.testimonies if proofs]
     assert vouched[0] == NOW
     assert vouched[-1] == NOW + timedelta(seconds=5)
 
 
-def test_a_quiet_stream_has_its_sessions_looked_after() -> None:
+def test_the_last_that_is_told_of_a_connection_is_its_end() -> None:
     bench = Bench()
     line = Line()
     bench.presence.began(line)
-    enough = threading.Event()
-    record = bench.sink.record
-
-    def count(proofs: list[Proof], *, written_up_to: datetime | None) -> list[Proof]:
-        if len(bench.sink.recorded) >= 3:
-            enough.set()
-        return record(proofs, written_up_to=written_up_to)
-
-    bench.sink.record = count  # type: ignore[method-assign]
     with bench.running():
-        assert enough.wait(DEADLINE)
         bench.presence.all_ended("stopped")
-    assert bench.presence.proofs() == []
+    assert bench.sink.testimonies[-1][0][0].end_reason == "stopped"

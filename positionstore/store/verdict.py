@@ -1,0 +1,98 @@
+"""What to do about an error of the database: told apart in one place, by SQLSTATE.
+
+Source: the PostgreSQL manual, appendix "PostgreSQL Error Codes".
+"""
+
+from enum import StrEnum
+from typing import Final
+
+import psycopg
+
+from positionstore.errors import (
+    DatabaseUnavailableError,
+    PositionstoreError,
+    SchemaMismatchError,
+    StoreRefusedError,
+)
+
+
+class Verdict(StrEnum):
+    """What to do after an error."""
+
+    RETRY = "retry"
+    """The database cannot be used just now: what was to be written is written later."""
+    SPLIT = "split"
+    """Something in the batch is refused, and will be: it has to be found and put aside."""
+    STOP = "stop"
+    """No try will succeed until a person changes something: say so and end."""
+
+
+_BY_STATE: Final = {
+    "0A000": Verdict.RETRY,  # "cached plan must not change result type": the schema has moved on
+    "25006": Verdict.RETRY,  # a read-only transaction: it is failing over
+    "40002": Verdict.SPLIT,  # an integrity constraint, found at the commit
+    "42501": Verdict.STOP,  # insufficient privilege
+    "42P05": Verdict.RETRY,  # a prepared statement is there already, or is not: a pooler's doing
+    "55000": Verdict.RETRY,
+}
+_BY_CLASS: Final = {
+    "08": Verdict.RETRY,  # connection
+    "0B": Verdict.RETRY,
+    "21": Verdict.SPLIT,  # cardinality
+    "22": Verdict.SPLIT,  # data
+    "23": Verdict.SPLIT,  # integrity constraint
+    "25": Verdict.RETRY,  # transaction state
+    "26": Verdict.RETRY,  # a statement's name is not known: a pooler's doing
+    "27": Verdict.SPLIT,  # a trigger's change
+    "28": Verdict.STOP,  # authorization
+    "3D": Verdict.STOP,  # no such database
+    "3F": Verdict.STOP,  # no such schema
+    "40": Verdict.RETRY,  # rolled back: deadlock, serialization
+    "42": Verdict.STOP,  # a table, a column, a function is not there, or is another
+    "44": Verdict.SPLIT,  # WITH CHECK OPTION
+    "53": Verdict.RETRY,  # resources: disk full, memory, too many connections
+    "54": Verdict.SPLIT,  # too much for an index or a type
+    "55": Verdict.RETRY,  # a lock that does not come
+    "57": Verdict.RETRY,  # shutdown, starting up, a timeout, cancelled
+    "58": Verdict.RETRY,  # the operating system's
+    "F0": Verdict.RETRY,  # configuration file
+    "P0": Verdict.SPLIT,  # raised by a trigger
+    "XX": Verdict.RETRY,  # internal: whole tables may be damaged, no event is to blame
+}
+
+
+def judge(error: BaseException) -> Verdict:
+    """Say what to do about an error that came of writing a batch.
+
+    Where no connection could be made, libpq gives no SQLSTATE: the store was there when this
+    process began, so it is waited for.
+    """
+    if isinstance(error, DatabaseUnavailableError | OSError | MemoryError):
+        return Verdict.RETRY
+    if isinstance(error, PositionstoreError):
+        return Verdict.STOP
+    if not isinstance(error, psycopg.Error):
+        return Verdict.SPLIT  # a fault of ours in handling one of them
+    state = error.sqlstate
+    if state is None:
+        # Of a value that cannot be sent the driver says so itself.
+        return Verdict.SPLIT if isinstance(error, psycopg.DataError) else Verdict.RETRY
+    return _BY_STATE.get(state) or _BY_CLASS.get(state[:2]) or Verdict.RETRY
+
+
+def explained(error: Exception) -> Exception:
+    """Return an error that ends the process as one whose message says what to do."""
+    if not isinstance(error, psycopg.Error):
+        return error
+    said = (error.diag.message_primary or str(error)).strip().partition("\n")[0]
+    state = error.sqlstate or ""
+    if state == "42501" or state.startswith("28"):
+        return StoreRefusedError(
+            f"PostgreSQL says: {said}.", remedy="Grant the role of DATABASE_URL what it lacks."
+        )
+    if state.startswith(("42", "3F")):
+        return SchemaMismatchError(
+            f"The database's schema is not this version's: {said}.",
+            remedy="Run `positionstore migrate`, or upgrade positionstore.",
+        )
+    return StoreRefusedError(f"PostgreSQL says: {said}.", remedy="Check DATABASE_URL.")
