@@ -36,6 +36,21 @@ def gaps(database: psycopg.Connection) -> list[tuple[object, ...]]:
     return database.execute("SELECT * FROM coverage_gaps").fetchall()
 
 
+def newest_is_overlapped(database: psycopg.Connection) -> bool:
+    """Whether another session that stands has had a packet since the newest began."""
+    row = database.execute(
+        """
+        SELECT EXISTS (
+            SELECT FROM stream_sessions other
+            JOIN (SELECT * FROM stream_sessions ORDER BY session_id DESC LIMIT 1) newest
+              ON other.session_id <> newest.session_id
+            WHERE other.ended_at IS NULL AND other.last_seen_at >= newest.started_at
+        )
+        """
+    ).fetchone()
+    return bool(row and row[0])
+
+
 def delivered(sandbox: Sandbox) -> set[str]:
     return {record.event_id for record in sandbox.records if record.fate == "delivered"}
 
@@ -112,6 +127,8 @@ async def test_a_rolling_restart_leaves_no_gap_and_keeps_every_event_once(
             before = sessions(database)
             await pair.start(name)
             await eventually(lambda: sessions(database) > before)  # noqa: B023
+            # A session covers the time up to its last packet: only now may the other one be ended.
+            await eventually(lambda: newest_is_overlapped(database))
         await all_kept(sandbox, database)
         emitted = {record.event_id for record in sandbox.records if record.fate != "unheard"}
         assert emitted <= set(logged(database))
