@@ -35,17 +35,21 @@ def _folder() -> Path:
     return installed if installed.is_dir() else package.parent / "migrations"
 
 
-def _config() -> Config:
+def _config(folder: Path | None = None) -> Config:
     config = Config()
-    config.set_main_option("script_location", str(_folder()).replace("%", "%%"))
+    config.set_main_option("script_location", str(folder or _folder()).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     return config
 
 
-@cache
 def head() -> str:
     """Return the revision that this version of positionstore works with."""
-    revision = ScriptDirectory.from_config(_config()).get_current_head()
+    return _head_in(_folder())
+
+
+@cache  # asked for at each new connection, and read from files
+def _head_in(folder: Path) -> str:
+    revision = ScriptDirectory.from_config(_config(folder)).get_current_head()
     if revision is None:
         raise SchemaMismatchError("This installation has no migrations.", remedy="Reinstall it.")
     return revision
