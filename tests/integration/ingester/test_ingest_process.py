@@ -166,7 +166,9 @@ async def test_a_database_that_does_not_answer_cannot_hold_up_the_end(
         blocker.close()
     assert code == 0
     assert time.monotonic() - began < 10
-    assert json.loads(printed.splitlines()[-2])["action"] == "left_in_spool"
+    # Another thread says that the database is lost, before this or after it.
+    lines = [line for line in printed.splitlines() if line.startswith("{")]
+    assert "left_in_spool" in [json.loads(line)["action"] for line in lines]
 
 
 async def test_wrong_credentials_are_exit_1_and_one_line(start: Start) -> None:
