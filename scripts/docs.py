@@ -34,6 +34,10 @@ environment wins. A variable that is empty or blank is not set. A secret may sta
 own instead, as container platforms provide them: `DIMES_API_KEY_FILE`, `DIMES_JWT_FILE` and
 `DATABASE_URL_FILE` name one. No secret is ever an argument of a command.
 
+Whom the vendor's host is believed to be is told by the authorities of the system and those of
+certifi. `SSL_CERT_FILE`, in the environment only, names a file of certificates to trust in their
+place, such as those of a proxy of your own; `SSL_CERT_DIR` a directory.
+
 A value that cannot be used ends a command with exit code 2 and one line that names the variable. A
 `POSITIONSTORE_` variable that does not exist is a warning, with the name that was probably meant.
 

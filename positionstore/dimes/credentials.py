@@ -7,6 +7,7 @@ from typing import Literal, Protocol
 import httpx
 from pydantic import SecretStr
 
+from positionstore.dimes.tls import trusted
 from positionstore.dimes.tokens import Token, mint_token
 from positionstore.errors import ConfigurationError
 from positionstore.facts import Source
@@ -129,7 +130,7 @@ def credentials_for(settings: Settings, gateway: Source) -> Credentials:
     api_key, wallet = settings.api_key, settings.wallet_address
 
     async def mint() -> Token:
-        async with httpx.AsyncClient(trust_env=False) as client:
+        async with httpx.AsyncClient(trust_env=False, verify=trusted()) as client:
             return await mint_token(client, base_url, api_key, wallet)
 
     return MintedToken(mint, settings.auth_style)

@@ -12,7 +12,7 @@ Source: the vendor's document, "Partner gateway", "Customer gateway", "Authentic
 import asyncio
 import logging
 import os
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -25,6 +25,7 @@ from positionstore.dimes.credentials import Credentials
 from positionstore.dimes.redaction import redacted
 from positionstore.dimes.refusal import Verdict, judge
 from positionstore.dimes.tap import Deliver, Tap
+from positionstore.dimes.tls import causes, distrust, trusted
 from positionstore.errors import CredentialsError, GatewayError
 from positionstore.facts import Source
 
@@ -77,6 +78,9 @@ class Connection:
         taken: awaited after each frame that was kept, before the next is read.
         clock: tells the time, UTC.
 
+    Raises:
+        ConfigurationError: ``SSL_CERT_FILE`` names no certificates.
+
     Attributes:
         gateway: which gateway it is to.
         connected_at: when the gateway let us in, UTC; None before.
@@ -93,6 +97,7 @@ class Connection:
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._taken = taken
+        self._trust = trusted()
         self.gateway = gateway
         self.connected_at: datetime | None = None
         self.renew_after: float | None = None
@@ -221,7 +226,11 @@ class Connection:
 
         trace = aiohttp.TraceConfig()
         trace.on_request_redirect.append(_refuse_redirect)
-        self._http = aiohttp.ClientSession(ws_response_class=TappedWebSocket, trace_configs=[trace])
+        self._http = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(ssl=self._trust),
+            ws_response_class=TappedWebSocket,
+            trace_configs=[trace],
+        )
         return self._http
 
     def _let_in(self, at: datetime) -> None:
@@ -261,7 +270,8 @@ class Connection:
         return judge(self._error) if age < _AT_THE_DOOR else Verdict.PASSING
 
     def _explain(self, error: Exception, credentials: Credentials) -> NoReturn:
-        for cause in _chain(error):
+        chain = list(causes(error))
+        for cause in chain:
             if isinstance(cause, aiohttp.WSServerHandshakeError):
                 if cause.status in {401, 403}:
                     end = End("refused", Verdict.CREDENTIALS, f"HTTP {cause.status}")
@@ -269,11 +279,13 @@ class Connection:
                 raise GatewayError(
                     f"The {self.gateway} gateway answered with HTTP {cause.status}."
                 ) from None
-        causes = _chain(error)
+        unreachable = f"The {self.gateway} gateway cannot be reached"
+        if distrusted := distrust(unreachable, error):
+            raise distrusted from None
         # aiohttp's errors name the host; what they stem from does not.
-        root = next((c for c in causes if isinstance(c, aiohttp.ClientError)), causes[-1])
+        root = next((c for c in chain if isinstance(c, aiohttp.ClientError)), chain[-1])
         said = redacted(_in_words(root)) or root.__class__.__name__
-        raise GatewayError(f"The {self.gateway} gateway cannot be reached: {said}.") from None
+        raise GatewayError(f"{unreachable}: {said}.") from None
 
 
 def refused(gateway: Source, end: End, credentials: Credentials) -> CredentialsError:
@@ -299,18 +311,6 @@ def _in_words(error: BaseException) -> str:
 
 def _said(end: End) -> str:
     return f"{end.reason} ({end.words})" if end.words else end.reason
-
-
-def _chain(error: BaseException) -> list[BaseException]:
-    """Return an error and what led to it."""
-
-    def causes(start: BaseException) -> Iterator[BaseException]:
-        current: BaseException | None = start
-        while current is not None:
-            yield current
-            current = current.__cause__ or current.__context__
-
-    return list(causes(error))
 
 
 async def _refuse_redirect(*_: aiohttp.ClientSession | SimpleNamespace | object) -> None:

@@ -34,6 +34,7 @@ from positionstore.dimes.page import (
 from positionstore.dimes.redaction import redacted
 from positionstore.dimes.retrying import Patience, SetbackError, retry_after
 from positionstore.dimes.throttle import Throttle
+from positionstore.dimes.tls import distrust, trusted
 from positionstore.dimes.tokens import TOKENS_PATH, Token, read_token
 from positionstore.errors import CredentialsError, GatewayError
 from positionstore.facts import Rejected
@@ -114,6 +115,9 @@ class RestClient:
         random: draws a number from 0 to 1.
         transport: carries the requests, for tests.
 
+    Raises:
+        ConfigurationError: ``SSL_CERT_FILE`` names no certificates.
+
     Attributes:
         requests: how many requests were sent, further attempts and minted tokens included.
         retries: how many of them were further attempts.
@@ -156,6 +160,7 @@ class RestClient:
             limits=httpx.Limits(max_connections=concurrency),
             follow_redirects=False,
             trust_env=False,
+            verify=trusted(),
             transport=transport,
         )
 
@@ -164,7 +169,8 @@ class RestClient:
         """Return the client that the settings describe.
 
         Raises:
-            ConfigurationError: the host may not be sent credentials.
+            ConfigurationError: the host may not be sent credentials, or ``SSL_CERT_FILE`` names no
+                certificates.
         """
         return cls(
             settings.base_url,
@@ -439,13 +445,9 @@ async def _bounded(response: httpx.Response, request: _Request) -> bytes:
 def _transport_failure(error: httpx.HTTPError, request: _Request) -> GatewayError:
     if isinstance(error, httpx.TimeoutException):
         return SetbackError("no answer in time")
-    said = redacted(str(error)) or error.__class__.__name__
-    if "CERTIFICATE_VERIFY_FAILED" in said:
-        return GatewayError(
-            f"{request}: the host's certificate is not valid ({said}).",
-            remedy="Look at DIMES_BASE_URL, and at this machine's clock.",
-        )
-    return SetbackError(said)
+    if distrusted := distrust(f"{request} was not sent", error):
+        return distrusted
+    return SetbackError(redacted(str(error)) or error.__class__.__name__)
 
 
 def _given_up(request: _Request, setback: SetbackError, patience: Patience) -> GatewayError:

@@ -17,6 +17,7 @@ from positionstore.dimes.http_date import parse_http_date
 from positionstore.dimes.instant import parse_instant
 from positionstore.dimes.redaction import redacted
 from positionstore.dimes.retrying import SetbackError
+from positionstore.dimes.tls import distrust
 from positionstore.errors import CredentialsError, GatewayError
 
 TOKENS_PATH: Final = "/v1/prediction-markets/tokens"
@@ -76,6 +77,8 @@ async def mint_token(
             timeout=_TIMEOUT,
         )
     except (httpx.HTTPError, httpx.InvalidURL) as error:
+        if distrusted := distrust("No token could be minted", error):
+            raise distrusted from None
         cause = redacted(str(error)) or error.__class__.__name__
         raise GatewayError(f"No token could be minted: {cause}.") from None
     return read_token(

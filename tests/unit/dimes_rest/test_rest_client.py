@@ -287,13 +287,6 @@ async def test_a_redirect_is_not_followed(status: int) -> None:
     assert "DIMES_BASE_URL" in line
 
 
-async def test_a_host_that_cannot_prove_itself_is_not_asked_twice() -> None:
-    fault = httpx.ConnectError("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed")
-    server = Server(fault)
-    assert "certificate" in await failure(server)
-    assert len(server.requests) == 1
-
-
 async def test_an_endless_answer_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("positionstore.dimes.rest.MAX_BODY", 1024)
     server = Server(answered(b'{"data":[' + b" " * 5000))
