@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -164,6 +165,10 @@ def test_a_data_directory_that_cannot_be_written_is_said(tmp_path: Path) -> None
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigurationError, match="POSITIONSTORE_DATA_DIR"):
         Spools(tmp_path / "file", max_bytes=PLENTY).own(SANDBOX)
+
+
+def test_nobody_else_may_look_into_it(spool: Spool) -> None:
+    assert stat.S_IMODE(spool.folder.stat().st_mode) == 0o700
 
 
 def test_every_append_is_synced(spool: Spool) -> None:
