@@ -19,6 +19,8 @@ def drain(
 ) -> int:
     """Write what a spool holds, in its order, and remove it; return how many inputs that were.
 
+    Then the ends of the connections that it came over are recorded.
+
     A spool that cannot be read to its end is set aside, and said; what was read before is written.
 
     Args:
@@ -40,6 +42,8 @@ def drain(
             spool.forget(first + len(batch))
             progress(drained)
             first, batch = spool.read(first + len(batch), _AT_ONCE)
+        # Last: a session vouches for nothing that is not in the database.
+        recorder.end(spool.testimony())
     except DamagedSpoolError as error:
         tell_damage(error, spool.set_aside())
     except BaseException:

@@ -11,6 +11,7 @@ import psycopg
 import structlog
 
 from positionstore.facts import Reason, Received, Rejected
+from positionstore.ingester.endings import Ending
 from positionstore.ingester.presence import Proof
 from positionstore.store import migrations
 from positionstore.store.database import Store
@@ -187,6 +188,42 @@ class Recorder:
         session.prove_alive(seen if written_up_to is None else min(seen, written_up_to))
         self._heartbeats[number] = now
         return False
+
+    def endings(self, proofs: Sequence[Proof]) -> list[Ending]:
+        """Return what is still to be recorded of connections that have ended."""
+        return [
+            Ending(
+                self._session_ids.get(proof.number),
+                proof.gateway,
+                proof.started_at,
+                proof.last_packet_at,
+                proof.end_reason,
+            )
+            for proof in proofs
+            if proof.end_reason is not None
+        ]
+
+    def end(self, endings: Sequence[Ending]) -> None:
+        """Record how connections of a process that is gone have ended; once more does no harm.
+
+        Raises:
+            psycopg.Error: the database cannot be used just now.
+            DatabaseUnavailableError: the same.
+        """
+        try:
+            for each in endings:
+                session = self._session_of(each)
+                session.end(each.last_packet_at, each.reason)
+        except psycopg.Error:
+            self.drop()
+            raise
+
+    def _session_of(self, ending: Ending) -> StreamSession:
+        if ending.session_id is not None:
+            return StreamSession(ending.session_id, self._keeping())
+        return StreamSession.begin(
+            self._keeping(), gateway=ending.gateway, at=ending.started_at, once=True
+        )
 
     def drop(self) -> None:
         """Let go of the database; what is not committed is kept."""

@@ -13,7 +13,7 @@ import structlog
 from positionstore.dimes.credentials import credentials_for
 from positionstore.dimes.gateway import Connection
 from positionstore.dimes.redaction import redacted
-from positionstore.errors import DatabaseUnavailableError
+from positionstore.errors import DatabaseUnavailableError, SpoolError
 from positionstore.facts import Rejected, Source
 from positionstore.ingester.backlog import Backlog
 from positionstore.ingester.courier import Courier
@@ -157,16 +157,23 @@ class Ingester:
         await asyncio.to_thread(self._leave_spool)
 
     def _leave_spool(self) -> None:
+        whole = True
         try:
             self._backlog.failed()
         except DamagedSpoolError as error:
+            whole = False
             tell_damage(error, self._spool.set_aside())
             self._spool = self._spools.own(self._environment)
             self._backlog.renew(self._spool)
             self._backlog.failed()
         with self._backlog.at_rest():
-            if self._backlog.pending:
-                _log.warning("left_in_spool", events=self._backlog.pending)
+            # Where something was kept nowhere, no session may vouch for the time of it.
+            whole = whole and not (self._backlog.unkept or self._writer.in_hand)
+            ended = self._recorder.endings(self._presence.proofs()) if whole else []
+            if self._backlog.pending or ended:
+                with suppress(SpoolError):  # that time is a gap then
+                    self._spool.testify(ended)
+                _log.warning("left_in_spool", events=self._backlog.pending, sessions=len(ended))
                 self._spool.close()
             else:
                 self._spool.remove()
@@ -181,9 +188,10 @@ class Ingester:
         )
 
     def _new_courier(self) -> Courier:
+        self._recorder = self._new_recorder(self._backlog.committed)
         return Courier(
             self._backlog,
-            self._new_recorder(self._backlog.committed),
+            self._recorder,
             self._new_recorder(lambda _: None),
             self._presence,
             left_behind=lambda: self._spools.left_behind(self._environment),

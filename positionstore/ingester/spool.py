@@ -23,6 +23,8 @@ from typing import Final
 from positionstore.dimes.decoder import decode
 from positionstore.errors import SpoolError
 from positionstore.facts import Reason, Received, Rejected, Source
+from positionstore.ingester import endings
+from positionstore.ingester.endings import Ending
 from positionstore.settings import Environment
 
 FILE: Final = "inputs.sqlite3"
@@ -100,6 +102,7 @@ class Spool:
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = FULL")
             self._connection.execute("PRAGMA journal_size_limit = 1000000")
+            self._connection.execute(endings.TABLE)
             found, environment = self._connection.execute("SELECT * FROM about").fetchone()
             if found != _FORMAT:
                 raise DamagedSpoolError(f"{folder} is of a later version's making.")
@@ -202,6 +205,29 @@ class Spool:
                 self._connection.execute("PRAGMA synchronous = FULL")
             self._bytes = _bytes_of(self._connection)
         except sqlite3.Error as error:
+            raise _translated(error, self.folder) from error
+
+    def testify(self, ended: Sequence[Ending]) -> None:
+        """Keep how connections ended, to be recorded when all that is in here is written.
+
+        Raises:
+            SpoolError: it is not kept.
+        """
+        try:
+            endings.write(self._connection, ended)
+        except sqlite3.Error as error:
+            self._roll_back()
+            raise _translated(error, self.folder) from error
+
+    def testimony(self) -> list[Ending]:
+        """Return how connections ended whose sessions are still to be recorded.
+
+        Raises:
+            DamagedSpoolError: the file is broken.
+        """
+        try:
+            return endings.read(self._connection)
+        except (sqlite3.Error, ValueError, TypeError) as error:
             raise _translated(error, self.folder) from error
 
     def size(self) -> Size:

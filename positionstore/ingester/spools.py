@@ -81,6 +81,7 @@ class Spools:
         self._data_dir = data_dir
         self._root = data_dir / "spool"
         self._max_bytes = max_bytes
+        self._told: set[str] = set()
 
     def own(self, environment: Environment) -> Spool:
         """Make one for this process.
@@ -103,7 +104,8 @@ class Spools:
     def left_behind(self, environment: Environment | None) -> Iterator[Spool]:
         """Take over the spools whose processes are gone, the oldest first; the caller closes each.
 
-        A damaged one is set aside, and said; one of the other environment is left alone.
+        A damaged one is set aside, and said; one of the other environment is left alone, and said
+        once.
         """
         for folder in folders(self._root):
             lock = None if folder.name.endswith(DAMAGED) else locked(folder)
@@ -119,8 +121,19 @@ class Spools:
                 raise
             if environment is not None and spool.environment is not environment:
                 spool.close()
+                self._tell_stranger(spool)
                 continue
             yield spool
+
+    def _tell_stranger(self, spool: Spool) -> None:
+        if spool.folder.name not in self._told:
+            self._told.add(spool.folder.name)
+            _log.warning(
+                "spool_of_other_environment",
+                spool=spool.folder.name,
+                environment=spool.environment,
+                events=size_of(spool.folder).events,
+            )
 
     def listed(self) -> list[Listed]:
         """Return what there is, the oldest first."""

@@ -18,7 +18,7 @@ class StreamSession:
 
     @classmethod
     def begin(
-        cls, connection: psycopg.Connection, *, gateway: Source, at: datetime
+        cls, connection: psycopg.Connection, *, gateway: Source, at: datetime, once: bool = False
     ) -> "StreamSession":
         """Record that ``gateway`` accepted the connection ``at`` this moment (UTC).
 
@@ -26,10 +26,13 @@ class StreamSession:
             connection: a connection in autocommit mode; the session goes on using it.
             gateway: ``Source.PARTNER`` or ``Source.CUSTOMER``.
             at: when.
+            once: whether it may have been recorded before; then it is that row.
         """
-        row = connection.execute(
-            queries("sessions")["begin"], {"gateway": gateway, "at": at}
-        ).fetchone()
+        values = {"gateway": gateway, "at": at}
+        row = None
+        if once:
+            row = connection.execute(queries("sessions")["begun"], values).fetchone()
+        row = row or connection.execute(queries("sessions")["begin"], values).fetchone()
         if row is None:
             raise RuntimeError("INSERT ... RETURNING returned nothing")
         return cls(row[0], connection)

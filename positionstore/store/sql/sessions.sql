@@ -6,6 +6,11 @@ INSERT INTO stream_sessions (gateway, started_at, last_seen_at)
 VALUES (%(gateway)s, %(at)s, %(at)s)
 RETURNING session_id;
 
+-- name: begun
+-- The session of a connection that was accepted at this very moment.
+SELECT session_id FROM stream_sessions WHERE gateway = %(gateway)s AND started_at = %(at)s
+ORDER BY session_id LIMIT 1;
+
 -- name: prove_alive
 -- Records a proof of life; never an older one than is known, and none after the end.
 UPDATE stream_sessions SET last_seen_at = greatest(last_seen_at, %(at)s)

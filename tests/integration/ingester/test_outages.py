@@ -168,6 +168,53 @@ async def test_what_a_stopped_process_left_is_drained_by_the_next(scene: Scene) 
     assert scene.spools.listed() == []
 
 
+async def test_sessions_that_ended_meanwhile_are_on_record_when_the_spool_is_drained(
+    scene: Scene,
+) -> None:
+    process = await scene.start()
+    await scene.serving.step(20)
+    await scene.all_logged()
+    scene.proxy.stop()
+    await scene.serving.step(20)
+    await scene.spooled(1)
+    # One ends that is on record already, one begins of which the database knows nothing.
+    await scene.serving.disconnect_clients("server")
+    await scene.serving.wait_for_clients(0, within=DEADLINE)
+    await scene.serving.wait_for_clients(1, within=DEADLINE)
+    await scene.serving.step(20)
+    await scene.spooled(len(scene.sent) - 20)
+    assert (await scene.stop(process))[-2:] == ["left_in_spool", "stopped"]
+    scene.proxy.start()
+    await scene.programs.run("spool", "drain")
+    assert scene.logged == scene.sent
+    assert scene.rows(
+        """
+        SELECT end_reason, ended_at = last_seen_at,
+               ended_at >= (SELECT max(received_at) FROM events WHERE received_at < next_began),
+               started_at < (SELECT min(received_at) FROM events WHERE received_at > previous_ended)
+        FROM (SELECT *, lead(started_at, 1, 'infinity') OVER w AS next_began,
+                     lag(ended_at, 1, '-infinity') OVER w AS previous_ended
+              FROM stream_sessions WINDOW w AS (ORDER BY started_at)) sessions
+        ORDER BY started_at
+        """
+    ) == [("disconnected by the gateway", True, True, True), ("stopped", True, True, True)]
+
+
+async def test_a_session_in_which_nothing_came_meanwhile_has_its_end_too(scene: Scene) -> None:
+    process = await scene.start()
+    await scene.serving.step(20)
+    await scene.all_logged()
+    scene.proxy.stop()
+    actions = await scene.stop(process)
+    assert actions[-2:] == ["left_in_spool", "stopped"]
+    scene.proxy.start()
+    await scene.programs.run("spool", "drain")
+    assert scene.spools.listed() == []
+    assert scene.rows("SELECT end_reason, ended_at IS NOT NULL FROM stream_sessions") == [
+        ("stopped", True)
+    ]
+
+
 async def test_a_killed_process_loses_nothing_that_was_spooled(scene: Scene) -> None:
     process = await scene.start()
     scene.proxy.stop()

@@ -4,14 +4,17 @@ import os
 import sqlite3
 import stat
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import structlog
 from made_facts import event, rejected
 
 from positionstore.errors import ConfigurationError
 from positionstore.facts import Reason, Received, Rejected, Source
 from positionstore.ingester import spool as module
+from positionstore.ingester.endings import Ending
 from positionstore.ingester.spool import FILE, DamagedSpoolError, NoRoomError, Spool
 from positionstore.ingester.spools import Spools, SpoolState
 from positionstore.settings import Environment
@@ -165,6 +168,42 @@ def test_a_data_directory_that_cannot_be_written_is_said(tmp_path: Path) -> None
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigurationError, match="POSITIONSTORE_DATA_DIR"):
         Spools(tmp_path / "file", max_bytes=PLENTY).own(SANDBOX)
+
+
+def test_a_spool_of_the_other_environment_is_left_alone_and_said_once(spools: Spools) -> None:
+    left = spools.own(Environment.PRODUCTION)
+    left.append(1, batch(0))
+    left.close()
+    with structlog.testing.capture_logs() as lines:
+        assert list(spools.left_behind(SANDBOX)) == []
+        assert list(spools.left_behind(SANDBOX)) == []
+    assert lines == [
+        {
+            "event": "spool_of_other_environment",
+            "log_level": "warning",
+            "spool": left.folder.name,
+            "environment": Environment.PRODUCTION,
+            "events": 3,
+        }
+    ]
+    (spool,) = spools.left_behind(Environment.PRODUCTION)
+    assert content(spool) == batch(0)
+    spool.remove()
+
+
+def test_how_connections_ended_is_kept_with_what_came_over_them(spools: Spools) -> None:
+    began = datetime(2026, 7, 1, 12, 0, 0, 123_456, tzinfo=UTC)
+    ended = [
+        Ending(7, Source.PARTNER, began, began + timedelta(hours=1), "connection lost"),
+        Ending(None, Source.CUSTOMER, began + timedelta(hours=2), began + timedelta(3), "stopped"),
+    ]
+    left = spools.own(SANDBOX)
+    left.testify(ended[:1])
+    left.testify(ended[::-1])
+    left.close()
+    (spool,) = spools.left_behind(SANDBOX)
+    assert spool.testimony() == ended
+    spool.remove()
 
 
 def test_nobody_else_may_look_into_it(spool: Spool) -> None:
