@@ -13,6 +13,7 @@ import checkout
 
 checkout.enter()
 
+from docs_chaos import guarantees_page  # noqa: E402 - the checkout's package comes first
 from docs_roles import roles_page  # noqa: E402 - the checkout's package comes first
 from docs_schema import database_pages  # noqa: E402 - the checkout's package comes first
 
@@ -88,6 +89,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "schema.md": lambda: database_pages()["schema.md"],
     "sql.md": lambda: database_pages()["sql.md"],
     "cookbook.md": lambda: database_pages()["cookbook.md"],
+    "guarantees.md": guarantees_page,
 }
 
 

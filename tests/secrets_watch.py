@@ -1,7 +1,7 @@
 """Looks for secrets wherever a run may leave them.
 
 watch = SecretsWatch({"key": sandbox.api_key, "password": password})
-with watch.over(url):                 # process listings and the server's sessions, meanwhile
+with watch.over(lambda: url):         # process listings and the server's sessions, meanwhile
     done = await programs.run(...)
     watch.text("reconcile", done.out + done.err)
 watch.database(url)                   # every row of every table
@@ -12,7 +12,7 @@ watch.nothing_was_found()
 import base64
 import json
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote, unquote
@@ -26,6 +26,9 @@ EVERY = 0.25
 
 TOKENS = base64.b64encode(b'{"alg":"HS256"').rstrip(b"=").decode()[:-1]
 """How every token begins that the sandbox issues."""
+
+_PATIENCE = 5
+"""Seconds for which a server that is unwell may keep a look waiting."""
 
 _TABLES = """
     SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -79,11 +82,11 @@ class SecretsWatch:
                 self.text("the process listing", f"{process.name()} {process.cmdline()}")
 
     @contextmanager
-    def over(self, url: str) -> Iterator[None]:
+    def over(self, url: Callable[[], str]) -> Iterator[None]:
         """Look at processes and at the server's sessions every so often, until the block ends.
 
         Args:
-            url: the database, as a superuser, who sees the sessions of all.
+            url: tells the database, as a superuser, who sees the sessions of all.
         """
         ended = threading.Event()
 
@@ -91,7 +94,10 @@ class SecretsWatch:
             while True:
                 self.processes()
                 # The server may be away just now.
-                with suppress(psycopg.Error), psycopg.connect(url) as connection:
+                with (
+                    suppress(psycopg.Error),
+                    psycopg.connect(url(), connect_timeout=_PATIENCE) as connection,
+                ):
                     for (session,) in connection.execute(_SESSIONS):
                         self.text("the server's sessions", session)
                 if ended.wait(EVERY):

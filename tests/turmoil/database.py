@@ -30,11 +30,12 @@ class Database:
     """The server of a data directory.
 
     Attributes:
+        data_dir: where everything of it is.
         port: where it listens now.
     """
 
     def __init__(self, data_dir: Path, server: embedded.EmbeddedServer) -> None:
-        self._data_dir = data_dir
+        self.data_dir = data_dir
         self._server = server
         self._cluster = data_dir / "postgres" / "cluster"
         self._account = account_for(self._cluster, data_dir)
@@ -48,6 +49,11 @@ class Database:
     def url(self) -> str:
         """The store's URL."""
         return self._server.url()
+
+    @property
+    def logs(self) -> Path:
+        """Where it writes its log."""
+        return self._cluster / "log"
 
     def url_by(self, port: int) -> str:
         """Return the store's URL by way of another port."""
@@ -84,7 +90,7 @@ class Database:
     async def ensure(self) -> None:
         """Start it where it does not run, and wait until it answers."""
         before = self._server
-        self._server = await asyncio.to_thread(_start, self._data_dir)
+        self._server = await asyncio.to_thread(_start, self.data_dir)
         await asyncio.to_thread(embedded.release, before, say=_silent)
 
     def _head(self) -> list[int]:

@@ -31,6 +31,9 @@ class Figures:
         open_gaps: gaps that nothing had repaired in the end.
         looks: how often a reader looked.
         misread: what a reader saw that nobody may see.
+        searched: characters of logs, output, tables, process listings and server sessions in
+            which keys, tokens and passwords were looked for.
+        shown: which of them were seen, and where.
         lives: processes that were started.
         killed: of these, those that were killed.
         recoveries: seconds from the last fault of each scenario until all was well again.
@@ -61,6 +64,8 @@ class Figures:
     open_gaps: int = 0
     looks: int = 0
     misread: int = 0
+    searched: int = 0
+    shown: list[str] = field(default_factory=list)
     lives: int = 0
     killed: int = 0
     recoveries: list[float] = field(default_factory=list)
@@ -79,6 +84,7 @@ class Figures:
             or self.unverified
             or self.open_gaps
             or self.misread
+            or self.shown
             or self.complaints
         )
 
@@ -101,6 +107,8 @@ class Figures:
             ("gaps left open", f"{self.open_gaps:,}"),
             ("looks of the readers", f"{self.looks:,}"),
             ("of these, at what nobody may see", f"{self.misread:,}"),
+            ("characters searched for keys, tokens and passwords", f"{self.searched:,}"),
+            ("of these secrets, seen", f"{len(self.shown):,}"),
             ("processes started", f"{self.lives:,}"),
             ("of these, killed", f"{self.killed:,}"),
             ("longest recovery, seconds", f"{max(self.recoveries, default=0.0):,.1f}"),

@@ -28,8 +28,6 @@ TRACKS: Final[dict[str, dict[str, tuple[float, float]]]] = {
         "reconciler killed (kill -9)": (0.1, 1.5),
         "backfill killed (kill -9)": (0.1, 1.5),
         "process duplicated": (1.0, 4.0),
-        "clock put forward": (1.0, 4.0),
-        "clock put back": (1.0, 4.0),
     },
     "gateway": {
         "gateway disconnects politely": (0.0, 0.0),

@@ -11,6 +11,7 @@ from pathlib import Path
 import psycopg
 from fix_proxy import proxy_to
 from programs import ROOT
+from secrets_watch import SecretsWatch
 from turmoil import plan
 from turmoil.actors import DURABILITY
 from turmoil.database import database
@@ -20,7 +21,6 @@ from turmoil.ledger import Ledger
 from turmoil.proof import prove
 from turmoil.readers import readers
 from turmoil.stage import WAYS, Stage
-from turmoil.timekeeping import Clock
 from turmoil.vendor import vendor
 
 Say = Callable[[str], None]
@@ -36,6 +36,9 @@ _SETTINGS = {
     "PYTHONPATH": str(ROOT),
 }
 _COMMANDS = {"service": "run", "ingester": "ingest"}
+_TELLING = (("status",), ("status", "--json"), ("config", "--json"), ("spool", "list", "--json"))
+"""Commands that tell of what they have to do with."""
+
 _DISK_MEGABYTES = 768
 
 
@@ -55,8 +58,7 @@ async def _set_up(folder: Path, seed: int, *, rate: float) -> AsyncIterator[Stag
             vendor(folder, environment, f"--seed={seed}", f"--rate={rate}", "--positions=120")
         )
         link = closing.enter_context(proxy_to(lambda: server.port))
-        clock = Clock.found(folder)
-        stage = Stage(folder, environment, other_side, server, link, disk, clock, closing)
+        stage = Stage(folder, environment, other_side, server, link, disk, closing)
         for name, command in _COMMANDS.items():
             stage.actors[name] = stage.enter(name, command)
         try:
@@ -70,13 +72,7 @@ async def _set_up(folder: Path, seed: int, *, rate: float) -> AsyncIterator[Stag
 
 
 def _unavailable(stage: Stage) -> dict[str, str]:
-    skipped = {}
-    if stage.disk is None:
-        skipped["disk full"] = "no file system can be mounted here"
-    if stage.clock is None:
-        for kind in ("clock put forward", "clock put back"):
-            skipped[kind] = "libfaketime is not installed"
-    return skipped
+    return {"disk full": "no file system can be mounted here"} if stage.disk is None else {}
 
 
 async def _turmoil(
@@ -124,6 +120,7 @@ async def run(
     async with (
         _set_up(folder, seed, rate=rate) as stage,
         readers(lambda: stage.database.url) as watching,
+        _secrets_watched(stage, figures),
     ):
         figures.skipped = _unavailable(stage)
         figures.machine = _machine(stage)
@@ -145,6 +142,23 @@ async def run(
                 f"well again after {figures.recoveries[-1]} s"
             )
     return figures
+
+
+@asynccontextmanager
+async def _secrets_watched(stage: Stage, figures: Figures) -> AsyncIterator[None]:
+    """Look for keys and passwords in what runs meanwhile, and at last in what was written."""
+    watch = SecretsWatch(stage.secrets)
+    with watch.over(lambda: stage.database.url):
+        yield
+    for arguments in _TELLING:
+        await stage.besides(f"tell-{arguments[0]}-", *arguments, home="ingester").live()
+    for actor in stage.actors.values():
+        await actor.stop()
+    await asyncio.to_thread(watch.database, stage.database.url)
+    await asyncio.to_thread(watch.files, stage.folder, but=[stage.database.data_dir])
+    await asyncio.to_thread(watch.files, stage.database.logs)
+    figures.searched = sum(watch.looked.values())
+    figures.shown = sorted(watch.found)
 
 
 async def _set_durability(stage: Stage, durability: str) -> None:

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fix_proxy import Proxy, proxy_to
+from psycopg.conninfo import conninfo_to_dict
 from turmoil.actors import Actor, Life
 from turmoil.database import Database
 from turmoil.disk import Disk
 from turmoil.plan import Fault
-from turmoil.timekeeping import Clock
 from turmoil.vendor import Vendor
 
 SLOTS = ("service", "ingester")
@@ -29,8 +29,7 @@ class Stage:
         database: the server.
         link: the way to it.
         disk: what the server writes on; None where it cannot be filled.
-        clock: what the processes take for the time; None where it cannot be changed.
-        actors: what runs all the time, by name.
+            actors: what runs all the time, by name.
         gateways: the way of each to the sandbox.
         extras: what ran besides.
     """
@@ -41,7 +40,6 @@ class Stage:
     database: Database
     link: Proxy
     disk: Disk | None
-    clock: Clock | None
     closing: AsyncExitStack
     actors: dict[str, Actor] = field(default_factory=dict)
     gateways: dict[str, Proxy] = field(default_factory=dict)
@@ -66,7 +64,6 @@ class Stage:
                 "DIMES_BASE_URL": f"http://127.0.0.1:{way.port}",
                 "DIMES_API_KEY": self.vendor.api_key,
                 "POSITIONSTORE_DATA_DIR": str(self.folder / "data" / (home or name)),
-                **(self.clock.environment(name) if self.clock is not None else {}),
             },
             self.folder,
         )
@@ -82,6 +79,12 @@ class Stage:
     def lives(self) -> list[Life]:
         """Every process so far."""
         return [life for actor in (*self.actors.values(), *self.extras) for life in actor.lives]
+
+    @property
+    def secrets(self) -> dict[str, str]:
+        """What no log, listing or table may show, by what it is."""
+        password = conninfo_to_dict(self.database.url)["password"]
+        return {"the key": self.vendor.api_key, "the database's password": str(password)}
 
     def behave(self) -> None:
         """End what may still be wrong."""
@@ -197,18 +200,6 @@ async def _duplicate(stage: Stage, fault: Fault) -> None:
     await actor.stop()
 
 
-def _clock(direction: int) -> Inflict:
-    async def inflict(stage: Stage, fault: Fault) -> None:
-        assert stage.clock is not None
-        name = _chosen(stage, fault)
-        # Seconds to minutes, as when a machine wakes up or its time is set.
-        stage.clock.jump(name, direction * 10 ** (2.5 * fault.dice))
-        await asyncio.sleep(fault.lasts)
-        stage.clock.jump(name, 0.0)
-
-    return inflict
-
-
 def _disconnect(how: str) -> Inflict:
     async def inflict(stage: Stage, fault: Fault) -> None:
         await stage.vendor.disconnect(how)
@@ -258,8 +249,6 @@ WAYS: dict[str, Inflict] = {
     "reconciler killed (kill -9)": _kill_besides("reconcile", "--full"),
     "backfill killed (kill -9)": _kill_besides("backfill", "--all"),
     "process duplicated": _duplicate,
-    "clock put forward": _clock(1),
-    "clock put back": _clock(-1),
     "gateway disconnects politely": _disconnect("server"),
     "gateway cuts the connections": _disconnect("transport"),
     "gateway refuses connections": _vendor(refuse_connections=True),

@@ -72,7 +72,7 @@ async def test_a_whole_run_with_faults_shows_no_secret(
             assert done.code in codes, done
             watch.text(f"what {arguments[0]} printed", done.out + done.err)
 
-        with watch.over(store_url), connected(store_url) as look:
+        with watch.over(lambda: store_url), connected(store_url) as look:
             service = await programs.start("run")
             customer = await programs.start(
                 "ingest", "--gateway", "customer", DIMES_WALLET_ADDRESS=wallet
@@ -137,7 +137,7 @@ def test_the_watch_sees_what_it_looks_for(store_url: str, tmp_path: Path) -> Non
             " VALUES ('', 'x', 'x', 'rest', now(), %s)",
             [secret.encode()],
         )
-        with watch.over(store_url):
+        with watch.over(lambda: store_url):
             pass
     watch.database(store_url)
 

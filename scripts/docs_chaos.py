@@ -1,0 +1,41 @@
+"""The figures in docs/guarantees.md, from those of the last long chaos run in docs/chaos.json."""
+
+import json
+from typing import Any
+
+import checkout
+
+PAGE = checkout.ROOT / "docs" / "guarantees.md"
+RUN = checkout.ROOT / "docs" / "chaos.json"
+BEGIN = "<!-- Made by scripts/docs.py from docs/chaos.json; run scripts/chaos.py --publish. -->\n"
+END = "<!-- End of what is made. -->\n"
+
+
+def guarantees_page() -> str:
+    """Return the page as it stands, with the figures of the last run."""
+    before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
+    after = rest.partition(END)[2]
+    return f"{before}{BEGIN}\n{_figures(json.loads(RUN.read_text(encoding='utf-8')))}\n{END}{after}"
+
+
+def _figures(run: dict[str, Any]) -> str:
+    machine = run["machine"]
+    conditions = (
+        f"Seed {run['seed']}, {run['seconds'] / 60:.0f} minutes of faults in {run['scenarios']} "
+        f"scenarios, durability {' and '.join(f'`{each}`' for each in run['durability'])}; "
+        f"{machine['system']}, {machine['processors']} processors, PostgreSQL "
+        f"{machine['postgresql']}, Python {machine['python']}."
+    )
+    lines = [
+        conditions,
+        "",
+        "| | |",
+        "| --- | ---: |",
+        *(f"| {name} | {value} |" for name, value in run["summary"].items()),
+        "",
+        "| fault | times |",
+        "| --- | ---: |",
+        *(f"| {kind} | {times} |" for kind, times in run["faults"].items()),
+        *(f"| {kind} | not here: {why} |" for kind, why in run["skipped"].items()),
+    ]
+    return "\n".join([*lines, ""])
