@@ -57,6 +57,7 @@ class Proxy:
         self._server_port = port
         self._via = via
         self._links: set[_Link] = set()
+        self._serving: set[asyncio.Task[None]] = set()
         self._listening: asyncio.Server | None = None
         self._flowing = asyncio.Event()
         self._flowing.set()
@@ -134,7 +135,7 @@ class Proxy:
     async def _start(self) -> None:
         if self._listening is None:
             self._left = None
-            self._listening = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+            self._listening = await asyncio.start_server(self._let_in, "127.0.0.1", self.port)
             self.port = self._listening.sockets[0].getsockname()[1]
 
     async def _stop(self) -> None:
@@ -157,15 +158,28 @@ class Proxy:
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
+        for _ in range(3):  # what is closed is so a turn or two later
+            await asyncio.sleep(0)
+
+    def _let_in(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
+        # Not the coroutine itself: one that is cancelled before it began closes nothing.
+        serving = self._loop.create_task(self._serve(reader, client))
+        self._serving.add(serving)
+        serving.add_done_callback(self._serving.discard)
+        serving.add_done_callback(lambda _: client.close())
 
     async def _serve(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
         self.accepted += 1
+        listening = self._listening
         try:
             from_server, server = await asyncio.open_connection("127.0.0.1", self._server_port())
         except OSError:
             client.transport.abort()
             return
         link = _Link(client, server)
+        if listening is None or listening is not self._listening:  # stopped since it called
+            link.cut()
+            return
         self._links.add(link)
         try:
             await asyncio.gather(

@@ -1,7 +1,6 @@
 """The database goes away in every way there is, and comes back: nothing is lost, all in order."""
 
 import asyncio
-import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,73 +9,17 @@ from typing import Any
 import psycopg
 import pytest
 from fix_proxy import Proxy
+from outages import Scene, scene_of
 from patience import DEADLINE, eventually
-from programs import Programs, ended, programs_on
+from programs import ended
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-
-from positionstore.ingester.spools import Spools
-from positionstore.sandbox import Options, Sandbox
-
-
-class Scene:
-    """A sandbox, a store behind a proxy, and programs that reach it by the proxy alone."""
-
-    def __init__(self, url: str, proxy: Proxy, serving: Sandbox, programs: Programs) -> None:
-        self.url = url
-        self.proxy = proxy
-        self.serving = serving
-        self.programs = programs
-        self.spools = Spools(programs.folder / "data", max_bytes=0)
-
-    def rows(self, query: str) -> list[tuple[Any, ...]]:
-        with psycopg.connect(self.url, autocommit=True) as connection:
-            return connection.execute(query.encode()).fetchall()
-
-    @property
-    def sent(self) -> list[bytes]:
-        return [bytes(record.envelope) for record in self.serving.records if record.recipients]
-
-    @property
-    def logged(self) -> list[bytes]:
-        return [
-            text.encode() for (text,) in self.rows("SELECT envelope::text FROM events ORDER BY seq")
-        ]
-
-    async def all_logged(self) -> None:
-        await eventually(lambda: len(self.logged) >= len(self.sent))
-        assert self.logged == self.sent, "each once, in the order of arrival"
-
-    async def spooled(self, events: int) -> None:
-        await eventually(lambda: self.spools.totals().events >= events)
-
-    async def start(self, **environment: str) -> asyncio.subprocess.Process:
-        clients = self.serving.stats()["clients"]
-        process = await self.programs.start("ingest", **environment)
-        await self.serving.wait_for_clients(int(clients) + 1, within=DEADLINE)
-        return process
-
-    async def kill(self, process: asyncio.subprocess.Process) -> None:
-        process.kill()
-        await process.wait()
-        await self.serving.wait_for_clients(0, within=DEADLINE)
-
-    async def stop(self, process: asyncio.subprocess.Process) -> list[str]:
-        process.send_signal(signal.SIGTERM)
-        done = await ended(process)
-        assert done.code == 0, done
-        return done.actions
 
 
 @pytest.fixture
 async def scene(store_url: str, proxy: Proxy, tmp_path: Path) -> AsyncIterator[Scene]:
-    async with (
-        Sandbox(Options(seed=7, ticking=False)) as serving,
-        programs_on(proxy.of(store_url), tmp_path) as programs,
-    ):
-        programs.against(serving)
-        programs.environment["POSITIONSTORE_DATABASE_PATIENCE"] = "2"
-        yield Scene(store_url, proxy, serving, programs)
+    async with scene_of(store_url, proxy, tmp_path) as scene:
+        yield scene
 
 
 @contextmanager
