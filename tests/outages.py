@@ -36,9 +36,8 @@ class Scene:
 
     @property
     def logged(self) -> list[bytes]:
-        return [
-            text.encode() for (text,) in self.rows("SELECT envelope::text FROM events ORDER BY seq")
-        ]
+        streamed = "SELECT envelope::text FROM events WHERE source <> 'rest' ORDER BY seq"
+        return [text.encode() for (text,) in self.rows(streamed)]
 
     async def all_logged(self) -> None:
         await eventually(lambda: len(self.logged) >= len(self.sent))
@@ -47,9 +46,11 @@ class Scene:
     async def spooled(self, events: int) -> None:
         await eventually(lambda: self.spools.totals().events >= events)
 
-    async def start(self, **environment: str) -> asyncio.subprocess.Process:
+    async def start(
+        self, command: str = "ingest", **environment: str
+    ) -> asyncio.subprocess.Process:
         clients = self.serving.stats()["clients"]
-        process = await self.programs.start("ingest", **environment)
+        process = await self.programs.start(command, **environment)
         await self.serving.wait_for_clients(int(clients) + 1, within=DEADLINE)
         return process
 

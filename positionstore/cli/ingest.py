@@ -35,7 +35,7 @@ def ingest(
     Example: DIMES_API_KEY=dm_sbx_skey_... positionstore ingest
     """
     settings = start()
-    with opened(settings) as store:
+    with opened(settings, may_be_away=True) as store:
         ingester = Ingester(settings, store, Source(gateway))
         if sys.stderr.isatty():
             typer.echo(f"Ingesting from {settings.base_url}. Ctrl-C stops it.", err=True)

@@ -29,7 +29,7 @@ def run(
     Example: DIMES_API_KEY=dm_sbx_skey_... positionstore run
     """
     settings = start()
-    with opened(settings) as store:
+    with opened(settings, may_be_away=True) as store:
         service = Service(settings, store, Source(gateway))
         if sys.stderr.isatty():
             typer.echo(

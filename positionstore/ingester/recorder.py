@@ -13,7 +13,8 @@ import structlog
 from positionstore.facts import Reason, Received, Rejected
 from positionstore.ingester.endings import Ending
 from positionstore.ingester.presence import Proof
-from positionstore.store import migrations
+from positionstore.settings import Environment
+from positionstore.store import identity, migrations
 from positionstore.store.database import Store
 from positionstore.store.log import Appended, Appender
 from positionstore.store.pipeline import Pipeline
@@ -36,6 +37,7 @@ class Recorder:
             committed, as many again are staged at most.
         heartbeat_every: how often the last proof of life of a session is recorded, seconds.
         monotonic: a clock for that, seconds.
+        environment: whose data the store has to hold; None where that is known already.
         patience: how long a statement may take, seconds; for a lock it waits half of that.
         committed: told of each transaction, how many inputs it brought.
     """
@@ -47,10 +49,12 @@ class Recorder:
         batch_size: int,
         heartbeat_every: float,
         monotonic: Callable[[], float],
+        environment: Environment | None = None,
         patience: float = 120.0,
         committed: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._store = store
+        self._environment = environment
         self._patience = patience
         self._on_committed = committed
         self._connections: list[psycopg.Connection] = []
@@ -269,6 +273,8 @@ class Recorder:
                     "SELECT set_config(%s, %s, false)", [setting, f"{seconds * 1000:.0f}ms"]
                 )
             migrations.check(connection)
+            if self._environment is not None:
+                identity.claim(connection, self._environment)
         except BaseException:
             connection.close()
             raise

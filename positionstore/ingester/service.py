@@ -27,7 +27,7 @@ from positionstore.ingester.spools import Spools, tell_damage
 from positionstore.ingester.supervisor import OnConnected, Supervisor
 from positionstore.ingester.writer import AT_ONCE, GATHERING, Writer
 from positionstore.settings import Settings
-from positionstore.store import identity
+from positionstore.store import identity, known
 from positionstore.store.database import Store
 
 _log = structlog.get_logger(__name__)
@@ -40,7 +40,8 @@ class Ingester:
     """Writes what a gateway sends into the store.
 
     Nothing is sent before the key, the host and the store are known to belong to one
-    environment.
+    environment. Where the database is away, the data directory may know the store from before:
+    what comes is spooled then, and the store is asked before anything is written to it.
 
     Three take part: the connection puts into an inbox and never waits, the writer takes and waits
     for the disk at most, the courier waits for the database.
@@ -54,6 +55,7 @@ class Ingester:
 
     Raises:
         ConfigurationError: a setting is missing, or does not fit the store.
+        DatabaseUnavailableError: the database is away, and nothing is known of the store.
     """
 
     def __init__(
@@ -66,8 +68,7 @@ class Ingester:
     ) -> None:
         self._gateway = gateway
         credentials = credentials_for(settings, gateway)
-        with store.connect() as connection:
-            identity.claim(connection, settings.environment)
+        _claim(store, settings)
         self._environment = settings.environment
         self._settings = settings
         self._store = store
@@ -205,6 +206,7 @@ class Ingester:
             batch_size=self._settings.batch_size,
             heartbeat_every=self._settings.heartbeat_every,
             monotonic=time.monotonic,
+            environment=self._environment,
             patience=self._settings.database_patience,
             committed=committed,
         )
@@ -231,6 +233,21 @@ class Ingester:
 
     def _on_error(self, words: str) -> None:
         _log.warning("gateway_error", gateway=self._gateway, said=redacted(words))
+
+
+def _claim(store: Store, settings: Settings) -> None:
+    """See that the store holds this environment's data, or did when it was last asked."""
+    environment = settings.environment
+    try:
+        with store.connect() as connection:
+            identity.claim(connection, environment)
+    except DatabaseUnavailableError as error:
+        if store.embedded or known.environment_of(settings.data_dir, store.url) is not environment:
+            raise
+        _log.warning("started_without_database", error=redacted(str(error)))
+    else:
+        if not store.embedded:
+            known.remember(settings.data_dir, store.url, environment)
 
 
 class _Aside:

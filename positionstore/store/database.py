@@ -10,7 +10,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from positionstore.errors import ConfigurationError, DatabaseUnavailableError
 from positionstore.settings import Settings
-from positionstore.store import embedded, embedded_roles, migrations
+from positionstore.store import embedded, embedded_roles, known, migrations
 from positionstore.store.grants import Role
 
 _PATIENCE = {
@@ -107,6 +107,7 @@ def opened(
     settings: Settings,
     *,
     check: bool = True,
+    may_be_away: bool = False,
     say: Callable[[str], None] = embedded.to_stderr,
 ) -> Iterator[Store]:
     """Find the database in use, and keep it running meanwhile if it is the embedded server's.
@@ -118,6 +119,8 @@ def opened(
         settings: names the database, or the data directory of the embedded server.
         check: whether the schema has to be this version's. Where it need not be, one is the
             embedded server's superuser.
+        may_be_away: whether a database that the data directory remembers may be away just now; it
+            is not checked then.
         say: takes a line for the person who waits.
 
     Raises:
@@ -126,9 +129,13 @@ def opened(
     """
     if settings.database_url is not None:
         store = Store(settings.database_url.get_secret_value(), embedded=False)
-        with store.connect() as connection:
-            if check:
-                migrations.check(connection)
+        try:
+            with store.connect() as connection:
+                if check:
+                    migrations.check(connection)
+        except DatabaseUnavailableError:
+            if not may_be_away or known.environment_of(settings.data_dir, store.url) is None:
+                raise
         yield store
         return
     with embedded.running(settings.data_dir, say=say, bin_dir=settings.pg_bin) as server:

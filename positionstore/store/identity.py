@@ -17,7 +17,8 @@ def claim(connection: psycopg.Connection, environment: Environment) -> None:
     Raises:
         WrongEnvironmentError: the store holds the other environment's data.
     """
-    connection.execute(_CLAIM, {"environment": environment})
+    if identity(connection) is None:  # else there is nothing to write, not even where one may not
+        connection.execute(_CLAIM, {"environment": environment})
     check(connection, environment)
 
 
