@@ -102,9 +102,11 @@ def _spool(spool: SpoolTotals, now: datetime) -> str:
     damaged = f"; {spool.damaged:,} damaged, set aside" if spool.damaged else ""
     if not spool.events:
         return f"empty{damaged}"
+    left = f"; {spool.left_behind:,} left behind" if spool.left_behind else ""
+    share = spool.largest / spool.max_bytes
     return (
         f"{spool.events:,} events wait for the database, {_bytes(spool.bytes)}, "
-        f"the oldest received {_ago(spool.oldest, now)}{damaged}"
+        f"the oldest received {_ago(spool.oldest, now)}; at {share:.0%} of its bound{left}{damaged}"
     )
 
 

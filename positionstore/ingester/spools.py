@@ -60,6 +60,9 @@ class SpoolTotals:
         bytes: how much of the disk they take.
         oldest: when the first of the inputs was received, UTC; None where there is none.
         damaged: how many spools were set aside.
+        left_behind: how many have no process that uses them.
+        largest: how many bytes the largest of them takes.
+        max_bytes: how many each of them may take.
     """
 
     spools: int
@@ -67,6 +70,9 @@ class SpoolTotals:
     bytes: int
     oldest: datetime | None
     damaged: int
+    left_behind: int
+    largest: int
+    max_bytes: int
 
 
 class Spools:
@@ -148,6 +154,9 @@ class Spools:
             bytes=sum(each.size.bytes for each in found),
             oldest=min((each.size.oldest for each in found if each.size.oldest), default=None),
             damaged=sum(each.state is SpoolState.DAMAGED for each in found),
+            left_behind=sum(each.state is SpoolState.LEFT_BEHIND for each in found),
+            largest=max((each.size.bytes for each in found), default=0),
+            max_bytes=self._max_bytes,
         )
 
 

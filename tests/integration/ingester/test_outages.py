@@ -246,10 +246,14 @@ async def test_what_a_spool_holds_is_shown_whether_or_not_there_is_a_database(
     assert "cannot be reached" in away.json["error"]
     table = await scene.programs.run("status", expect=1)
     assert f"{len(scene.sent)} events wait for the database" in table.out
+    assert "; at 0% of its bound" in table.out
     await scene.kill(process)
     scene.proxy.start()
     there = await scene.programs.run("status", "--json")
     assert there.json["spool"]["events"] == len(scene.sent)
+    told = there.json["spool"]
+    assert (told["left_behind"], told["max_bytes"]) == (1, 4_000_000_000)
+    assert 0 < told["largest"] == told["bytes"]
     await scene.programs.run("spool", "drain")
     assert (await scene.programs.run("status", "--json")).json["spool"]["events"] == 0
     await scene.all_logged()
