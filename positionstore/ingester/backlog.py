@@ -268,13 +268,14 @@ class Backlog:
             item = self._overflow[0]
             held = self._window_end - self._acked
             in_order = self._window_end == item.first
-            if in_order and (not held or held + len(item.batch) <= self._at_most):
-                if self._always and not self._keep([item]) and held:
-                    return
+            fits = in_order and (not held or held + len(item.batch) <= self._at_most)
+            # What is older goes first: whatever a crash costs, nothing after it is on the disk.
+            enough = fits and not self._always
+            if not enough and not self._keep([*self._window, item]) and (held or not fits):
+                return
+            if fits:
                 self._window.append(item)
                 self._window_end = item.end
-            elif not self._keep([item]):
-                return
             self._overflow.popleft()
             self._placed = item.end
 

@@ -81,6 +81,12 @@ def test_all_in_order_each_once(  # noqa: C901 - a history reads better in one p
             elif what == "disk":
                 works[0] = bool(count)
             assert backlog.pending == taken - committed
+            # A crash would cost the newest at most, and no more than fits into memory.
+            first, kept = spool.read(committed + 1, taken + 1)
+            assert not kept or first == committed + 1
+            assert backlog.unkept == taken - committed - len(kept)
+            if works[0] and what in {"take", "settle"}:
+                assert backlog.unkept <= 15
         works[0] = True
         backlog.settle()
         while committed < taken:

@@ -64,6 +64,8 @@ Tracks run side by side, the faults of one after the other.
 KINDS: Final = tuple(kind for track in TRACKS.values() for kind in track)
 
 _PAUSE: Final = (0.3, 3.0)
+_PAUSES: Final = {"processes": (1.0, 8.0)}
+"""Where the pause is another one: a process takes seconds to start, and is to live for some."""
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -97,7 +99,8 @@ def draw(seed: str, seconds: float, available: Collection[str] = KINDS) -> list[
     for track, kinds in TRACKS.items():
         rng = random.Random(f"positionstore-turmoil-{seed}-{track}")
         deck: list[str] = []
-        at = rng.uniform(0.0, _PAUSE[1])
+        pause = _PAUSES.get(track, _PAUSE)
+        at = rng.uniform(0.0, pause[1])
         while at < seconds:
             if not deck:  # every kind has its turn before one comes again
                 deck = rng.sample(list(kinds), len(kinds))
@@ -106,5 +109,5 @@ def draw(seed: str, seconds: float, available: Collection[str] = KINDS) -> list[
                 continue
             lasts = rng.uniform(*kinds[kind])
             faults.append(Fault(at, track, kind, lasts, dice))
-            at += lasts + rng.uniform(*_PAUSE)
+            at += lasts + rng.uniform(*pause)
     return sorted(faults)

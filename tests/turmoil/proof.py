@@ -36,6 +36,10 @@ _MOST_HANDLES: Final = 8
 """File handles that a process may have more than at first: a pool that is still in use."""
 
 
+BATCH_SIZE: Final = 100
+"""``POSITIONSTORE_BATCH_SIZE`` of all processes: the most that a kill -9 may cost."""
+
+
 class NotWellError(AssertionError):
     """Something did not come right again in time."""
 
@@ -163,6 +167,8 @@ def _note(stage: Stage, account: Account, readers: Readers, figures: Figures) ->
     figures.lost = len(account.lost)
     figures.from_memory = account.from_memory
     figures.most_from_memory = account.most_from_memory
+    if account.most_from_memory > BATCH_SIZE:
+        figures.complaints.append(f"a killed process took {account.most_from_memory} along")
     figures.duplicated = len(account.duplicated)
     figures.altered = len(account.altered)
     figures.looks = readers.looks

@@ -18,7 +18,7 @@ from turmoil.database import database
 from turmoil.disk import small_disk
 from turmoil.figures import Figures
 from turmoil.ledger import Ledger
-from turmoil.proof import prove
+from turmoil.proof import BATCH_SIZE, prove
 from turmoil.readers import readers
 from turmoil.stage import WAYS, Stage
 from turmoil.vendor import vendor
@@ -32,6 +32,7 @@ _SETTINGS = {
     "POSITIONSTORE_HTTP_RETRY_BUDGET": "2",
     "POSITIONSTORE_SETTLE_WINDOW": "3",
     "POSITIONSTORE_RECONCILE_EVERY": "5",
+    "POSITIONSTORE_BATCH_SIZE": str(BATCH_SIZE),
     "POSITIONSTORE_LOG_FORMAT": "json",
     "PYTHONPATH": str(ROOT),
 }
