@@ -79,7 +79,6 @@ class Actor:
         """Run it once, to its end; return its exit code."""
         environment = self._environment()
         life = Life(f"{self.name}-{len(self.lives)}", environment.get(DURABILITY) == "spool")
-        self.lives.append(life)
         with (self._folder / f"{self.name}.log").open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
@@ -91,6 +90,10 @@ class Actor:
                 stdout=log,
                 stderr=log,
             )
+        # Not before it can be sent a signal: whoever restarts it waits for the next life.
+        self.lives.append(life)
+        if self._stopping:
+            self.ask_to_stop()
         try:
             code = await self._process.wait()
         except asyncio.CancelledError:
