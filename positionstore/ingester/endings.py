@@ -7,10 +7,11 @@ away, that is written down in the spool, and recorded when all that the spool ho
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from positionstore.facts import Source
+from positionstore.ingester.disk_time import moment_of, number_of
 
 TABLE: Final = """
     CREATE TABLE IF NOT EXISTS endings (
@@ -21,8 +22,6 @@ TABLE: Final = """
         reason TEXT NOT NULL
     )
 """
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +50,13 @@ def write(connection: sqlite3.Connection, endings: Sequence[Ending]) -> None:
         sqlite3.Error: they are not kept.
     """
     rows = [
-        (each.session_id, each.gateway.value, *map(_number, _times(each)), each.reason)
+        (
+            each.session_id,
+            each.gateway.value,
+            number_of(each.started_at),
+            number_of(each.last_packet_at),
+            each.reason,
+        )
         for each in endings
     ]
     connection.execute("BEGIN IMMEDIATE")
@@ -68,20 +73,8 @@ def read(connection: sqlite3.Connection) -> list[Ending]:
         ValueError: it holds what was never written.
     """
     return [
-        Ending(session_id, Source(gateway), _moment(began), _moment(last), reason)
+        Ending(session_id, Source(gateway), moment_of(began), moment_of(last), reason)
         for session_id, gateway, began, last, reason in connection.execute(
             "SELECT * FROM endings ORDER BY started_at"
         )
     ]
-
-
-def _times(ending: Ending) -> tuple[datetime, datetime]:
-    return ending.started_at, ending.last_packet_at
-
-
-def _number(moment: datetime) -> int:
-    return (moment - _EPOCH) // _MICROSECOND
-
-
-def _moment(number: int) -> datetime:
-    return _EPOCH + number * _MICROSECOND

@@ -16,7 +16,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +24,7 @@ from positionstore.dimes.decoder import decode
 from positionstore.errors import SpoolError
 from positionstore.facts import Reason, Received, Rejected, Source
 from positionstore.ingester import endings
+from positionstore.ingester.disk_time import moment_of, number_of
 from positionstore.ingester.endings import Ending
 from positionstore.settings import Environment
 
@@ -34,8 +35,6 @@ DAMAGED: Final = ".damaged"
 
 _FORMAT: Final = 1
 _LARGEST_READ: Final = 32 * 1024 * 1024
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
 _BEYOND_THE_ROW: Final = 64
 _SCHEMA: Final = """
     CREATE TABLE about (format INTEGER NOT NULL, environment TEXT NOT NULL);
@@ -316,7 +315,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def _row(number: int, received: Received) -> tuple[int, int, str, str | None, bytes | None, bytes]:
-    at = (received.received_at - _EPOCH) // _MICROSECOND
+    at = number_of(received.received_at)
     what = received.what
     if isinstance(what, Rejected):
         detail = what.detail.encode(errors="surrogatepass")
@@ -330,7 +329,7 @@ def _received(row: tuple[int, int, str, str | None, bytes | None, bytes]) -> Rec
         what = decode(raw)
     else:
         what = Rejected(raw, Reason(reason), (detail or b"").decode(errors="replace"))
-    return Received(what, _EPOCH + at * _MICROSECOND, Source(source))
+    return Received(what, moment_of(at), Source(source))
 
 
 def _size_of(connection: sqlite3.Connection) -> Size:
@@ -341,7 +340,7 @@ def _size_of(connection: sqlite3.Connection) -> Size:
     (at,) = connection.execute(
         "SELECT received_at FROM inputs WHERE number = ?", (first,)
     ).fetchone()
-    return Size(last - first + 1, _bytes_of(connection), _EPOCH + at * _MICROSECOND)
+    return Size(last - first + 1, _bytes_of(connection), moment_of(at))
 
 
 def _bytes_of(connection: sqlite3.Connection) -> int:
