@@ -54,6 +54,14 @@ class Scene:
         await self.serving.wait_for_clients(int(clients) + 1, within=DEADLINE)
         return process
 
+    async def start_and_lose_the_database(self) -> asyncio.subprocess.Process:
+        """Start an ingester, let it write something, then stop the way to the database."""
+        process = await self.start()
+        await self.serving.step(20)
+        await self.all_logged()
+        self.proxy.stop()
+        return process
+
     async def kill(self, process: asyncio.subprocess.Process) -> None:
         process.kill()
         await process.wait()

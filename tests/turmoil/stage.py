@@ -29,7 +29,7 @@ class Stage:
         database: the server.
         link: the way to it.
         disk: what the server writes on; None where it cannot be filled.
-            actors: what runs all the time, by name.
+        actors: what runs all the time, by name.
         gateways: the way of each to the sandbox.
         extras: what ran besides.
     """

@@ -1,8 +1,11 @@
 """What every test of the ingester needs."""
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from fix_proxy import Proxy
+from outages import Scene, scene_of
 
 
 @pytest.fixture(autouse=True)
@@ -11,3 +14,10 @@ def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "data"
     monkeypatch.setenv("POSITIONSTORE_DATA_DIR", str(path))
     return path
+
+
+@pytest.fixture
+async def scene(store_url: str, proxy: Proxy, tmp_path: Path) -> AsyncIterator[Scene]:
+    """A stage for outages of the database."""
+    async with scene_of(store_url, proxy, tmp_path) as scene:
+        yield scene

@@ -4,14 +4,13 @@ import asyncio
 import re
 import resource
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from fix_proxy import Proxy
-from outages import Scene, scene_of
+from outages import Scene
 from patience import DEADLINE, eventually
 from programs import ended
 from turmoil.disk import small_disk
@@ -45,12 +44,6 @@ def limit_files(process: asyncio.subprocess.Process) -> Callable[[], None]:
     return lambda: limit(resource.RLIM_INFINITY)
 
 
-@pytest.fixture
-async def scene(store_url: str, proxy: Proxy, tmp_path: Path) -> AsyncIterator[Scene]:
-    async with scene_of(store_url, proxy, tmp_path) as scene:
-        yield scene
-
-
 async def until_it_leaves(scene: Scene) -> None:
     async with asyncio.timeout(DEADLINE):
         while scene.serving.stats()["clients"]:
@@ -61,10 +54,7 @@ async def until_it_leaves(scene: Scene) -> None:
 async def test_it_disconnects_on_purpose_says_so_once_and_comes_back_when_there_is_room(
     scene: Scene, fill: Fill
 ) -> None:
-    process = await scene.start()
-    await scene.serving.step(20)
-    await scene.all_logged()
-    scene.proxy.stop()
+    process = await scene.start_and_lose_the_database()
     make_room = fill(process)
     await until_it_leaves(scene)
     first = scene.sent
@@ -95,10 +85,7 @@ async def test_it_disconnects_on_purpose_says_so_once_and_comes_back_when_there_
 async def test_stopped_meanwhile_it_says_how_much_it_could_keep_nowhere(
     scene: Scene, fill: Fill
 ) -> None:
-    process = await scene.start()
-    await scene.serving.step(20)
-    await scene.all_logged()
-    scene.proxy.stop()
+    process = await scene.start_and_lose_the_database()
     filled_at = datetime.now(UTC)
     make_room = fill(process)
     await until_it_leaves(scene)

@@ -1,25 +1,17 @@
 """The database goes away in every way there is, and comes back: nothing is lost, all in order."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
-from fix_proxy import Proxy
-from outages import Scene, scene_of
+from outages import Scene
 from patience import DEADLINE, eventually
 from programs import ended
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-
-
-@pytest.fixture
-async def scene(store_url: str, proxy: Proxy, tmp_path: Path) -> AsyncIterator[Scene]:
-    async with scene_of(store_url, proxy, tmp_path) as scene:
-        yield scene
 
 
 @contextmanager
@@ -114,10 +106,7 @@ async def test_what_a_stopped_process_left_is_drained_by_the_next(scene: Scene) 
 async def test_sessions_that_ended_meanwhile_are_on_record_when_the_spool_is_drained(
     scene: Scene,
 ) -> None:
-    process = await scene.start()
-    await scene.serving.step(20)
-    await scene.all_logged()
-    scene.proxy.stop()
+    process = await scene.start_and_lose_the_database()
     await scene.serving.step(20)
     await scene.spooled(1)
     # One ends that is on record already, one begins of which the database knows nothing.
@@ -144,10 +133,7 @@ async def test_sessions_that_ended_meanwhile_are_on_record_when_the_spool_is_dra
 
 
 async def test_a_session_in_which_nothing_came_meanwhile_has_its_end_too(scene: Scene) -> None:
-    process = await scene.start()
-    await scene.serving.step(20)
-    await scene.all_logged()
-    scene.proxy.stop()
+    process = await scene.start_and_lose_the_database()
     actions = await scene.stop(process)
     assert actions[-2:] == ["left_in_spool", "stopped"]
     scene.proxy.start()

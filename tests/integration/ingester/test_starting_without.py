@@ -2,23 +2,17 @@
 
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
-from fix_proxy import Proxy, proxy_to
+from fix_proxy import proxy_to
 from outages import Scene, scene_of
 from programs import ended
 from turmoil.database import database
 
 from positionstore.store import known
-
-
-@pytest.fixture
-async def scene(store_url: str, proxy: Proxy, tmp_path: Path) -> AsyncIterator[Scene]:
-    async with scene_of(store_url, proxy, tmp_path) as scene:
-        yield scene
 
 
 @pytest.fixture

@@ -74,11 +74,11 @@ def authority() -> trustme.CA:
 
 
 @pytest.fixture
-def named(authority: trustme.CA, tmp_path: Path) -> str:
-    """The file of the authority's certificate."""
+def named(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The authority's certificate is named in ``SSL_CERT_FILE``."""
     path = tmp_path / "authority.pem"
     authority.cert_pem.write_to_path(path)
-    return str(path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(path))
 
 
 @pytest.fixture(autouse=True)
@@ -165,10 +165,10 @@ async def test_an_api_that_cannot_prove_itself_is_sent_nothing_and_asked_once(
 
 
 @pytest.mark.parametrize("gateway", [Source.PARTNER, Source.CUSTOMER])
+@pytest.mark.usefixtures("named")
 async def test_an_authority_of_one_s_own_is_named_in_ssl_cert_file(
-    gateway: Source, authority: trustme.CA, named: str, monkeypatch: pytest.MonkeyPatch
+    gateway: Source, authority: trustme.CA
 ) -> None:
-    monkeypatch.setenv("SSL_CERT_FILE", named)
     async with fronted(authority) as front:
         settings = settings_of(front)
         async with supervised(settings, gateway) as stream:
@@ -181,10 +181,8 @@ async def test_an_authority_of_one_s_own_is_named_in_ssl_cert_file(
         assert stream.reasons == ["stopped"]
 
 
-async def test_a_certificate_for_another_name_is_not_taken(
-    authority: trustme.CA, named: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SSL_CERT_FILE", named)
+@pytest.mark.usefixtures("named")
+async def test_a_certificate_for_another_name_is_not_taken(authority: trustme.CA) -> None:
     async with fronted(authority, name="thief.example") as front:
         settings = settings_of(front)
         line = telling(await line_of_a_client(settings), settings)
@@ -193,10 +191,10 @@ async def test_a_certificate_for_another_name_is_not_taken(
 
 
 @pytest.mark.parametrize("gateway", [Source.PARTNER, Source.CUSTOMER])
+@pytest.mark.usefixtures("named")
 async def test_a_host_that_is_not_the_vendors_is_not_even_called_until_it_is_trusted(
-    gateway: Source, authority: trustme.CA, named: str, monkeypatch: pytest.MonkeyPatch
+    gateway: Source, authority: trustme.CA
 ) -> None:
-    monkeypatch.setenv("SSL_CERT_FILE", named)
     async with fronted(authority) as front:
         settings = settings_of(front).model_copy(update={"trusted_hosts": ()})
         for begin in (lambda: credentials_for(settings, gateway), lambda: RestClient.of(settings)):
