@@ -122,7 +122,8 @@ async def test_a_run_that_fails_does_not_stop_the_ingester_and_is_tried_again(
         heard = events(database)
         await eventually(lambda: events(database) > heard)
         sandbox.faults.update({"rest_errors": 0.0})
-        await eventually(lambda: runs(database) > 0)
+        # What came of the first is told before the second begins.
+        await eventually(lambda: runs(database) > 1)
         logged = await stopped(process)
 
     assert logged.count("reconciliation_failed") in {1, 2}  # 500, and 503
