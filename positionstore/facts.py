@@ -15,6 +15,10 @@ SNAPSHOT_TYPE = "snapshot"
 """The ``type`` of a snapshot in the log."""
 
 
+LONGEST_ENVELOPE = 16 * 1024 * 1024
+"""Bytes of an envelope, or of a position in an answer, at most; a usual one has two thousand."""
+
+
 class Source(StrEnum):
     """Where a fact came from, as the log's ``source`` column spells it."""
 
@@ -30,6 +34,7 @@ class Reason(StrEnum):
     NOT_JSON = "not_json"
     NOT_UTF8 = "not_utf8"
     TOO_DEEP = "too_deep"
+    TOO_LONG = "too_long"
     NOT_AN_OBJECT = "not_an_object"
     BAD_ID = "bad_id"
     BAD_TYPE = "bad_type"

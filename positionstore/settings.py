@@ -207,7 +207,7 @@ class Settings(BaseSettings):
         default=100_000,
         ge=1,
         le=1_000_000,
-        description="Events an import writes in one transaction.",
+        description="Events an import writes in one transaction, of 256 MiB at most.",
     )
     durability: Literal["batch", "spool"] = Field(
         default="batch",

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from positionstore import importer
 from positionstore.cli.console import print_json, print_line, progress
 from positionstore.cli.start import start
+from positionstore.importer import files as importer
 from positionstore.store.database import opened
 
 
@@ -24,7 +24,7 @@ def import_files(
 
     A file holds one envelope a line. What the log has already is counted and not appended again,
     so an import that was interrupted is simply run once more. A line that is no event goes to
-    quarantine, and the exit code is 3.
+    quarantine, and the exit code is 3; of a line of more than 16 MiB its beginning does.
 
     Example: positionstore import events.jsonl
     """

@@ -15,16 +15,15 @@ from typing import Final
 import msgspec
 
 from positionstore.dimes.exact import (
-    DEEPER,
     SURELY_SHORT,
     Flaw,
+    beyond_bounds,
     checked_id,
     found,
     name,
     parse,
     storable,
     string,
-    too_deep,
 )
 from positionstore.dimes.instant import parse_instant
 from positionstore.facts import Event, Reason, Rejected
@@ -62,8 +61,8 @@ def decode(raw: bytes) -> Event | Rejected:
         text = raw.decode()
     except UnicodeDecodeError as error:
         return Rejected(raw, Reason.NOT_UTF8, f"It is not UTF-8 at byte {error.start}.")
-    if too_deep(raw):
-        return Rejected(raw, Reason.TOO_DEEP, DEEPER)
+    if (flaw := beyond_bounds(raw)) is not None:
+        return Rejected(raw, flaw.reason, flaw.detail)
     if b"\\u0000" in raw:
         return _decode_carefully(raw, text)
     try:

@@ -9,7 +9,7 @@ import re
 from itertools import accumulate
 from typing import Final, NoReturn
 
-from positionstore.facts import Reason
+from positionstore.facts import LONGEST_ENVELOPE, Reason
 
 MAX_DEPTH: Final = 500
 """How deeply an envelope may nest; Postgres and most readers parse JSON recursively."""
@@ -20,7 +20,7 @@ LONGEST_ID: Final = 1000
 SURELY_SHORT: Final = LONGEST_ID // 4
 """A string of so many characters is within ``LONGEST_ID``, whatever they are."""
 
-DEEPER: Final = f"It nests deeper than {MAX_DEPTH} levels."
+_DEEPER: Final = f"It nests deeper than {MAX_DEPTH} levels."
 
 
 class Number(str):
@@ -70,15 +70,19 @@ def parse(text: str) -> object:
             text, parse_float=Number, parse_int=Number, parse_constant=_refuse_constant
         )
     except RecursionError:
-        raise Flaw(Reason.TOO_DEEP, DEEPER) from None
+        raise Flaw(Reason.TOO_DEEP, _DEEPER) from None
     except ValueError as error:
         raise Flaw(Reason.NOT_JSON, f"It is not JSON: {error}.") from None
     return value
 
 
-def too_deep(raw: bytes, *, limit: int = MAX_DEPTH) -> bool:
-    """Whether a JSON text nests more than ``limit`` levels deep."""
-    return raw.count(b"[") + raw.count(b"{") > limit and _depth(raw) > limit
+def beyond_bounds(raw: bytes, *, depth: int = MAX_DEPTH) -> Flaw | None:
+    """Return what is wrong with a JSON text that is too long, or nests too deep, to be read."""
+    if len(raw) > LONGEST_ENVELOPE:
+        return Flaw(Reason.TOO_LONG, f"It is longer than {LONGEST_ENVELOPE:,} bytes.")
+    if raw.count(b"[") + raw.count(b"{") > depth and _depth(raw) > depth:
+        return Flaw(Reason.TOO_DEEP, _DEEPER)
+    return None
 
 
 def string(mapping: dict[str, object], key: str) -> str | None:

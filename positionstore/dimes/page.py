@@ -14,17 +14,16 @@ from typing import Final
 import msgspec
 
 from positionstore.dimes.exact import (
-    DEEPER,
     MAX_DEPTH,
     SURELY_SHORT,
     Flaw,
+    beyond_bounds,
     checked_id,
     found,
     name,
     parse,
     storable,
     string,
-    too_deep,
 )
 from positionstore.dimes.instant import parse_instant
 from positionstore.facts import Reason, Rejected
@@ -121,8 +120,8 @@ def read_item(raw: bytes) -> Item:
     except UnicodeDecodeError as error:
         flaw = Flaw(Reason.NOT_UTF8, f"It is not UTF-8 at byte {error.start}.")
         return _rejected(raw, raw.decode(errors="replace"), flaw)
-    if too_deep(raw, limit=_POSITION_DEPTH):
-        return _rejected(raw, text, Flaw(Reason.TOO_DEEP, DEEPER))
+    if (beyond := beyond_bounds(raw, depth=_POSITION_DEPTH)) is not None:
+        return _rejected(raw, text, beyond)
     if b"\\u0000" not in raw:
         try:
             read = _position_decoder.decode(raw)

@@ -2,26 +2,21 @@
 
 import os
 import socket
-from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from datetime import datetime
 
 import psycopg
-import structlog
 
-from positionstore.facts import Reason, Received, Rejected
+from positionstore.facts import Received
 from positionstore.ingester.endings import Ending
 from positionstore.ingester.presence import Proof
 from positionstore.settings import Environment
 from positionstore.store import identity, migrations
 from positionstore.store.database import Store
-from positionstore.store.log import Appended, Appender
-from positionstore.store.pipeline import Pipeline
+from positionstore.store.log import Appended
 from positionstore.store.sessions import StreamSession
-from positionstore.store.verdict import Verdict, judge
-
-_log = structlog.get_logger(__name__)
+from positionstore.store.writing import Writing
 
 
 class Recorder:
@@ -58,13 +53,11 @@ class Recorder:
         self._patience = patience
         self._on_committed = committed
         self._connections: list[psycopg.Connection] = []
-        self._batch_size = batch_size
         self._heartbeat_every = heartbeat_every
         self._monotonic = monotonic
-        self._pending: deque[Sequence[Received]] = deque()
-        self._pending_count = 0
-        self._pipeline: Pipeline | None = None
-        self._staged = 0
+        self._writing = Writing(
+            self._connect, batch_size=lambda: batch_size, committed=self._committed
+        )
         self._session_connection: psycopg.Connection | None = None
         self._session_ids: dict[int, int] = {}
         self._heartbeats: dict[int, float] = {}
@@ -73,13 +66,11 @@ class Recorder:
     @property
     def pending(self) -> int:
         """How many inputs were taken and are not committed yet."""
-        return self._pending_count
+        return self._writing.pending
 
     def take(self, batch: Sequence[Received]) -> None:
         """Take responsibility for a batch. This never fails, and writes nothing yet."""
-        if batch:
-            self._pending.append(batch)
-            self._pending_count += len(batch)
+        self._writing.take(batch)
 
     def write(self, *, everything: bool) -> None:
         """Bring what is pending on its way into the log; while it is committed, more may come.
@@ -95,57 +86,14 @@ class Recorder:
             DatabaseUnavailableError: the same.
         """
         try:
-            self._advance(everything=everything)
-        except Exception as error:
+            self._writing.write(everything=everything)
+        except Exception:
             self.drop()
-            if judge(error) is not Verdict.SPLIT:
-                raise
-            self._write_around()
-
-    def _advance(self, *, everything: bool) -> None:
-        if not self._pending:
-            return
-        pipeline = self._pipeline = self._pipeline or Pipeline(
-            self._connect, batch_size=lambda: self._batch_size, committed=self._committed
-        )
-        while self._staged < len(self._pending):
-            pipeline.stage(self._pending[self._staged])
-            self._staged += 1
-            if not everything:
-                pipeline.advance()
-        if everything:
-            pipeline.finish()
+            raise
 
     def _committed(self, result: Appended) -> None:
-        """Account for a transaction: its batches are the oldest of those that are pending."""
         self._uncounted.add(result)
-        left = result.received
-        while left > 0:
-            left -= len(self._pending.popleft())
-            self._staged = max(0, self._staged - 1)
-        self._pending_count -= result.received
         self._on_committed(result.received)
-
-    def _write_around(self) -> None:
-        """Write all that is pending, each batch by itself: one of them is refused.
-
-        The input that is to blame is found by halves and goes to quarantine.
-        """
-        with closing(self._connect()) as connection:
-            appender = Appender(connection)
-            while self._pending:
-                batch = self._pending[0]
-                try:
-                    result = appender.append(batch)
-                except Exception as error:
-                    if judge(error) is not Verdict.SPLIT:
-                        raise
-                    appender.rollback()
-                    parts = _without_blame(batch, error)
-                    self._pending.popleft()
-                    self._pending.extendleft(reversed(parts))
-                else:
-                    self._committed(result)
 
     def record(self, proofs: Sequence[Proof], *, written_up_to: datetime | None) -> list[Proof]:
         """Bring the session rows up to date where that is due.
@@ -232,12 +180,11 @@ class Recorder:
     def drop(self) -> None:
         """Let go of the database; what is not committed is kept."""
         # All of it: where one connection is lost, so are the others, and nobody need find out.
-        if self._pipeline is not None:
-            self._pipeline.close()
+        self._writing.drop()
         if self._session_connection is not None:
             with suppress(psycopg.Error):
                 self._session_connection.close()
-        self._pipeline, self._staged, self._session_connection = None, 0, None
+        self._session_connection = None
 
     def _keeping(self) -> psycopg.Connection:
         if self._session_connection is None:
@@ -247,8 +194,7 @@ class Recorder:
     def forget(self) -> None:
         """Let go of the database, and of what is not committed: somebody else keeps it."""
         self.drop()
-        self._pending.clear()
-        self._pending_count = 0
+        self._writing.forget()
 
     def cut(self) -> None:
         """Break off whatever the database is being waited for; in any thread."""
@@ -300,21 +246,3 @@ class _Count:
                 quarantined=self._quarantined,
             )
             self._received = self._duplicates = self._quarantined = 0
-
-
-def _without_blame(batch: Sequence[Received], error: Exception) -> list[Sequence[Received]]:
-    """Return the halves of a batch that was refused; of a lone event, what quarantine keeps."""
-    if len(batch) > 1:
-        middle = len(batch) // 2
-        return [batch[:middle], batch[middle:]]
-    (received,) = batch
-    if isinstance(received.what, Rejected):
-        raise error
-    if isinstance(error, psycopg.Error):
-        reason = Reason.REFUSED_BY_DATABASE
-        said = error.diag.message_primary or str(error)
-    else:
-        reason, said = Reason.INTERNAL_ERROR, f"{error.__class__.__name__}: {error}"
-    _log.error("event_not_appended", reason=reason, error=said)
-    refused = Rejected(received.what.envelope, reason, said)
-    return [[Received(refused, received.received_at, received.source)]]

@@ -10,7 +10,8 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from positionstore.importer import STANDARD_INPUT, import_files
+from positionstore.importer.files import import_files
+from positionstore.importer.lines import STANDARD_INPUT
 from positionstore.store.database import Store
 
 

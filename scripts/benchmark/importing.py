@@ -16,7 +16,7 @@ from benchmark.bed import Bed
 from benchmark.report import Figure, say
 from benchmark.scale import Scale
 from benchmark.workload import Workload
-from positionstore.importer import import_files
+from positionstore.importer.files import import_files
 from positionstore.settings import Settings
 from positionstore.store.database import Store
 

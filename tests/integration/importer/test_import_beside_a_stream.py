@@ -8,9 +8,9 @@ import psycopg
 import pytest
 from made_facts import envelope
 
-from positionstore import importer
 from positionstore.facts import Source
-from positionstore.importer import import_files
+from positionstore.importer import files
+from positionstore.importer.files import import_files
 from positionstore.store.database import Store
 from positionstore.store.sessions import StreamSession
 
@@ -27,7 +27,7 @@ def connection(store_url: str) -> Iterator[psycopg.Connection]:
 @pytest.fixture
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     # The size of the batches is to hang on the limit alone, not on how fast this machine is.
-    monkeypatch.setattr(importer, "_SMALLEST_BATCH", LINES)
+    monkeypatch.setattr(files, "_SMALLEST_BATCH", LINES)
     path = tmp_path / "events.jsonl"
     path.write_bytes(
         b"\n".join(envelope(f"evt_{n}", position=f"dm_pos_{n % 50}", at=n) for n in range(LINES))

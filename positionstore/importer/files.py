@@ -1,0 +1,142 @@
+"""Captured events in files, appended to the log.
+
+While one batch is committed, the next is read, decoded and staged over a second connection.
+Only a few thousand lines are in memory at a time, whatever the size of a file or a batch. What is
+not committed yet lies in a temporary file, so that of a batch that the database refuses only the
+one line that is to blame goes to quarantine.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import chain
+from typing import Final
+
+import psycopg
+
+from positionstore.errors import PositionstoreError
+from positionstore.importer.held import HeldLines, Scratch
+from positionstore.importer.lines import Lines
+from positionstore.store import sessions
+from positionstore.store.log import Appended
+from positionstore.store.writing import Writing
+
+_SMALLEST_BATCH: Final = 10_000
+_SHARE_BESIDE_A_STREAM: Final = 5
+"""What a batch is divided by while an ingester is at work, which waits for each commit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What became of an import.
+
+    Attributes:
+        read: lines that are not blank.
+        appended: events that are new in the log.
+        duplicates: events that the log had already.
+        quarantined: lines that are in quarantine now.
+        positions: rows of ``positions`` that show an event of this import.
+    """
+
+    read: int
+    appended: int
+    duplicates: int
+    quarantined: int
+    positions: int
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far an import is: bytes read of the files' total (None where it is not known)."""
+
+    bytes_read: int
+    bytes_total: int | None
+    appended: int
+
+
+def import_files(
+    names: Sequence[str],
+    connect: Callable[[], psycopg.Connection],
+    *,
+    now: datetime,
+    batch_size: int,
+    progress: Callable[[Progress], None] | None = None,
+) -> Imported:
+    """Append the events of JSON Lines files, one envelope a line.
+
+    Interrupted and run again, it ends in the same state.
+
+    Args:
+        names: paths, read in this order; ``-`` is standard input, ``.gz`` is unpacked.
+        connect: opens a connection to the store; called three times, and again where one of the
+            lines is refused.
+        now: the ``received_at`` of all that is imported, UTC.
+        batch_size: lines a transaction at most, give or take a few thousand; a fifth of that
+            while an ingester is at work, which cannot write during a commit.
+        progress: is told how far it is.
+
+    Raises:
+        ConfigurationError: a file cannot be opened; nothing has been imported.
+        PositionstoreError: a file cannot be read to its end, or a temporary file not be written;
+            what was read before stays.
+    """
+    with ExitStack() as stack:
+        sources = [stack.enter_context(Lines(name)) for name in names]
+        connection = stack.enter_context(connect())
+        tally = _Tally()
+
+        def lines_at_most() -> int:
+            share = _SHARE_BESIDE_A_STREAM if sessions.is_live(connection) else 1
+            return max(1, batch_size // share)
+
+        writing = Writing(
+            connect, batch_size=lines_at_most, smallest=_SMALLEST_BATCH, committed=tally.add
+        )
+        stack.callback(writing.drop)
+        total, scratch = _total_bytes(sources), Scratch()
+        try:
+            for lines in chain.from_iterable(source.chunks() for source in sources):
+                held = HeldLines(lines, now)
+                writing.take(held)
+                writing.write(everything=False)
+                held.put_away(scratch)
+                if progress is not None:
+                    read = sum(source.bytes_read for source in sources)
+                    progress(Progress(read, total, tally.appended))
+        except PositionstoreError:
+            writing.write(everything=True)
+            raise
+        writing.write(everything=True)
+        row = connection.execute(
+            "SELECT count(*) FROM positions WHERE source = 'import' AND updated_at = %s", [now]
+        ).fetchone()
+    return Imported(
+        read=tally.received,
+        appended=tally.appended,
+        duplicates=tally.duplicates,
+        quarantined=tally.quarantined,
+        positions=row[0] if row else 0,
+    )
+
+
+class _Tally:
+    """What became of the lines so far."""
+
+    def __init__(self) -> None:
+        self.received = self.appended = self.duplicates = self.quarantined = 0
+
+    def add(self, result: Appended) -> None:
+        self.received += result.received
+        self.appended += result.appended
+        self.duplicates += result.duplicates
+        self.quarantined += result.quarantined
+
+
+def _total_bytes(sources: Sequence[Lines]) -> int | None:
+    total = 0
+    for source in sources:
+        if source.bytes_total is None:
+            return None
+        total += source.bytes_total
+    return total

@@ -1,0 +1,54 @@
+"""A line that the database refuses costs an import nothing else; few long lines are a batch."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psycopg
+import pytest
+from made_facts import envelope
+
+from positionstore.importer.files import Imported, import_files
+from positionstore.store import pipeline
+from positionstore.store.database import Store
+
+LINES = 5_000
+BAD = (0, 2_345, LINES - 1)
+
+
+def imported(store_url: str, path: Path, lines: list[bytes], batch_size: int) -> Imported:
+    path.write_bytes(b"\n".join(lines))
+    store = Store(store_url, embedded=False)
+    return import_files([str(path)], store.connect, now=datetime.now(UTC), batch_size=batch_size)
+
+
+@pytest.mark.parametrize("batch_size", [1_500, 100_000])
+def test_of_a_batch_that_is_refused_only_those_to_blame_go_to_quarantine(
+    store_url: str, tmp_path: Path, batch_size: int
+) -> None:
+    lines = [envelope(f"evt_{n}", position=f"dm_pos_{n % 50}", at=n) for n in range(LINES)]
+    with psycopg.connect(store_url, autocommit=True) as desk:
+        refused = ", ".join(f"'evt_{n}'" for n in BAD)
+        desk.execute(f"ALTER TABLE events ADD CHECK (event_id NOT IN ({refused}))")
+
+        done = imported(store_url, tmp_path / "events.jsonl", lines, batch_size)
+
+        kept = desk.execute("SELECT raw, reason FROM quarantine ORDER BY quarantine_id").fetchall()
+        appended = desk.execute("SELECT count(*) FROM events").fetchone()
+    assert (done.read, done.appended, done.quarantined) == (LINES, LINES - len(BAD), len(BAD))
+    assert appended == (LINES - len(BAD),)
+    assert kept == [(lines[n], "refused_by_database") for n in BAD]
+
+
+def test_long_lines_make_a_transaction_by_their_bytes(
+    store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "_ENOUGH_REJECTED_BYTES", 2_000_000)
+    lines = [b"no event %07d" % n + b"x" * 100_000 for n in range(300)]
+    with psycopg.connect(store_url, autocommit=True) as desk:
+        done = imported(store_url, tmp_path / "events.jsonl", lines, 100_000)
+
+        # Which transaction wrote a row is its xmin.
+        transactions = desk.execute("SELECT count(DISTINCT xmin::text) FROM quarantine").fetchone()
+    assert done.quarantined == 300
+    # Lines are read by eight megabytes, and each time that makes a transaction.
+    assert transactions == (4,)
