@@ -22,6 +22,7 @@ import msgspec
 from pydantic import SecretStr
 
 from positionstore.dimes.access import Access, api_key_access
+from positionstore.dimes.body import ACCEPT_ENCODING, TooLongError, read_body
 from positionstore.dimes.complaint import complaint, is_error_body
 from positionstore.dimes.http_date import as_of
 from positionstore.dimes.page import (
@@ -153,6 +154,7 @@ class RestClient:
         self._http = httpx.AsyncClient(
             headers={
                 "Accept": "application/json",
+                "Accept-Encoding": ACCEPT_ENCODING,
                 "Cache-Control": "no-cache",  # an answer from a cache has the Date of another
                 "User-Agent": f"positionstore/{importlib.metadata.version('positionstore')}",
             },
@@ -349,7 +351,12 @@ class RestClient:
                     ) as response,
                 ):
                     round_trip = self.monotonic() - started
-                    content = await _bounded(response, request)
+                    content = await read_body(response, at_most=MAX_BODY)
+            except TooLongError:
+                raise GatewayError(
+                    f"{request} was answered with more than {MAX_BODY // 1024**2} MiB, "
+                    "which cannot be right."
+                ) from None
             except TimeoutError:
                 raise SetbackError(f"no answer within {_ATTEMPT:.0f} s") from None
             except httpx.HTTPError as error:
@@ -428,18 +435,6 @@ def _once(items: list[Item], seen: set[str]) -> list[Item]:
             if item.id is not None:
                 seen.add(item.id)
     return new
-
-
-async def _bounded(response: httpx.Response, request: _Request) -> bytes:
-    content = bytearray()
-    async for chunk in response.aiter_bytes():
-        content += chunk
-        if len(content) > MAX_BODY:
-            raise GatewayError(
-                f"{request} was answered with more than {MAX_BODY // 1024**2} MiB, "
-                "which cannot be right."
-            )
-    return bytes(content)
 
 
 def _transport_failure(error: httpx.HTTPError, request: _Request) -> GatewayError:

@@ -3,6 +3,7 @@
 Source: the vendor's REST reference, ``POST /v1/prediction-markets/tokens``.
 """
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,7 @@ import httpx
 import msgspec
 from pydantic import SecretStr
 
+from positionstore.dimes.body import ACCEPT_ENCODING, TooLongError, read_body
 from positionstore.dimes.complaint import complaint
 from positionstore.dimes.http_date import parse_http_date
 from positionstore.dimes.instant import parse_instant
@@ -21,7 +23,10 @@ from positionstore.dimes.tls import distrust
 from positionstore.errors import CredentialsError, GatewayError
 
 TOKENS_PATH: Final = "/v1/prediction-markets/tokens"
-_TIMEOUT: Final = 15.0
+_TIMEOUT: Final = 15.0  # seconds without a sign of life
+_ATTEMPT: Final = 60.0  # seconds that an attempt may take, from connecting to the last byte
+_LONGEST: Final = 1024 * 1024
+"""Bytes of an answer; a usual one has a thousand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +75,28 @@ async def mint_token(
             attempt may succeed.
     """
     try:
-        response = await client.post(
-            base_url + TOKENS_PATH,
-            json={"wallet_address": wallet},
-            headers={"Authorization": f"Api-Key {api_key.get_secret_value()}"},
-            timeout=_TIMEOUT,
-        )
+        async with (
+            asyncio.timeout(_ATTEMPT),
+            client.stream(
+                "POST",
+                base_url + TOKENS_PATH,
+                json={"wallet_address": wallet},
+                headers={
+                    "Accept-Encoding": ACCEPT_ENCODING,
+                    "Authorization": f"Api-Key {api_key.get_secret_value()}",
+                },
+                timeout=_TIMEOUT,
+            ) as response,
+        ):
+            content = await read_body(response, at_most=_LONGEST)
+    except TooLongError:
+        raise GatewayError(
+            f"No token could be minted: the answer has more than {_LONGEST:,} bytes."
+        ) from None
+    except TimeoutError:
+        raise GatewayError(
+            f"No token could be minted: no answer within {_ATTEMPT:.0f} s."
+        ) from None
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         if distrusted := distrust("No token could be minted", error):
             raise distrusted from None
@@ -83,7 +104,7 @@ async def mint_token(
         raise GatewayError(f"No token could be minted: {cause}.") from None
     return read_token(
         response.status_code,
-        response.content,
+        content,
         date=response.headers.get("date"),
         clock=clock,
     )

@@ -2,18 +2,21 @@
 
 import asyncio
 import gzip
+import tracemalloc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import httpx
 import pytest
-from rest_doubles import access
+from rest_doubles import KEY, access
 
-from positionstore.dimes import rest
+from positionstore.dimes import rest, tokens
 from positionstore.dimes.rest import Page, RestClient
+from positionstore.dimes.tokens import mint_token
 from positionstore.errors import GatewayError
 
 LIST = b'{"data":[],"has_more":false}'
-BOMB = gzip.compress(b" " * (rest.MAX_BODY + 1))
+BOMB = gzip.compress(b" " * (4 * rest.MAX_BODY), 1)
 
 
 @asynccontextmanager
@@ -58,7 +61,10 @@ async def test_a_list_in_gzip_is_a_list() -> None:
         (b"", "disconnected"),
         (b"SSH-2.0-OpenSSH_9.6\r\n\r\n", "illegal"),
         (response(b"hello", b"Content-Encoding: gzip"), "decompressing"),
+        (response(gzip.compress(LIST)[:-9], b"Content-Encoding: gzip"), "cut short"),
         (response(BOMB, b"Content-Encoding: gzip"), "more than 64 MiB"),
+        (response(gzip.compress(BOMB), b"Content-Encoding: gzip, gzip"), "'gzip, gzip', which"),
+        (response(LIST, b"Content-Encoding: zstd"), "packed as 'zstd', which was not asked for"),
         (b"HTTP/1.1 302 Found\r\nLocation: http://[bad/\r\nContent-Length: 0\r\n\r\n", ""),
     ],
     ids=[
@@ -67,7 +73,10 @@ async def test_a_list_in_gzip_is_a_list() -> None:
         "silence",
         "no HTTP",
         "no gzip",
+        "gzip cut short",
         "bomb",
+        "bomb in a bomb",
+        "no packing that was asked for",
         "lost",
     ],
 )
@@ -77,6 +86,57 @@ async def test_bad_http_is_one_line(raw: bytes, said: str) -> None:
             await first_page(url)
     assert said in str(raised.value)
     assert str(raised.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("bomb", "packing"),
+    [(BOMB, b"gzip"), (gzip.compress(BOMB), b"gzip, gzip"), (b" " * len(BOMB), b"identity")],
+    ids=["a bomb", "a bomb in a bomb", "no bomb"],
+)
+async def test_a_bomb_takes_no_more_memory_than_the_longest_answer(
+    bomb: bytes, packing: bytes
+) -> None:
+    tracemalloc.start()
+    try:
+        async with saying(response(bomb, b"Content-Encoding: " + packing)) as url:
+            with pytest.raises(GatewayError):
+                await first_page(url)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 1.5 * rest.MAX_BODY
+
+
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [
+        (response(b" " * 2_000_000), "more than 1,048,576 bytes"),
+        (response(gzip.compress(LIST), b"Content-Encoding: gzip"), "names none"),
+        (response(BOMB, b"Content-Encoding: gzip"), "more than 1,048,576 bytes"),
+        (response(gzip.compress(BOMB), b"Content-Encoding: gzip, gzip"), "not asked for"),
+    ],
+    ids=["long", "packed", "bomb", "bomb in a bomb"],
+)
+async def test_an_answer_without_a_token_takes_little_memory(raw: bytes, said: str) -> None:
+    async with saying(raw) as url, httpx.AsyncClient() as client:
+        tracemalloc.start()
+        try:
+            with pytest.raises(GatewayError, match=said):
+                await mint_token(client, url, KEY, "0x1")
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    assert peak < 8 * 1024 * 1024
+
+
+async def test_an_answer_that_never_ends_mints_no_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tokens, "_ATTEMPT", 0.2)
+    async with (
+        saying(response(b"{", length=500), then_hang=True) as url,
+        httpx.AsyncClient() as client,
+    ):
+        with pytest.raises(GatewayError, match="no answer within"):
+            await mint_token(client, url, KEY, "0x1")
 
 
 async def test_an_answer_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
