@@ -26,6 +26,13 @@ def print_line(text: str) -> None:
     print(broken(printable(text), sys.stdout))
 
 
+def print_exact(text: str) -> None:
+    """Print lines that a program or a shell is to take; on a terminal they are printable, too."""
+    if sys.stdout.isatty():
+        text = "\n".join(map(printable, text.split("\n")))
+    print(text)
+
+
 def broken(line: str, stream: TextIO) -> str:
     """Return a line as it is to be printed: broken between words on a terminal, else as it is."""
     if not stream.isatty():

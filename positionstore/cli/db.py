@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from positionstore.cli.console import print_exact
 from positionstore.cli.start import start
 from positionstore.errors import ConfigurationError
 from positionstore.settings import Settings
@@ -37,11 +38,11 @@ def url(*, role: As = None) -> None:
     settings = start()
     if settings.database_url is not None:
         _refuse(role)
-        typer.echo(settings.database_url.get_secret_value())
+        print_exact(settings.database_url.get_secret_value())
         return
     url_of = _urls(settings, role)
     with embedded.running(settings.data_dir, keep=True, bin_dir=settings.pg_bin) as server:
-        typer.echo(url_of(server))
+        print_exact(url_of(server))
     typer.echo("The embedded server goes on until `positionstore db stop`.", err=True)
 
 

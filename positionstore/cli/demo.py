@@ -6,7 +6,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from positionstore.cli.console import print_line
+from positionstore.cli.console import print_exact, print_line
 from positionstore.cli.demo_view import view
 from positionstore.cli.start import start
 from positionstore.demo import acts
@@ -88,11 +88,11 @@ def _suggest(settings: Settings, *, kept: bool) -> None:
     print_line("")
     print_line("What to try next (the database starts by itself):")
     for words, line in commands(program, directory, shielded=shielded):
-        print(f"\n# {words}\n{line}")
+        print_exact(f"\n# {words}\n{line}")
     if kept:
         print_line("")
         print_line(
             "The sandbox, the ingester and the database go on, and the log grows by more than a "
             "gigabyte an hour. To stop them:"
         )
-        print(f"\n{stop_command(program, settings.data_dir)}")
+        print_exact(f"\n{stop_command(program, settings.data_dir)}")

@@ -7,7 +7,7 @@ from contextlib import redirect_stdout
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -18,6 +18,8 @@ from positionstore.export.export import STANDARD_OUTPUT, Exported, Order
 from positionstore.export.export import export as run
 from positionstore.export.formats import Format
 from positionstore.store.database import opened
+
+_ELSEWHERE: Final = "Add --out FILE, or pipe it."
 
 
 class Partition(StrEnum):
@@ -126,10 +128,15 @@ def _see_that_it_can_be(order: Order) -> None:
             "--partition-by day makes folders, which standard output has none of.",
             remedy="Add --out FOLDER.",
         )
-    if order.out is None and order.form is Format.PARQUET and os.isatty(sys.stdout.fileno()):
-        raise ConfigurationError(
-            "Parquet is nothing to look at on a terminal.", remedy="Add --out FILE, or pipe it."
-        )
+    if order.out is None and os.isatty(sys.stdout.fileno()):
+        if order.form is Format.PARQUET:
+            raise ConfigurationError(
+                "Parquet is nothing to look at on a terminal.", remedy=_ELSEWHERE
+            )
+        if order.raw:
+            raise ConfigurationError(
+                "--raw would write to the terminal whatever came over the wire.", remedy=_ELSEWHERE
+            )
 
 
 def _said(done: Exported) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from positionstore.cli.console import print_json, print_line
+from positionstore.cli.console import print_exact, print_json, print_line
 from positionstore.cli.start import start
 from positionstore.errors import ConfigurationError
 from positionstore.store import roles as database_roles
@@ -62,7 +62,7 @@ def roles(
         which = Roles(_checked(prefix)) if prefix else known or Roles(DEFAULT_PREFIX)
         if only_print:
             for statement in database_roles.plan(connection, which):
-                print(f"{statement};")
+                print_exact(f"{statement};")
             return
         folder = directory or settings.data_dir / "roles"
 

@@ -36,6 +36,7 @@ import psycopg
 from psycopg import sql
 
 from positionstore.errors import ConfigurationError, DatabaseUnavailableError
+from positionstore.escaping import printable
 from positionstore.store import cluster as clusters
 from positionstore.store.account import Account, account_for
 from positionstore.store.binaries import (
@@ -74,7 +75,7 @@ Say = Callable[[str], None]
 
 def to_stderr(line: str) -> None:
     """Print a line for the person who waits."""
-    print(line, file=sys.stderr, flush=True)
+    print(printable(line), file=sys.stderr, flush=True)
 
 
 @dataclass

@@ -12,11 +12,13 @@ import pytest
 
 from positionstore.cli import main
 from positionstore.cli.console import (
+    print_exact,
     print_json,
     print_line,
     print_table,
     progress,
 )
+from positionstore.store.embedded import to_stderr
 
 
 class Terminal(io.StringIO):
@@ -143,6 +145,23 @@ def test_a_printed_line_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     print_line("a\nb")
 
     assert capsys.readouterr().out == "a\\nb\n"
+
+
+def test_what_is_to_be_pasted_is_exact_but_for_a_terminal(
+    on_terminal: OnTerminal, capsys: pytest.CaptureFixture[str]
+) -> None:
+    print_exact("a\x1b[31m\nb")
+    assert capsys.readouterr().out == "a\x1b[31m\nb\n"
+
+    stream = on_terminal("stdout")
+    print_exact("a\x1b[31m\nb")
+    assert stream.getvalue() == "a\\x1b[31m\nb\n"
+
+
+def test_what_the_store_says_meanwhile_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    to_stderr("held by x\x1b[2J\ny; trying again.")
+
+    assert capsys.readouterr().err == "held by x\\x1b[2J\\ny; trying again.\n"
 
 
 def test_elsewhere_than_on_a_terminal_progress_shows_nothing(
