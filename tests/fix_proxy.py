@@ -16,6 +16,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
+from positionstore.sandbox.serving import accept_no_more
 from positionstore.store.embedded import EmbeddedServer
 
 T = TypeVar("T")
@@ -141,6 +142,7 @@ class Proxy:
     async def _stop(self) -> None:
         listening, self._listening = self._listening, None
         if listening is not None:
+            await accept_no_more([each.fileno() for each in listening.sockets])
             listening.close()
         await self._cut()
 

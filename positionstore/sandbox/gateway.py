@@ -1,6 +1,7 @@
 """The two Socket.IO gateways: who is connected, and how events reach them."""
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 
 import socketio
@@ -69,6 +70,9 @@ class Gateway:
             ping_interval=ping_interval,
             ping_timeout=ping_timeout,
         )
+        # It forgets the tasks it starts; a client's next ping, for one, outlives the client.
+        self._background: set[asyncio.Task[object]] = set()
+        self._sio.eio.start_background_task = self._start
         for namespace in (PARTNER_NAMESPACE, CUSTOMER_NAMESPACE):
             self._listen(namespace)
 
@@ -77,8 +81,22 @@ class Gateway:
         self._sio.attach(app, socketio_path=ENGINE_PATH)
 
     async def close(self) -> None:
-        """Stop the server's background tasks."""
-        await self._sio.shutdown()
+        """End the server's background tasks; its connections must have been ended before."""
+        while self._background:
+            for task in self._background:
+                task.cancel()
+            await asyncio.wait(self._background)
+
+    def _start(
+        self,
+        target: Callable[..., Coroutine[object, object, object]],
+        *args: object,
+        **named: object,
+    ) -> asyncio.Task[object]:
+        task = asyncio.create_task(target(*args, **named))
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+        return task
 
     def watch(self, request: web.Request) -> None:
         """Note which TCP connection a client's transport has been moved to."""
@@ -199,8 +217,8 @@ class Gateway:
             request = self._transports.get(client.engine_sid)
             if request is not None and request.transport is not None:
                 request.transport.abort()
-            else:
-                await self._sio.eio.disconnect(client.engine_sid)
+            elif engine := self._sio.eio.sockets.get(client.engine_sid):
+                await engine.close(wait=False)  # or until it has read all: it may never
         return len(clients)
 
 

@@ -28,6 +28,7 @@ from positionstore.sandbox.gateway import (
 )
 from positionstore.sandbox.recording import Record, Recorder, raw
 from positionstore.sandbox.rest import RestApi
+from positionstore.sandbox.serving import Serving
 from positionstore.sandbox.sessions import Session
 from positionstore.sandbox.world import Emission, World, micros
 
@@ -125,11 +126,21 @@ class Sandbox:
             ping_interval=options.ping_interval,
             ping_timeout=options.ping_timeout,
         )
+        self._rest = RestApi(
+            world=self.world,
+            credentials=self.credentials,
+            faults=self.faults,
+            outbox=self._outbox,
+            clock=self._clock,
+            api_key_lists=options.api_key_lists,
+            push=self._push_samples,
+            catch_up=self._catch_up,
+        )
         self._recorder = Recorder(None, keep=options.keep_records)
         self._quiet = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._ticker: asyncio.Task[None] | None = None
-        self._runner: web.AppRunner | None = None
+        self._serving = Serving()
         self._next_disconnect: int | None = None
         self._delivering = asyncio.Lock()
         for _ in self.world.advance_to(micros(start)):
@@ -184,7 +195,7 @@ class Sandbox:
             "waiting": len(self._outbox),
             "clients": len(self._gateway.clients),
             "refused_clients": self._gateway.refused,
-            "rest_requests": self._rest.requests if self._runner is not None else 0,
+            "rest_requests": self._rest.requests,
             "positions": len(self.world.book().created),
         }
 
@@ -198,24 +209,14 @@ class Sandbox:
             listener.close()
             raise
         self.port = listener.getsockname()[1]
-        self._rest = RestApi(
-            world=self.world,
-            credentials=self.credentials,
-            faults=self.faults,
-            outbox=self._outbox,
-            clock=self._clock,
-            api_key_lists=self.options.api_key_lists,
-            push=self._push_samples,
-            catch_up=self._catch_up,
+        app = web.Application(
+            middlewares=[self._serving.watch, self._rest.middleware, self._engine_middleware]
         )
-        app = web.Application(middlewares=[self._rest.middleware, self._engine_middleware])
         app.on_response_prepare.append(self._rest.stamp)
         self._gateway.attach(app)
         self._rest.attach(app)
         ControlApi(self).attach(app)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
-        await self._runner.setup()
-        await web.SockSite(self._runner, listener).start()
+        await self._serving.start(app, listener)
         if self.options.ticking:
             self._ticker = asyncio.create_task(self._tick())
         return self
@@ -224,14 +225,16 @@ class Sandbox:
         tasks = [*self._tasks, *([self._ticker] if self._ticker else [])]
         for task in tasks:
             task.cancel()
-        for task in tasks:
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
-        await self._gateway.disconnect()
-        if self._runner is not None:
-            await self._runner.cleanup()
-        await self._gateway.close()
-        self._recorder.close()
+        try:
+            for task in tasks:
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+        finally:
+            await self._serving.stop_listening()  # or who is disconnected is back at once
+            await self._gateway.disconnect()
+            await self._serving.close()
+            await self._gateway.close()
+            self._recorder.close()
 
     @web.middleware
     async def _engine_middleware(

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import psutil
 import pytest
 import socketio
 from patience import DEADLINE
 
 from positionstore.errors import ConfigurationError
 from positionstore.sandbox import Faults, Options, Sandbox, read
-from positionstore.sandbox.gateway import CUSTOMER_NAMESPACE, PARTNER_NAMESPACE
+from positionstore.sandbox.gateway import CUSTOMER_NAMESPACE, ENGINE_PATH, PARTNER_NAMESPACE
 from positionstore.sandbox.world import EVENT_TYPES
 
 START = datetime(2026, 7, 1, 12, tzinfo=UTC)
@@ -283,8 +284,12 @@ async def test_a_port_in_use_is_refused_in_one_line() -> None:
 async def test_only_the_loopback_address_is_served() -> None:
     async with by_hand() as sandbox:
         assert sandbox.url.startswith("http://127.0.0.1:")
-        assert sandbox._runner is not None
-        assert sandbox._runner.addresses == [("127.0.0.1", sandbox.port)]
+        listening = [
+            connection.laddr.ip
+            for connection in psutil.Process().net_connections("tcp")
+            if (connection.laddr.port, connection.status) == (sandbox.port, psutil.CONN_LISTEN)
+        ]
+        assert listening == ["127.0.0.1"]
 
 
 async def test_the_control_endpoints_do_what_the_methods_do() -> None:
@@ -332,3 +337,19 @@ async def test_the_control_endpoints_do_what_the_methods_do() -> None:
             "/v1/prediction-markets/positions", headers={"Authorization": f"Bearer {token}"}
         ) as response:
             assert response.status == 401
+
+
+async def test_a_client_that_polls_no_more_holds_up_nobody_who_disconnects_it() -> None:
+    async with by_hand() as sandbox:
+        url = f"{sandbox.url}{ENGINE_PATH}/?EIO=4&transport=polling"
+        async with aiohttp.request("GET", url) as response:
+            sid = json.loads((await response.text())[1:])["sid"]
+        auth = json.dumps({"apiKey": sandbox.api_key})
+        packet = f"40{PARTNER_NAMESPACE},{auth}"
+        async with aiohttp.request("POST", f"{url}&sid={sid}", data=packet) as response:
+            assert response.ok
+        await sandbox.wait_for_clients(1)
+        await sandbox.step(5)
+        async with asyncio.timeout(DEADLINE):
+            assert await sandbox.disconnect_clients("transport") == 1
+        await sandbox.wait_for_clients(0)
