@@ -9,6 +9,7 @@ from positionstore.dimes.decoder import decode
 from positionstore.facts import Event, Received, Source
 from positionstore.store import quarantine
 from positionstore.store.log import Appender
+from positionstore.store.verdict import Verdict, judge
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,14 @@ def retry_quarantine(
                 what = decode(entry.raw)
                 if not isinstance(what, Event):
                     continue
-                result = appender.append([Received(what, entry.received_at, Source(entry.source))])
+                try:
+                    result = appender.append(
+                        [Received(what, entry.received_at, Source(entry.source))]
+                    )
+                except psycopg.Error as error:
+                    if judge(error) is not Verdict.SPLIT:
+                        raise
+                    continue  # it is refused once more, and stays
                 if not result.quarantined:
                     quarantine.release(reader, [entry.quarantine_id])
                     released += 1

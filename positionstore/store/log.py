@@ -11,7 +11,6 @@ from datetime import datetime
 
 import psycopg
 from psycopg import IsolationLevel
-from psycopg.rows import class_row
 
 from positionstore.facts import SNAPSHOT_TYPE, Reason, Received, Rejected, Snapshot, Source
 from positionstore.store.locks import APPEND_LOCK
@@ -155,18 +154,16 @@ class Appender:
 
     def _append_events(self, staged: _Staged) -> Appended:
         appended, first_seq, last_seq = self._append()
-        conflicts: list[Entry] = []
-        if appended < staged.rows:
-            conflicts = self._conflicts(first_seq)
         positions = 0
         if first_seq is not None and last_seq is not None:
             positions = project_events(self._connection, first_seq, last_seq)
-        keep(self._connection, [*staged.rejected, *conflicts])
+        keep(self._connection, staged.rejected)
+        conflicts = self._keep_conflicts(first_seq) if appended < staged.rows else 0
         return Appended(
             received=staged.received,
             appended=appended,
-            duplicates=staged.rows - appended - len(conflicts),
-            quarantined=len(staged.rejected) + len(conflicts),
+            duplicates=staged.rows - appended - conflicts,
+            quarantined=len(staged.rejected) + conflicts,
             positions=positions,
             last_seq=last_seq,
         )
@@ -192,9 +189,9 @@ class Appender:
             self._connection.execute(queries("log")["announce"], {"seq": str(last_seq)})
         return appended, first_seq, last_seq
 
-    def _conflicts(self, first_seq: int | None) -> list[Entry]:
-        with self._connection.cursor(row_factory=class_row(Entry)) as cursor:
-            return cursor.execute(
-                queries("log")["conflicting_duplicates"],
-                {"first_seq": first_seq, "reason": Reason.CONFLICTING_DUPLICATE},
-            ).fetchall()
+    def _keep_conflicts(self, first_seq: int | None) -> int:
+        row = self._connection.execute(
+            queries("log")["keep_conflicting_duplicates"],
+            {"first_seq": first_seq, "reason": Reason.CONFLICTING_DUPLICATE},
+        ).fetchone()
+        return int(row[0]) if row else 0

@@ -3,12 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 import psycopg
 from psycopg.rows import class_row
 
 from positionstore.facts import Received, Rejected
 from positionstore.store.queries import queries
+
+_ENOUGH_BYTES: Final = 8 * 1024 * 1024
+"""Of inputs that are read at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +113,15 @@ def show(connection: psycopg.Connection, quarantine_id: int) -> Kept | None:
 def to_retry(
     connection: psycopg.Connection, *, after: int = 0, only: Sequence[int] | None = None
 ) -> list[Kept]:
-    """Return the next entries that wait after number ``after``, some hundreds at a time."""
+    """Return the next entries that wait after ``after``: some hundreds, or a few long ones."""
     with connection.cursor(row_factory=class_row(Kept)) as cursor:
         cursor.execute(
             queries("quarantine")["to_retry"],
-            {"after": after, "only": None if only is None else list(only)},
+            {
+                "after": after,
+                "only": None if only is None else list(only),
+                "enough_bytes": _ENOUGH_BYTES,
+            },
         )
         return cursor.fetchall()
 

@@ -35,11 +35,11 @@ WITH appended AS (
 )
 SELECT count(*), min(seq), max(seq) FROM appended;
 
--- name: conflicting_duplicates
--- Of the batch, what bears the id of another fact of the log but is not the same JSON, in the form
--- that quarantine takes. Most of the batch stands in the log under the very seq that it drew, which is
--- quickly seen; what does not is compared with what has its id. Each OFFSET 0 holds the planner to
--- one look-up a row, however large it thinks the batch is.
+-- name: keep_conflicting_duplicates
+-- Puts into quarantine what of the batch bears the id of another fact of the log but is not the same
+-- JSON; says how many that are. Most of the batch stands in the log under the very seq that it drew,
+-- which is quickly seen; what does not is compared with what has its id. Each OFFSET 0 holds the
+-- planner to one look-up a row, however large it thinks the batch is.
 WITH drawn AS MATERIALIZED (
     -- The first that was taken tells what the first of all drew.
     SELECT %(first_seq)s::bigint - i.ordinal AS seq
@@ -49,27 +49,34 @@ WITH drawn AS MATERIALIZED (
     )
     ORDER BY i.ordinal
     LIMIT 1
+),
+conflicting AS MATERIALIZED (
+    SELECT
+        convert_to(i.envelope::text, 'UTF8') AS raw,
+        format('The log has %%s with other content.', i.event_id) AS detail,
+        i.source,
+        i.received_at
+    FROM pg_temp.incoming i
+    LEFT JOIN LATERAL (
+        SELECT e.position_id, e.event_id FROM events e WHERE e.seq = (SELECT seq FROM drawn) + i.ordinal OFFSET 0
+    ) own ON own.position_id = i.position_id AND own.event_id = i.event_id
+    CROSS JOIN LATERAL (
+        SELECT e.envelope
+        FROM events e
+        WHERE own.event_id IS NULL AND e.position_id = i.position_id AND e.event_id = i.event_id
+        OFFSET 0
+    ) other
+    WHERE own.event_id IS NULL
+      AND other.envelope::text <> i.envelope::text
+      AND jsonb_from_wire(other.envelope) <> jsonb_from_wire(i.envelope)
+    ORDER BY i.ordinal
+),
+kept AS (
+    INSERT INTO quarantine (digest, reason, detail, source, received_at, raw)
+    SELECT sha256(raw), %(reason)s, detail, source, received_at, raw FROM conflicting
+    ON CONFLICT (digest, reason) DO NOTHING
 )
-SELECT
-    convert_to(i.envelope::text, 'UTF8') AS raw,
-    %(reason)s AS reason,
-    format('The log has %%s with other content.', i.event_id) AS detail,
-    i.source,
-    i.received_at
-FROM pg_temp.incoming i
-LEFT JOIN LATERAL (
-    SELECT e.position_id, e.event_id FROM events e WHERE e.seq = (SELECT seq FROM drawn) + i.ordinal OFFSET 0
-) own ON own.position_id = i.position_id AND own.event_id = i.event_id
-CROSS JOIN LATERAL (
-    SELECT e.envelope
-    FROM events e
-    WHERE own.event_id IS NULL AND e.position_id = i.position_id AND e.event_id = i.event_id
-    OFFSET 0
-) other
-WHERE own.event_id IS NULL
-  AND other.envelope::text <> i.envelope::text
-  AND jsonb_from_wire(other.envelope) <> jsonb_from_wire(i.envelope)
-ORDER BY i.ordinal;
+SELECT count(*) FROM conflicting;
 
 -- name: announce
 -- Tells listeners that the log has grown up to this seq.

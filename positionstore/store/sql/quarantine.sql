@@ -21,14 +21,26 @@ FROM quarantine
 WHERE quarantine_id = %(quarantine_id)s;
 
 -- name: to_retry
--- The next entries that wait, after a number; all, or those that are named.
+-- The next entries that wait, after a number; all, or those that are named. As many as have few bytes
+-- together, but one at least.
+WITH following AS (
+    SELECT quarantine_id, octet_length(raw) AS length
+    FROM quarantine
+    WHERE released_at IS NULL
+      AND quarantine_id > %(after)s
+      AND (%(only)s::bigint[] IS NULL OR quarantine_id = ANY (%(only)s))
+    ORDER BY quarantine_id
+    LIMIT 500
+),
+together AS (
+    SELECT quarantine_id, sum(length) OVER (ORDER BY quarantine_id) - length AS length_before
+    FROM following
+)
 SELECT quarantine_id, reason, detail, source, received_at, released_at, raw
-FROM quarantine
-WHERE released_at IS NULL
-  AND quarantine_id > %(after)s
-  AND (%(only)s::bigint[] IS NULL OR quarantine_id = ANY (%(only)s))
-ORDER BY quarantine_id
-LIMIT 500;
+FROM together
+JOIN quarantine USING (quarantine_id)
+WHERE length_before < %(enough_bytes)s
+ORDER BY quarantine_id;
 
 -- name: release
 -- Marks entries as understood after all.

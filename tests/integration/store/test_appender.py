@@ -2,6 +2,7 @@
 
 import json
 import threading
+import tracemalloc
 from collections.abc import Callable
 from contextlib import closing
 from itertools import takewhile
@@ -105,6 +106,24 @@ def test_a_conflict_of_one_side_is_no_conflict_of_the_other(appender: Appender) 
     appender.append([other])
     outcome = appender.append([one, other])
     assert (outcome.appended, outcome.duplicates, outcome.quarantined) == (0, 1, 1)
+
+
+@pytest.mark.parametrize("count", [8, 32])
+def test_conflicts_take_no_memory_of_this_process(
+    connection: psycopg.Connection, appender: Appender, count: int
+) -> None:
+    appender.append([event(f"evt_{n}") for n in range(count)])
+    for n in range(count):
+        appender.stage([event(f"evt_{n}", body={"x": "y" * 1_000_000})])
+    tracemalloc.start()
+    outcome = appender.commit()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert outcome.quarantined == count
+    assert connection.execute("SELECT min(length(raw)) > 1000000 FROM quarantine").fetchone() == (
+        True,
+    )
+    assert peak < 500_000
 
 
 def test_an_input_that_is_no_event_is_kept_whole_and_once(

@@ -167,6 +167,20 @@ def test_a_retry_takes_what_waits_in_pages(
     assert len(seen) == 1_203
 
 
+def test_a_page_of_a_retry_has_few_long_inputs(
+    connection: psycopg.Connection, appender: Appender
+) -> None:
+    mebibyte = 1024 * 1024
+    lengths = [1, 20 * mebibyte, 1, 7 * mebibyte, mebibyte, 1, 3 * mebibyte]
+    appender.append([rejected(b"%d" % n + bytes(length)) for n, length in enumerate(lengths)])
+    pages = []
+    after = 0
+    while page := quarantine.to_retry(connection, after=after):
+        after = page[-1].quarantine_id
+        pages.append([len(entry.raw) - 1 for entry in page])
+    assert pages == [lengths[:2], lengths[2:5], lengths[5:]]
+
+
 def test_a_retry_may_name_what_it_wants(connection: psycopg.Connection, appender: Appender) -> None:
     fill(appender, 5)
     numbers = [entry.quarantine_id for entry in quarantine.waiting(connection)]
