@@ -12,6 +12,7 @@ Source: the vendor's document, "Partner gateway", "Customer gateway", "Authentic
 import asyncio
 import logging
 import os
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,6 +23,7 @@ import aiohttp
 import socketio
 
 from positionstore.dimes.credentials import Credentials
+from positionstore.dimes.jumps import Jumps
 from positionstore.dimes.redaction import redacted
 from positionstore.dimes.refusal import Verdict, judge
 from positionstore.dimes.tap import Deliver, Tap
@@ -77,6 +79,7 @@ class Connection:
         on_error: is told the words of an ``error`` event.
         taken: awaited after each frame that was kept, before the next is read.
         clock: tells the time, UTC.
+        monotonic: a clock that nobody sets, seconds.
 
     Raises:
         ConfigurationError: ``SSL_CERT_FILE`` names no certificates.
@@ -85,6 +88,8 @@ class Connection:
         gateway: which gateway it is to.
         connected_at: when the gateway let us in, UTC; None before.
         renew_after: seconds after which it should be replaced by one with new credentials.
+        clock_set: set when the clock was. The connection should be replaced then: it proves no
+            life any more, for what it saw would span an hour that never was, or hide one.
     """
 
     def __init__(
@@ -95,12 +100,14 @@ class Connection:
         on_error: Callable[[str], None],
         taken: Callable[[], Awaitable[None]] | None = None,
         clock: Callable[[], datetime] = utc_now,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._taken = taken
         self._trust = trusted()
         self.gateway = gateway
         self.connected_at: datetime | None = None
         self.renew_after: float | None = None
+        self.clock_set = asyncio.Event()
         self._on_error = on_error
         self._clock = clock
         loop = asyncio.get_running_loop()
@@ -111,10 +118,12 @@ class Connection:
             NAMESPACES[gateway],
             deliver=deliver,
             clock=clock,
+            jumps=Jumps(monotonic),
             on_connected=self._let_in,
             on_error=self._note_error,
             on_refused=self._turn_away,
             on_disconnected=self._put_out,
+            on_jump=self.clock_set.set,
         )
         self._http: aiohttp.ClientSession | None = None
         self._client = socketio.AsyncClient(

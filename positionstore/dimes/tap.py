@@ -19,6 +19,7 @@ from typing import Final
 
 import msgspec
 
+from positionstore.dimes.jumps import Jumps
 from positionstore.dimes.packets import EVENT, Unpacker
 from positionstore.dimes.redaction import redacted
 from positionstore.dimes.refusal import words_of
@@ -46,13 +47,16 @@ class Tap:
         namespace: the namespace that is joined.
         deliver: is handed each event's packet.
         clock: tells the time, UTC.
+        jumps: tells whether that clock was set meanwhile.
         on_connected: called when the gateway has let us into the namespace.
         on_error: called with the words of an ``error`` event.
         on_refused: called with the words of a refused namespace.
         on_disconnected: called when the gateway has put us out of the namespace.
+        on_jump: called when the clock was set since the last frame.
 
     Attributes:
-        last_frame_at: when the last frame of any kind was received; None before the first.
+        last_frame_at: when the last frame of any kind was received; None before the first. After a
+            jump of the clock it stays what it was: nobody knows what lies between.
         events: how many events were taken.
     """
 
@@ -62,10 +66,12 @@ class Tap:
         *,
         deliver: Deliver,
         clock: Callable[[], datetime],
+        jumps: Jumps,
         on_connected: Callable[[datetime], None],
         on_error: Callable[[str], None],
         on_refused: Callable[[str], None],
         on_disconnected: Callable[[], None],
+        on_jump: Callable[[], None],
     ) -> None:
         self.last_frame_at: datetime | None = None
         self.events = 0
@@ -74,16 +80,20 @@ class Tap:
         self._event = f"{EVENT}{namespace},["
         self._deliver = deliver
         self._clock = clock
+        self._jumps = jumps
+        self._has_jumped = False
         self._on_connected = on_connected
         self._on_error = on_error
         self._on_refused = on_refused
         self._on_disconnected = on_disconnected
+        self._on_jump = on_jump
         self._binary: list[str] = []
         self._binary_length = self._missing = 0
 
     def take(self, frame: str | bytes) -> bool:
         """Take a frame. Returns whether it was kept: the others belong to the library."""
         at = self._clock()
+        jumped = self._jumps.between(at)
         kept = True
         try:
             if isinstance(frame, str) and frame.startswith(self._event):
@@ -98,7 +108,11 @@ class Tap:
             what = f"It could not be handled: {error.__class__.__name__}."
             self._deliver(Rejected(_raw(frame), Reason.INTERNAL_ERROR, what), at)
         # Only now: who reads this time may rely on all up to it having been delivered.
-        self.last_frame_at = at
+        if jumped:
+            self._has_jumped = True
+            self._on_jump()
+        if not self._has_jumped:
+            self.last_frame_at = at
         return kept
 
     def flush(self) -> None:

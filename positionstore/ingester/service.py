@@ -11,7 +11,7 @@ from typing import Final
 import structlog
 
 from positionstore.dimes.credentials import credentials_for
-from positionstore.dimes.gateway import Connection
+from positionstore.dimes.gateway import Connection, utc_now
 from positionstore.dimes.redaction import redacted
 from positionstore.errors import DatabaseUnavailableError, SpoolError
 from positionstore.facts import Rejected, Source
@@ -52,6 +52,7 @@ class Ingester:
         gateway: ``Source.PARTNER`` or ``Source.CUSTOMER``.
         on_connected: called, in the event loop, after each (re)connection and at the start, when
             the stream is attached: live first, snapshot second.
+        clock: tells the time, UTC.
 
     Raises:
         ConfigurationError: a setting is missing, or does not fit the store.
@@ -65,8 +66,10 @@ class Ingester:
         gateway: Source,
         *,
         on_connected: Sequence[OnConnected] = (),
+        clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._gateway = gateway
+        self._clock = clock
         credentials = credentials_for(settings, gateway)
         _claim(store, settings)
         self._environment = settings.environment
@@ -224,6 +227,7 @@ class Ingester:
             deliver=self._inbox.put if landing is None else self._put_and_count,
             on_error=self._on_error,
             taken=None if landing is None else landing.wait,
+            clock=self._clock,
         )
 
     def _put_and_count(self, packet: str | Rejected, received_at: datetime) -> None:

@@ -5,7 +5,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import structlog
 
@@ -22,7 +22,11 @@ _log = structlog.get_logger(__name__)
 NO_ROOM: Final = "no room for more"
 """Why a connection was left that nothing was wrong with."""
 
+CLOCK_SET: Final = "the clock was set"
+"""Why a connection was replaced: the moments that it told were of two clocks."""
+
 _BASE_WAIT: Final = 0.5
+_LONGEST_WAIT: Final = 60.0
 _UNCLEAR_REFUSALS: Final = 3
 """After how many refusals in a row, in words that do not tell, the credentials are to blame."""
 
@@ -48,7 +52,8 @@ class Supervisor:
 
     It ends only by being told to, or when the credentials are wrong. Every other loss is followed
     by another attempt; each state is logged once, not each attempt. A connection whose
-    credentials expire is replaced before they do: the new one is up before the old one goes.
+    credentials expire is replaced before they do, one that has seen the clock being set at once:
+    the new one is up before the old one goes.
 
     Args:
         gateway: which gateway.
@@ -140,19 +145,17 @@ class Supervisor:
             if current is None:
                 raise RuntimeError("there is no connection to hold")
             ended = asyncio.ensure_future(self._end_of(current))
-            due = current.renew_after
-            successor = None if due is None else asyncio.ensure_future(self._succeed(due))
+            successor = asyncio.ensure_future(self._succeed(current))
             try:
-                await asyncio.wait(
-                    {ended} if successor is None else {ended, successor},
-                    return_when=asyncio.FIRST_COMPLETED,
-                )
-                if successor is not None and not successor.done():
+                await asyncio.wait({ended, successor}, return_when=asyncio.FIRST_COMPLETED)
+                if not successor.done():
                     # Before leaving, which takes a while: who is let in then would be nobody's.
                     await _cancelled(successor)
-                if successor is not None and not successor.cancelled():
+                if not successor.cancelled():
                     self._connection = successor.result()
-                    await self._leave(current, "renewed")
+                    await self._leave(
+                        current, CLOCK_SET if current.clock_set.is_set() else "renewed"
+                    )
                     continue
                 end = ended.result()
                 self._connection = None
@@ -160,8 +163,7 @@ class Supervisor:
                 return end
             finally:
                 await _cancelled(ended)
-                if successor is not None:
-                    await _cancelled(successor)
+                await _cancelled(successor)
 
     async def _end_of(self, connection: Connection) -> End:
         """Wait until a connection ends, or has to because there is no room for what it brings."""
@@ -174,9 +176,25 @@ class Supervisor:
             ended.cancel()
             shut.cancel()
 
-    async def _succeed(self, due: float) -> Connection:
-        await self._sleep(due)
-        backoff = Backoff(base=_BASE_WAIT, cap=max(_BASE_WAIT, due / 10), random=random.random)
+    async def _succeed(self, connection: Connection) -> Connection:
+        """Wait until a connection is to be replaced, and open the one that does so."""
+        due = connection.renew_after
+        waiting: list[asyncio.Future[Any]] = [asyncio.ensure_future(connection.clock_set.wait())]
+        if due is not None:
+            waiting.append(asyncio.ensure_future(self._sleep(due)))
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waiting:
+                each.cancel()
+        backoff = Backoff(
+            base=_BASE_WAIT,
+            cap=max(_BASE_WAIT, _LONGEST_WAIT if due is None else due / 10),
+            random=random.random,
+        )
+        if connection.clock_set.is_set():
+            _log.warning("clock_set", gateway=self._gateway)
+            await self._sleep(backoff.draw())  # it may be set all the time
         while True:
             try:
                 return await self._open()

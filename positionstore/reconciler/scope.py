@@ -62,7 +62,8 @@ class Scope:
         That is since the last complete run began, and since the oldest gap that no run has
         repaired; before the first run, since the first stream session began.
         """
-        since = last_complete_run or coverage_begins or now
+        # None of these lies ahead, unless the clock was set back since.
+        since = min(last_complete_run or coverage_begins or now, now)
         if oldest_unrepaired_gap is not None:
             since = min(since, oldest_unrepaired_gap)
         return cls("recent", since - MARGIN)

@@ -7,6 +7,7 @@ from typing import Final
 
 from positionstore.reconciler.scope import Trigger
 
+_DAY: Final = timedelta(days=1)
 _JITTER: Final = 0.1
 _URGENT: Final = (Trigger.DAILY, Trigger.CONNECTED, Trigger.PERIODIC)
 """What is due first: the full pass, which does what the others would."""
@@ -59,6 +60,8 @@ class Timetable:
         if now >= self._next_full:
             self._next_full = self._full_pass_after(now)
             self._wanted.add(Trigger.DAILY)
+        elif self._next_full - now > _DAY:  # the clock was ahead, and has been set back
+            self._next_full = self._full_pass_after(now)
         if self._monotonic() >= self._next_turn:
             self._wanted |= self._postponed or {Trigger.PERIODIC}
             self._postponed.clear()

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from positionstore.dimes.jumps import Jumps
 from positionstore.dimes.tap import Tap
 from positionstore.facts import Reason, Rejected
 
@@ -18,6 +19,7 @@ class Desk:
 
     def __init__(self) -> None:
         self.now = BEGIN
+        self.passed = 1000.0
         self.delivered: list[tuple[str | Rejected, datetime]] = []
         self.told: list[tuple[str, object]] = []
         self.failing = False
@@ -25,10 +27,12 @@ class Desk:
             NAMESPACE,
             deliver=self._deliver,
             clock=lambda: self.now,
+            jumps=Jumps(lambda: self.passed),
             on_connected=lambda at: self.told.append(("connected", at)),
             on_error=lambda words: self.told.append(("error", words)),
             on_refused=lambda words: self.told.append(("refused", words)),
             on_disconnected=lambda: self.told.append(("disconnected", None)),
+            on_jump=lambda: self.told.append(("jump", None)),
         )
 
     def _deliver(self, packet: str | Rejected, at: datetime) -> None:
@@ -38,6 +42,10 @@ class Desk:
 
     def take(self, *frames: str | bytes) -> list[bool]:
         return [self.tap.take(frame) for frame in frames]
+
+    def wait(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+        self.passed += seconds
 
     @property
     def rejected(self) -> list[Rejected]:
@@ -52,6 +60,35 @@ def test_events_are_kept_in_order_and_stamped() -> None:
     assert desk.take(second) == [True]
     assert desk.delivered == [(EVENT, BEGIN), (second, BEGIN + timedelta(seconds=1))]
     assert desk.tap.events == 2
+
+
+@pytest.mark.parametrize("hours", [-2.0, -0.001, 0.001, 2.0, 24.0 * 365])
+def test_after_a_jump_of_the_clock_events_are_kept_and_no_life_is_proved(hours: float) -> None:
+    desk = Desk()
+    desk.take(EVENT)
+    desk.wait(20)
+    desk.take("2")
+    before = desk.now
+    desk.wait(5)
+    desk.now += timedelta(hours=hours)
+    assert desk.take(EVENT) == [True]
+    desk.wait(5)
+    desk.take("2", EVENT)
+
+    assert desk.told == [("jump", None)]
+    assert desk.tap.last_frame_at == before
+    assert len(desk.delivered) == desk.tap.events == 3
+
+
+def test_a_clock_that_is_slewed_has_not_jumped() -> None:
+    desk = Desk()
+    for _ in range(1000):
+        desk.wait(25)
+        desk.now += timedelta(milliseconds=15)  # half a thousandth, as NTP does it at most
+        desk.take("2")
+
+    assert desk.told == []
+    assert desk.tap.last_frame_at == desk.now
 
 
 @pytest.mark.parametrize("frame", ['0{"sid":"x"}', "1", "2", "2probe", "3", "6"])

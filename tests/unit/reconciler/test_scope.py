@@ -35,6 +35,11 @@ def test_a_store_that_never_heard_anything_begins_now() -> None:
     assert recent() == NOON - MARGIN
 
 
+def test_what_a_clock_that_was_ahead_has_recorded_takes_it_no_further_than_now() -> None:
+    assert recent(complete=NOON + HOUR, begins=NOON - 9 * HOUR) == NOON - MARGIN
+    assert recent(begins=NOON + HOUR) == NOON - MARGIN
+
+
 def test_a_window_has_a_margin_on_both_sides() -> None:
     scope = Scope.window(NOON - HOUR, NOON)
     assert (scope.closed_since, scope.closed_until) == (NOON - HOUR - MARGIN, NOON + MARGIN)

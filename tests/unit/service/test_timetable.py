@@ -136,6 +136,19 @@ def test_after_days_asleep_one_full_pass_is_due() -> None:
     assert [day.do(), day.do()] == [Trigger.DAILY, None]
 
 
+def test_a_clock_that_was_a_year_ahead_for_a_moment_puts_no_full_pass_off() -> None:
+    day = Day()
+    day.now += timedelta(days=365)
+    assert day.do() is Trigger.DAILY
+    day.now -= timedelta(days=365)
+    day.wait(EVERY)
+    assert day.do() is Trigger.PERIODIC
+
+    day.wait(24 * 3600)
+
+    assert day.do() is Trigger.DAILY
+
+
 @pytest.mark.parametrize("trigger", [Trigger.CONNECTED, Trigger.DAILY])
 def test_what_came_to_nothing_is_tried_again_at_the_next_turn(trigger: Trigger) -> None:
     day = Day()
