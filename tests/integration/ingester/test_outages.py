@@ -3,15 +3,20 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
-from outages import Scene
+from fix_proxy import Proxy
+from outages import Scene, scene_of
 from patience import DEADLINE, eventually
 from programs import ended
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from roled import connected, roles_on
+
+from positionstore.store.grants import Role
 
 
 @contextmanager
@@ -63,6 +68,32 @@ def no_connections(scene: Scene) -> Iterator[None]:
 async def test_what_arrives_meanwhile_is_spooled_and_drained_in_order(
     scene: Scene, fault: Callable[[Scene], Any]
 ) -> None:
+    await outlasted(scene, fault)
+
+
+async def test_too_many_connections_of_others_are_an_outage_too(
+    store_url: str, proxy: Proxy, tmp_path: Path
+) -> None:
+    with roles_on(store_url) as urls:
+        role = sql.Identifier(str(conninfo_to_dict(urls[Role.WRITER])["user"]))
+
+        @contextmanager
+        def too_many(_: Scene) -> Iterator[None]:
+            with connected(store_url) as desk:
+                desk.execute(sql.SQL("ALTER ROLE {} CONNECTION LIMIT 0").format(role))
+                desk.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s",
+                    [conninfo_to_dict(urls[Role.WRITER])["user"]],
+                )
+                yield
+                desk.execute(sql.SQL("ALTER ROLE {} CONNECTION LIMIT -1").format(role))
+
+        async with scene_of(urls[Role.WRITER], proxy, tmp_path) as scene:
+            await outlasted(scene, too_many)
+
+
+async def outlasted(scene: Scene, fault: Callable[[Scene], Any]) -> None:
+    """See that a trouble costs nothing, is said once, and that what it delayed is in order."""
     process = await scene.start()
     await scene.serving.step(20)
     await scene.all_logged()
@@ -76,7 +107,7 @@ async def test_what_arrives_meanwhile_is_spooled_and_drained_in_order(
     await scene.all_logged()
     await eventually(lambda: scene.spools.totals().events == 0)
     actions = await scene.stop(process)
-    assert actions.count("database_back") == 1
+    assert actions.count("database_lost") == actions.count("database_back") == 1
     assert "left_in_spool" not in actions
     assert scene.spools.listed() == []
     assert scene.rows(
