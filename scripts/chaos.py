@@ -39,9 +39,11 @@ def main() -> int:
     scenarios = max(1, round(options.minutes * 60 / SCENARIO))
     folder = options.folder or Path(tempfile.mkdtemp(prefix="positionstore-chaos-"))
     _say(f"seed {seed}, {scenarios} scenarios; every log is in {folder}")
+    commit, changed = checkout.commit()  # now: it may be another when the run has ended
     figures = asyncio.run(
         run(folder, seed=seed, scenarios=scenarios, seconds=SCENARIO, say=_say, rate=options.rate)
     )
+    figures.commit, figures.changed = commit, changed
     text = json.dumps(figures.as_dict(), indent=2)
     if options.publish:
         PUBLISHED.write_text(f"{text}\n", encoding="utf-8")

@@ -1,6 +1,7 @@
 """The checkout that a script belongs to: its own Python, whoever calls, and its own package."""
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -16,3 +17,20 @@ def enter() -> None:
     if Path(sys.prefix) != python.parent.parent and python.exists():
         os.execv(python, [str(python), *sys.argv])  # noqa: S606 - the arguments are this process's own
     sys.path.insert(0, str(ROOT))
+
+
+def commit() -> tuple[str, bool]:
+    """Return the commit that is checked out, and whether the files are other than its own.
+
+    The name is empty where this is no git checkout.
+    """
+    try:
+        return _git("rev-parse", "HEAD"), bool(_git("status", "--porcelain"))
+    except (OSError, subprocess.CalledProcessError):
+        return "", True
+
+
+def _git(*arguments: str) -> str:
+    asked = ["git", "-C", str(ROOT), *arguments]
+    done = subprocess.run(asked, capture_output=True, text=True, check=True)
+    return done.stdout.strip()

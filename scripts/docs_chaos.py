@@ -20,8 +20,10 @@ def guarantees_page() -> str:
 
 def _figures(run: dict[str, Any]) -> str:
     machine = run["machine"]
+    tried = f"Commit `{run['commit']}`" if run["commit"] else "No commit is known"
     conditions = (
-        f"Seed {run['seed']}, {run['seconds'] / 60:.0f} minutes of faults in {run['scenarios']} "
+        f"{tried}{', with changes that are in none' if run['changed'] else ''}; "
+        f"seed {run['seed']}, {run['seconds'] / 60:.0f} minutes of faults in {run['scenarios']} "
         f"scenarios, durability {' and '.join(f'`{each}`' for each in run['durability'])}; "
         f"{machine['system']}, {machine['processors']} processors, PostgreSQL "
         f"{machine['postgresql']}, Python {machine['python']}."

@@ -31,6 +31,14 @@ def test_the_figures_are_those_of_the_last_long_run() -> None:
         assert f"\n| {kind} | {times} |\n" in PAGE
 
 
+def test_they_name_the_commit_that_was_tried_and_whether_it_was_that_alone() -> None:
+    assert re.fullmatch("[0-9a-f]{40}", RUN["commit"])
+    (told,) = re.findall(
+        rf"^Commit `{RUN['commit']}`(, with changes that are in none)?;", PAGE, re.MULTILINE
+    )
+    assert bool(told) == RUN["changed"]
+
+
 def test_every_kind_of_fault_was_injected_or_is_said_to_be_left_out() -> None:
     assert {*RUN["faults"], *RUN["skipped"]} == set(KINDS)
 

@@ -12,6 +12,8 @@ class Figures:
         seed: reproduces the world and the faults.
         scenarios: how many there were, each followed by a rest in which all was checked.
         seconds: how long faults were being injected, all in all.
+        commit: what was tried; empty where that is not known.
+        changed: whether the files were other than that commit's.
         machine: what it ran on.
         durability: the setting of each scenario.
         faults: how often each kind was injected.
@@ -45,6 +47,8 @@ class Figures:
     seed: int
     scenarios: int = 0
     seconds: float = 0.0
+    commit: str = ""
+    changed: bool = True
     machine: dict[str, str] = field(default_factory=dict)
     durability: list[str] = field(default_factory=list)
     faults: Counter[str] = field(default_factory=Counter)
