@@ -84,13 +84,14 @@ class Lines:
                 break
             if not line:
                 break
+            size += len(line)
+            is_whole = length == len(line)
             if number == 1:
                 line = line.removeprefix(_BOM)
-            if length > len(line):
+            if not is_whole:
                 chunk.append(_too_long(line, length, f"{self.name}, line {number}"))
             elif line := line.strip(_BLANK):
                 chunk.append(decode(line))
-            size += len(line)
             if len(chunk) >= _LINES_AT_A_TIME or size >= _BYTES_AT_A_TIME:
                 yield chunk
                 chunk, size = [], 0

@@ -1,20 +1,19 @@
 """Whatever a file holds, an import has events, quarantine, or an error of one clean line."""
 
 import gzip
-import io
-import zlib
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 
+import promises
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from profiles import tries
 from wire_noise import VALID, anything, damaged
 
-from positionstore.errors import ConfigurationError, PositionstoreError
-from positionstore.facts import Event, Reason, Rejected
+from positionstore.errors import ConfigurationError
+from positionstore.facts import Event
 from positionstore.importer.files import Imported, import_files
 from positionstore.importer.lines import Lines
 from positionstore.store.database import Store
@@ -61,11 +60,7 @@ def test_every_line_that_is_not_blank_is_an_event_or_kept_whole(
     path = folder / "events.jsonl"
     path.write_bytes(content)
 
-    found, error = read(path)
-
-    assert error is None
-    lines = [line.strip(b" \t\r\n") for line in content.removeprefix(b"\xef\xbb\xbf").split(b"\n")]
-    assert [kept(what) for what in found] == [line for line in lines if line]
+    promises.of_lines(path)
 
 
 @tries(300)
@@ -74,27 +69,7 @@ def test_a_packed_file_is_read_up_to_its_damage(folder: Path, content: bytes) ->
     path = folder / "events.jsonl.gz"
     path.write_bytes(content)
 
-    found, error = read(path)
-
-    unpacked = bytearray()
-    try:
-        with gzip.open(io.BytesIO(content)) as file:
-            while piece := file.read(1):
-                unpacked += piece
-    except (OSError, EOFError, zlib.error):
-        assert error is not None
-        assert error.isprintable()
-    else:
-        assert error is None
-    complete = unpacked if error is None else unpacked[: unpacked.rfind(b"\n") + 1]
-    lines = [
-        line.strip(b" \t\r\n")
-        for line in bytes(complete).removeprefix(b"\xef\xbb\xbf").split(b"\n")
-    ]
-    wanted = [line for line in lines if line]
-    got = [kept(what) for what in found]
-    # What was unpacked together with the damage may be lost with it.
-    assert got == (wanted if error is None else wanted[: len(got)])
+    promises.of_packed_lines(path)
 
 
 @given(name=st.text(st.characters(exclude_characters="-/"), min_size=1, max_size=20))
@@ -121,7 +96,7 @@ def test_every_line_ends_in_the_log_or_in_quarantine(
     done = _import(store, names)
 
     assert done.read == done.appended + done.duplicates + done.quarantined
-    found = [what for name in names for what in read(Path(name))[0]]
+    found = [what for name in names for what in promises.read(Path(name))[0]]
     assert done.read == len(found)
     with store.connect() as connection:
         for what in found:
@@ -135,23 +110,3 @@ def test_every_line_ends_in_the_log_or_in_quarantine(
 
 def _import(store: Store, names: list[str]) -> Imported:
     return import_files(names, store.connect, now=NOW, batch_size=1000)
-
-
-def read(path: Path) -> tuple[list[Event | Rejected], str | None]:
-    """Return what a file says, and the error that its end is, if any."""
-    found: list[Event | Rejected] = []
-    try:
-        with Lines(str(path)) as lines:
-            for chunk in lines.chunks():
-                found += chunk
-    except PositionstoreError as error:
-        return found, str(error)
-    return found, None
-
-
-def kept(what: Event | Rejected) -> bytes:
-    if isinstance(what, Event):
-        return what.envelope
-    assert what.reason in Reason
-    assert what.detail
-    return what.raw

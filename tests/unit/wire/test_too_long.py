@@ -66,6 +66,13 @@ def test_of_a_line_that_is_too_long_the_beginning_is_kept_and_the_next_is_read(
     assert f"{path}, line {3 if end else 1}." in rejected.detail
 
 
+def test_a_mark_of_the_byte_order_is_no_part_of_the_first_line(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(b"\xef\xbb\xbf" + VALID + b"\n" + VALID)
+
+    assert lines_of(path) == [decode(VALID), decode(VALID)]
+
+
 def test_a_compression_bomb_takes_the_memory_of_an_envelope(tmp_path: Path) -> None:
     peaks = []
     for mib in (64, 256):
