@@ -20,6 +20,7 @@ from positionstore.dimes.exact import (
     beyond_bounds,
     checked_id,
     found,
+    may_hold_nul,
     name,
     parse,
     storable,
@@ -63,7 +64,7 @@ def decode(raw: bytes) -> Event | Rejected:
         return Rejected(raw, Reason.NOT_UTF8, f"It is not UTF-8 at byte {error.start}.")
     if (flaw := beyond_bounds(raw)) is not None:
         return Rejected(raw, flaw.reason, flaw.detail)
-    if b"\\u0000" in raw:
+    if may_hold_nul(raw):
         return _decode_carefully(raw, text)
     try:
         envelope = _envelope_decoder.decode(raw)

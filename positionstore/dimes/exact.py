@@ -80,9 +80,15 @@ def beyond_bounds(raw: bytes, *, depth: int = MAX_DEPTH) -> Flaw | None:
     """Return what is wrong with a JSON text that is too long, or nests too deep, to be read."""
     if len(raw) > LONGEST_ENVELOPE:
         return Flaw(Reason.TOO_LONG, f"It is longer than {LONGEST_ENVELOPE:,} bytes.")
-    if raw.count(b"[") + raw.count(b"{") > depth and _depth(raw) > depth:
+    if _opens_more_than(depth, raw) and _depth(raw) > depth:
         return Flaw(Reason.TOO_DEEP, _DEEPER)
     return None
+
+
+def may_hold_nul(raw: bytes) -> bool:
+    """Whether a JSON text spells U+0000 somewhere, or something that looks like it."""
+    # To look for one byte is a twentieth of the work, and most texts have no escape at all.
+    return b"\\" in raw and b"\\u0000" in raw
 
 
 def string(mapping: dict[str, object], key: str) -> str | None:
@@ -108,6 +114,18 @@ def name(value: object) -> str:
 
 def _refuse_constant(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no JSON number")
+
+
+def _opens_more_than(depth: int, raw: bytes) -> bool:
+    """Whether there are more opening brackets than that, those in strings too."""
+    if b"[" in raw:
+        return raw.count(b"[") + raw.count(b"{") > depth
+    # From one to the next is a leap; count() looks at each byte, which takes as long as parsing.
+    at = raw.find(b"{")
+    while at >= 0 and depth:
+        at = raw.find(b"{", at + 1)
+        depth -= 1
+    return at >= 0
 
 
 def _depth(raw: bytes) -> int:

@@ -20,6 +20,7 @@ from positionstore.dimes.exact import (
     beyond_bounds,
     checked_id,
     found,
+    may_hold_nul,
     name,
     parse,
     storable,
@@ -122,7 +123,7 @@ def read_item(raw: bytes) -> Item:
         return _rejected(raw, raw.decode(errors="replace"), flaw)
     if (beyond := beyond_bounds(raw, depth=_POSITION_DEPTH)) is not None:
         return _rejected(raw, text, beyond)
-    if b"\\u0000" not in raw:
+    if not may_hold_nul(raw):
         try:
             read = _position_decoder.decode(raw)
         except (ValueError, RecursionError):

@@ -16,10 +16,14 @@ from positionstore.reconciler.comparison import (
     DURABLE_FIELDS,
     DiscrepancyKind,
     FieldDifference,
+    Spelling,
     Values,
     differences,
     kind_of,
     read_body,
+    spelled_alike,
+    spelled_body,
+    spelled_valuation,
     values_of_row,
 )
 from positionstore.reconciler.report import Discrepancy, Resolution
@@ -118,31 +122,51 @@ class Book:
     def examine(self, answers: Sequence[Answer]) -> list[Suspect]:
         """Compare what REST showed with the rows; return what differs.
 
-        What does not differ is marked as verified, and what is live is valued.
+        What does not differ is marked as verified, and what is live is valued. Nearly every
+        position is spelled as its row is, and no more need be known; only what is not is compared
+        value by value.
         """
         # Two ids may become one where Postgres cannot hold what tells them apart.
         unique = {listed.position_id: (listed, as_of) for listed, as_of in answers}
-        rows = records.rows(self._reader, list(unique), _COLUMNS)
+        with records.spelled_rows(self._reader, list(unique), DURABLE_FIELDS) as fetch:
+            bodies = {name: spelled_body(listed.body) for name, (listed, _) in unique.items()}
+            spelled = fetch()
         verified: list[Verified] = []
-        found: list[tuple[Answer, DiscrepancyKind, tuple[FieldDifference, ...]]] = []
         valuations: list[Valuation] = []
-        for position_id, (listed, as_of) in unique.items():
-            reading = read_body(listed.body)
-            row = rows.get(position_id)
-            kind, fields = self._compared(listed, reading.values, row)
-            if kind is not None:
-                found.append(((listed, as_of), kind, fields))
-            elif row is not None and not self._dry_run:
+        doubtful: list[Answer] = []
+        for position_id, body in bodies.items():
+            listed, as_of = unique[position_id]
+            ended = self.is_terminal(listed.status)
+            row = spelled.get(position_id)
+            if row is None or body is None or not spelled_alike(row.columns, body, closed=ended):
+                doubtful.append((listed, as_of))
+            elif not self._dry_run:
                 verified.append(Verified(position_id, row.last_event_id, as_of))
-            if not self.is_terminal(listed.status):
+            if not ended:
                 self._live.add(position_id)
                 if not self._dry_run:
-                    valuations.append(_valuation(position_id, as_of, reading.valuation))
-        if verified or valuations:
+                    valuations.append(_valuation(listed, as_of, body))
+        suspects, equal = self._examine_exactly(doubtful) if doubtful else ([], [])
+        verified += equal
+        if (verified or valuations) and not self._dry_run:
             with self._reader.pipeline(), self._reader.transaction():
                 records.mark_verified(self._reader, verified)
                 records.keep_valuations(self._reader, valuations, history=self._history)
-        return self._suspects(found, rows)
+        return suspects
+
+    def _examine_exactly(self, answers: Sequence[Answer]) -> tuple[list[Suspect], list[Verified]]:
+        """Compare value by value; return what differs, and what does not."""
+        rows = records.rows(self._reader, [listed.position_id for listed, _ in answers], _COLUMNS)
+        found: list[tuple[Answer, DiscrepancyKind, tuple[FieldDifference, ...]]] = []
+        equal: list[Verified] = []
+        for listed, as_of in answers:
+            row = rows.get(listed.position_id)
+            kind, fields = self._compared(listed, read_body(listed.body).values, row)
+            if kind is not None:
+                found.append(((listed, as_of), kind, fields))
+            elif row is not None:
+                equal.append(Verified(listed.position_id, row.last_event_id, as_of))
+        return self._suspects(found, rows), equal
 
     def _compared(
         self, listed: Listed, theirs: Values, row: StoredPosition | None
@@ -308,9 +332,10 @@ class Book:
             records.drop_stale_valuations(self._reader)
 
 
-def _valuation(position_id: str, as_of: datetime, values: Values) -> Valuation:
+def _valuation(listed: Listed, as_of: datetime, body: Spelling | None) -> Valuation:
+    values = read_body(listed.body).valuation if body is None else spelled_valuation(body)
     return Valuation(
-        position_id,
+        listed.position_id,
         as_of,
         tuple([value if isinstance(value, int) else None for value in values]),
     )

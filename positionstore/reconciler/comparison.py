@@ -17,13 +17,15 @@ from typing import Any, Final
 
 import msgspec
 
-from positionstore.dimes.exact import storable
+from positionstore.dimes.exact import may_hold_nul, storable
 from positionstore.dimes.instant import parse_instant
 from positionstore.position import FIELDS, Durability, Field, Kind
 from positionstore.store.reconciliation import VALUATION_COLUMNS
 
 Value = str | int | bool | datetime | None
 Values = tuple[Value, ...]
+Spelling = tuple[str | int | None, ...]
+"""Values as JSON spells them: texts, and numbers without a fraction."""
 
 DURABLE_FIELDS: Final[tuple[Field, ...]] = tuple(
     sorted(
@@ -148,6 +150,46 @@ def values_of_row(columns: Sequence[Any]) -> Values:
     return tuple(int(value) if isinstance(value, Decimal) else value for value in columns)
 
 
+def spelled_alike(row: Spelling, body: Spelling, *, closed: bool) -> bool:
+    """Whether a row and a body, each as the wire spells it, say the same of all that counts.
+
+    They do where every spelling is the same. Where one is not, nothing is known: ``1`` and ``"1"``
+    are one amount, and :func:`differences` has to decide.
+
+    Args:
+        row: the row's columns of :data:`DURABLE_FIELDS`, as
+            :func:`~positionstore.store.reconciliation.spelled_rows` returns them.
+        body: the body's, from :func:`spelled_body`.
+        closed: whether the body has the closed shape, in which the fees are final too.
+    """
+    count = len(DURABLE_FIELDS) if closed else _ALWAYS
+    return row[:count] == body[:count]
+
+
+def spelled_body(body: bytes) -> Spelling | None:
+    """Return the durable values and the valuation of a position object as it spells them.
+
+    Absent and null are both None. The whole is None where something unusual stands in the object,
+    a fraction in a field's place for one: only :func:`read_body` knows what to make of it.
+    """
+    if may_hold_nul(body):
+        return None
+    try:
+        position = _decoder.decode(body)
+    except (ValueError, RecursionError):
+        return None
+    for name, empty in _EMPTY_SECTIONS.items():
+        if getattr(position, name) is None:
+            setattr(position, name, empty)
+    spelling: Spelling = _read(position)
+    return spelling
+
+
+def spelled_valuation(body: Spelling) -> Values:
+    """Return the valuation, exactly, from what :func:`spelled_body` returned."""
+    return tuple([_integer(value) for value in body[len(DURABLE_FIELDS) :]])
+
+
 def read_body(body: bytes) -> Reading:
     """Return the values of a position object, exactly as its row would hold them.
 
@@ -164,22 +206,9 @@ def read_body(body: bytes) -> Reading:
 
 
 def _values(body: bytes) -> Values:
-    if b"\\u0000" not in body:
-        try:
-            position = _decoder.decode(body)
-        except (ValueError, RecursionError):
-            pass  # something unusual stands in it; the careful way knows what to make of it
-        else:
-            for name, empty in _EMPTY_SECTIONS.items():
-                if getattr(position, name) is None:
-                    setattr(position, name, empty)
-            return tuple(
-                [
-                    convert(value)
-                    for convert, value in zip(_CONVERTERS, _read(position), strict=True)
-                ]
-            )
-    return _values_carefully(body)
+    if (spelling := spelled_body(body)) is None:
+        return _values_carefully(body)
+    return tuple([convert(value) for convert, value in zip(_CONVERTERS, spelling, strict=True)])
 
 
 def _values_carefully(body: bytes) -> Values:
@@ -278,7 +307,7 @@ _read: Final = attrgetter(*(field.wire_name for field in _READ))
 
 def _position_struct() -> tuple[type[msgspec.Struct], dict[str, msgspec.Struct]]:
     """Make the struct that reads just the durable fields, and an empty one for each section."""
-    scalar = str | int | bool | None
+    scalar = str | int | None  # and no bool: to Python, true equals 1
     keys: dict[str, list[str]] = {}
     for field in _READ:
         keys.setdefault(field.section, []).append(field.path[-1])

@@ -1,14 +1,17 @@
 """What the reconciler asks of the store, and records in it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from functools import cache
+from typing import Any, Final, LiteralString, NamedTuple
 
 import psycopg
 from psycopg import sql
 from psycopg.rows import class_row
 
+from positionstore.position import Field, Kind
 from positionstore.store.locks import APPEND_LOCK, RECONCILE_LOCK
 from positionstore.store.queries import queries
 
@@ -60,8 +63,7 @@ class DiscrepancyRecord:
     noticed_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Verified:
+class Verified(NamedTuple):
     """A row that equals what ``GET /positions`` said.
 
     Attributes:
@@ -75,8 +77,7 @@ class Verified:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Valuation:
+class Valuation(NamedTuple):
     """What moves with the market, of one position, at one moment (UTC).
 
     Attributes:
@@ -106,6 +107,14 @@ VALUATION_COLUMNS: Final = (
     "health_bps",
     "current_liquidation_price_usd_pips",
 )
+
+
+_SPELLINGS: Final[Mapping[Kind, LiteralString]] = {
+    Kind.PIPS: "{}::text",
+    Kind.UNITS: "{}::text",
+    Kind.TIME: """replace(to_char({}, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), '000Z', 'Z')""",
+}
+"""How the vendor spells a value, where not as a column of its type reads."""
 
 
 def try_lock(connection: psycopg.Connection) -> bool:
@@ -190,6 +199,21 @@ def rows(
     with connection.cursor(binary=True) as cursor:
         cursor.execute(statement, {"position_ids": list(position_ids)})
         return {row[0]: StoredPosition(row[1], row[2], row[3:]) for row in cursor.fetchall()}
+
+
+@contextmanager
+def spelled_rows(
+    connection: psycopg.Connection, position_ids: Sequence[str], fields: tuple[Field, ...]
+) -> Iterator[Callable[[], dict[str, StoredPosition]]]:
+    """Ask for some positions, with fields as the vendor usually spells them; fetch them later.
+
+    The server works while the caller does something else. Equal spellings are equal values: an
+    amount is its digits, an instant has as many of them as it needs, three or six.
+    """
+    statement = _spelled_rows(fields)
+    with connection.pipeline(), connection.cursor(binary=True) as cursor:
+        cursor.execute(statement, {"position_ids": list(position_ids)})
+        yield lambda: {row[0]: StoredPosition(row[1], row[2], row[3:]) for row in cursor.fetchall()}
 
 
 def newest_events(
@@ -305,6 +329,15 @@ def _valuation_statement(name: str) -> sql.Composed:
 
 def _identifiers(names: Sequence[str]) -> sql.Composed:
     return sql.SQL(", ").join(map(sql.Identifier, names))
+
+
+@cache
+def _spelled_rows(fields: tuple[Field, ...]) -> bytes:
+    columns = [
+        sql.SQL(_SPELLINGS.get(field.kind, "{}")).format(sql.Identifier(field.column))
+        for field in fields
+    ]
+    return _statement("rows").format(columns=sql.SQL(", ").join(columns)).as_bytes()
 
 
 def _moment(connection: psycopg.Connection, name: str) -> datetime | None:

@@ -22,10 +22,15 @@ from positionstore.position import FIELDS, Durability, Field, Kind
 from positionstore.reconciler.comparison import (
     DURABLE_FIELDS,
     VALUATION_FIELDS,
+    Spelling,
     differences,
     read_body,
+    spelled_alike,
+    spelled_body,
+    spelled_valuation,
     values_of_row,
 )
+from positionstore.sandbox import history
 from positionstore.store import reconciliation as records
 from positionstore.store.database import Store
 from positionstore.store.log import Appender
@@ -183,6 +188,10 @@ class Shelf:
         found = records.rows(self.reader, [listed.position_id], COLUMNS)
         return found[listed.position_id].columns
 
+    def spelling_of(self, position_id: str) -> Spelling:
+        with records.spelled_rows(self.reader, [position_id], DURABLE_FIELDS) as fetch:
+            return fetch()[position_id].columns
+
 
 @pytest.fixture(scope="module")
 def shelf(store: Store) -> Iterator[Shelf]:
@@ -220,6 +229,72 @@ def test_a_body_reads_as_the_row_that_its_snapshot_makes(
     assert read == dict(zip(names, row, strict=True))
     for closed in (False, True):
         assert differences(row[: len(DURABLE_FIELDS)], reading.values, closed=closed) == []
+
+
+@st.composite
+def ways_to_say(draw: st.DrawFn) -> tuple[str, str]:
+    """Return the members of two bodies that differ in a field at most."""
+    field = draw(st.sampled_from([each for each in DURABLE_FIELDS if each.path != ("status",)]))
+    value = draw(value_of(field))
+    other = draw(st.one_of(value_of(field), st.just(value), st.just(json.dumps(value))))
+    one, another = (
+        as_object([(field.path[-1], spelled)] * draw(st.integers(0, 2)))
+        for spelled in (value, other)
+    )
+    if field.section:
+        one, another = (as_object([(field.section, said)]) for said in (one, another))
+    return one, another
+
+
+@tries(300)
+@given(ways_to_say())
+@example(('{"entry":{"leverage_bps":1}}', '{"entry":{"leverage_bps":true}}'))
+@example(('{"entry":{"leverage_bps":0}}', '{"entry":{"leverage_bps":false}}'))
+@example(('{"entry":{"leverage_bps":1}}', '{"entry":{"leverage_bps":1.0}}'))
+@example(('{"entry":{"price_usd_pips":"1"}}', '{"entry":{"price_usd_pips":"01"}}'))
+@example(('{"side":"5"}', '{"side":5}'))
+@example(('{"side":"a\\ufffd"}', '{"side":"a\\u0000"}'))
+@example(('{"side":"a\\ufffd"}', '{"side":"a\\ud800"}'))
+@example(
+    (
+        '{"entry":{"opened_at":"2026-07-01T12:00:00.123456Z"}}',
+        '{"entry":{"opened_at":"2026-07-01T12:00:00.123Z"}}',
+    )
+)
+@example(
+    (
+        '{"entry":{"opened_at":"0001-01-01T00:00:00+00:01"}}',
+        '{"entry":{"opened_at":"0001-01-01T00:00:00.000Z"}}',
+    )
+)
+def test_what_is_spelled_as_its_row_is_equal_to_it(shelf: Shelf, said: tuple[str, str]) -> None:
+    one = read_item(body_of(said[0], "open")).what
+    other = body_of(said[1], "open")
+    assert isinstance(one, Listed)
+    row = values_of_row(shelf.row_of(one)[: len(DURABLE_FIELDS)])
+    reading, spelling = read_body(other), spelled_body(other)
+    if spelling is None:
+        return
+    assert spelled_valuation(spelling) == reading.valuation
+    for closed in (False, True):
+        if spelled_alike(shelf.spelling_of(one.position_id), spelling, closed=closed):
+            assert differences(row, reading.values, closed=closed) == []
+
+
+def test_what_the_vendor_says_is_spelled_as_its_row(shelf: Shelf) -> None:
+    """Where it were not, each position would be compared the slow way."""
+    bodies = {
+        position["id"]: json.dumps(position).encode()
+        for envelope in history(events=500, positions=20)
+        if "status" in (position := json.loads(envelope)["data"])
+    }
+    assert len(bodies) > 20
+    for body in bodies.values():
+        listed, spelling = read_item(body).what, spelled_body(body)
+        assert isinstance(listed, Listed)
+        assert spelling is not None
+        shelf.row_of(listed)
+        assert spelled_alike(shelf.spelling_of(listed.position_id), spelling, closed=True)
 
 
 def test_the_fields_that_count_are_those_that_the_catalogue_calls_durable() -> None:
