@@ -158,7 +158,7 @@ class Appender:
         if first_seq is not None and last_seq is not None:
             positions = project_events(self._connection, first_seq, last_seq)
         keep(self._connection, staged.rejected)
-        conflicts = self._keep_conflicts(first_seq) if appended < staged.rows else 0
+        conflicts = self._keep_conflicts(first_seq, last_seq) if appended < staged.rows else 0
         return Appended(
             received=staged.received,
             appended=appended,
@@ -189,9 +189,13 @@ class Appender:
             self._connection.execute(queries("log")["announce"], {"seq": str(last_seq)})
         return appended, first_seq, last_seq
 
-    def _keep_conflicts(self, first_seq: int | None) -> int:
+    def _keep_conflicts(self, first_seq: int | None, last_seq: int | None) -> int:
         row = self._connection.execute(
             queries("log")["keep_conflicting_duplicates"],
-            {"first_seq": first_seq, "reason": Reason.CONFLICTING_DUPLICATE},
+            {
+                "first_seq": first_seq,
+                "last_seq": last_seq,
+                "reason": Reason.CONFLICTING_DUPLICATE,
+            },
         ).fetchone()
         return int(row[0]) if row else 0

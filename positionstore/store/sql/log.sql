@@ -19,17 +19,20 @@ SELECT pg_advisory_xact_lock(%(key)s);
 
 -- name: append
 -- Puts what is new into the log, in the order of arrival; says how much, and which seq it got. Each
--- row draws a seq, new or not.
+-- row draws a seq, new or not. Places are sorted, and not the rows, which a large batch would spill.
 WITH appended AS (
     INSERT INTO events (
         event_id, position_id, type, status, created_at, received_at, source, supersedes_before,
         envelope
     )
     SELECT
-        event_id, position_id, type, status, created_at, received_at, source, supersedes_before,
-        envelope
-    FROM pg_temp.incoming
-    ORDER BY ordinal
+        i.event_id, i.position_id, i.type, i.status, i.created_at, i.received_at, i.source,
+        i.supersedes_before, i.envelope
+    FROM (SELECT ordinal, ctid AS place FROM pg_temp.incoming ORDER BY ordinal) o
+    CROSS JOIN LATERAL (
+        SELECT * FROM pg_temp.incoming i WHERE i.ctid = o.place OFFSET 0
+    ) i
+    ORDER BY o.ordinal
     ON CONFLICT (position_id, event_id) DO NOTHING
     RETURNING seq
 )
@@ -37,18 +40,25 @@ SELECT count(*), min(seq), max(seq) FROM appended;
 
 -- name: keep_conflicting_duplicates
 -- Puts into quarantine what of the batch bears the id of another fact of the log but is not the same
--- JSON; says how many that are. Most of the batch stands in the log under the very seq that it drew,
--- which is quickly seen; what does not is compared with what has its id. Each OFFSET 0 holds the
--- planner to one look-up a row, however large it thinks the batch is.
+-- JSON; says how many that are. Most of the batch stands in the log under the very seq that it drew;
+-- what does not is compared with what has its id. Each OFFSET 0 holds the planner to one look-up a
+-- row, however large it thinks the batch is.
 WITH drawn AS MATERIALIZED (
     -- The first that was taken tells what the first of all drew.
-    SELECT %(first_seq)s::bigint - i.ordinal AS seq
-    FROM pg_temp.incoming i
-    WHERE (i.position_id, i.event_id) = (
-        SELECT e.position_id, e.event_id FROM events e WHERE e.seq = %(first_seq)s
-    )
+    SELECT e.seq - i.ordinal AS first
+    FROM events e
+    JOIN pg_temp.incoming i ON i.position_id = e.position_id AND i.event_id = e.event_id
+    WHERE e.seq = %(first_seq)s::bigint
     ORDER BY i.ordinal
     LIMIT 1
+),
+refused AS (
+    SELECT i.*
+    FROM pg_temp.incoming i
+    WHERE ((SELECT first FROM drawn) + i.ordinal IN (
+        SELECT e.seq FROM events e WHERE e.seq BETWEEN %(first_seq)s AND %(last_seq)s
+    )) IS NOT TRUE
+    OFFSET 0
 ),
 conflicting AS MATERIALIZED (
     SELECT
@@ -56,18 +66,14 @@ conflicting AS MATERIALIZED (
         format('The log has %%s with other content.', i.event_id) AS detail,
         i.source,
         i.received_at
-    FROM pg_temp.incoming i
-    LEFT JOIN LATERAL (
-        SELECT e.position_id, e.event_id FROM events e WHERE e.seq = (SELECT seq FROM drawn) + i.ordinal OFFSET 0
-    ) own ON own.position_id = i.position_id AND own.event_id = i.event_id
+    FROM refused i
     CROSS JOIN LATERAL (
         SELECT e.envelope
         FROM events e
-        WHERE own.event_id IS NULL AND e.position_id = i.position_id AND e.event_id = i.event_id
+        WHERE e.position_id = i.position_id AND e.event_id = i.event_id
         OFFSET 0
     ) other
-    WHERE own.event_id IS NULL
-      AND other.envelope::text <> i.envelope::text
+    WHERE other.envelope::text <> i.envelope::text
       AND jsonb_from_wire(other.envelope) <> jsonb_from_wire(i.envelope)
     ORDER BY i.ordinal
 ),

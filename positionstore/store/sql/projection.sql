@@ -5,16 +5,25 @@
 -- the fact that stands and not overruled by a snapshot. Each OFFSET 0 holds the planner to one
 -- look-up by key a row: its statistics know nothing of the newest rows, and a plan made for the
 -- one row that it expects takes minutes for fifty thousand.
-WITH best AS (
-    SELECT DISTINCT ON (f.position_id) f.seq, f.rank, p.rank AS standing, p.supersedes_before
+WITH told AS MATERIALIZED (
+    SELECT f.position_id, f.seq, f.created_at, f.rank
     FROM ranked_facts f
-    LEFT JOIN LATERAL (
-        SELECT p.rank, p.supersedes_before
-        FROM ranked_positions p WHERE p.position_id = f.position_id OFFSET 0
-    ) p ON true
     WHERE f.seq BETWEEN %(first_seq)s AND %(last_seq)s
-      AND f.created_at > coalesce(p.supersedes_before, '-infinity')
-    ORDER BY f.position_id, f.rank DESC
+),
+standing AS MATERIALIZED (
+    SELECT p.position_id, p.rank, p.supersedes_before
+    FROM (SELECT DISTINCT position_id FROM told) t
+    CROSS JOIN LATERAL (
+        SELECT p.position_id, p.rank, p.supersedes_before
+        FROM ranked_positions p WHERE p.position_id = t.position_id OFFSET 0
+    ) p
+),
+best AS (
+    SELECT DISTINCT ON (t.position_id) t.seq, t.rank, p.rank AS standing, p.supersedes_before
+    FROM told t
+    LEFT JOIN standing p ON p.position_id = t.position_id
+    WHERE t.created_at > coalesce(p.supersedes_before, '-infinity')
+    ORDER BY t.position_id, t.rank DESC
 ),
 winners AS MATERIALIZED (
     SELECT seq, supersedes_before FROM best WHERE standing IS NULL OR rank > standing
