@@ -1,10 +1,13 @@
 """Ingest, import, rebuild, backfill and reconcile at the same time, and readers meanwhile."""
 
 import asyncio
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from statistics import median
 
 import psycopg
+from made_facts import envelope
 from patience import eventually
 from programs import Programs, ended
 from reconciling import wrong
@@ -17,6 +20,7 @@ RATE = 60.0
 PARTS = 3
 PART = 2_500
 """Lines: an import reads 2,000 at a time."""
+LONG = 40_000
 
 
 def world(**options: object) -> Sandbox:
@@ -125,3 +129,30 @@ async def test_live_events_are_committed_while_an_import_is_still_running(
         ingester.terminate()
         await ended(ingester)
         await programs.run("verify")
+
+
+async def test_a_live_event_waits_for_a_small_part_of_an_import_and_not_for_its_end(
+    programs: Programs, database: psycopg.Connection, tmp_path: Path
+) -> None:
+    lines = [envelope(f"evt_{n}", position=f"dm_pos_{n % 500}", at=n) for n in range(LONG)]
+    (tmp_path / "long.jsonl").write_bytes(b"\n".join(lines))
+    programs.environment["POSITIONSTORE_IMPORT_BATCH_SIZE"] = "10000"
+    waits: list[float] = []
+    async with world(ticking=False) as sandbox:
+        programs.against(sandbox)
+        ingester = await programs.start("ingest")
+        await sandbox.wait_for_clients(1)
+        importing = asyncio.ensure_future(programs.run("import", str(tmp_path / "long.jsonl")))
+        await eventually(lambda: imported(database) > 0)
+        began = time.monotonic()
+        while imported(database) < LONG:
+            emitted = time.monotonic()
+            await sandbox.step(1)
+            await eventually(lambda: not missing(sandbox, database))
+            waits.append(time.monotonic() - emitted)
+        took = time.monotonic() - began
+        await importing
+        ingester.terminate()
+        await ended(ingester)
+    # A single one may be held up by whatever else this machine does.
+    assert median(waits) < took / 5, (took, waits)
