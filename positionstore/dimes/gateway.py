@@ -117,8 +117,7 @@ class Connection:
         self._tap = Tap(
             NAMESPACES[gateway],
             deliver=deliver,
-            clock=clock,
-            jumps=Jumps(monotonic),
+            jumps=Jumps(clock, monotonic),
             on_connected=self._let_in,
             on_error=self._note_error,
             on_refused=self._turn_away,

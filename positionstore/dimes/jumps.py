@@ -14,21 +14,22 @@ class Jumps:
     A machine that was asleep looks the same: it was not there, whatever the clocks say.
 
     Args:
+        clock: the wall clock, UTC.
         monotonic: a clock that nobody sets, seconds.
     """
 
-    def __init__(self, monotonic: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], datetime], monotonic: Callable[[], float]) -> None:
+        self._clock = clock
         self._monotonic = monotonic
-        self._seen: tuple[datetime, float] | None = None
+        self._last: tuple[float, datetime, float] | None = None
 
-    def between(self, at: datetime) -> bool:
-        """Whether the wall clock has jumped between the last moment that was told here and ``at``.
-
-        Args:
-            at: what it says now.
-        """
-        now = self._monotonic()
-        before, self._seen = self._seen, (at, now)
-        if before is None:
-            return False
-        return abs((at - before[0]) - timedelta(seconds=now - before[1])) > TOLERANCE
+    def look(self) -> tuple[datetime, bool]:
+        """Return what the wall clock says, and whether it was set since the last look."""
+        # Before and after: a process may stand still in between, for as long as it likes.
+        before, at, after = self._monotonic(), self._clock(), self._monotonic()
+        last, self._last = self._last, (before, at, after)
+        if last is None:
+            return at, False
+        passed = at - last[1]
+        least, most = timedelta(seconds=before - last[2]), timedelta(seconds=after - last[0])
+        return at, not least - TOLERANCE <= passed <= most + TOLERANCE

@@ -46,8 +46,7 @@ class Tap:
     Args:
         namespace: the namespace that is joined.
         deliver: is handed each event's packet.
-        clock: tells the time, UTC.
-        jumps: tells whether that clock was set meanwhile.
+        jumps: tells the time, and whether its clock was set meanwhile.
         on_connected: called when the gateway has let us into the namespace.
         on_error: called with the words of an ``error`` event.
         on_refused: called with the words of a refused namespace.
@@ -65,7 +64,6 @@ class Tap:
         namespace: str,
         *,
         deliver: Deliver,
-        clock: Callable[[], datetime],
         jumps: Jumps,
         on_connected: Callable[[datetime], None],
         on_error: Callable[[str], None],
@@ -79,7 +77,6 @@ class Tap:
         self._unpacker = Unpacker(namespace)
         self._event = f"{EVENT}{namespace},["
         self._deliver = deliver
-        self._clock = clock
         self._jumps = jumps
         self._has_jumped = False
         self._on_connected = on_connected
@@ -92,8 +89,7 @@ class Tap:
 
     def take(self, frame: str | bytes) -> bool:
         """Take a frame. Returns whether it was kept: the others belong to the library."""
-        at = self._clock()
-        jumped = self._jumps.between(at)
+        at, jumped = self._jumps.look()
         kept = True
         try:
             if isinstance(frame, str) and frame.startswith(self._event):
@@ -118,7 +114,7 @@ class Tap:
     def flush(self) -> None:
         """The connection has ended: keep what came of a binary packet that stayed unfinished."""
         if self._binary:
-            self._deliver_binary(self.last_frame_at or self._clock())
+            self._deliver_binary(self.last_frame_at or self._jumps.look()[0])
 
     def _sort(self, frame: str | bytes, at: datetime) -> bool:
         if isinstance(frame, bytes):

@@ -20,20 +20,26 @@ class Desk:
     def __init__(self) -> None:
         self.now = BEGIN
         self.passed = 1000.0
+        self.stalls = 0.0
         self.delivered: list[tuple[str | Rejected, datetime]] = []
         self.told: list[tuple[str, object]] = []
         self.failing = False
         self.tap = Tap(
             NAMESPACE,
             deliver=self._deliver,
-            clock=lambda: self.now,
-            jumps=Jumps(lambda: self.passed),
+            jumps=Jumps(self._clock, lambda: self.passed),
             on_connected=lambda at: self.told.append(("connected", at)),
             on_error=lambda words: self.told.append(("error", words)),
             on_refused=lambda words: self.told.append(("refused", words)),
             on_disconnected=lambda: self.told.append(("disconnected", None)),
             on_jump=lambda: self.told.append(("jump", None)),
         )
+
+    def _clock(self) -> datetime:
+        self.wait(self.stalls)
+        now = self.now
+        self.wait(self.stalls)
+        return now
 
     def _deliver(self, packet: str | Rejected, at: datetime) -> None:
         if self.failing and isinstance(packet, str):
@@ -78,6 +84,15 @@ def test_after_a_jump_of_the_clock_events_are_kept_and_no_life_is_proved(hours: 
     assert desk.told == [("jump", None)]
     assert desk.tap.last_frame_at == before
     assert len(desk.delivered) == desk.tap.events == 3
+
+
+def test_a_process_that_stands_still_while_it_looks_at_the_clock_saw_no_jump() -> None:
+    desk = Desk()
+    for desk.stalls in (0.0, 60.0, 0.0, 30.0):
+        desk.wait(1)
+        desk.take("2")
+
+    assert desk.told == []
 
 
 def test_a_clock_that_is_slewed_has_not_jumped() -> None:
