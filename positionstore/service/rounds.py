@@ -93,7 +93,7 @@ class Rounds:
                 continue
             outcome = await self._do(trigger)
             again = outcome.state in {_State.FAILED, _State.BUSY}
-            self._timetable.ended(trigger, again=again)
+            self._timetable.ended(trigger, again=again, partial=outcome.state is _State.PARTIAL)
             self._tell(trigger, outcome)
 
     async def _do(self, trigger: Trigger) -> _Outcome:

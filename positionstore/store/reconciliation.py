@@ -314,8 +314,9 @@ def _statement(name: str) -> sql.SQL:
     return queries("reconciliation")[name]
 
 
-def _valuation_statement(name: str) -> sql.Composed:
-    return _statement(name).format(
+@cache
+def _valuation_statement(name: str) -> bytes:
+    composed = _statement(name).format(
         columns=_identifiers(VALUATION_COLUMNS),
         arrays=sql.SQL(", ").join(
             sql.SQL("{}::bigint[]").format(sql.Placeholder(column)) for column in VALUATION_COLUMNS
@@ -325,6 +326,7 @@ def _valuation_statement(name: str) -> sql.Composed:
             for column in VALUATION_COLUMNS
         ),
     )
+    return composed.as_bytes()
 
 
 def _identifiers(names: Sequence[str]) -> sql.Composed:

@@ -15,13 +15,14 @@ from positionstore.service.rounds import Rounds, wait_for
 from positionstore.service.timetable import Timetable
 
 NOON = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
+FULL_PASS = datetime(2026, 7, 1, 3, 29, 59, tzinfo=UTC)
 End = RunState | Exception
 
 
 class Service:
     """Rounds whose time passes only while they wait, and whose runs end as a test says."""
 
-    def __init__(self, *ends: End) -> None:
+    def __init__(self, *ends: End, start: datetime = NOON) -> None:
         self.passed = 0.0
         self.ends = list(ends)
         self.runs: list[tuple[Trigger, float]] = []
@@ -31,7 +32,7 @@ class Service:
             full_pass_at=time(3, 30),
             random=lambda: 0.5,
             monotonic=lambda: self.passed,
-            clock=lambda: NOON + timedelta(seconds=self.passed),
+            clock=lambda: start + timedelta(seconds=self.passed),
         )
         self.rounds = Rounds(timetable, self._reconcile, wait=self._wait)
 
@@ -104,6 +105,18 @@ async def test_that_another_process_reconciles_is_no_failure() -> None:
     service = Service(BusyError("Busy."), BusyError("Busy."), RunState.COMPLETE, RunState.COMPLETE)
 
     assert await service.run() == ["reconciliation_elsewhere"]
+
+
+async def test_a_full_pass_that_was_partial_is_done_again_at_the_next_turn() -> None:
+    service = Service(RunState.PARTIAL, RunState.COMPLETE, RunState.COMPLETE, start=FULL_PASS)
+
+    await service.run()
+
+    assert [trigger for trigger, _ in service.runs] == [
+        Trigger.DAILY,
+        Trigger.DAILY,
+        Trigger.PERIODIC,
+    ]
 
 
 async def test_a_connection_wakes_it_from_its_sleep() -> None:

@@ -39,11 +39,11 @@ class Day:
         self.passed += seconds
         self.now += timedelta(seconds=seconds)
 
-    def do(self, *, again: bool = False) -> Trigger | None:
+    def do(self, *, again: bool = False, partial: bool = False) -> Trigger | None:
         """Take what is due, and end it at once."""
         trigger = self.timetable.take()
         if trigger is not None:
-            self.timetable.ended(trigger, again=again)
+            self.timetable.ended(trigger, again=again, partial=partial)
         return trigger
 
 
@@ -200,3 +200,42 @@ def test_whatever_happens_somebody_reconciles_within_a_turn(
     assert 0 <= wait <= EVERY * 1.1 + 0.001
     day.wait(wait + 0.001)
     assert day.do() is not None
+
+
+def test_a_full_pass_that_did_not_see_all_is_done_again_ever_more_seldom() -> None:
+    day = Day(now=datetime(2026, 7, 1, 3, 30, tzinfo=UTC) - timedelta(seconds=1))
+    day.wait(1)
+    began, passes = day.passed, []
+    while day.passed < began + 16 * EVERY:
+        if day.do(partial=True) is Trigger.DAILY:
+            passes.append((day.passed - began) / EVERY)
+        assert day.timetable.wait() > 0
+        day.wait(day.timetable.wait())
+
+    assert passes == [0, 1, 3, 7, 15]
+
+
+def test_one_that_saw_all_ends_that_and_another_day_begins_anew() -> None:
+    day = Day(now=datetime(2026, 7, 1, 3, 29, 59, tzinfo=UTC))
+    day.wait(1)
+    assert day.do(partial=True) is Trigger.DAILY
+    day.wait(EVERY)
+    assert day.do(partial=True) is Trigger.DAILY
+    day.wait(EVERY)
+    assert day.do() is Trigger.PERIODIC
+    day.wait(EVERY)
+    assert day.do() is Trigger.DAILY
+    for _ in range(20):
+        day.wait(EVERY)
+        assert day.do() is Trigger.PERIODIC
+    day.wait(86_400 - 23 * EVERY)
+    assert day.do(partial=True) is Trigger.DAILY
+    day.wait(EVERY)
+    assert day.do() is Trigger.DAILY
+
+
+def test_a_periodic_run_that_did_not_see_all_is_no_full_pass() -> None:
+    day = Day()
+    for _ in range(3):
+        day.wait(EVERY)
+        assert day.do(partial=True) is Trigger.PERIODIC
