@@ -7,7 +7,6 @@ like takes the careful way.
 Source: the vendor's REST reference, "List positions" and the position object.
 """
 
-import re
 from datetime import datetime
 from typing import Final
 
@@ -85,7 +84,7 @@ class _List(msgspec.Struct):
 
 _list_decoder: Final = msgspec.json.Decoder(_List)
 _position_decoder: Final = msgspec.json.Decoder(_Position)
-_ESCAPE: Final = re.compile(rb"\\(?:(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL)
+_SURROGATES: Final = tuple(b"u%c%c" % (d, x) for d in b"dD" for x in b"89abcdefABCDEF")
 _VEIL: Final = b"\xff"  # stands for a backslash; no UTF-8 holds it
 _BLANK: Final = b" \t\r\n"
 # A snapshot's envelope is one level around it.
@@ -157,8 +156,11 @@ def read_position(content: bytes) -> Item:
 
 def _read_veiled(content: bytes) -> tuple[list[Item], bool]:
     # msgspec refuses a lone surrogate even in what it skips. So the escapes of surrogates are
-    # spelled in a way that it passes over, and each element gets its own spelling back.
-    veiled = _ESCAPE.sub(lambda match: _VEIL + match[1] if match[1] else match[0], content)
+    # spelled in a way that it passes over, and each element gets its own spelling back. Escaped
+    # backslashes are veiled as well: what is left of the others begin an escape.
+    veiled = content.replace(rb"\\", _VEIL * 2)
+    for surrogate in _SURROGATES:
+        veiled = veiled.replace(b"\\" + surrogate, _VEIL + surrogate)
     try:
         answer = _list_decoder.decode(veiled)
     except (ValueError, RecursionError) as error:

@@ -3,10 +3,12 @@
 import json
 
 import promises
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from wire_noise import VALID, anything, as_json, damaged, spelled
+from wire_noise import VALID, anything, as_json, damaged, spelled, values
 
+from positionstore.dimes import exact
 from positionstore.dimes.decoder import decode
 from positionstore.facts import Event
 
@@ -48,3 +50,19 @@ def test_any_text_that_postgres_can_hold_is_an_id_as_it_is(identifier: str) -> N
 
     assert isinstance(result, Event)
     assert {result.event_id, result.type, result.position_id, result.status} == {identifier}
+
+
+@settings(max_examples=300, deadline=None)
+@given(raw=spelled(values), block=st.integers(1, 9), limit=st.integers(0, 4))
+@example(raw=rb'["\\", ["\\\"[[["]]', block=1, limit=1)
+def test_a_text_nests_as_deep_as_its_value(raw: bytes, block: int, limit: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(exact, "_BLOCK", block)
+
+        assert exact._nests_deeper(raw, limit) == (_depth(json.loads(raw)) > limit)
+
+
+def _depth(value: object) -> int:
+    if isinstance(value, dict):
+        return 1 + max(map(_depth, value.values()), default=0)
+    return 1 + max(map(_depth, value), default=0) if isinstance(value, list) else 0
