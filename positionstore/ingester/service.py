@@ -242,16 +242,16 @@ class Ingester:
 def _claim(store: Store, settings: Settings) -> None:
     """See that the store holds this environment's data, or did when it was last asked."""
     environment = settings.environment
+    where = None if store.embedded else store.url
     try:
         with store.connect() as connection:
             identity.claim(connection, environment)
     except DatabaseUnavailableError as error:
-        if store.embedded or known.environment_of(settings.data_dir, store.url) is not environment:
+        if known.environment_of(settings.data_dir, where) is not environment:
             raise
         _log.warning("started_without_database", error=redacted(str(error)))
     else:
-        if not store.embedded:
-            known.remember(settings.data_dir, store.url, environment)
+        known.remember(settings.data_dir, where, environment)
 
 
 class _Aside:

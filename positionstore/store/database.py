@@ -1,7 +1,8 @@
 """The database in use: the one that ``DATABASE_URL`` names, or the embedded server's."""
 
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,7 +32,8 @@ class Store:
     """A database that holds the store.
 
     Attributes:
-        url: where it is; it may hold a password, so it is never printed.
+        url: where it is; it may hold a password, so it is never printed. Empty where the embedded
+            server did not start: then it is tried again at each ``connect``.
         embedded: whether it is the embedded server's.
         revive: starts the server again where it was killed and returns the URL; None where it
             was stopped on purpose. To be had only of the embedded server's.
@@ -47,12 +49,15 @@ class Store:
         Raises:
             DatabaseUnavailableError: the server cannot be reached, or is too old.
         """
-        try:
-            return connect(self.url, application_name=application_name)
-        except DatabaseUnavailableError:
-            url = None if self.revive is None else self.revive()
-            if url is None:
-                raise
+        unavailable = DatabaseUnavailableError("The embedded server has not started yet.")
+        if self.url:
+            try:
+                return connect(self.url, application_name=application_name)
+            except DatabaseUnavailableError as error:
+                unavailable = error
+        url = None if self.revive is None else self.revive()
+        if url is None:
+            raise unavailable
         return connect(url, application_name=application_name)
 
 
@@ -119,8 +124,8 @@ def opened(
         settings: names the database, or the data directory of the embedded server.
         check: whether the schema has to be this version's. Where it need not be, one is the
             embedded server's superuser.
-        may_be_away: whether a database that the data directory remembers may be away just now; it
-            is not checked then.
+        may_be_away: whether a database that the data directory remembers may be away just now, or
+            its embedded server unable to start; it is not checked then, or not until it starts.
         say: takes a line for the person who waits.
 
     Raises:
@@ -138,27 +143,65 @@ def opened(
                 raise
         yield store
         return
-    with embedded.running(settings.data_dir, say=say, bin_dir=settings.pg_bin) as server:
+    with closing(_Own(settings, check=check, say=say)) as own:
+        try:
+            url = own.start()
+        except DatabaseUnavailableError:
+            if not may_be_away or known.environment_of(settings.data_dir, None) is None:
+                raise
+            url = ""
+        yield Store(url, embedded=True, revive=own.revive)
 
-        def writers(server: embedded.EmbeddedServer) -> str:
-            return embedded_roles.url_as(server, Role.WRITER)
 
-        def revive() -> str | None:
-            alive = embedded.ensure_alive(server, say=say, bin_dir=settings.pg_bin)
-            return None if alive is None else url_of(alive)
+class _Own:
+    """The embedded server, as one of its users; it may come up later than it was asked for."""
 
-        url_of: Callable[[embedded.EmbeddedServer], str] = embedded.EmbeddedServer.url
-        store = Store(url_of(server), embedded=True, revive=revive)
-        if check:
+    def __init__(self, settings: Settings, *, check: bool, say: Callable[[str], None]) -> None:
+        self._settings = settings
+        self._check = check
+        self._say = say
+        self._server: embedded.EmbeddedServer | None = None
+        self._ready = False
+        self._url_of: Callable[[embedded.EmbeddedServer], str] = embedded.EmbeddedServer.url
+        self._starting = threading.Lock()
+
+    def start(self) -> str:
+        """Start it, with the schema and the roles that it should have; return the URL."""
+        if self._server is None:
+            self._server = embedded.ensure_running(
+                self._settings.data_dir, say=self._say, bin_dir=self._settings.pg_bin
+            )
+        store = Store(self._server.url(), embedded=True, revive=self._alive)
+        if self._check:
             with store.connect() as connection:
                 behind = migrations.current(connection) != migrations.head()
             if behind:
-                migrations.migrate(store.url, say=say)
+                migrations.migrate(store.url, say=self._say)
             with store.connect() as connection:
-                embedded_roles.ensure(connection, server)
-            url_of = writers
-            store = Store(url_of(server), embedded=True, revive=revive)
-        yield store
+                embedded_roles.ensure(connection, self._server)
+            self._url_of = _as_the_writer
+        self._ready = True
+        return self._url_of(self._server)
+
+    def revive(self) -> str | None:
+        """Start it again, or at last; return the URL, or None where it was stopped on purpose."""
+        with self._starting:
+            return self._alive() if self._ready else self.start()
+
+    def close(self) -> None:
+        """Use it no more; the last user stops it."""
+        if self._server is not None:
+            embedded.release(self._server, say=self._say)
+
+    def _alive(self) -> str | None:
+        if self._server is None:
+            return None
+        alive = embedded.ensure_alive(self._server, say=self._say, bin_dir=self._settings.pg_bin)
+        return None if alive is None else self._url_of(alive)
+
+
+def _as_the_writer(server: embedded.EmbeddedServer) -> str:
+    return embedded_roles.url_as(server, Role.WRITER)
 
 
 def _parameters(url: str) -> dict[str, str | int | None]:

@@ -21,9 +21,10 @@ class _Known(msgspec.Struct):
     environment: Environment
 
 
-def remember(data_dir: Path, url: str, environment: Environment) -> None:
+def remember(data_dir: Path, url: str | None, environment: Environment) -> None:
     """Note that the database of this URL holds the data of this environment.
 
+    None for a URL is the directory's own, the embedded server's, whatever its port.
     A directory that cannot be written to is none of this one's business: nothing is remembered.
     """
     if environment_of(data_dir, url) is environment:
@@ -35,7 +36,7 @@ def remember(data_dir: Path, url: str, environment: Environment) -> None:
         )
 
 
-def environment_of(data_dir: Path, url: str) -> Environment | None:
+def environment_of(data_dir: Path, url: str | None) -> Environment | None:
     """Return whose data the database of this URL held when it was last asked; None if unknown."""
     try:
         known = msgspec.json.decode((data_dir / FILE).read_bytes(), type=_Known)
@@ -44,6 +45,8 @@ def environment_of(data_dir: Path, url: str) -> Environment | None:
     return known.environment if known.where == _where(url) else None
 
 
-def _where(url: str) -> dict[str, str]:
+def _where(url: str | None) -> dict[str, str]:
+    if url is None:
+        return {"embedded": "of this directory"}
     asked = conninfo_to_dict(url)
     return {name: str(asked[name]) for name in _WHERE if asked.get(name)}

@@ -1,6 +1,8 @@
 """An ingester that has met its store before starts while the database is away."""
 
+import asyncio
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,10 +11,13 @@ import psycopg
 import pytest
 from fix_proxy import proxy_to
 from outages import Scene, scene_of
-from programs import ended
+from patience import DEADLINE, eventually
+from programs import ended, programs_on
 from turmoil.database import database
 
-from positionstore.store import known
+from positionstore.ingester.spools import Spools
+from positionstore.sandbox import Options, Sandbox
+from positionstore.store import embedded, known
 
 
 @pytest.fixture
@@ -52,6 +57,64 @@ async def test_it_starts_into_the_spool_while_a_real_server_is_stopped(
                 actions = await scene.stop(process)
     assert actions.index("started_without_database") < actions.index("database_back")
     assert actions.count("database_lost") == 1
+
+
+@pytest.mark.parametrize("command", ["ingest", "run"])
+async def test_it_starts_into_the_spool_while_its_own_server_cannot_start(
+    command: str, short_dir: Path
+) -> None:
+    data_dir = short_dir / "data"
+    control = data_dir / "postgres" / "cluster" / "global" / "pg_control"
+    spools = Spools(data_dir, max_bytes=0)
+    async with (
+        Sandbox(Options(seed=7, ticking=False)) as serving,
+        programs_on("", short_dir) as programs,
+    ):
+        programs.against(serving)
+        del programs.environment["DATABASE_URL"]
+
+        async def started() -> asyncio.subprocess.Process:
+            process = await programs.start(command)
+            await serving.wait_for_clients(1, within=DEADLINE)
+            return process
+
+        async def stopped(process: asyncio.subprocess.Process) -> str:
+            process.send_signal(signal.SIGTERM)
+            done = await ended(process)
+            assert done.code == 0, done
+            return done.err
+
+        await stopped(await started())
+        control.rename(control.with_name("away"))
+        process = await started()
+        await serving.step(50)
+        sent = [bytes(record.envelope) for record in serving.records if record.recipients]
+        await eventually(lambda: spools.totals().events == len(sent))
+        control.with_name("away").rename(control)
+        await eventually(lambda: spools.totals().events == 0)
+        said = await stopped(process)
+    assert said.index('"started_without_database"') < said.index('"database_back"')
+    with (
+        embedded.running(data_dir) as server,
+        psycopg.connect(server.url()) as desk,
+    ):
+        logged = desk.execute(
+            "SELECT envelope::text FROM events WHERE source = 'partner' ORDER BY seq"
+        )
+        assert [text.encode() for (text,) in logged] == sent
+
+
+async def test_an_own_server_that_never_ran_and_cannot_start_ends_it(short_dir: Path) -> None:
+    async with Sandbox(Options(seed=7, ticking=False)) as serving:
+        async with programs_on("", short_dir) as programs:
+            programs.against(serving)
+            del programs.environment["DATABASE_URL"]
+            data_dir = short_dir / "data"
+            with embedded.running(data_dir):
+                pass
+            (data_dir / "postgres" / "cluster" / "global" / "pg_control").unlink()
+            await programs.run("ingest", expect=1)
+        assert serving.sessions == []
 
 
 async def test_where_nothing_is_remembered_it_ends_and_sends_nothing(scene: Scene) -> None:
