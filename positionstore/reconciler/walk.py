@@ -259,7 +259,10 @@ class Walk:
         return False
 
     async def _note_unseen(self, walked: Sequence[Access]) -> None:
-        """Have those live positions looked at that no list showed."""
+        """Have those live positions looked at that no list showed.
+
+        Wallet by wallet, one that names no wallet cannot be asked for, nor said to be absent.
+        """
         if not walked:
             return
         by_wallet: dict[str, Access] | None = None
@@ -268,13 +271,23 @@ class Walk:
             if unnamed := next((each for each in walked if each.wallet is None), None):
                 # A ready token that does not say whose it is: its lists do.
                 by_wallet |= {wallet.lower(): unnamed for wallet in self._shown_wallets}
-        wallets = None if by_wallet is None else list(by_wallet)
+        wallets = None if by_wallet is None else [*by_wallet, ""]
+        nobodys = 0
         waves = self._book.unseen_live(wallets, self._verified_since)
         while wave := await self._findings.in_store(partial(next, waves, None)):
             for position_id, wallet in wave:
                 access = walked[0] if by_wallet is None else by_wallet.get(wallet or "")
-                if access is not None and position_id not in self._held:
-                    self._look_again.setdefault(position_id, Look(access))
+                if position_id in self._held or position_id in self._look_again:
+                    continue
+                if access is None:
+                    nobodys += 1
+                else:
+                    self._look_again[position_id] = Look(access)
+        if nobodys:
+            self._report.errors.append(
+                f"{nobodys:,} live positions of the store name no wallet, and no list showed them: "
+                "by whose token to ask for them is not known, and they were not seen."
+            )
 
     # --- looking again ---------------------------------------------------------------------
 

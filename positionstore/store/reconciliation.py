@@ -236,7 +236,8 @@ def live(
 
     Args:
         connection: in autocommit mode.
-        wallets: only theirs, however they are spelled; everybody's where it is None.
+        wallets: only theirs, however they are spelled; everybody's where it is None. An empty one
+            stands for positions that name none.
         verified_since: not those verified at or after this moment (UTC).
     """
     after = ""

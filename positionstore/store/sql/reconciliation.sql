@@ -66,11 +66,12 @@ WHERE position_id = ANY (%(position_ids)s) AND supersedes_before IS NULL AND sta
 GROUP BY position_id;
 
 -- name: live
--- Live positions, of all wallets or of some (in lower case), without those verified since a moment.
+-- Live positions, of all wallets or of some (in lower case; an empty one stands for none), without
+-- those verified since a moment.
 SELECT p.position_id, lower(p.wallet_address)
 FROM positions p
 WHERE p.phase <> 'terminal'
-  AND (%(wallets)s::text[] IS NULL OR lower(p.wallet_address) = ANY (%(wallets)s))
+  AND (%(wallets)s::text[] IS NULL OR coalesce(lower(p.wallet_address), '') = ANY (%(wallets)s))
   AND p.position_id > %(after)s
   AND (%(since)s::timestamptz IS NULL OR p.verified_at IS NULL OR p.verified_at < %(since)s)
 ORDER BY p.position_id

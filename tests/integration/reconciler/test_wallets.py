@@ -109,6 +109,24 @@ async def test_a_wallet_that_the_api_does_not_know_hides_no_other(desk_of: Opene
         assert desk.wrong() == {}
 
 
+async def test_a_live_position_without_a_wallet_is_seen_or_said_not_to_be(desk_of: Opened) -> None:
+    async with desk_of(api_key_lists=False) as desk:
+        await after(desk)
+        desk.hear()
+        shown, hidden = desk.live_ids()[:2]
+        desk.rows(
+            "UPDATE positions SET wallet_address = NULL WHERE position_id = ANY (%s) RETURNING 1",
+            [[shown, hidden]],
+        )
+        desk.serving.faults.hidden = (hidden,)
+        report = await desk.run()
+        assert report.state is RunState.PARTIAL
+        (error,) = report.errors
+        assert error.startswith("1 live positions of the store name no wallet")
+        assert set(desk.wrong()) == {hidden}
+        assert report.by_kind[DiscrepancyKind.ABSENT_UPSTREAM] == 0
+
+
 async def test_where_no_token_can_be_had_it_is_not_tried_for_each_wallet(
     desk_of: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
