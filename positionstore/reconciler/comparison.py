@@ -178,9 +178,10 @@ def spelled_body(body: bytes) -> Spelling | None:
         position = _decoder.decode(body)
     except (ValueError, RecursionError):
         return None
-    for name, empty in _EMPTY_SECTIONS.items():
-        if getattr(position, name) is None:
-            setattr(position, name, empty)
+    if None in _sections(position):
+        for name, empty in _EMPTY_SECTIONS.items():
+            if getattr(position, name) is None:
+                setattr(position, name, empty)
     spelling: Spelling = _read(position)
     return spelling
 
@@ -312,17 +313,19 @@ def _position_struct() -> tuple[type[msgspec.Struct], dict[str, msgspec.Struct]]
     for field in _READ:
         keys.setdefault(field.section, []).append(field.path[-1])
     sections = {
-        section: msgspec.defstruct(section, [(key, scalar, None) for key in names])
+        section: msgspec.defstruct(section, [(key, scalar, None) for key in names], frozen=True)
         for section, names in keys.items()
         if section
     }
+    empty = {section: struct() for section, struct in sections.items()}
     top = msgspec.defstruct(
         "position",
         [(key, scalar, None) for key in keys[""]]
-        + [(section, struct | None, None) for section, struct in sections.items()],
+        + [(section, struct | None, empty[section]) for section, struct in sections.items()],
     )
-    return top, {section: struct() for section, struct in sections.items()}
+    return top, empty
 
 
 _Position, _EMPTY_SECTIONS = _position_struct()
+_sections: Final = attrgetter(*_EMPTY_SECTIONS)
 _decoder: Final = msgspec.json.Decoder(_Position)

@@ -213,6 +213,9 @@ def spelled_rows(
     statement = _spelled_rows(fields)
     with connection.pipeline(), connection.cursor(binary=True) as cursor:
         cursor.execute(statement, {"position_ids": list(position_ids)})
+        # Without it the answer would lie at the server until somebody fetches.
+        connection.pgconn.send_flush_request()
+        connection.pgconn.flush()
         yield lambda: {row[0]: StoredPosition(row[1], row[2], row[3:]) for row in cursor.fetchall()}
 
 
