@@ -107,11 +107,13 @@ class Rejected(msgspec.Struct, frozen=True):
         raw: the bytes as they came.
         reason: what is wrong, for programs.
         detail: what is wrong, for people.
+        digest: SHA-256 of the input, where it is so long that ``raw`` is its beginning alone.
     """
 
     raw: bytes
     reason: Reason
     detail: str
+    digest: bytes | None = None
 
 
 class Received(msgspec.Struct, frozen=True):

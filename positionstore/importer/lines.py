@@ -1,6 +1,7 @@
 """Files of JSON Lines, read some lines at a time, with no more memory than a few of them need."""
 
 import gzip
+import hashlib
 import sys
 import zlib
 from collections.abc import Iterator
@@ -78,20 +79,21 @@ class Lines:
         while True:
             number += 1
             try:
-                line, length = self._next_line(number)
+                line = self._next_line(number)
             except PositionstoreError as error:
                 unreadable = error  # raised when all that came before it is handed on
                 break
             if not line:
                 break
-            size += len(line)
-            is_whole = length == len(line)
-            if number == 1:
-                line = line.removeprefix(_BOM)
-            if not is_whole:
-                chunk.append(_too_long(line, length, f"{self.name}, line {number}"))
-            elif line := line.strip(_BLANK):
-                chunk.append(decode(line))
+            if isinstance(line, Rejected):
+                size += len(line.raw)
+                chunk.append(line)
+            else:
+                size += len(line)
+                if number == 1:
+                    line = line.removeprefix(_BOM)
+                if line := line.strip(_BLANK):
+                    chunk.append(decode(line))
             if len(chunk) >= _LINES_AT_A_TIME or size >= _BYTES_AT_A_TIME:
                 yield chunk
                 chunk, size = [], 0
@@ -100,18 +102,18 @@ class Lines:
         if unreadable is not None:
             raise unreadable
 
-    def _next_line(self, number: int) -> tuple[bytes, int]:
-        """Return a line and its length; of one that is too long, no more than its beginning."""
+    def _next_line(self, number: int) -> bytes | Rejected:
+        """Return a line; of one that is too long, no more than its beginning."""
         try:
             line = self._lines.readline(LONGEST_ENVELOPE + 2)  # with its end
-            length = len(line)
-            whole = length <= LONGEST_ENVELOPE or line.endswith(b"\n")
+            whole = len(line) <= LONGEST_ENVELOPE or line.endswith(b"\n")
             if whole and len(line.rstrip(b"\r\n")) <= LONGEST_ENVELOPE:
-                return line, length
-            end = line
+                return line
+            length, digest, end = len(line), hashlib.sha256(line), line
             while end and not end.endswith(b"\n"):
                 end = self._lines.readline(_BYTES_AT_A_TIME)
                 length += len(end)
+                digest.update(end)
         except (OSError, EOFError, zlib.error) as error:
             place = f"after line {number - 1}" if number > 1 else "at all"
             raise PositionstoreError(
@@ -120,12 +122,9 @@ class Lines:
                 if number > 1
                 else "Nothing of it is imported; mend the file and run it again.",
             ) from None
-        return line[:_KEPT_OF_A_LONG_LINE], length
-
-
-def _too_long(beginning: bytes, length: int, where: str) -> Rejected:
-    detail = (
-        f"It has {length:,} bytes, and an envelope {LONGEST_ENVELOPE:,} at most. "
-        f"These are its first {len(beginning):,}; the rest is in {where}."
-    )
-    return Rejected(beginning, Reason.TOO_LONG, detail)
+        beginning = line[:_KEPT_OF_A_LONG_LINE]
+        detail = (
+            f"It has {length:,} bytes, and an envelope {LONGEST_ENVELOPE:,} at most. These are its "
+            f"first {len(beginning):,}; the rest is in {self.name}, line {number}."
+        )
+        return Rejected(beginning, Reason.TOO_LONG, detail, digest.digest())

@@ -24,6 +24,7 @@ class Entry:
     detail: str
     source: str
     received_at: datetime
+    digest: bytes | None
 
     @classmethod
     def of(cls, received: Received, rejected: Rejected) -> "Entry":
@@ -34,7 +35,14 @@ class Entry:
             .decode()
             .replace("\0", "\N{REPLACEMENT CHARACTER}")
         )
-        return cls(rejected.raw, rejected.reason, detail, received.source, received.received_at)
+        return cls(
+            rejected.raw,
+            rejected.reason,
+            detail,
+            received.source,
+            received.received_at,
+            rejected.digest,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +94,7 @@ def keep(connection: psycopg.Connection, entries: Sequence[Entry]) -> None:
                     "detail": entry.detail,
                     "source": entry.source,
                     "received_at": entry.received_at,
+                    "digest": entry.digest,
                 }
                 for entry in entries
             ],

@@ -3,7 +3,10 @@
 -- name: keep
 -- Keeps an input; the same input once a reason.
 INSERT INTO quarantine (digest, reason, detail, source, received_at, raw)
-VALUES (sha256(%(raw)s), %(reason)s, %(detail)s, %(source)s, %(received_at)s, %(raw)s)
+VALUES (
+    coalesce(%(digest)s::bytea, sha256(%(raw)s)),
+    %(reason)s, %(detail)s, %(source)s, %(received_at)s, %(raw)s
+)
 ON CONFLICT (digest, reason) DO NOTHING;
 
 -- name: waiting
