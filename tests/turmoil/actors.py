@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
-from programs import POSITIONSTORE
+from turmoil import clock
 
 DURABILITY = "POSITIONSTORE_DURABILITY"
 
@@ -82,7 +82,8 @@ class Actor:
         with (self._folder / f"{self.name}.log").open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
-                *POSITIONSTORE,
+                "-P",
+                clock.__file__,
                 *self._arguments,
                 cwd=self._folder,
                 env=environment,

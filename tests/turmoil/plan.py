@@ -46,6 +46,9 @@ TRACKS: Final[dict[str, dict[str, tuple[float, float]]]] = {
         "events lost": (0.5, 2.0),
         "emitters' clocks skewed": (1.0, 4.0),
     },
+    "clocks": {
+        "our clocks set": (0.5, 4.0),
+    },
     "rest": {
         "REST errors": (1.0, 4.0),
         "REST throttled": (1.0, 4.0),

@@ -12,7 +12,7 @@ import psycopg
 from fix_proxy import proxy_to
 from programs import ROOT
 from secrets_watch import SecretsWatch
-from turmoil import plan
+from turmoil import clock, plan
 from turmoil.actors import DURABILITY
 from turmoil.database import database
 from turmoil.disk import small_disk
@@ -60,6 +60,7 @@ async def _set_up(folder: Path, seed: int, *, rate: float) -> AsyncIterator[Stag
         )
         link = closing.enter_context(proxy_to(lambda: server.port))
         stage = Stage(folder, environment, other_side, server, link, disk, closing)
+        clock.set_to(stage.clock, 0.0)
         for name, command in _COMMANDS.items():
             stage.actors[name] = stage.enter(name, command)
         try:

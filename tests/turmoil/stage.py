@@ -8,11 +8,15 @@ from pathlib import Path
 
 from fix_proxy import Proxy, proxy_to
 from psycopg.conninfo import conninfo_to_dict
+from turmoil import clock
 from turmoil.actors import Actor, Life
 from turmoil.database import Database
 from turmoil.disk import Disk
 from turmoil.plan import Fault
 from turmoil.vendor import Vendor
+
+_FARTHEST = 30.0
+"""Seconds by which our clocks are wrong at most: what lies ahead then comes within a rest."""
 
 SLOTS = ("service", "ingester")
 """What runs all the time: two ingesters on one store, one of them with the reconciler."""
@@ -64,10 +68,16 @@ class Stage:
                 "DIMES_BASE_URL": f"http://127.0.0.1:{way.port}",
                 "DIMES_API_KEY": self.vendor.api_key,
                 "POSITIONSTORE_DATA_DIR": str(self.folder / "data" / (home or name)),
+                clock.VARIABLE: str(self.clock),
             },
             self.folder,
         )
         return actor
+
+    @property
+    def clock(self) -> Path:
+        """By how much the clocks of our processes are wrong."""
+        return self.folder / "clock"
 
     def besides(self, name: str, *arguments: str, home: str = "") -> Actor:
         """Prepare a process that runs besides, for a while."""
@@ -90,6 +100,7 @@ class Stage:
         """End what may still be wrong."""
         self.database.resume()
         self.vendor.thaw()
+        clock.set_to(self.clock, 0.0)
         for way in (self.link, *self.gateways.values()):
             way.resume()
             way.delay(0)
@@ -219,6 +230,14 @@ async def _nonsense(stage: Stage, fault: Fault) -> None:
     await stage.vendor.send_nonsense()
 
 
+async def _set_clocks(stage: Stage, fault: Fault) -> None:
+    clock.set_to(stage.clock, _FARTHEST * (2 * fault.dice - 1))
+    try:
+        await asyncio.sleep(fault.lasts)
+    finally:
+        clock.set_to(stage.clock, 0.0)
+
+
 def _vendor(**faults: object) -> Inflict:
     """Switch faults of the sandbox on, and off again."""
     off: dict[type, object] = {bool: False, float: 0.0, int: 0}
@@ -262,6 +281,7 @@ WAYS: dict[str, Inflict] = {
     "events reordered": _vendor(reordering=0.5),
     "events lost": _vendor(lost=0.2),
     "emitters' clocks skewed": _vendor(clock_skew=0.5),
+    "our clocks set": _set_clocks,
     "REST errors": _vendor(rest_errors=0.5),
     "REST throttled": _vendor(rest_throttled=0.5),
     "REST connections reset": _vendor(rest_resets=0.5),
