@@ -15,7 +15,7 @@ from patience import eventually
 from positionstore.sandbox import Faults, Options, Sandbox
 from positionstore.sandbox.gateway import ENGINE_PATH, PARTNER_NAMESPACE
 from positionstore.sandbox.rest import PREFIX
-from positionstore.sandbox.serving import Serving
+from positionstore.sandbox.serving import Serving, accept_no_more
 
 POLL = f"{ENGINE_PATH}/?EIO=4&transport=polling"
 UPGRADE = (
@@ -128,3 +128,20 @@ async def test_a_connection_is_kept_for_the_next_request(caller: socket.socket) 
     async with closed_wholly() as sandbox:
         call(caller, sandbox, get("/_sandbox/sessions"))
         await asyncio.to_thread(caller.recv, 1)
+
+
+@pytest.mark.parametrize("turns", range(5))
+async def test_a_server_that_accepts_no_more_can_be_closed_with_nobody_on_the_way_in(
+    caller: socket.socket, turns: int
+) -> None:
+    server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
+    (listener,) = server.sockets
+    port = listener.getsockname()[1]
+    async with leaving_nothing_at(lambda: port):
+        caller.connect(("127.0.0.1", port))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await accept_no_more([listener.fileno()])
+        server.close()
+        for _ in range(3):  # what is closed is so a turn or two later
+            await asyncio.sleep(0)
