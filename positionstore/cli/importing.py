@@ -22,9 +22,9 @@ def import_files(
 ) -> None:
     """Append captured events to the store.
 
-    A file holds one envelope a line. What the log has already is counted and not appended again,
-    so an import that was interrupted is simply run once more. A line that is no event goes to
-    quarantine, and the exit code is 3; of a line of more than 16 MiB its beginning does.
+    A file holds one envelope a line. What the log has already is counted and not appended
+    again, so an import that was interrupted is simply run once more. A line that is no event
+    goes to quarantine, of one of more than 16 MiB its beginning, and then the exit code is 3.
 
     Example: positionstore import events.jsonl
     """
