@@ -38,8 +38,8 @@ class Scale:
 
 
 FULL: Final = Scale(
-    positions=40_000,
-    lines=300_000,
+    positions=10_000,
+    lines=220_000,
     burst_lines=100_000,
     rounds=3,
     paced_lines=15_000,
