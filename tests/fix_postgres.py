@@ -17,6 +17,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 import psycopg
 import pytest
@@ -53,9 +54,17 @@ def shared_server(kind: str, bin_dir: Path | None = None) -> Iterator[EmbeddedSe
 
 
 @contextmanager
-def fresh_database(server: EmbeddedServer, template: str = "template0") -> Iterator[str]:
-    """Make a database, empty or like another one; yield its URL; drop it afterwards."""
-    name = f"test_{uuid.uuid4().hex[:16]}"
+def fresh_database(
+    server: EmbeddedServer, template: str = "template0", *, name: str = "test_"
+) -> Iterator[str]:
+    """Make a database, empty or like another one; yield its URL; drop it afterwards.
+
+    Args:
+        server: where.
+        template: the one that it is like.
+        name: what its name begins with.
+    """
+    name += uuid.uuid4().hex[:16]
     with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
         connection.execute(
             sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy").format(
@@ -63,7 +72,7 @@ def fresh_database(server: EmbeddedServer, template: str = "template0") -> Itera
             )
         )
     try:
-        yield server.url(name)
+        yield server.url(quote(name))
     finally:
         with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
             connection.execute(

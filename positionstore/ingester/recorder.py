@@ -73,17 +73,9 @@ class Recorder:
         self._writing.take(batch)
 
     def write(self, *, everything: bool) -> None:
-        """Bring what is pending on its way into the log; while it is committed, more may come.
+        """Do as :meth:`~positionstore.store.writing.Writing.write`; raise what it raises.
 
-        What the database will not have, though it is an event, goes to quarantine; the rest goes
-        into the log.
-
-        Args:
-            everything: whether to wait until nothing is pending.
-
-        Raises:
-            psycopg.Error: the database cannot be used just now; nothing is lost, call it again.
-            DatabaseUnavailableError: the same.
+        After that the sessions' connection is let go of, too.
         """
         try:
             self._writing.write(everything=everything)

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from functools import partial
 
 import psycopg
 import structlog
@@ -38,8 +39,13 @@ class Writing:
         committed: Callable[[Appended], None],
     ) -> None:
         self._connect = connect
-        self._batch_size = batch_size
-        self._smallest = smallest
+        self._new_pipeline = partial(
+            Pipeline,
+            connect,
+            batch_size=batch_size,
+            smallest=smallest,
+            committed=self._committed,
+        )
         self._on_committed = committed
         self._pending: deque[Sequence[Received]] = deque()
         self._pending_count = 0
@@ -93,12 +99,7 @@ class Writing:
     def _advance(self, *, everything: bool) -> None:
         if not self._pending:
             return
-        pipeline = self._pipeline = self._pipeline or Pipeline(
-            self._connect,
-            batch_size=self._batch_size,
-            smallest=self._smallest,
-            committed=self._committed,
-        )
+        pipeline = self._pipeline = self._pipeline or self._new_pipeline()
         while self._staged < len(self._pending):
             pipeline.stage(self._pending[self._staged])
             self._staged += 1

@@ -12,7 +12,6 @@ import re
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -21,9 +20,9 @@ from urllib.parse import quote
 
 import psycopg
 import pytest
+from fix_postgres import fresh_database
 from hostile_texts import REJECTED, TEXTS, captured
 from hostile_vendor import Vendor, serving
-from psycopg import sql
 from roled import drop_roles
 from terminals import Shown, run
 from typer.core import TyperGroup
@@ -135,31 +134,16 @@ class Stage:
         )
 
 
-@contextmanager
-def database(server: EmbeddedServer, template: str) -> Iterator[str]:
-    """A store in a database with a hostile name."""
-    name = f"{NAME}{uuid.uuid4().hex[:8]}"
-    with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
-        connection.execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy").format(
-                sql.Identifier(name), sql.Identifier(template)
-            )
-        )
-        try:
-            yield server.url(quote(name))
-        finally:
-            connection.execute(
-                sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
-            )
-
-
 @pytest.fixture(scope="module")
 def stage(
     embedded_server: EmbeddedServer, store_template: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Stage]:
     """Everything is filled once, by a command of ours."""
     folder = tmp_path_factory.mktemp("hostile")
-    with database(embedded_server, store_template) as url, serving() as vendor:
+    with (
+        fresh_database(embedded_server, store_template, name=NAME) as url,
+        serving() as vendor,
+    ):
         stage = Stage(url, vendor, folder)
         (folder / EVENTS).write_bytes(captured())
         (folder / BROKEN).write_bytes(b"no gzip")
