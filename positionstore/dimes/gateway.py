@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import SimpleNamespace
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 import aiohttp
 import socketio
@@ -125,6 +125,7 @@ class Connection:
             on_jump=self.clock_set.set,
         )
         self._http: aiohttp.ClientSession | None = None
+        self._responses: list[aiohttp.ClientResponse] = []
         self._client = socketio.AsyncClient(
             reconnection=False,
             handle_sigint=False,
@@ -200,14 +201,22 @@ class Connection:
         except Exception:  # noqa: BLE001, S110 - it ends either way, by the next lines
             pass
         finally:
+            for response in self._responses:
+                # Of a WebSocket that was lost, or never said a word, neither library does it.
+                response.close()
             if self._http is not None:
                 await self._http.close()
 
     def _open_http(self) -> aiohttp.ClientSession:
         tap, finish, taken = self._tap, self._finish, self._taken
+        responses = self._responses
 
         class TappedWebSocket(aiohttp.ClientWebSocketResponse):
             """A WebSocket whose events are taken before engine.io sees them."""
+
+            def __init__(self, *args: Any, **options: Any) -> None:  # aiohttp's own, whatever it is
+                super().__init__(*args, **options)
+                responses.append(self._response)
 
             # The overloads tell the types of text apart, which makes no difference here.
             async def receive(self, timeout: float | None = None) -> aiohttp.WSMessage:  # noqa: ASYNC109 - aiohttp's name

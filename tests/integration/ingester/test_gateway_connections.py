@@ -1,13 +1,14 @@
 """The supervised connection against our sandbox: a real server, real sockets."""
 
 import asyncio
+import gc
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
 import structlog
-from aiohttp import web
+from aiohttp import ClientResponse, web
 from patience import DEADLINE, eventually
 from streams import failing, settings_for, supervised
 
@@ -276,3 +277,43 @@ async def test_credentials_are_not_carried_to_where_a_gateway_redirects() -> Non
     finally:
         await runner.cleanup()
     assert seen == []
+
+
+@pytest.mark.parametrize("said", [None, "6", b"6"])
+async def test_a_connection_that_came_to_nothing_leaves_nothing_to_the_garbage_collector(
+    said: str | bytes | None,
+) -> None:
+    over = asyncio.Event()
+
+    async def upgrade(request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        if isinstance(said, str):
+            await socket.send_str(said)
+        elif said is not None:
+            await socket.send_bytes(said)
+        await over.wait()
+        return socket
+
+    app = web.Application()
+    app.router.add_get("/socket.io/", upgrade)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    port = runner.addresses[0][1]
+    # Held here, an upgraded response is closed by who opened it, or not at all.
+    upgraded: set[ClientResponse] = set()
+
+    def are_upgraded() -> bool:
+        answers = (one for one in gc.get_objects() if isinstance(one, ClientResponse))
+        upgraded.update(one for one in answers if one.status == 101 and one.url.port == port)
+        return bool(upgraded)
+
+    try:
+        settings = settings_for(f"http://127.0.0.1:{port}", api_key=WRONG_KEY)
+        async with supervised(settings, Source.PARTNER):
+            await eventually(are_upgraded)
+        assert all(one.closed for one in upgraded)
+    finally:
+        over.set()
+        await runner.cleanup()
