@@ -86,7 +86,10 @@ def _of_postgres(error: BaseException) -> PositionstoreError | None:
         )
     if isinstance(error, psycopg.OperationalError):
         return DatabaseUnavailableError(
-            message, remedy="See whether the server of DATABASE_URL runs and lets you in."
+            message,
+            remedy="Make room on the disk of the database, and run it again."
+            if isinstance(error, psycopg.errors.DiskFull)
+            else "See whether the server of DATABASE_URL runs and lets you in.",
         )
     return None
 

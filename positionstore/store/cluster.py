@@ -1,5 +1,6 @@
 """The database files of the embedded server: how they are made and configured."""
 
+import errno
 import os
 import secrets
 import shutil
@@ -248,10 +249,12 @@ def spawn(
 def last_words(text: str) -> str:
     """Return the line of a log that says best what went wrong; empty where none does."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    for mark in ("PANIC:", "FATAL:", "error:", "ERROR:", "LOG:"):
-        for line in reversed(lines):
-            if mark in line and "contains errors" not in line:
-                return line.partition(mark)[2].strip().rstrip(".")
+    # A full disk has consequences, which are told after it and in louder words.
+    for told in ([line for line in lines if os.strerror(errno.ENOSPC) in line], lines):
+        for mark in ("PANIC:", "FATAL:", "error:", "ERROR:", "LOG:"):
+            for line in reversed(told):
+                if mark in line and "contains errors" not in line:
+                    return line.partition(mark)[2].strip().rstrip(".")
     return lines[-1].rstrip(".") if lines else ""
 
 

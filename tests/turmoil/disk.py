@@ -19,10 +19,10 @@ class Disk:
         self.path = path
         self._ballast = path / "ballast"
 
-    def fill(self) -> None:
-        """Take all that is free."""
+    def fill(self, *, all_but: int = 0) -> None:
+        """Take all that is free, or leave so many bytes of it."""
         with self._ballast.open("ab") as file:
-            while (free := self._free()) > 0:
+            while (free := self._free() - all_but) > 0:
                 with contextlib.suppress(OSError):  # somebody else was faster
                     os.posix_fallocate(file.fileno(), file.seek(0, os.SEEK_END), free)
 

@@ -20,6 +20,7 @@ from server_user import (
     postmaster,
     server_user,
 )
+from turmoil.disk import small_disk
 
 from positionstore.errors import ConfigurationError, DatabaseUnavailableError
 from positionstore.settings import load_settings
@@ -304,22 +305,27 @@ def test_an_interrupted_initialisation_is_begun_anew(data_dir: Path) -> None:
     assert list((data_dir / "postgres").glob("initdb-*")) == []
 
 
-def test_a_full_disk_is_named(data_dir: Path, tmp_path: Path) -> None:
-    programs = tmp_path / "bin"
-    programs.mkdir()
-    for name, script in {
-        "postgres": "echo 'postgres (PostgreSQL) 18.0'",
-        "pg_ctl": "exit 1",
-        "initdb": "echo 'initdb: error: could not write file: No space left on device'; exit 1",
-    }.items():
-        (programs / name).write_text(f"#!/bin/sh\n{script}\n")
-        (programs / name).chmod(0o755)
+def test_a_full_disk_is_named_and_stops_nothing_for_good(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
-    with pytest.raises(
-        DatabaseUnavailableError, match=r"No space left on device.*room on the disk"
-    ):
-        embedded.ensure_running(data_dir, bin_dir=programs)
-    assert not (data_dir / "postgres" / "cluster").exists()
+    with small_disk(tmp_path / "small", megabytes=100) as disk:
+        if disk is None:
+            pytest.skip("this machine lets us mount nothing")
+        data_dir = disk.path / "data"
+        disk.fill(all_but=10_000_000)
+        with pytest.raises(
+            DatabaseUnavailableError, match=r"No space left on device.*room on the disk"
+        ):
+            embedded.ensure_running(data_dir)
+        assert not (data_dir / "postgres" / "cluster").exists()
+        disk.free()
+        with embedded.running(data_dir, settings=QUICK) as server:
+            assert _answer(server) == (1,)
+        disk.fill()
+        with pytest.raises(DatabaseUnavailableError, match="No space left on device"):
+            embedded.ensure_running(data_dir)
+        disk.free()
+        with embedded.running(data_dir, settings=QUICK) as server:
+            assert _answer(server) == (1,)
 
 
 def test_files_of_a_version_that_is_not_installed_are_refused_with_a_remedy(

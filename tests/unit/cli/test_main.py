@@ -221,7 +221,7 @@ def test_a_database_error_is_known_through_sqlalchemy() -> None:
         (psycopg.errors.InsufficientPrivilege("permission denied for table events"), "roles"),
         (psycopg.errors.ReadOnlySqlTransaction("cannot execute INSERT"), "primary"),
         (psycopg.errors.AdminShutdown("terminating connection"), "runs"),
-        (psycopg.errors.DiskFull("could not extend file"), "could not extend file"),
+        (psycopg.errors.DiskFull("could not extend file"), "Make room on the disk"),
     ],
 )
 def test_what_postgres_refuses_has_a_remedy(error: psycopg.Error, words: str) -> None:

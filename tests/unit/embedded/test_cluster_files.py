@@ -56,6 +56,7 @@ def test_passwords_differ_and_need_no_quoting() -> None:
         ("FATAL:  first\nFATAL:  last\n", "last"),
         ("initdb: error: it failed\ninitdb: removing contents\n", "it failed"),
         ("something else\n\n", "something else"),
+        ("FATAL:  No space left on device\nPANIC:  cannot abort\n", "No space left on device"),
         (
             'LOG:  invalid value for "x"\nFATAL:  configuration file "c" contains errors\n',
             'invalid value for "x"',
