@@ -23,14 +23,24 @@ def imported(store_url: str, path: Path, content: list[bytes], batch_size: int) 
     return import_files([str(path)], store.connect, now=datetime.now(UTC), batch_size=batch_size)
 
 
+AT_ONCE = "ALTER TABLE events ADD CHECK (event_id NOT IN ({}))"
+AT_THE_COMMIT = """
+    CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql
+        AS $$ BEGIN RAISE 'not this one'; END $$;
+    CREATE CONSTRAINT TRIGGER refuse_late AFTER INSERT ON events DEFERRABLE INITIALLY DEFERRED
+        FOR EACH ROW WHEN (NEW.event_id IN ({})) EXECUTE FUNCTION refuse()
+"""
+
+
 @pytest.mark.parametrize("batch_size", [1_500, 100_000])
+@pytest.mark.parametrize("rule", [AT_ONCE, AT_THE_COMMIT])
 def test_of_a_batch_that_is_refused_only_those_to_blame_go_to_quarantine(
-    store_url: str, tmp_path: Path, batch_size: int
+    store_url: str, tmp_path: Path, rule: str, batch_size: int
 ) -> None:
     content = [envelope(f"evt_{n}", position=f"dm_pos_{n % 50}", at=n) for n in range(LINES)]
     with psycopg.connect(store_url, autocommit=True) as desk:
         refused = ", ".join(f"'evt_{n}'" for n in BAD)
-        desk.execute(f"ALTER TABLE events ADD CHECK (event_id NOT IN ({refused}))")
+        desk.execute(rule.format(refused).encode())
 
         done = imported(store_url, tmp_path / "events.jsonl", content, batch_size)
 
