@@ -25,6 +25,9 @@ from positionstore.store.writing import Writing
 _SMALLEST_BATCH: Final = 10_000
 _SHARE_BESIDE_A_STREAM: Final = 5
 """What a batch is divided by while an ingester is at work, which waits for each commit."""
+_ROOM_FOR_A_BATCH: Final = "128MB"
+"""What a batch may fill of the server's memory before it goes to the server's disk: about what a
+hundred thousand usual lines take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +93,13 @@ def import_files(
             share = _SHARE_BESIDE_A_STREAM if sessions.is_live(connection) else 1
             return max(1, batch_size // share)
 
+        def roomy() -> psycopg.Connection:
+            roomy_connection = connect()
+            roomy_connection.execute(f"SET temp_buffers = '{_ROOM_FOR_A_BATCH}'")
+            return roomy_connection
+
         writing = Writing(
-            connect, batch_size=lines_at_most, smallest=_SMALLEST_BATCH, committed=tally.add
+            roomy, batch_size=lines_at_most, smallest=_SMALLEST_BATCH, committed=tally.add
         )
         stack.callback(writing.drop)
         total, scratch = _total_bytes(sources), Scratch()
