@@ -12,6 +12,7 @@ Source: the vendor's REST reference for the position object.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 
 class Kind(StrEnum):
@@ -203,3 +204,24 @@ FIELDS: tuple[Field, ...] = (
         ("reason", Kind.TEXT, _ALWAYS, "Why the opening failed; NULL when it did not."),
     ),
 )
+
+DURABLE_FIELDS: Final[tuple[Field, ...]] = tuple(
+    sorted(
+        (each for each in FIELDS if each.durability is not _NEVER and each.path != ("id",)),
+        key=lambda field: field.durability is _CLOSED,
+    )
+)
+"""The durable fields: first those that always are, then those that are in the closed shape."""
+
+VALUATION_FIELDS: Final[tuple[Field, ...]] = tuple(
+    next(each for each in FIELDS if each.wire_name == name)
+    for name in (
+        "current.mark_price_usd_pips",
+        "current.position_value_usd_pips",
+        "current.unrealized_pnl_usd_pips",
+        "current.net_unrealized_pnl_usd_pips",
+        "risk.health_bps",
+        "risk.current_liquidation_price_usd_pips",
+    )
+)
+"""What moves with the market and is kept as the latest valuation."""

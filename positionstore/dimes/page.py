@@ -1,8 +1,8 @@
 """What ``GET /positions`` and ``GET /positions/{id}`` answer, read exactly.
 
-A position is kept as the bytes it came in; only the few strings that a walk needs are read out of
-it. As with events, nearly every page takes the short way, one typed pass; what that pass does not
-like takes the careful way.
+A position is kept as the bytes it came in, with the strings that a walk needs and the spelling of
+the fields that are compared. As with events, nearly every page takes the short way, one typed pass;
+what that pass does not like takes the careful way.
 
 Source: the vendor's REST reference, "List positions" and the position object.
 """
@@ -19,17 +19,17 @@ from positionstore.dimes.exact import (
     beyond_bounds,
     checked_id,
     found,
-    may_hold_nul,
     name,
     parse,
     storable,
     string,
 )
 from positionstore.dimes.instant import parse_instant
+from positionstore.dimes.spelling import Spelling, spelled
 from positionstore.facts import Reason, Rejected
 
 
-class Listed(msgspec.Struct, frozen=True):
+class Listed(msgspec.Struct, frozen=True, gc=False):
     """One position of an answer.
 
     The strings are exact, but for what a Postgres ``text`` cannot hold (U+0000, lone surrogates),
@@ -41,6 +41,7 @@ class Listed(msgspec.Struct, frozen=True):
         body: the position object as it came over the wire, valid UTF-8.
         closed_at: ``result.closed_at``, UTC; None where there is none that can be read.
         wallet_address: whose it is; None where the body does not say.
+        spelling: the compared fields as the body spells them; None where one is spelled unusually.
     """
 
     position_id: str
@@ -48,9 +49,10 @@ class Listed(msgspec.Struct, frozen=True):
     body: bytes
     closed_at: datetime | None = None
     wallet_address: str | None = None
+    spelling: Spelling | None = None
 
 
-class Item(msgspec.Struct, frozen=True):
+class Item(msgspec.Struct, frozen=True, gc=False):
     """One element of a list, position or not.
 
     Attributes:
@@ -66,24 +68,12 @@ class UnreadableError(ValueError):
     """An answer is not what the API answers: cut short, or another's (a proxy's page)."""
 
 
-class _Result(msgspec.Struct):
-    closed_at: str | None = None
-
-
-class _Position(msgspec.Struct):
-    id: str
-    status: str
-    wallet_address: str | None = None
-    result: _Result | None = None
-
-
 class _List(msgspec.Struct):
     data: list[msgspec.Raw]
     has_more: bool
 
 
 _list_decoder: Final = msgspec.json.Decoder(_List)
-_position_decoder: Final = msgspec.json.Decoder(_Position)
 _SURROGATES: Final = tuple(b"u%c%c" % (d, x) for d in b"dD" for x in b"89abcdefABCDEF")
 _VEIL: Final = b"\xff"  # stands for a backslash; no UTF-8 holds it
 _BLANK: Final = b" \t\r\n"
@@ -122,16 +112,13 @@ def read_item(raw: bytes) -> Item:
         return _rejected(raw, raw.decode(errors="replace"), flaw)
     if (beyond := beyond_bounds(raw, depth=_POSITION_DEPTH)) is not None:
         return _rejected(raw, text, beyond)
-    if not may_hold_nul(raw):
-        try:
-            read = _position_decoder.decode(raw)
-        except (ValueError, RecursionError):
-            pass
-        else:
-            if 0 < len(read.id) <= SURELY_SHORT:
-                closed_at = _instant(None if read.result is None else read.result.closed_at)
-                what = Listed(read.id, read.status, raw, closed_at, read.wallet_address)
-                return Item(read.id, what)
+    if (read := spelled(raw)) is not None:
+        own, spelling = read
+        if 0 < len(own.id) <= SURELY_SHORT:
+            closed_at = _instant(own.result.closed_at)
+            return Item(
+                own.id, Listed(own.id, own.status, raw, closed_at, own.wallet_address, spelling)
+            )
     try:
         return _read_carefully(raw, text)
     except Flaw as flaw:

@@ -4,7 +4,7 @@ Everything here is synchronous and uses two connections of its own, so it is cal
 thread at a time.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -12,17 +12,15 @@ import psycopg
 
 from positionstore.dimes.page import Listed
 from positionstore.facts import Received, Rejected, Snapshot, Source
+from positionstore.position import DURABLE_FIELDS
 from positionstore.reconciler.comparison import (
-    DURABLE_FIELDS,
     DiscrepancyKind,
     FieldDifference,
-    Spelling,
     Values,
     differences,
     kind_of,
     read_body,
     spelled_alike,
-    spelled_body,
     spelled_valuation,
     values_of_row,
 )
@@ -119,33 +117,39 @@ class Book:
         """Whether a position with this status has ended."""
         return status in self._terminal
 
-    def examine(self, answers: Sequence[Answer]) -> list[Suspect]:
+    def examine(
+        self, answers: Sequence[Answer], meanwhile: Callable[[], object] = lambda: None
+    ) -> list[Suspect]:
         """Compare what REST showed with the rows; return what differs.
 
         What does not differ is marked as verified, and what is live is valued. Nearly every
         position is spelled as its row is, and no more need be known; only what is not is compared
         value by value.
+
+        Args:
+            answers: what REST showed.
+            meanwhile: is called while the server looks the rows up.
         """
         # Two ids may become one where Postgres cannot hold what tells them apart.
         unique = {listed.position_id: (listed, as_of) for listed, as_of in answers}
-        with records.spelled_rows(self._reader, list(unique), DURABLE_FIELDS) as fetch:
-            bodies = {name: spelled_body(listed.body) for name, (listed, _) in unique.items()}
-            spelled = fetch()
+        with records.spelled_rows(self._reader, list(unique)) as fetch:
+            meanwhile()
+            rows = fetch()
         verified: list[Verified] = []
         valuations: list[Valuation] = []
         doubtful: list[Answer] = []
-        for position_id, body in bodies.items():
-            listed, as_of = unique[position_id]
+        for position_id, (listed, as_of) in unique.items():
             ended = self.is_terminal(listed.status)
-            row = spelled.get(position_id)
-            if row is None or body is None or not spelled_alike(row.columns, body, closed=ended):
+            fact, row = rows.get(position_id, (None, ()))
+            spelling = listed.spelling
+            if fact is None or spelling is None or not spelled_alike(row, spelling, closed=ended):
                 doubtful.append((listed, as_of))
             elif not self._dry_run:
-                verified.append(Verified(position_id, row.last_event_id, as_of))
+                verified.append(Verified(position_id, fact, as_of))
             if not ended:
                 self._live.add(position_id)
                 if not self._dry_run:
-                    valuations.append(_valuation(listed, as_of, body))
+                    valuations.append(_valuation(listed, as_of))
         suspects, equal = self._examine_exactly(doubtful) if doubtful else ([], [])
         verified += equal
         if (verified or valuations) and not self._dry_run:
@@ -161,7 +165,9 @@ class Book:
         equal: list[Verified] = []
         for listed, as_of in answers:
             row = rows.get(listed.position_id)
-            kind, fields = self._compared(listed, read_body(listed.body).values, row)
+            kind, fields = self._compared(
+                listed, read_body(listed.body, listed.spelling).values, row
+            )
             if kind is not None:
                 found.append(((listed, as_of), kind, fields))
             elif row is not None:
@@ -246,7 +252,7 @@ class Book:
         verified: dict[str, Verified] = {}
         for listed, as_of in shown:
             row = rows.get(listed.position_id)
-            kind, _ = self._compared(listed, read_body(listed.body).values, row)
+            kind, _ = self._compared(listed, read_body(listed.body, listed.spelling).values, row)
             if kind is None and row is not None:
                 verified[listed.position_id] = Verified(
                     listed.position_id, row.last_event_id, as_of
@@ -332,8 +338,11 @@ class Book:
             records.drop_stale_valuations(self._reader)
 
 
-def _valuation(listed: Listed, as_of: datetime, body: Spelling | None) -> Valuation:
-    values = read_body(listed.body).valuation if body is None else spelled_valuation(body)
+def _valuation(listed: Listed, as_of: datetime) -> Valuation:
+    if listed.spelling is None:
+        values = read_body(listed.body).valuation
+    else:
+        values = spelled_valuation(listed.spelling)
     return Valuation(
         listed.position_id,
         as_of,

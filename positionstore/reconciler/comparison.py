@@ -12,40 +12,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
-from operator import attrgetter
 from typing import Any, Final
 
-import msgspec
-
-from positionstore.dimes.exact import may_hold_nul, storable
+from positionstore.dimes.exact import storable
 from positionstore.dimes.instant import parse_instant
-from positionstore.position import FIELDS, Durability, Field, Kind
-from positionstore.store.reconciliation import VALUATION_COLUMNS
+from positionstore.dimes.spelling import SPELLED_FIELDS, Spelling
+from positionstore.position import DURABLE_FIELDS, Durability, Kind
 
 Value = str | int | bool | datetime | None
 Values = tuple[Value, ...]
-Spelling = tuple[str | int | None, ...]
-"""Values as JSON spells them: texts, and numbers without a fraction."""
-
-DURABLE_FIELDS: Final[tuple[Field, ...]] = tuple(
-    sorted(
-        (
-            field
-            for field in FIELDS
-            if field.durability is not Durability.NEVER and field.path != ("id",)
-        ),
-        key=lambda field: field.durability is Durability.CLOSED,
-    )
-)
-"""The durable fields: first those that always are, then those that are in the closed shape."""
-
-VALUATION_FIELDS: Final[tuple[Field, ...]] = tuple(
-    next(field for field in FIELDS if field.path in {("current", name), ("risk", name)})
-    for name in VALUATION_COLUMNS
-)
-"""What moves with the market and is kept as the latest valuation, in the order of its columns."""
-
-_READ: Final = DURABLE_FIELDS + VALUATION_FIELDS
 _ALWAYS: Final = sum(field.durability is Durability.ALWAYS for field in DURABLE_FIELDS)
 _MOVES: Final = frozenset(
     index
@@ -157,59 +132,37 @@ def spelled_alike(row: Spelling, body: Spelling, *, closed: bool) -> bool:
     are one amount, and :func:`differences` has to decide.
 
     Args:
-        row: the row's columns of :data:`DURABLE_FIELDS`, as
-            :func:`~positionstore.store.reconciliation.spelled_rows` returns them.
-        body: the body's, from :func:`spelled_body`.
+        row: the row's durable fields, from
+            :func:`~positionstore.store.reconciliation.spelled_rows`.
+        body: the body's, as it was listed.
         closed: whether the body has the closed shape, in which the fees are final too.
     """
     count = len(DURABLE_FIELDS) if closed else _ALWAYS
     return row[:count] == body[:count]
 
 
-def spelled_body(body: bytes) -> Spelling | None:
-    """Return the durable values and the valuation of a position object as it spells them.
-
-    Absent and null are both None. The whole is None where something unusual stands in the object,
-    a fraction in a field's place for one: only :func:`read_body` knows what to make of it.
-    """
-    if may_hold_nul(body):
-        return None
-    try:
-        position = _decoder.decode(body)
-    except (ValueError, RecursionError):
-        return None
-    if None in _sections(position):
-        for name, empty in _EMPTY_SECTIONS.items():
-            if getattr(position, name) is None:
-                setattr(position, name, empty)
-    spelling: Spelling = _read(position)
-    return spelling
-
-
 def spelled_valuation(body: Spelling) -> Values:
-    """Return the valuation, exactly, from what :func:`spelled_body` returned."""
+    """Return the valuation, exactly, from how a body spells it."""
     return tuple([_integer(value) for value in body[len(DURABLE_FIELDS) :]])
 
 
-def read_body(body: bytes) -> Reading:
+def read_body(body: bytes, spelling: Spelling | None = None) -> Reading:
     """Return the values of a position object, exactly as its row would hold them.
 
     Args:
         body: the object as it came over the wire; it may hold whatever JSON can.
+        spelling: its fields as it spells them, where they were read; they need only be converted.
 
     Raises:
         TypeError: it is not an object.
         ValueError: it is not JSON.
     """
+    if spelling is None:
+        values = _values_carefully(body)
+    else:
+        values = tuple([convert(each) for convert, each in zip(_CONVERTERS, spelling, strict=True)])
     count = len(DURABLE_FIELDS)
-    values = _values(body)
     return Reading(values[:count], values[count:])
-
-
-def _values(body: bytes) -> Values:
-    if (spelling := spelled_body(body)) is None:
-        return _values_carefully(body)
-    return tuple([convert(value) for convert, value in zip(_CONVERTERS, spelling, strict=True)])
 
 
 def _values_carefully(body: bytes) -> Values:
@@ -217,7 +170,7 @@ def _values_carefully(body: bytes) -> Values:
     if not isinstance(data, dict):
         raise TypeError("it is not an object")
     values: list[Value] = []
-    for field in _READ:
+    for field in SPELLED_FIELDS:
         found: object = data
         for key in field.path:
             found = found.get(key) if isinstance(found, dict) else None
@@ -302,30 +255,4 @@ _CONVERT: Final[dict[Kind, Callable[[object], Value]]] = {
     Kind.TIME: _instant,
     Kind.FLAG: _flag,
 }
-_CONVERTERS: Final = tuple(_CONVERT[field.kind] for field in _READ)
-_read: Final = attrgetter(*(field.wire_name for field in _READ))
-
-
-def _position_struct() -> tuple[type[msgspec.Struct], dict[str, msgspec.Struct]]:
-    """Make the struct that reads just the durable fields, and an empty one for each section."""
-    scalar = str | int | None  # and no bool: to Python, true equals 1
-    keys: dict[str, list[str]] = {}
-    for field in _READ:
-        keys.setdefault(field.section, []).append(field.path[-1])
-    sections = {
-        section: msgspec.defstruct(section, [(key, scalar, None) for key in names], frozen=True)
-        for section, names in keys.items()
-        if section
-    }
-    empty = {section: struct() for section, struct in sections.items()}
-    top = msgspec.defstruct(
-        "position",
-        [(key, scalar, None) for key in keys[""]]
-        + [(section, struct | None, empty[section]) for section, struct in sections.items()],
-    )
-    return top, empty
-
-
-_Position, _EMPTY_SECTIONS = _position_struct()
-_sections: Final = attrgetter(*_EMPTY_SECTIONS)
-_decoder: Final = msgspec.json.Decoder(_Position)
+_CONVERTERS: Final = tuple(_CONVERT[field.kind] for field in SPELLED_FIELDS)

@@ -53,7 +53,7 @@ class Findings:
     async def in_store(self, work: Callable[[], T]) -> T:
         """Do a piece of work with the store, in a thread, when its turn comes."""
         async with self._turn:
-            at_work = asyncio.ensure_future(asyncio.to_thread(work))
+            at_work = asyncio.get_running_loop().run_in_executor(None, work)
             try:
                 return await asyncio.shield(at_work)
             except asyncio.CancelledError:

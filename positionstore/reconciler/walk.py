@@ -6,6 +6,7 @@ id, and what changed within the settle window is looked at again when the window
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import aclosing
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
@@ -14,6 +15,7 @@ from positionstore.dimes.access import Access
 from positionstore.dimes.rest import Page, RestClient, State
 from positionstore.dimes.tokens import KeyRefusedError
 from positionstore.errors import CredentialsError, GatewayError
+from positionstore.reconciler.ahead import Ahead
 from positionstore.reconciler.book import Book, Suspect
 from positionstore.reconciler.checkpoint import Checkpoint, NoCheckpoint
 from positionstore.reconciler.findings import Findings
@@ -69,8 +71,9 @@ class Walk:
         self._clock = clock
         self._sleep = sleep
         self._checkpoint = checkpoint
+        self._remembers = not isinstance(checkpoint, NoCheckpoint)
         # What is held back would be lost if the run were killed and another went on from here.
-        self._holds_back = isinstance(checkpoint, NoCheckpoint)
+        self._holds_back = not self._remembers
         self._verified_since = verified_since
         self._progress = progress
         self._held: dict[str, tuple[Suspect, Access]] = {}
@@ -187,23 +190,30 @@ class Walk:
         if ended:
             return True
         found, whole = last_id is not None, True
-        async for page in pages:
-            self._inquiry.answered()
-            whole = await self._take(page, access) and whole
-            if page.cursor is not None:
-                found, last_id = True, page.cursor
-                if whole:
-                    await self._findings.in_store(
-                        partial(self._checkpoint.passed, name, last_id, ended=False)
-                    )
+        async with aclosing(Ahead(pages)) as ahead:
+            async for page in ahead:
+                self._inquiry.answered()
+                whole = await self._take(page, access, ahead.begin) and whole
+                if page.cursor is not None:
+                    found, last_id = True, page.cursor
+                    if whole:
+                        await self._passed(name, last_id, ended=False)
         if whole:
-            await self._findings.in_store(
-                partial(self._checkpoint.passed, name, last_id, ended=True)
-            )
+            await self._passed(name, last_id, ended=True)
         return found
 
-    async def _take(self, page: Page, access: Access) -> bool:
-        """Take a page; say whether all that had to be asked about it was answered."""
+    async def _passed(self, name: str, last_id: str | None, *, ended: bool) -> None:
+        if self._remembers:
+            await self._findings.in_store(
+                partial(self._checkpoint.passed, name, last_id, ended=ended)
+            )
+
+    async def _take(self, page: Page, access: Access, begin_next: Callable[[], None]) -> bool:
+        """Take a page; say whether all that had to be asked about it was answered.
+
+        The next is begun as soon as the server is at work on this one: the two need not wait for
+        each other.
+        """
         self._report.note_as_of(page.as_of)
         self._server_clock.note(page.as_of)
         self._report.seen += len(page.positions)
@@ -214,8 +224,10 @@ class Walk:
         if page.rejected:
             received_at = self._clock()
             await self._findings.in_store(lambda: self._book.quarantine(page.rejected, received_at))
+        answers = [(each, page.as_of) for each in page.positions]
+        meanwhile = partial(asyncio.get_running_loop().call_soon_threadsafe, begin_next)
         suspects = await self._findings.in_store(
-            lambda: self._book.examine([(each, page.as_of) for each in page.positions])
+            partial(self._book.examine, answers, meanwhile=meanwhile)
         )
         for each in page.positions:
             self._held.pop(each.position_id, None)  # this answer is newer

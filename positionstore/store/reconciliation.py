@@ -11,7 +11,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import class_row
 
-from positionstore.position import Field, Kind
+from positionstore.position import DURABLE_FIELDS, VALUATION_FIELDS, Kind
 from positionstore.store.locks import APPEND_LOCK, RECONCILE_LOCK
 from positionstore.store.queries import queries
 
@@ -99,14 +99,7 @@ class Gap:
     repaired_by: int | None
 
 
-VALUATION_COLUMNS: Final = (
-    "mark_price_usd_pips",
-    "position_value_usd_pips",
-    "unrealized_pnl_usd_pips",
-    "net_unrealized_pnl_usd_pips",
-    "health_bps",
-    "current_liquidation_price_usd_pips",
-)
+VALUATION_COLUMNS: Final = tuple(field.path[-1] for field in VALUATION_FIELDS)
 
 
 _SPELLINGS: Final[Mapping[Kind, LiteralString]] = {
@@ -203,20 +196,20 @@ def rows(
 
 @contextmanager
 def spelled_rows(
-    connection: psycopg.Connection, position_ids: Sequence[str], fields: tuple[Field, ...]
-) -> Iterator[Callable[[], dict[str, StoredPosition]]]:
-    """Ask for some positions, with fields as the vendor usually spells them; fetch them later.
+    connection: psycopg.Connection, position_ids: Sequence[str]
+) -> Iterator[Callable[[], dict[str, tuple[str, tuple[Any, ...]]]]]:
+    """Ask for the durable fields of some positions as the vendor usually spells them; fetch later.
 
-    The server works while the caller does something else. Equal spellings are equal values: an
+    The server works while the caller does something else. What is fetched is, by position, the fact
+    that its row shows and a value for each durable field. Equal spellings are equal values: an
     amount is its digits, an instant has as many of them as it needs, three or six.
     """
-    statement = _spelled_rows(fields)
     with connection.pipeline(), connection.cursor(binary=True) as cursor:
-        cursor.execute(statement, {"position_ids": list(position_ids)})
+        cursor.execute(_spelled_rows(), {"position_ids": _text_array(position_ids)})
         # Without it the answer would lie at the server until somebody fetches.
         connection.pgconn.send_flush_request()
         connection.pgconn.flush()
-        yield lambda: {row[0]: StoredPosition(row[1], row[2], row[3:]) for row in cursor.fetchall()}
+        yield lambda: {row[0]: (row[1], row[2:]) for row in cursor.fetchall()}
 
 
 def newest_events(
@@ -338,12 +331,21 @@ def _identifiers(names: Sequence[str]) -> sql.Composed:
 
 
 @cache
-def _spelled_rows(fields: tuple[Field, ...]) -> bytes:
+def _spelled_rows() -> bytes:
     columns = [
         sql.SQL(_SPELLINGS.get(field.kind, "{}")).format(sql.Identifier(field.column))
-        for field in fields
+        for field in DURABLE_FIELDS
     ]
-    return _statement("rows").format(columns=sql.SQL(", ").join(columns)).as_bytes()
+    return _statement("spelled_rows").format(columns=sql.SQL(", ").join(columns)).as_bytes()
+
+
+def _text_array(texts: Sequence[str]) -> str:
+    """Return texts as Postgres spells an array of them; psycopg takes one after the other."""
+    if not texts:
+        return "{}"
+    joined = "\0".join(texts)  # which no text of Postgres holds
+    escaped = joined.replace("\\", "\\\\").replace('"', '\\"')
+    return '{"' + escaped.replace("\0", '","') + '"}'
 
 
 def _moment(connection: psycopg.Connection, name: str) -> datetime | None:

@@ -29,7 +29,7 @@ from positionstore.dimes.decoder import decode
 from positionstore.dimes.page import Listed, read_list
 from positionstore.dimes.rest import PAGE_LIMIT
 from positionstore.facts import Event, Received, Source
-from positionstore.reconciler.book import Book
+from positionstore.reconciler.book import Answer, Book
 from positionstore.sandbox import history
 from positionstore.store.database import Store
 from positionstore.store.log import Appender
@@ -42,6 +42,7 @@ _MIB: Final = 1024 * 1024
 _EVENTS_EACH: Final = 5
 _BATCH: Final = 10_000
 _DATA: Final = b'"data":'
+_NO_PAGE: Final = b'{"data":[],"has_more":false}'
 
 
 def measure_speed(bed: Bed, scale: Scale) -> Figure:
@@ -157,8 +158,17 @@ def _compare(store: Store, pages: list[bytes], *, dry_run: bool = False, after: 
     with closing(store.connect()) as reader, closing(store.connect()) as writer:
         reader.execute("SET synchronous_commit = off")  # as a run does
         book = Book(reader, writer, settle_window=timedelta(minutes=1), dry_run=dry_run)
-        for page in pages:
-            if book.examine([(listed, as_of) for listed in _positions(page)]):
+        unread = iter(pages)
+        answers: list[Answer] = []
+
+        def read_next() -> None:
+            nonlocal answers
+            answers = [(listed, as_of) for listed in _positions(next(unread, _NO_PAGE))]
+
+        read_next()
+        while answers:
+            # As a run does, which has the next page while the server looks this one's rows up.
+            if book.examine(answers, meanwhile=read_next):
                 raise AssertionError("what is the same differs")
 
 

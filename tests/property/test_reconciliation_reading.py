@@ -17,16 +17,20 @@ from hypothesis import strategies as st
 from profiles import tries
 
 from positionstore.dimes.page import Listed, read_item
+from positionstore.dimes.spelling import Spelling
 from positionstore.facts import Snapshot
-from positionstore.position import FIELDS, Durability, Field, Kind
-from positionstore.reconciler.comparison import (
+from positionstore.position import (
     DURABLE_FIELDS,
+    FIELDS,
     VALUATION_FIELDS,
-    Spelling,
+    Durability,
+    Field,
+    Kind,
+)
+from positionstore.reconciler.comparison import (
     differences,
     read_body,
     spelled_alike,
-    spelled_body,
     spelled_valuation,
     values_of_row,
 )
@@ -129,6 +133,24 @@ texts = st.one_of(
         ["open", "closed", "0xAbC", "\0", "a\0b", "\ud800", "\udfff\ud800", "\U0001f41b"]
     ),
 )
+IDS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1)
+STRANGE_IDS = [
+    '"',
+    "\\",
+    '\\"',
+    "\\\\",
+    ",",
+    "{",
+    "}",
+    "{}",
+    "NULL",
+    " ",
+    "\n",
+    "','",
+    '","',
+    "%s",
+    "🦆",
+]
 # Each as the JSON text that stands in the body.
 anything = st.one_of(
     spellings.filter(is_number),
@@ -189,8 +211,8 @@ class Shelf:
         return found[listed.position_id].columns
 
     def spelling_of(self, position_id: str) -> Spelling:
-        with records.spelled_rows(self.reader, [position_id], DURABLE_FIELDS) as fetch:
-            return fetch()[position_id].columns
+        with records.spelled_rows(self.reader, [position_id]) as fetch:
+            return fetch()[position_id][1]
 
 
 @pytest.fixture(scope="module")
@@ -223,6 +245,7 @@ def test_a_body_reads_as_the_row_that_its_snapshot_makes(
     listed = read_item(body_of(members, status)).what
     assert isinstance(listed, Listed)
     reading = read_body(listed.body)
+    assert read_body(listed.body, listed.spelling) == reading
     row = values_of_row(shelf.row_of(listed))
     names = [field.wire_name for field in (*DURABLE_FIELDS, *VALUATION_FIELDS)]
     read = dict(zip(names, (*reading.values, *reading.valuation), strict=True))
@@ -268,17 +291,28 @@ def ways_to_say(draw: st.DrawFn) -> tuple[str, str]:
     )
 )
 def test_what_is_spelled_as_its_row_is_equal_to_it(shelf: Shelf, said: tuple[str, str]) -> None:
-    one = read_item(body_of(said[0], "open")).what
-    other = body_of(said[1], "open")
+    one, other = (read_item(body_of(each, "open")).what for each in said)
     assert isinstance(one, Listed)
+    assert isinstance(other, Listed)
     row = values_of_row(shelf.row_of(one)[: len(DURABLE_FIELDS)])
-    reading, spelling = read_body(other), spelled_body(other)
+    reading, spelling = read_body(other.body), other.spelling
     if spelling is None:
         return
     assert spelled_valuation(spelling) == reading.valuation
     for closed in (False, True):
         if spelled_alike(shelf.spelling_of(one.position_id), spelling, closed=closed):
             assert differences(row, reading.values, closed=closed) == []
+
+
+@tries(50)
+@given(st.lists(st.one_of(IDS, st.sampled_from(STRANGE_IDS)), min_size=1, max_size=6, unique=True))
+@example(STRANGE_IDS)
+def test_a_row_is_found_whatever_its_id_is(shelf: Shelf, names: list[str]) -> None:
+    for name in names:
+        body = json.dumps({"id": name, "status": "open"}).encode()
+        shelf.row_of(Listed(name, "open", body))
+    with records.spelled_rows(shelf.reader, names) as fetch:
+        assert fetch().keys() == set(names)
 
 
 def test_what_the_vendor_says_is_spelled_as_its_row(shelf: Shelf) -> None:
@@ -290,11 +324,11 @@ def test_what_the_vendor_says_is_spelled_as_its_row(shelf: Shelf) -> None:
     }
     assert len(bodies) > 20
     for body in bodies.values():
-        listed, spelling = read_item(body).what, spelled_body(body)
+        listed = read_item(body).what
         assert isinstance(listed, Listed)
-        assert spelling is not None
+        assert listed.spelling is not None
         shelf.row_of(listed)
-        assert spelled_alike(shelf.spelling_of(listed.position_id), spelling, closed=True)
+        assert spelled_alike(shelf.spelling_of(listed.position_id), listed.spelling, closed=True)
 
 
 def test_the_fields_that_count_are_those_that_the_catalogue_calls_durable() -> None:

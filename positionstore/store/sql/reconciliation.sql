@@ -58,6 +58,11 @@ LIMIT %(at_most)s;
 SELECT position_id, phase, last_event_id, {columns}
 FROM positions WHERE position_id = ANY (%(position_ids)s);
 
+-- name: spelled_rows
+-- Some positions, spelled: the fact each shows, and its columns. The ids come as an array's text.
+SELECT position_id, last_event_id, {columns}
+FROM positions WHERE position_id = ANY (%(position_ids)s::text[]);
+
 -- name: newest_events
 -- When the newest event of some positions was made, by whatever clock it bears; a position of which
 -- there are snapshots alone is left out.

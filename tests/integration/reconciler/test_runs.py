@@ -3,15 +3,19 @@
 import asyncio
 import json
 import re
-from collections.abc import Awaitable, Callable, Sequence
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 
 import psycopg
 import pytest
 from patience import DEADLINE
 from reconciling import Desk, busy, events_of
 
-from positionstore.dimes.rest import RestClient
+from positionstore.dimes import rest
+from positionstore.dimes.rest import Page, RestClient
 from positionstore.errors import (
     BusyError,
     DatabaseUnavailableError,
@@ -27,6 +31,7 @@ from positionstore.reconciler.scope import MARGIN, Scope, Trigger
 from positionstore.reconciler.walk import GRACE
 from positionstore.settings import Environment
 from positionstore.store import identity
+from positionstore.store import reconciliation as records
 from positionstore.store.projection import verify
 
 from .conftest import Opened
@@ -304,6 +309,43 @@ async def test_tokens_that_are_revoked_midway_are_renewed(desk_of: Opened) -> No
         assert revoked
         assert (report.state, report.errors) == (RunState.COMPLETE, [])
         assert desk.wrong() == {}
+
+
+async def test_the_next_page_is_asked_for_while_the_rows_of_this_one_are_looked_up(
+    desk_of: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = threading.Event()
+    waited: list[bool] = []
+    walk, spelled_rows = RestClient.walk, records.spelled_rows
+
+    async def noting_walk(*whose: Any, **which: Any) -> AsyncIterator[Page]:
+        async for page in walk(*whose, **which):
+            yield page
+            asked.set()  # it goes on when the next one is asked for
+
+    @contextmanager
+    def patient_rows(connection: psycopg.Connection, names: Sequence[str]) -> Iterator[object]:
+        asked.clear()
+        with spelled_rows(connection, names) as fetch:
+
+            def fetch_once_asked() -> object:
+                if names:
+                    waited.append(asked.wait(DEADLINE))
+                return fetch()
+
+            yield fetch_once_asked
+
+    async with desk_of() as desk:
+        await desk.serving.step(600)
+        desk.hear()
+        await at_rest(desk)
+        monkeypatch.setattr(rest, "PAGE_LIMIT", 10)
+        monkeypatch.setattr(RestClient, "walk", noting_walk)
+        monkeypatch.setattr(records, "spelled_rows", patient_rows)
+        report = await desk.run(dry_run=True)
+    assert (report.state, report.exit_code) == (RunState.COMPLETE, 0)
+    assert len(waited) > 4
+    assert all(waited)
 
 
 @pytest.mark.parametrize("api_key_lists", [True, False], ids=["partner", "wallet by wallet"])

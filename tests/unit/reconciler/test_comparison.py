@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from positionstore.position import FIELDS, Durability, Kind
+from positionstore.position import DURABLE_FIELDS, FIELDS, Durability, Kind
 from positionstore.reconciler.comparison import (
-    DURABLE_FIELDS,
     DiscrepancyKind,
     Value,
     Values,
