@@ -71,9 +71,9 @@ class Walk:
         self._clock = clock
         self._sleep = sleep
         self._checkpoint = checkpoint
+        # What is held back would be lost if the run were killed and another went on from here: who
+        # remembers how far it came holds nothing back.
         self._remembers = not isinstance(checkpoint, NoCheckpoint)
-        # What is held back would be lost if the run were killed and another went on from here.
-        self._holds_back = not self._remembers
         self._verified_since = verified_since
         self._progress = progress
         self._held: dict[str, tuple[Suspect, Access]] = {}
@@ -238,15 +238,15 @@ class Walk:
                 self._look_again[suspect.position_id] = Look(access, suspect)
             elif suspect.ended:
                 ended[suspect.position_id] = Look(access, suspect)
-            elif self._holds_back and len(self._held) < _MOST_HELD:
+            elif not self._remembers and len(self._held) < _MOST_HELD:
                 # It may be on its way over the stream: at the end of the run, the store will know.
                 self._held[suspect.position_id] = suspect, access
             else:
                 plain.append(suspect)
-        if self._holds_back:
-            self._look_again |= ended
-        else:
+        if self._remembers:
             self._look_again |= await self._inquiry.ask(ended)
+        else:
+            self._look_again |= ended
         for suspect in await self._findings.repair(plain):
             self._look_again[suspect.position_id] = Look(access, suspect, overtaken=True)
         self._note_progress()
