@@ -21,6 +21,7 @@ import httpx
 import msgspec
 from pydantic import SecretStr
 
+from positionstore.dimes.abandoned import ClosesAbandoned
 from positionstore.dimes.access import Access, api_key_access
 from positionstore.dimes.body import ACCEPT_ENCODING, TooLongError, read_body
 from positionstore.dimes.complaint import complaint, is_error_body
@@ -348,6 +349,7 @@ class RestClient:
                         params=request.parameters,
                         json=request.body,
                         headers={"Authorization": shown.get_secret_value()},
+                        extensions={"trace": ClosesAbandoned()},
                     ) as response,
                 ):
                     round_trip = self.monotonic() - started

@@ -13,6 +13,7 @@ import httpx
 import msgspec
 from pydantic import SecretStr
 
+from positionstore.dimes.abandoned import ClosesAbandoned
 from positionstore.dimes.body import ACCEPT_ENCODING, TooLongError, read_body
 from positionstore.dimes.complaint import complaint
 from positionstore.dimes.http_date import parse_http_date
@@ -86,6 +87,7 @@ async def mint_token(
                     "Authorization": f"Api-Key {api_key.get_secret_value()}",
                 },
                 timeout=_TIMEOUT,
+                extensions={"trace": ClosesAbandoned()},
             ) as response,
         ):
             content = await read_body(response, at_most=_LONGEST)
