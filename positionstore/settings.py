@@ -198,10 +198,10 @@ class Settings(BaseSettings):
         description="How long before its as-of a snapshot leaves events to compete with it.",
     )
     batch_size: int = Field(
-        default=50_000,
+        default=100_000,
         ge=1,
         le=1_000_000,
-        description="Events the ingester writes in one transaction.",
+        description="Events the ingester writes in one transaction, and has only in memory.",
     )
     import_batch_size: int = Field(
         default=100_000,
