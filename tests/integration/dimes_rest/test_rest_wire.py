@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 import httpx
 import pytest
+from far_end import serving
 from rest_doubles import KEY, access
 
 from positionstore.dimes import rest, tokens
@@ -22,18 +23,16 @@ BOMB = gzip.compress(b" " * (4 * rest.MAX_BODY), 1)
 @asynccontextmanager
 async def saying(raw: bytes, *, then_hang: bool = False) -> AsyncIterator[str]:
     """A server that says the same to everybody."""
-    done = asyncio.Event()
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(raw)
         if then_hang:
-            await done.wait()
+            await asyncio.Event().wait()
         writer.close()
 
-    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        done.set()
+    async with serving(answer) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 async def first_page(url: str) -> Page:

@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from far_end import serving
 from patience import DEADLINE
 from streams import settings_for
 
@@ -40,8 +41,7 @@ async def test_a_handshake_that_is_cancelled_leaves_no_connection_open(
         writer.close()
         left.set_result(None)
 
-    async with await asyncio.start_server(never_answer, "127.0.0.1", 0) as server:
-        port = server.sockets[0].getsockname()[1]
+    async with serving(never_answer) as port:
         settings = settings_for(
             f"https://127.0.0.1:{port}",
             api_key="dm_sbx_skey_0123456789abcdef0123456789abcdef",

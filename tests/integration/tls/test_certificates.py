@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import structlog
 import trustme
+from far_end import serving
 from patience import eventually
 from programs import programs_on
 from streams import settings_for, supervised
@@ -47,7 +48,10 @@ class Front:
     async def serve(self, client: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.shown += 1
         behind, beyond = await asyncio.open_connection("127.0.0.1", self.sandbox.port)
-        await asyncio.gather(_pass_on(client, beyond), _pass_on(behind, writer))
+        try:
+            await asyncio.gather(_pass_on(client, beyond), _pass_on(behind, writer))
+        finally:
+            beyond.close()
 
 
 async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -104,8 +108,8 @@ async def fronted(authority: trustme.CA, name: str = HOST) -> AsyncIterator[Fron
         context = _Counting(ssl.PROTOCOL_TLS_SERVER)
         context.front = front
         authority.issue_cert(name).configure_cert(context)
-        async with await asyncio.start_server(front.serve, "127.0.0.1", 0, ssl=context) as server:
-            front.url = f"https://{HOST}:{server.sockets[0].getsockname()[1]}"
+        async with serving(front.serve, tls=context) as port:
+            front.url = f"https://{HOST}:{port}"
             yield front
 
 
