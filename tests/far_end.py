@@ -25,12 +25,14 @@ async def serving(
         open_[task] = writer
         await handle(reader, writer)
 
-    async with await asyncio.start_server(look_after, "127.0.0.1", 0, ssl=tls) as server:
-        yield server.sockets[0].getsockname()[1]
-    for task in open_:
-        task.cancel()
-    await asyncio.gather(*open_, return_exceptions=True)
-    for writer in open_.values():
-        writer.transport.abort()
-        with suppress(OSError):
-            await writer.wait_closed()
+    try:
+        async with await asyncio.start_server(look_after, "127.0.0.1", 0, ssl=tls) as server:
+            yield server.sockets[0].getsockname()[1]
+    finally:
+        for task in open_:
+            task.cancel()
+        await asyncio.gather(*open_, return_exceptions=True)
+        for writer in open_.values():
+            writer.transport.abort()
+            with suppress(OSError):
+                await writer.wait_closed()
