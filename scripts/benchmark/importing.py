@@ -104,8 +104,8 @@ def measure(bed: Bed, workload: Workload, scale: Scale) -> Imported:
     ready_made = bed.folder / "rows.binary"
     rows: list[tuple[Any, ...]] = []
     ways: Mapping[str, Callable[[psycopg.Cursor], None]] = {
-        "copy": lambda cursor: _write_rows(cursor, rows),
-        "binary": lambda cursor: _write_rows_in_binary(cursor, rows),
+        "copy": lambda cursor: _write_rows(cursor, rows, binary=False),
+        "binary": lambda cursor: _write_rows(cursor, rows, binary=True),
         "ready_made": lambda cursor: _write_ready_made(cursor, ready_made),
     }
     imports: list[float] = []
@@ -183,15 +183,10 @@ def _copy(store: Store, write: Callable[[psycopg.Cursor], None]) -> float:
         return time.perf_counter() - began
 
 
-def _write_rows(cursor: psycopg.Cursor, rows: list[tuple[Any, ...]]) -> None:
-    with cursor.copy(_COPY) as copy:
-        for row in rows:
-            copy.write_row(row)
-
-
-def _write_rows_in_binary(cursor: psycopg.Cursor, rows: list[tuple[Any, ...]]) -> None:
-    with cursor.copy(_COPY_BINARY) as copy:
-        copy.set_types(list(_TYPES.values()))
+def _write_rows(cursor: psycopg.Cursor, rows: list[tuple[Any, ...]], *, binary: bool) -> None:
+    with cursor.copy(_COPY_BINARY if binary else _COPY) as copy:
+        if binary:
+            copy.set_types(list(_TYPES.values()))
         for row in rows:
             copy.write_row(row)
 
