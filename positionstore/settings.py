@@ -213,7 +213,8 @@ class Settings(BaseSettings):
         default="batch",
         description=(
             "What a crash of the ingester may cost: what has arrived since the last commit, at most"
-            " a batch; or nothing, for every event is on the disk before the next is read."
+            " a batch; or, with `spool`, only what arrived while the disk was being synced, for"
+            " every event goes to the disk at once."
         ),
     )
     spool_max_bytes: int = Field(

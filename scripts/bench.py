@@ -5,6 +5,7 @@
     scripts/bench.py --quick    the same in small: shows that it works, not how fast it is
     scripts/bench.py --profile  where an import spends its CPU time, beside the figures
     scripts/bench.py --check    exit 1 where a figure misses its floor
+    scripts/bench.py --only durability --against b0076ff    an earlier build beside this one
 
 docs/performance.md says what is measured and how.
 """
@@ -19,6 +20,7 @@ from typing import NoReturn
 
 from benchmark import comparing, importing, indexing, memory, profiling, stream
 from benchmark.bed import Bed
+from benchmark.builds import Build
 from benchmark.report import Figure, machine, print_report, say
 from benchmark.scale import FULL, QUICK, Scale
 from benchmark.workload import Workload
@@ -26,7 +28,9 @@ from benchmark.workload import Workload
 FIGURES = ("import", "stream", "latency", "durability", "memory", "compare", "indexes")
 
 
-def measure(scale: Scale, wanted: Sequence[str], *, profile: bool) -> dict[str, object]:
+def measure(
+    scale: Scale, wanted: Sequence[str], *, profile: bool, against: str | None = None
+) -> dict[str, object]:
     """Measure what is wanted; return the report, fit for JSON."""
     figures: list[Figure] = []
     with ExitStack() as stack:
@@ -45,7 +49,8 @@ def measure(scale: Scale, wanted: Sequence[str], *, profile: bool) -> dict[str, 
         if "latency" in wanted:
             figures.append(stream.measure_latency(bed, workload, scale))
         if "durability" in wanted:
-            figures.append(stream.measure_durability(bed, workload, scale))
+            earlier = None if against is None else Build.of_commit(against, bed.folder)
+            figures += stream.measure_durability(bed, workload, scale, earlier)
         if "memory" in wanted:
             figures.append(memory.measure(bed, scale))
         if "compare" in wanted:
@@ -70,7 +75,10 @@ def main() -> int:
     signal.signal(signal.SIGTERM, _leave)
     try:
         report = measure(
-            QUICK if options.quick else FULL, options.only or FIGURES, profile=options.profile
+            QUICK if options.quick else FULL,
+            options.only or FIGURES,
+            profile=options.profile,
+            against=options.against,
         )
     except KeyboardInterrupt:
         say("Interrupted; what was started is stopped, what was written is deleted.")
@@ -93,6 +101,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--profile", action="store_true", help="account for the CPU time too")
     parser.add_argument(
         "--only", action="append", choices=FIGURES, help="this figure; can be given several times"
+    )
+    parser.add_argument(
+        "--against", metavar="COMMIT", help="measure the build of this commit beside this one"
     )
     return parser.parse_args()
 

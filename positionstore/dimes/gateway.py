@@ -38,6 +38,9 @@ NAMESPACES: Final = {
 MAX_MESSAGE: Final = 256 * 1024 * 1024
 """The longest message that is taken, in bytes; a longer one would end the connection."""
 
+_PING: Final = "2"
+"""The Engine.IO packet that a server sends to hear whether we are there."""
+
 _HANDSHAKE_TIMEOUT: Final = 30.0
 _CLOSE_TIMEOUT: Final = 2.0
 _AT_THE_DOOR: Final = 30.0
@@ -78,6 +81,7 @@ class Connection:
         deliver: is handed each event's packet, or what is wrong with a frame.
         on_error: is told the words of an ``error`` event.
         taken: awaited after each frame that was kept, before the next is read.
+        before_ping: awaited before a ping of the server is answered.
         clock: tells the time, UTC.
         monotonic: a clock that nobody sets, seconds.
 
@@ -99,10 +103,12 @@ class Connection:
         deliver: Deliver,
         on_error: Callable[[str], None],
         taken: Callable[[], Awaitable[None]] | None = None,
+        before_ping: Callable[[], Awaitable[None]] | None = None,
         clock: Callable[[], datetime] = utc_now,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._taken = taken
+        self._before_ping = before_ping
         self._trust = trusted()
         self.gateway = gateway
         self.connected_at: datetime | None = None
@@ -207,9 +213,21 @@ class Connection:
             if self._http is not None:
                 await self._http.close()
 
+    async def _keep(self, message: aiohttp.WSMessage) -> bool:
+        """Take a frame; return whether it was kept, or belongs to the library."""
+        if message.type not in {aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY}:
+            self._finish(None)
+            return False
+        # Whatever is binary was understood as far as it can be, and is no matter of engine.io.
+        kept = self._tap.take(message.data) or message.type is aiohttp.WSMsgType.BINARY
+        if kept and self._taken is not None:
+            await self._taken()
+        elif message.data == _PING and self._before_ping is not None:
+            await self._before_ping()
+        return kept
+
     def _open_http(self) -> aiohttp.ClientSession:
-        tap, finish, taken = self._tap, self._finish, self._taken
-        responses = self._responses
+        finish, keep, responses = self._finish, self._keep, self._responses
 
         class TappedWebSocket(aiohttp.ClientWebSocketResponse):
             """A WebSocket whose events are taken before engine.io sees them."""
@@ -227,19 +245,8 @@ class Connection:
                         # engine.io cancels its read when no ping has come.
                         finish(End("ping timeout"))
                         raise
-                    if message.type is aiohttp.WSMsgType.TEXT:
-                        if tap.take(message.data):
-                            if taken is not None:
-                                await taken()
-                            continue
-                    elif message.type is aiohttp.WSMsgType.BINARY:
-                        tap.take(message.data)
-                        if taken is not None:
-                            await taken()
-                        continue
-                    else:
-                        finish(None)
-                    return message
+                    if not await keep(message):
+                        return message
 
         trace = aiohttp.TraceConfig()
         trace.on_request_redirect.append(_refuse_redirect)

@@ -17,9 +17,9 @@ from positionstore.errors import DatabaseUnavailableError, SpoolError
 from positionstore.facts import Rejected, Source
 from positionstore.ingester.backlog import Backlog
 from positionstore.ingester.courier import Courier
+from positionstore.ingester.durability import DurabilityBarrier
 from positionstore.ingester.gate import Gate
 from positionstore.ingester.inbox import Inbox
-from positionstore.ingester.landing import Landing
 from positionstore.ingester.presence import Presence
 from positionstore.ingester.recorder import Recorder
 from positionstore.ingester.spool import DamagedSpoolError, Spool
@@ -77,7 +77,7 @@ class Ingester:
         self._store = store
         self._spools = Spools(settings.data_dir, max_bytes=settings.spool_max_bytes)
         self._durable = settings.durability == "spool"
-        self._landing: Landing | None = None
+        self._barrier: DurabilityBarrier | None = None
         self._inbox = Inbox()
         self._presence = Presence(self._inbox.wake)
         self._gate = Gate()
@@ -108,7 +108,7 @@ class Ingester:
         self._backlog = self._new_backlog(self._spool)
         self._courier = self._new_courier()
         if self._durable:
-            self._landing = Landing()
+            self._barrier = DurabilityBarrier(self._settings.batch_size)
         writer = self._writer = Writer(
             self._inbox,
             self._backlog,
@@ -216,23 +216,24 @@ class Ingester:
 
     def _settled(self, has_room: bool) -> None:
         self._gate.tell(has_room=has_room)
-        if self._landing is not None and has_room:
-            self._landing.landed(self._writer.handed_over)
+        if self._barrier is not None and has_room:
+            self._barrier.flushed(self._writer.handed_over)
         self._courier.look_after()
 
     def _connection(self) -> Connection:
-        landing = self._landing
+        barrier = self._barrier
         return Connection(
             self._gateway,
-            deliver=self._inbox.put if landing is None else self._put_and_count,
+            deliver=self._inbox.put if barrier is None else self._put_and_count,
             on_error=self._on_error,
-            taken=None if landing is None else landing.wait,
+            taken=None if barrier is None else barrier.room,
+            before_ping=None if barrier is None else barrier.before_ping,
             clock=self._clock,
         )
 
     def _put_and_count(self, packet: str | Rejected, received_at: datetime) -> None:
-        if self._landing is not None:
-            self._landing.read()
+        if self._barrier is not None:
+            self._barrier.read()
         self._inbox.put(packet, received_at)
 
     def _on_error(self, words: str) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
+from benchmark.builds import THIS, Build
 from positionstore.store import embedded, migrations
 from positionstore.store.database import Store
 from positionstore.store.embedded import EmbeddedServer
@@ -47,13 +48,14 @@ class Bed:
             shutil.rmtree(folder, ignore_errors=True)
 
     @contextmanager
-    def fresh_store(self) -> Iterator[Store]:
-        """Make an empty store; drop it afterwards."""
+    def fresh_store(self, build: Build = THIS) -> Iterator[Store]:
+        """Make an empty store with the schema of a build; drop it afterwards."""
         name = sql.Identifier(database := f"store_{next(self._numbers)}")
-        self.execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(name, sql.Identifier(_TEMPLATE))
-        )
+        template = sql.Identifier(_TEMPLATE if build is THIS else "template0")
+        self.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(name, template))
         try:
+            if build is not THIS:
+                build.migrate(self.server.url(database))
             yield Store(self.server.url(database), embedded=True)
         finally:
             self.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))

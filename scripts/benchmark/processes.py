@@ -2,11 +2,9 @@
 
 import importlib.util
 import json
-import os
 import queue
 import shutil
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -15,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from benchmark.builds import THIS, Build
 from positionstore.store.database import Store
 
 _HERE: Final = Path(__file__).parent
@@ -81,23 +80,27 @@ class Gateway:
 
 
 @contextmanager
-def ingesting(store: Store, gateway: Gateway, *, durability: str = "batch") -> Iterator[None]:
+def ingesting(
+    store: Store, gateway: Gateway, *, durability: str = "batch", build: Build = THIS
+) -> Iterator[None]:
     """Run ``positionstore ingest`` from a gateway into a store, and wait until it is connected.
 
     Its spool is in the temporary folder, and deleted afterwards.
     """
     with tempfile.TemporaryDirectory(prefix="positionstore-bench-spool-") as data_dir:
         settings = {"POSITIONSTORE_DURABILITY": durability, "POSITIONSTORE_DATA_DIR": data_dir}
-        with _ingester(store, gateway, settings):
+        with _ingester(store, gateway, settings, build):
             yield
 
 
 @contextmanager
-def _ingester(store: Store, gateway: Gateway, settings: Mapping[str, str]) -> Iterator[None]:
+def _ingester(
+    store: Store, gateway: Gateway, settings: Mapping[str, str], build: Build
+) -> Iterator[None]:
     process = subprocess.Popen(
-        [sys.executable, "-c", "from positionstore.cli import main; main()", "ingest"],
+        build.command("ingest"),
         env={
-            **{k: v for k, v in os.environ.items() if not k.startswith(("DIMES_", "POSITION"))},
+            **build.environment(),
             "DATABASE_URL": store.url,
             "DIMES_BASE_URL": gateway.url,
             "DIMES_API_KEY": _ANY_KEY,

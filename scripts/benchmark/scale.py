@@ -14,6 +14,8 @@ class Scale:
         burst_lines: of these, how many are sent in the burst, the first ones.
         rounds: how often the import, its yardstick and the burst are repeated.
         paced_lines: envelopes that are sent at ``rate``, for the latency.
+        durable_lines: envelopes of a burst that has to be on the disk.
+        earlier_lines: the same for the earlier build, which loses its connection to longer ones.
         rate: of these, how many a second.
         few_lines: an import whose memory is the yardstick.
         many_lines: an import whose memory is measured.
@@ -28,6 +30,8 @@ class Scale:
     burst_lines: int
     rounds: int
     paced_lines: int
+    durable_lines: int
+    earlier_lines: int
     rate: int
     few_lines: int
     many_lines: int
@@ -43,6 +47,8 @@ FULL: Final = Scale(
     burst_lines=100_000,
     rounds=3,
     paced_lines=15_000,
+    durable_lines=20_000,
+    earlier_lines=4_000,
     rate=500,
     few_lines=10_000,
     many_lines=1_000_000,
@@ -57,6 +63,8 @@ QUICK: Final = Scale(
     burst_lines=10_000,
     rounds=1,
     paced_lines=1_000,
+    durable_lines=1_000,
+    earlier_lines=200,
     rate=500,
     few_lines=5_000,
     many_lines=30_000,

@@ -4,6 +4,7 @@ import time
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final, LiteralString
 
@@ -12,6 +13,7 @@ import psycopg
 from psycopg import sql
 
 from benchmark.bed import Bed
+from benchmark.builds import THIS, Build
 from benchmark.importing import import_workload
 from benchmark.processes import Gateway, ingesting
 from benchmark.report import Figure, say
@@ -21,7 +23,9 @@ from positionstore.store.database import Store
 from positionstore.store.log import CHANNEL
 
 BURST_FLOOR: Final = 0.6
-DURABILITY_FLOOR: Final = 0.02
+DURABILITY_FLOOR: Final = 0.3
+DURABILITY_GAIN: Final = 15.0
+"""Against b0076ff, which synced the disk for each frame before it read the next."""
 LATENCY_CEILING: Final = 100.0
 """Milliseconds, of the 99th percentile."""
 
@@ -171,46 +175,78 @@ def measure_latency(bed: Bed, workload: Workload, scale: Scale) -> Figure:
     )
 
 
-def measure_durability(bed: Bed, workload: Workload, scale: Scale) -> Figure:
-    """Send everything at once, with every event on the disk before the next is read and without."""
-    rates: dict[str, float] = {}
+def measure_durability(
+    bed: Bed, workload: Workload, scale: Scale, earlier: Build | None = None
+) -> list[Figure]:
+    """Send everything at once, with every event on the disk and without; in turns.
+
+    Args:
+        bed: where to measure.
+        workload: what to send.
+        scale: how much of it.
+        earlier: a build to compare with, whose burst is shorter.
+    """
+    batch, spool, before = 0.0, 0.0, 0.0
     for _ in range(scale.rounds):
-        for durability in ("batch", "spool"):
-            with (
-                bed.fresh_store() as store,
-                Gateway.started() as gateway,
-                _Watch.over(store) as watch,
-            ):
-                gateway.do("load", path=str(workload.paced_path), count=scale.paced_lines)
-                gateway.hear("loaded")
-                bed.settle()
-                awaited = watch.unknown(_event_ids(workload.paced_path))
-                with ingesting(store, gateway, durability=durability):
-                    began = time.monotonic()
-                    gateway.do("burst")
-                    rate = awaited / (watch.wait_for(awaited) - began)
-                say(f"Burst, POSITIONSTORE_DURABILITY={durability}: {rate:,.0f} events/s")
-            rates[durability] = max(rate, rates.get(durability, 0))
-    return Figure(
-        name="durability",
-        title="Burst with every event on the disk first, of one without",
-        value=rates["spool"] / rates["batch"],
-        at_least=DURABILITY_FLOOR,
-        said=(
-            f"{scale.paced_lines:,} sent, {rates['spool']:,.0f} events/s against "
-            f"{rates['batch']:,.0f}; best of {scale.rounds}"
-        ),
-        measured={
-            "lines": scale.paced_lines,
-            "events_per_second": rates["spool"],
-            "batch_events_per_second": rates["batch"],
-            "rounds": scale.rounds,
-        },
-    )
+        batch = max(batch, _burst(bed, workload, scale.durable_lines, durability="batch"))
+        spool = max(spool, _burst(bed, workload, scale.durable_lines, durability="spool"))
+        if earlier is not None:
+            some = scale.earlier_lines
+            before = max(before, _burst(bed, workload, some, durability="spool", build=earlier))
+    of = f"{scale.durable_lines:,} sent, {spool:,.0f} events/s"
+    measured = {"lines": scale.durable_lines, "events_per_second": spool, "rounds": scale.rounds}
+    figures = [
+        Figure(
+            name="durability",
+            title="Burst with every event on the disk, of one without",
+            value=spool / batch,
+            at_least=DURABILITY_FLOOR,
+            said=f"{of} against {batch:,.0f}; best of {scale.rounds}",
+            measured={**measured, "batch_events_per_second": batch},
+        )
+    ]
+    if earlier is not None:
+        figures.append(
+            Figure(
+                name="durability_gain",
+                title=f"Burst with every event on the disk, of that of {earlier.name}",
+                value=spool / before,
+                at_least=DURABILITY_GAIN,
+                said=f"{of} against {before:,.0f}; best of {scale.rounds}",
+                measured={**measured, "earlier_events_per_second": before},
+            )
+        )
+    return figures
 
 
-def _event_ids(path: Path) -> list[str]:
-    return [msgspec.json.decode(line, type=_Named).id for line in path.read_bytes().splitlines()]
+def _burst(
+    bed: Bed, workload: Workload, lines: int, *, durability: str, build: Build = THIS
+) -> float:
+    """Return how many events of a burst are committed a second; all came over one connection."""
+    with (
+        bed.fresh_store(build) as store,
+        Gateway.started() as gateway,
+        _Watch.over(store) as watch,
+    ):
+        gateway.do("load", path=str(workload.path), count=lines)
+        gateway.hear("loaded")
+        bed.settle()
+        awaited = watch.unknown(_event_ids(workload.path, lines))
+        with ingesting(store, gateway, durability=durability, build=build):
+            began = time.monotonic()
+            gateway.do("burst")
+            rate = awaited / (watch.wait_for(awaited) - began)
+        with store.connect() as connection:
+            connections = connection.execute("SELECT count(*) FROM stream_sessions").fetchall()
+        if connections != [(1,)]:
+            raise RuntimeError(f"the burst took {connections[0][0]} connections, not one")
+    say(f"Burst, POSITIONSTORE_DURABILITY={durability}, {build.name}: {rate:,.0f} events/s")
+    return rate
+
+
+def _event_ids(path: Path, at_most: int | None = None) -> list[str]:
+    with path.open("rb") as file:
+        return [msgspec.json.decode(line, type=_Named).id for line in islice(file, at_most)]
 
 
 class _Named(msgspec.Struct):
