@@ -1,8 +1,8 @@
 """The common language: facts of the log, and what is wrong with an input that is none.
 
-A *fact* is a row of the log: an :class:`Event` from a gateway or a file, or a
-:class:`Snapshot` of what ``GET /positions`` returned. An input that cannot be understood
-becomes a :class:`Rejected`, which keeps it whole.
+A *fact* is a row of the log: an :class:`Event` from a gateway or a file, a :class:`Snapshot` of
+what ``GET /positions`` returned, or an operator's :class:`Retraction` of another fact. An input
+that cannot be understood becomes a :class:`Rejected`, which keeps it whole.
 """
 
 import hashlib
@@ -14,6 +14,8 @@ import msgspec
 SNAPSHOT_TYPE = "snapshot"
 """The ``type`` of a snapshot in the log."""
 
+RETRACTION_TYPE = "retraction"
+"""The ``type`` of a retraction in the log."""
 
 LONGEST_ENVELOPE = 16 * 1024 * 1024
 """Bytes of an envelope, or of a position in an answer, at most; a usual one has two thousand."""
@@ -97,6 +99,45 @@ class Snapshot(msgspec.Struct, frozen=True):
             self.event_id.encode(),
             _wire_time(self.as_of),
             self.body,
+        )
+
+
+class Retraction(msgspec.Struct, frozen=True):
+    """An operator's statement that one fact of the log is wrong.
+
+    Attributes:
+        position_id: the position of that fact.
+        retracts: the ``event_id`` of that fact: an event, a snapshot or another retraction.
+        reason: why, in the operator's words.
+        created_at: when the operator made it, UTC.
+    """
+
+    position_id: str
+    retracts: str
+    reason: str
+    created_at: datetime
+
+    @property
+    def event_id(self) -> str:
+        """A name made of the content, so that no two retractions can name each other."""
+        parts = (self.position_id, self.retracts, self.reason)
+        content = b"\0".join((_wire_time(self.created_at), *(part.encode() for part in parts)))
+        return "ret_" + hashlib.sha256(content).hexdigest()[:32]
+
+    @property
+    def envelope(self) -> bytes:
+        """The retraction in the form of an envelope, for the log; nothing else is needed of it."""
+        return msgspec.json.encode(
+            {
+                "id": self.event_id,
+                "type": RETRACTION_TYPE,
+                "created_at": _wire_time(self.created_at).decode(),
+                "data": {
+                    "position_id": self.position_id,
+                    "retracts": self.retracts,
+                    "reason": self.reason,
+                },
+            }
         )
 
 

@@ -14,7 +14,7 @@ import psycopg
 from hypothesis import strategies as st
 from oracle import STATUSES, TYPES, Fact, State
 
-from positionstore.facts import Event, Received, Snapshot, Source
+from positionstore.facts import Event, Received, Retraction, Snapshot, Source
 from positionstore.store.log import Appended, Appender
 
 NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)
@@ -43,13 +43,13 @@ class Arrival:
     """A fact, as the oracle sees it and as the store is given it."""
 
     fact: Fact
-    what: Event | Snapshot
+    what: Event | Snapshot | Retraction
     received_at: datetime
 
 
 @dataclass(frozen=True)
 class Batch:
-    """What one transaction appends: events, or snapshots of one moment."""
+    """What one transaction appends: events, or snapshots or retractions of one moment."""
 
     arrivals: Sequence[Arrival]
 
@@ -59,6 +59,9 @@ class Batch:
         if isinstance(first.what, Snapshot):
             snapshots = [each.what for each in self.arrivals if isinstance(each.what, Snapshot)]
             return appender.append_snapshots(snapshots, first.received_at)
+        if isinstance(first.what, Retraction):
+            some = [each.what for each in self.arrivals if isinstance(each.what, Retraction)]
+            return appender.append_retractions(some, first.received_at)
         return appender.append(
             [
                 Received(each.what, each.received_at, Source.PARTNER)
@@ -110,6 +113,12 @@ def histories(draw: st.DrawFn, *, positions: int = 5, facts: int = 8) -> list[Ar
             )
             for _ in range(draw(st.integers(0, 3)))
         )
+        names = [each.fact.event_id for each in found if each.fact.position_id == position_id]
+        # Half of the positions have none, as nearly all in life; and some name what never came.
+        for _ in range(draw(st.sampled_from([0, 0, 0, 1, 2, 4]))):
+            named = draw(st.sampled_from([*names, "evt_never"]))
+            found.append(retraction(position_id, named, draw(moments), draw(receptions)))
+            names += [found[-1].fact.event_id] * 3  # chains are to be usual, too
     return _each_once(found)
 
 
@@ -140,6 +149,11 @@ def book(random: Random, positions: int) -> list[Arrival]:
             )
             for _ in range(random.choice([0, 0, 1, 1, 2, 3]))
         )
+        names = [each.fact.event_id for each in found if each.fact.position_id == position_id]
+        for _ in range(random.choice([0, 0, 0, 1, 2])):
+            named = random.choice([*names, "evt_never"])
+            found.append(retraction(position_id, named, random.choice(MOMENTS), NOON))
+            names += [found[-1].fact.event_id] * 3
     found = _each_once(found)
     random.shuffle(found)
     return found
@@ -150,13 +164,14 @@ def _each_once(arrivals: Sequence[Arrival]) -> list[Arrival]:
 
 
 def in_batches(arrivals: Sequence[Arrival], size: int) -> list[Batch]:
-    """Return batches of about a size, in which events and snapshots keep apart."""
+    """Return batches of about a size, in which each kind of fact keeps apart."""
     batches: list[Batch] = []
     for first in range(0, len(arrivals), size):
         some = arrivals[first : first + size]
         events = [each for each in some if isinstance(each.what, Event)]
         snapshots = [each for each in some if isinstance(each.what, Snapshot)]
-        batches += [Batch(part) for part in (events, snapshots) if part]
+        retractions = [each for each in some if isinstance(each.what, Retraction)]
+        batches += [Batch(part) for part in (retractions, events, snapshots) if part]
     return batches
 
 
@@ -197,6 +212,17 @@ def snapshot(
     )
 
 
+def retraction(
+    position_id: str, retracts: str, created_at: datetime, received_at: datetime
+) -> Arrival:
+    """Return a retraction; its event_id is of the product's making, and only has to be its own."""
+    what = Retraction(position_id, retracts, "A reason.", created_at)
+    fact = Fact(
+        position_id, what.event_id, "retraction", None, created_at, None, received_at, retracts
+    )
+    return Arrival(fact, what, received_at)
+
+
 @st.composite
 def deliveries(draw: st.DrawFn, history: Sequence[Arrival]) -> list[Batch]:
     """Return a way in which a history may arrive: any order, some twice, in any batches."""
@@ -212,9 +238,9 @@ def deliveries(draw: st.DrawFn, history: Sequence[Arrival]) -> list[Batch]:
 
 
 def _fits(arrival: Arrival, last: Arrival) -> bool:
-    if isinstance(arrival.what, Event) or isinstance(last.what, Event):
-        return type(arrival.what) is type(last.what)
-    return arrival.received_at == last.received_at
+    if type(arrival.what) is not type(last.what):
+        return False
+    return isinstance(arrival.what, Event) or arrival.received_at == last.received_at
 
 
 def ids_of(history: Sequence[Arrival]) -> list[str]:

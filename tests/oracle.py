@@ -9,6 +9,8 @@ the rules alone:
 - of several snapshots only the one with the latest as-of counts (of those with the same as-of,
   the greatest in the order of facts);
 - what a snapshot overrules is gone: every event created up to its ``supersedes_before``;
+- what a retraction names is as if it had not been received, unless that retraction is itself
+  retracted; a retraction says nothing else;
 - a fact without a status is a notification, and says nothing of any position.
 """
 
@@ -59,6 +61,7 @@ class Fact:
     created_at: datetime
     supersedes_before: datetime | None = None
     received_at: datetime | None = None
+    retracts: str | None = None
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,17 @@ class State:
     type: str
     created_at: datetime
     supersedes_before: datetime | None
+
+
+def is_retracted(fact: Fact, among: Iterable[Fact]) -> bool:
+    """Whether a fact is as if it had not been received."""
+    return any(
+        other.position_id == fact.position_id
+        and other.retracts == fact.event_id
+        and not is_retracted(other, among)
+        for other in among
+        if other.retracts is not None
+    )
 
 
 @dataclass(frozen=True)
@@ -96,8 +110,9 @@ class Rules:
     def fold(self, facts: Iterable[Fact]) -> dict[str, State]:
         """Return the state of every position that the facts speak of."""
         by_position: dict[str, set[Fact]] = {}
-        for fact in facts:
-            if fact.status is not None:
+        every = set(facts)
+        for fact in every:
+            if fact.status is not None and not is_retracted(fact, every):
                 by_position.setdefault(fact.position_id, set()).add(fact)
         return {
             position_id: self._state(its_facts) for position_id, its_facts in by_position.items()

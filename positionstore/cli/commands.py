@@ -42,6 +42,11 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
         "Repair what was missed: every gap that nothing has repaired, a window, or all of history.",
     ),
     "import": (_KEEP, "importing:import_files", "Append captured events to the store."),
+    "retract": (
+        _KEEP,
+        "retract:retract",
+        "Declare a fact of the log wrong, or take that back.",
+    ),
     "rebuild": (_KEEP, "projection:rebuild", "Fold the log anew and swap the result in."),
     "verify": (_SEE, "projection:verify", "Fold the log and compare it with what stands."),
     "status": (

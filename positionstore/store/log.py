@@ -12,7 +12,16 @@ from datetime import datetime
 import psycopg
 from psycopg import IsolationLevel
 
-from positionstore.facts import SNAPSHOT_TYPE, Reason, Received, Rejected, Snapshot, Source
+from positionstore.facts import (
+    SNAPSHOT_TYPE,
+    Reason,
+    Received,
+    Rejected,
+    Retraction,
+    Snapshot,
+    Source,
+)
+from positionstore.store import retractions as retracting
 from positionstore.store.locks import APPEND_LOCK
 from positionstore.store.projection import project_events, refold_positions
 from positionstore.store.quarantine import Entry, keep
@@ -127,6 +136,24 @@ class Appender:
             )
         self._take_in(rows)
         return self._in_turn(lambda: self._append_snapshots(snapshots))
+
+    def append_retractions(
+        self, retractions: Sequence[Retraction], received_at: datetime
+    ) -> Appended:
+        """Append retractions and fold their positions anew: one transaction.
+
+        The facts that they name may come later.
+        """
+        if self._staged is not None:
+            raise RuntimeError("append_retractions() while events are staged")
+        seqs, positions = retracting.append(self._connection, retractions, received_at)
+        return Appended(
+            received=len(retractions),
+            appended=len(seqs),
+            duplicates=len(retractions) - len(seqs),
+            positions=positions,
+            last_seq=max(seqs, default=None),
+        )
 
     def _take_in(self, rows: IncomingRows) -> None:
         if not len(rows):

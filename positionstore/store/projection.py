@@ -73,6 +73,14 @@ def refold_positions(connection: psycopg.Connection, position_ids: Sequence[str]
     ).rowcount
 
 
+def drop_emptied(connection: psycopg.Connection, position_ids: Sequence[str]) -> int:
+    """Take out the rows of those of some positions that have no fact left; return how many."""
+    row = connection.execute(
+        _statement("drop_emptied"), {"position_ids": list(position_ids)}
+    ).fetchone()
+    return row[0] if row else 0
+
+
 def verify(connection: psycopg.Connection, *, progress: Progress | None = None) -> list[Difference]:
     """Fold the whole log anew and compare it with ``positions``; change nothing.
 

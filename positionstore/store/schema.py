@@ -74,11 +74,17 @@ events = Table(
     Column("source", _word(), nullable=False),
     Column("supersedes_before", _moment()),
     Column("envelope", JSON, nullable=False),
+    Column("retracts", _word()),
     PrimaryKeyConstraint("position_id", "event_id"),
     CheckConstraint("source IN ('partner', 'customer', 'import', 'rest')"),
     CheckConstraint(
         "(source = 'rest') = (supersedes_before IS NOT NULL)",
         name="events_snapshots_come_from_rest",
+    ),
+    CheckConstraint(
+        "retracts IS NULL OR (type = 'retraction' AND source = 'import' AND status IS NULL"
+        " AND supersedes_before IS NULL AND position_id <> '' AND retracts <> event_id)",
+        name="events_retractions_are_operators",
     ),
 )
 Index("events_seq", events.c.seq)
@@ -87,6 +93,12 @@ Index(
     events.c.position_id,
     events.c.created_at,
     postgresql_where=text("supersedes_before IS NOT NULL"),
+)
+Index(
+    "events_retractions",
+    events.c.position_id,
+    events.c.retracts,
+    postgresql_where=text("retracts IS NOT NULL"),
 )
 Index("events_received", events.c.received_at, postgresql_using="brin")
 

@@ -9,7 +9,7 @@ import pytest
 from histories import Arrival, deliveries, histories, ids_of, moments, receptions
 from hypothesis import given
 from hypothesis import strategies as st
-from oracle import Rules, State
+from oracle import Rules, State, is_retracted
 from profiles import tries
 
 from positionstore.store.database import Store
@@ -43,7 +43,9 @@ def then(history: Sequence[Arrival], valid_at: datetime, known_at: datetime) -> 
     return RULES.fold(
         arrival.fact
         for arrival in history
-        if arrival.fact.created_at <= valid_at and arrival.received_at <= known_at
+        if arrival.received_at <= known_at
+        # A retraction is of the axis of what is known alone.
+        and (arrival.fact.retracts is not None or arrival.fact.created_at <= valid_at)
     )
 
 
@@ -108,8 +110,8 @@ def test_the_timeline_is_in_the_order_of_facts_and_ends_with_what_positions_show
             if arrival.fact.position_id == position_id and arrival.fact.status is not None
         }
         rows = reader.execute(
-            "SELECT event_id, place, seq, overruled, out_of_order, won FROM position_timeline"
-            " WHERE position_id = %s ORDER BY place",
+            "SELECT event_id, place, seq, overruled, out_of_order, won, retracted_by"
+            " FROM position_timeline WHERE position_id = %s ORDER BY place",
             [position_id],
         ).fetchall()
         assert {row[0] for row in rows} == set(facts)
@@ -117,7 +119,18 @@ def test_the_timeline_is_in_the_order_of_facts_and_ends_with_what_positions_show
         state = states.get(position_id)
         assert [row[0] for row in rows if row[5]] == ([state.event_id] if state else [])
         assert [row[5] for row in rows[:-1]] == [False] * len(rows[:-1])
-        counting = [facts[row[0]] for row in rows if not row[3]]
+        its = [arrival.fact for arrival in history if arrival.fact.position_id == position_id]
+        for name, *_, retracted_by in rows:
+            standing = [
+                fact.event_id
+                for fact in its
+                if fact.retracts == name and not is_retracted(fact, its)
+            ]
+            assert retracted_by == min(standing, default=None)
+        gone = [row[6] is not None for row in rows]
+        assert gone == sorted(gone, reverse=True)
+        assert not any(row[3] for row in rows if row[6] is not None)
+        counting = [facts[row[0]] for row in rows if not row[3] and row[6] is None]
         assert counting == sorted(counting, key=RULES.place)
         if state is not None:
             # What is overruled is just what may go without a trace.
@@ -146,10 +159,37 @@ def test_what_came_late_explains_every_difference_of_two_knowings(
         " WHERE valid_at = %s AND position_id = ANY (%s)",
         [earlier, later, earlier, ids_of(history)],
     ).fetchall()
-    before = then(history, earlier, earlier)
+    before, after = then(history, earlier, earlier), then(history, earlier, later)
     wanted = []
-    for position_id, state in then(history, earlier, later).items():
-        event_before = before[position_id].event_id if position_id in before else None
-        if event_before != state.event_id:
-            wanted.append((position_id, event_before, state.event_id))
+    for position_id in before.keys() | after.keys():
+        was = before[position_id].event_id if position_id in before else None
+        became = after[position_id].event_id if position_id in after else None
+        if was != became:
+            wanted.append((position_id, was, became))
     assert sorted(found, key=str) == sorted(wanted, key=str)
+
+
+@tries(8)
+@given(st.data())
+def test_the_view_of_retractions_says_which_of_them_stand(
+    reader: psycopg.Connection, appender: Appender, data: st.DataObject
+) -> None:
+    history = drawn_history(data, appender)
+    facts = [arrival.fact for arrival in history]
+    found = reader.execute(
+        "SELECT position_id, event_id, retracts, reason, created_at, stands FROM retractions"
+        " WHERE position_id = ANY (%s)",
+        [ids_of(history)],
+    ).fetchall()
+    assert sorted(found) == sorted(
+        (
+            fact.position_id,
+            fact.event_id,
+            fact.retracts,
+            "A reason.",
+            fact.created_at,
+            not is_retracted(fact, facts),
+        )
+        for fact in facts
+        if fact.retracts is not None
+    )

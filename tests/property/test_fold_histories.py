@@ -203,7 +203,9 @@ def test_the_fold_as_of_a_moment_is_the_fold_of_what_was_then_created_and_known(
             [
                 arrival
                 for arrival in history
-                if arrival.fact.created_at <= valid_at and arrival.received_at <= known_at
+                if arrival.received_at <= known_at
+                # A retraction is of the axis of what is known alone.
+                and (arrival.fact.retracts is not None or arrival.fact.created_at <= valid_at)
             ]
         )
         assert sorted(found) == sorted(

@@ -2,12 +2,13 @@
 
 -- name: create_incoming
 -- Where a batch waits for its turn: private to the connection, emptied at each commit. Like the
--- log, down to the compression, so that what was compressed once is taken over as it is.
+-- log, down to the compression, so that what was compressed once is taken over as it is. Retractions
+-- do not come this way.
 CREATE TEMPORARY TABLE IF NOT EXISTS incoming (
     ordinal integer NOT NULL,
     LIKE events INCLUDING COMPRESSION
 ) ON COMMIT DELETE ROWS;
-ALTER TABLE pg_temp.incoming DROP COLUMN IF EXISTS seq;
+ALTER TABLE pg_temp.incoming DROP COLUMN IF EXISTS seq, DROP COLUMN IF EXISTS retracts;
 
 -- name: copy_incoming
 -- Takes a batch in, in the binary format.

@@ -2,13 +2,18 @@
 
 -- name: project_events
 -- Folds the events of a seq range into positions: the greatest of them, where it is greater than
--- the fact that stands and not overruled by a snapshot. Each OFFSET 0 holds the planner to one
--- look-up by key a row: its statistics know nothing of the newest rows, and a plan made for the
--- one row that it expects takes minutes for fifty thousand.
+-- the fact that stands and neither overruled by a snapshot nor retracted before it came. Each OFFSET
+-- 0 holds the planner to one look-up by key a row: its statistics know nothing of the newest rows,
+-- and a plan made for the one row that it expects takes minutes for fifty thousand.
 WITH told AS MATERIALIZED (
     SELECT f.position_id, f.seq, f.created_at, f.rank
     FROM ranked_facts f
     WHERE f.seq BETWEEN %(first_seq)s AND %(last_seq)s
+      AND NOT EXISTS (
+          SELECT FROM events r
+          WHERE r.position_id = f.position_id AND r.retracts = f.event_id
+            AND is_retracted(r.position_id, r.retracts)
+      )
 ),
 standing AS MATERIALIZED (
     SELECT p.position_id, p.rank, p.supersedes_before
@@ -35,7 +40,7 @@ CROSS JOIN LATERAL (SELECT * FROM fact_positions f WHERE f.seq = w.seq OFFSET 0)
 ON CONFLICT (position_id) DO UPDATE SET {assignments};
 
 -- name: refold_positions
--- Folds some positions anew from all their facts, as a new snapshot demands.
+-- Folds some positions anew from all their facts, as a new snapshot or retraction demands.
 WITH folded AS MATERIALIZED (
     SELECT seq, supersedes_before FROM fold_facts(%(position_ids)s)
 )
@@ -44,6 +49,22 @@ SELECT {columns}
 FROM folded w
 CROSS JOIN LATERAL (SELECT * FROM fact_positions f WHERE f.seq = w.seq OFFSET 0) fact
 ON CONFLICT (position_id) DO UPDATE SET {assignments};
+
+-- name: drop_emptied
+-- Takes out the rows of those of some positions of which retractions have left no fact, and their
+-- valuations.
+WITH emptied AS (
+    DELETE FROM positions p
+    WHERE p.position_id = ANY (%(position_ids)s)
+      AND NOT EXISTS (
+          SELECT FROM fold_facts(%(position_ids)s) f WHERE f.position_id = p.position_id
+      )
+    RETURNING p.position_id
+),
+unvalued AS (
+    DELETE FROM valuations v USING emptied e WHERE v.position_id = e.position_id
+)
+SELECT count(*) FROM emptied;
 
 -- name: create_rebuilt
 -- Where a rebuild builds, beside positions and private to the connection. Nothing is compressed.
@@ -85,7 +106,8 @@ CROSS JOIN LATERAL (SELECT * FROM fact_positions f WHERE f.seq = w.seq OFFSET 0)
 
 -- name: positions_since
 -- Positions that got a fact after a seq: they were folded too early.
-SELECT DISTINCT position_id FROM events WHERE seq > %(seq)s AND status IS NOT NULL;
+SELECT DISTINCT position_id FROM events
+WHERE seq > %(seq)s AND (status IS NOT NULL OR retracts IS NOT NULL);
 
 -- name: forget_rebuilt
 -- Takes back the rows of positions that were folded too early.

@@ -64,11 +64,19 @@ SELECT position_id, last_event_id, {columns}
 FROM positions WHERE position_id = ANY (%(position_ids)s::text[]);
 
 -- name: newest_events
--- When the newest event of some positions was made, by whatever clock it bears; a position of which
--- there are snapshots alone is left out.
-SELECT position_id, max(created_at) FROM events
-WHERE position_id = ANY (%(position_ids)s) AND supersedes_before IS NULL AND status IS NOT NULL
-GROUP BY position_id;
+-- When the newest event of some positions was made, by whatever clock it bears, of those that are not
+-- retracted; a position of which there are snapshots alone is left out.
+SELECT e.position_id, max(e.created_at)
+FROM events e
+WHERE e.position_id = ANY (%(position_ids)s)
+  AND e.supersedes_before IS NULL
+  AND e.status IS NOT NULL
+  AND NOT EXISTS (
+      SELECT FROM events r
+      WHERE r.position_id = e.position_id AND r.retracts = e.event_id
+        AND is_retracted(r.position_id, r.retracts)
+  )
+GROUP BY e.position_id;
 
 -- name: live
 -- Live positions, of all wallets or of some (in lower case; an empty one stands for none), without
