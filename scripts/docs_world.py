@@ -17,7 +17,7 @@ import psycopg
 
 from positionstore.dimes.decoder import decode
 from positionstore.dimes.page import Listed
-from positionstore.facts import Received, Source
+from positionstore.facts import Received, Retraction, Source
 from positionstore.reconciler.book import Book
 from positionstore.reconciler.report import Resolution, RunReport, RunState
 from positionstore.reconciler.scope import Scope, Trigger
@@ -135,6 +135,7 @@ class _Telling:
         self._until(_END)
         self._append(self._under_way)
         self._odd_inputs()
+        self._retract_and_take_back()
         for started, ended, reason in _SESSIONS:
             session = StreamSession.begin(self._reader, gateway=Source.PARTNER, at=started)
             ((received,),) = self._reader.execute(
@@ -144,6 +145,16 @@ class _Telling:
             ).fetchall()
             session.count(received=received, duplicates=0, quarantined=0)
             session.end(ended, reason)
+
+    def _retract_and_take_back(self) -> None:
+        """Retract the first fact of the log, and find out that it was right."""
+        ((position_id, event_id),) = self._reader.execute(
+            "SELECT position_id, event_id FROM events ORDER BY seq LIMIT 1"
+        ).fetchall()
+        wrong = Retraction(position_id, event_id, "Taken for one of a test.", _END - _HOUR)
+        right = Retraction(position_id, wrong.event_id, "It was a customer's.", _END)
+        for each in (wrong, right):
+            self._appender.append_retractions([each], each.created_at)
 
     def _until(self, at: datetime) -> None:
         for emission in self._world.advance_to(micros(at)):

@@ -64,6 +64,11 @@ LIMIT 5;
 SELECT seq, event_id, position_id, type, received_at
 FROM events_after(6, 3);
 
+-- name: retractions
+SELECT event_id, retracts, reason, received_at, stands
+FROM retractions
+ORDER BY received_at;
+
 -- name: ranked_facts
 SELECT event_id, type, (rank).phase, (rank).created_at, (rank).status_precedence,
     (rank).type_precedence

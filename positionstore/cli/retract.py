@@ -51,7 +51,7 @@ def retract(
     clock. The position before and after is shown. Where the fact is retracted already, that is said
     and nothing is written.
 
-    Example: positionstore retract evt_7f3a --reason "Dated 2096; see ticket 4711."
+    Example: positionstore retract evt_1 --reason 'Dated 2096'
     """
     reason = _checked(reason)
     with opened(start()) as store, store.connect() as connection:

@@ -100,7 +100,9 @@ def test_there_is_a_crontab_line_for_both_scripts() -> None:
     assert {script for script in FILES for _, what in CRON if script in what} == set(FILES)
 
 
-@pytest.mark.parametrize("line", re.findall(r"positionstore ((?:[a-z]+)(?: --[^`#\n|]*)?)", PAGE))
+@pytest.mark.parametrize(
+    "line", re.findall(r"positionstore ((?:[a-z]+)(?: [A-Z_]+)?(?: --[^`#\n|]*)?)", PAGE)
+)
 def test_every_command_that_is_named_there_is_understood(
     line: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

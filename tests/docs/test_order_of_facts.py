@@ -14,7 +14,7 @@ import psycopg
 import pytest
 
 from positionstore.dimes.decoder import decode
-from positionstore.facts import Received, Snapshot, Source
+from positionstore.facts import Received, Retraction, Snapshot, Source
 from positionstore.store import database, projection
 from positionstore.store.log import Appender
 
@@ -32,6 +32,7 @@ class Fact:
     status: str
     created_at: str
     overrules: str
+    retracts: str = ""
 
 
 @dataclass(frozen=True)
@@ -58,22 +59,49 @@ EXAMPLES = list(examples())
 
 
 def moment(clock: str) -> datetime:
-    return datetime.fromisoformat(f"2026-07-01T{clock}+00:00")
+    """Read a time of the day that the page's examples are of, or a date and a time."""
+    whole = clock if " " in clock else f"2026-07-01 {clock}"
+    return datetime.fromisoformat(f"{whole}+00:00")
 
 
-def append(appender: Appender, position: str, facts: Sequence[Fact]) -> None:
+def retraction(fact: Fact, position: str, facts: Sequence[Fact]) -> Retraction:
+    """Return a retraction of the page, in which facts are called by short names."""
+    named = [each for each in facts if each.event_id == fact.retracts]
+    target = fact.retracts
+    if named and named[0].retracts:
+        target = retraction(named[0], position, facts).event_id
+    elif named and named[0].overrules:
+        target = snapshot(named[0], position).event_id
+    return Retraction(position, target, fact.event_id, moment(fact.created_at))
+
+
+def snapshot(fact: Fact, position: str) -> Snapshot:
+    body = {"id": position, "status": fact.status, "named": fact.event_id}
+    raw = json.dumps(body).encode()
+    at, overrules = moment(fact.created_at), moment(fact.overrules)
+    return Snapshot(position, fact.status, at, overrules, raw)
+
+
+def append(
+    appender: Appender, position: str, facts: Sequence[Fact], among: Sequence[Fact] = ()
+) -> None:
     """Append facts in this order, neighbours of one kind together."""
     events: list[Received] = []
     for fact in facts:
+        if fact.retracts:
+            if events:
+                appender.append(events)
+                events = []
+            made = retraction(fact, position, among or facts)
+            appender.append_retractions([made], moment(fact.created_at))
+            continue
         body = {"id": position, "status": fact.status, "named": fact.event_id}
         at = moment(fact.created_at)
         if fact.overrules:
             if events:
                 appender.append(events)
                 events = []
-            raw = json.dumps(body).encode()
-            snapshot = Snapshot(position, fact.status, at, moment(fact.overrules), raw)
-            appender.append_snapshots([snapshot], at)
+            appender.append_snapshots([snapshot(fact, position)], at)
         else:
             envelope = {"id": fact.event_id, "type": fact.type, "created_at": at.isoformat()}
             raw = json.dumps(envelope | {"data": body}).encode()
@@ -105,7 +133,7 @@ def test_every_example_makes_its_row_in_any_order_and_batching(any_store_url: st
                 whole, single = f"{number}/{way}/whole", f"{number}/{way}/single"
                 append(appender, whole, facts)
                 for fact in facts:
-                    append(appender, single, [fact])
+                    append(appender, single, [fact], example.facts)
                 expected |= {whole: example, single: example}
         verdicts = found(connection)
         assert verdicts.keys() == expected.keys()
@@ -125,6 +153,13 @@ def test_the_log_holds_each_fact_once(store_url: str) -> None:
             own.execute("SELECT position_id, count(*) FROM events GROUP BY 1").fetchall()
         )
     assert counts == {str(n): len(set(example.facts)) for n, example in enumerate(EXAMPLES)}
+
+
+def test_the_envelope_of_the_page_is_that_of_its_content() -> None:
+    (text,) = re.findall(r"```json\n(.+?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    shown = json.loads(text)
+    made = Retraction(**shown["data"], created_at=datetime.fromisoformat(shown["created_at"]))
+    assert json.loads(made.envelope) == shown
 
 
 def test_the_query_of_the_page_works(store_url: str) -> None:

@@ -279,6 +279,8 @@ $$;
 DROP FUNCTION is_retracted(text, text, timestamptz, integer);
 DELETE FROM event_types WHERE type = 'retraction';
 ALTER TABLE events DROP COLUMN retracts;
+COMMENT ON TABLE events IS
+    'The log: every event and every snapshot, once, as received. Append-only: UPDATE, DELETE and TRUNCATE are refused.';
 COMMENT ON COLUMN events.event_id IS 'The envelope''s id (evt_...); of a snapshot a name made of its content (snp_...).';
 COMMENT ON COLUMN events.status IS 'The position''s status in this fact; NULL for a notification, whose data is no position and is not projected.';
 COMMENT ON COLUMN events.created_at IS 'When the vendor emitted the event; of a snapshot its as-of. UTC, microseconds.';

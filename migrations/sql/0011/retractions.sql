@@ -7,6 +7,8 @@ ALTER TABLE events
             type = 'retraction' AND source = 'import' AND status IS NULL
             AND supersedes_before IS NULL AND position_id <> '' AND retracts <> event_id
         ));
+COMMENT ON TABLE events IS
+    'The log: every event, every snapshot and every retraction, once, as received. Append-only: UPDATE, DELETE and TRUNCATE are refused.';
 COMMENT ON COLUMN events.event_id IS 'The envelope''s id (evt_...); of a snapshot (snp_...) or a retraction (ret_...) a name made of its content.';
 COMMENT ON COLUMN events.status IS 'The position''s status in this fact; NULL for a notification, whose data is no position and is not projected, and for a retraction.';
 COMMENT ON COLUMN events.created_at IS 'When the vendor emitted the event; of a snapshot its as-of, of a retraction when the operator made it. UTC, microseconds.';

@@ -176,7 +176,7 @@ def test_the_reference_tables_know_every_documented_word(store_url: str) -> None
         ("liquidated", "terminal", True),
     ]
     assert [name.removeprefix("position.") for (name,) in types] == [
-        "created", "opening", "opened", "force_unwound", "partial_close_requested",
+        "retraction", "created", "opening", "opened", "force_unwound", "partial_close_requested",
         "partial_close_initiated", "partial_close_aborted", "partial_closed",
         "settlement_state_changed", "close_requested", "closed", "settled", "liquidated",
         "reverted", "cancelled", "snapshot",
