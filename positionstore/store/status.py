@@ -21,7 +21,8 @@ class LogState:
     Attributes:
         last_seq: its highest seq; None while it is empty.
         events_estimate: about how many facts it has (as Postgres last counted them).
-        last_created_at: the ``created_at`` of the fact that was appended last, UTC.
+        last_created_at: the ``created_at`` of the event of the stream that was appended last, UTC;
+            None before the first. Imports and snapshots do not count.
         last_received_at: its ``received_at``, UTC.
     """
 
@@ -136,7 +137,7 @@ class LastRun:
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """What the reconciliations of the last 24 hours found.
+    """What the reconciliations of the last 24 hours found; a position counts once, not once a run.
 
     Attributes:
         runs: how many there were.

@@ -1,7 +1,8 @@
 -- The state of the store, at a glance.
 
 -- name: log
--- The log: its newest seq, how many rows it is thought to have, and what came last.
+-- The log: its newest seq, how many rows it is thought to have, and the newest event of the stream.
+-- Imports and snapshots are no sign of life: they are not counted as such.
 SELECT
     (SELECT max(seq) FROM events) AS last_seq,
     (SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = 'events'::regclass) AS events_estimate,
@@ -9,7 +10,8 @@ SELECT
     newest.received_at AS last_received_at
 FROM (SELECT 1) one
 LEFT JOIN LATERAL (
-    SELECT created_at, received_at FROM events ORDER BY seq DESC LIMIT 1
+    SELECT created_at, received_at FROM events
+    WHERE source IN ('partner', 'customer') ORDER BY seq DESC LIMIT 1
 ) newest ON true;
 
 -- name: positions
@@ -53,15 +55,15 @@ SELECT
     pg_total_relation_size('quarantine') AS quarantine;
 
 -- name: lag
--- How long the last thousand facts that came over a stream were under way, in seconds.
+-- How long the last thousand events that came over a stream were under way, in seconds.
 SELECT
     percentile_cont(0.5) WITHIN GROUP (ORDER BY delay) AS median,
     percentile_cont(0.95) WITHIN GROUP (ORDER BY delay) AS p95
 FROM (
-    SELECT source, extract(epoch FROM received_at - created_at)::float8 AS delay
-    FROM events ORDER BY seq DESC LIMIT 1000
-) newest
-WHERE source IN ('partner', 'customer');
+    SELECT extract(epoch FROM received_at - created_at)::float8 AS delay
+    FROM events
+    WHERE source IN ('partner', 'customer') ORDER BY seq DESC LIMIT 1000
+) newest;
 
 -- name: coverage
 -- The gaps in the stream's coverage.
@@ -84,15 +86,24 @@ SELECT
 FROM reconciliation_runs ORDER BY run_id DESC LIMIT 1;
 
 -- name: drift
--- What the runs of the last day found, and when all was seen last.
+-- What the runs of the last day found, each position once, and when all was seen last.
+WITH runs AS (
+    SELECT run_id, state FROM reconciliation_runs WHERE started_at > now() - interval '1 day'
+),
+found AS (
+    SELECT
+        count(DISTINCT d.position_id) FILTER (WHERE d.kind = 'missing') AS missing,
+        count(DISTINCT d.position_id) FILTER (WHERE d.kind = 'stale') AS stale,
+        count(DISTINCT d.position_id) FILTER (WHERE d.kind = 'divergent') AS divergent,
+        count(DISTINCT d.position_id) FILTER (WHERE d.kind = 'absent_upstream') AS absent_upstream,
+        count(DISTINCT d.position_id) FILTER (WHERE d.resolution = 'repaired') AS repaired
+    FROM discrepancies d
+    WHERE d.run_id IN (SELECT run_id FROM runs)
+)
 SELECT
-    count(*) AS runs,
-    count(*) FILTER (WHERE state IN ('partial', 'failed')) AS incomplete,
-    coalesce(sum(missing), 0)::bigint AS missing,
-    coalesce(sum(stale), 0)::bigint AS stale,
-    coalesce(sum(divergent), 0)::bigint AS divergent,
-    coalesce(sum(absent_upstream), 0)::bigint AS absent_upstream,
-    coalesce(sum(repaired), 0)::bigint AS repaired,
+    (SELECT count(*) FROM runs) AS runs,
+    (SELECT count(*) FROM runs WHERE state IN ('partial', 'failed')) AS incomplete,
+    found.missing, found.stale, found.divergent, found.absent_upstream, found.repaired,
     (
         SELECT max(finished_at) FROM reconciliation_runs WHERE state = 'complete'
     ) AS last_complete_at,
@@ -100,5 +111,4 @@ SELECT
         SELECT max(finished_at) FROM reconciliation_runs
         WHERE state = 'complete' AND scope = 'full'
     ) AS last_full_at
-FROM reconciliation_runs
-WHERE started_at > now() - interval '1 day';
+FROM found;

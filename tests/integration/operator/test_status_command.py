@@ -1,12 +1,15 @@
 """``positionstore status``: gaps, the last reconciliation, drift and lag at a glance."""
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import psycopg
 import pytest
 from programs import Programs
 
+DASHBOARD = Path(__file__).resolve().parents[3] / "docs" / "grafana-dashboard.json"
 Ago = Callable[..., datetime]
 
 
@@ -86,30 +89,85 @@ async def test_an_outage_shows_as_an_open_gap_until_it_is_over_and_repaired(
     )
 
 
-async def test_drift_adds_up_the_runs_of_a_day(
+def differed(
+    database: psycopg.Connection, run_id: int, position_id: str, kind: str, resolution: str
+) -> None:
+    database.execute(
+        "INSERT INTO discrepancies (run_id, position_id, kind, field, resolution, noticed_at)"
+        " SELECT %s, %s, %s, field, %s, now() FROM unnest(ARRAY['status', 'closed_at']) field",
+        [run_id, position_id, kind, resolution],
+    )
+
+
+async def test_drift_counts_a_position_once_however_many_runs_of_a_day_it_differed_in(
     programs: Programs, database: psycopg.Connection, ago: Ago
 ) -> None:
     run(database, ago(days=3.5), scope="full", missing=1000, repaired=1000)
-    run(database, ago(hours=3), missing=2, stale=1, repaired=3)
-    run(database, ago(hours=2.5), stale=4, absent_upstream=1, repaired=4, unresolved=1)
+    differed(database, 1, "dm_pos_old", "missing", "repaired")
+    for number in range(2, 12):
+        run(database, ago(hours=4 - number * 0.1), stale=1, absent_upstream=1, unresolved=2)
+        differed(database, number, "dm_pos_stuck", "stale", "unresolved")
+        differed(database, number, "dm_pos_gone", "absent_upstream", "unresolved")
+    run(database, ago(hours=2.5), stale=2, repaired=1, unresolved=1)
+    differed(database, 12, "dm_pos_1", "stale", "repaired")
     run(database, ago(minutes=10), "failed", error="No\x1b answer.")
     shown = await rows(programs)
 
     assert shown["drift"] == (
-        "2 missing, 5 stale, 1 absent upstream; 7 repaired (3 runs in 24 hours, 1 of them "
+        "2 stale, 1 absent upstream; 1 repaired (12 runs in 24 hours, 1 of them "
         "incomplete); all seen 2 hours ago, in full 3 days ago"
     )
     assert shown["last reconciliation"] == (
-        "run 4 (periodic, recent) began 10 minutes ago, failed: "
+        "run 13 (periodic, recent) began 10 minutes ago, failed: "
         r"0 seen, 0 differed, 0 repaired; No\x1b answer."
     )
+
+
+def received(
+    database: psycopg.Connection, name: str, source: str, at: datetime, facts: int = 1
+) -> None:
+    database.execute(
+        "INSERT INTO events (event_id, position_id, type, status, created_at, received_at,"
+        " source, supersedes_before, envelope)"
+        " SELECT %(name)s || n, 'dm_pos_' || n, 'position.opened', 'open', %(at)s, %(at)s,"
+        " %(source)s, CASE %(source)s WHEN 'rest' THEN %(at)s::timestamptz END, '{}'"
+        " FROM generate_series(1, %(facts)s) n",
+        {"name": name, "source": source, "at": at, "facts": facts},
+    )
+
+
+async def test_imports_and_snapshots_are_no_sign_of_life(
+    programs: Programs, database: psycopg.Connection, ago: Ago
+) -> None:
+    received(database, "imp_0_", "import", ago(hours=9))
+    before = await rows(programs)
+    received(database, "evt_", "partner", ago(hours=6))
+    received(database, "evt_c_", "customer", ago(hours=5.5))
+    received(database, "imp_", "import", ago(seconds=2), 1500)
+    received(database, "snp_", "rest", ago(seconds=1))
+    shown = await rows(programs)
+    query = next(
+        target["rawSql"]
+        for panel in json.loads(DASHBOARD.read_text(encoding="utf-8"))["panels"]
+        if panel["title"] == "Last event"
+        for target in panel["targets"]
+    )
+
+    assert before["last event"] == "received never, emitted never"
+    assert "lag" not in before
+    assert shown["last event"] == "received 5 hours ago, emitted 5 hours ago"
+    assert shown["lag"] == "median 0 ms, 95 % within 0 ms"
+    row = database.execute(query).fetchone()
+    assert row is not None
+    assert row[0] >= 5.5 * 3600
 
 
 async def test_a_program_reads_all_of_it(
     programs: Programs, database: psycopg.Connection, ago: Ago
 ) -> None:
     session(database, ago(hours=3), ago(hours=2))
-    run(database, ago(hours=1), stale=4, repaired=4, seen=9)
+    run(database, ago(hours=1), stale=1, repaired=1, seen=9)
+    differed(database, 1, "dm_pos_1", "stale", "repaired")
     database.execute(
         "INSERT INTO events (event_id, position_id, type, status, created_at, received_at,"
         " source, envelope) SELECT 'evt_' || n, 'dm_pos_1', 'position.opened', 'open', at,"
@@ -128,5 +186,5 @@ async def test_a_program_reads_all_of_it(
         "open_since": open_since,
     }
     assert told["last_run"]["run_id"] == 1
-    assert (told["drift"]["stale"], told["drift"]["last_full_at"]) == (4, None)
+    assert (told["drift"]["stale"], told["drift"]["last_full_at"]) == (1, None)
     assert told["lag"] == {"median": 1.1, "p95": 2.0}
