@@ -314,6 +314,15 @@ ORDER BY last_event_at;
 
 -- section: How far the store can be trusted
 
+-- name: last_event
+-- title: When did the stream last tell us something?
+-- Events of the stream only: an import or a snapshot is no sign of life.
+SELECT source, type, created_at, received_at, received_at - created_at AS under_way
+FROM events
+WHERE source IN ('partner', 'customer')
+ORDER BY seq DESC
+LIMIT 1;
+
 -- name: drift_by_night
 -- title: How much did the store drift, night by night?
 SELECT run_id, started_at, state, seen, missing, stale, divergent, absent_upstream,

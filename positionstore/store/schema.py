@@ -100,6 +100,11 @@ Index(
     events.c.retracts,
     postgresql_where=text("retracts IS NOT NULL"),
 )
+Index(
+    "events_of_stream",
+    events.c.seq,
+    postgresql_where=text("source IN ('partner', 'customer')"),
+)
 Index("events_received", events.c.received_at, postgresql_using="brin")
 
 

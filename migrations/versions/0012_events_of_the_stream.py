@@ -4,10 +4,10 @@ from pathlib import Path
 
 from alembic import op
 
-revision: str = "0011"
-down_revision: str | None = "0010"
+revision: str = "0012"
+down_revision: str | None = "0011"
 
-_SQL = Path(__file__).parent.parent / "sql" / "0011"
+_SQL = Path(__file__).parent.parent / "sql" / "0012"
 
 
 def upgrade() -> None:
