@@ -1,7 +1,8 @@
 """From a Socket.IO packet to an event, without touching the text in between.
 
-A gateway sends ``42<namespace>,["<name>",<envelope>]``. The envelope is cut out as the bytes it
-is. Whatever else a packet may be (no argument, two of them, an array, a broken text) becomes a
+A gateway sends ``42<namespace>,["<name>",<envelope>]``; one with connection state recovery adds an
+offset, ``42<namespace>,["<name>",<envelope>,"<offset>"]``. The envelope is cut out as the bytes it
+is. Whatever else a packet may be (no argument, two envelopes, an array, a broken text) becomes a
 :class:`~positionstore.facts.Rejected` that keeps it whole.
 
 Source: the Socket.IO protocol, revision 5, and the vendor's document, "Event envelope".
@@ -17,6 +18,9 @@ from positionstore.facts import Event, Reason, Rejected
 
 EVENT: Final = "42"
 """How an event's packet begins: the Engine.IO type *message*, the Socket.IO type *event*."""
+
+_OFFSET: Final = re.compile(rb',"[ !#-\[\]-~]*"\]')
+"""An offset in plain characters behind an envelope. Others are read with care."""
 
 _BLANK: Final = frozenset(" \t\n\r")
 _HEADER: Final = re.compile(r"42(?:(?P<namespace>/[^,]*)(?:,|\Z))?(?P<ack>[0-9]*)")
@@ -44,7 +48,12 @@ class Unpacker:
             name = len(self._head)
             quote = packet.find(b'"', name)
             if packet[quote + 1 : quote + 2] == b"," and b"\\" not in packet[name:quote]:
-                what = decode(packet[quote + 2 : -1])
+                end = len(packet) - 1
+                if packet.endswith(b'"]'):
+                    end = packet.rfind(b'},"') + 1
+                    if _OFFSET.fullmatch(packet, end) is None:
+                        return self._unpack_carefully(packet)
+                what = decode(packet[quote + 2 : end])
                 if isinstance(what, Event):
                     return what
         return self._unpack_carefully(packet)
@@ -77,11 +86,52 @@ class Unpacker:
         values = _elements(packet, header.end())
         if not values or not values[0].startswith('"'):
             raise _MalformedError(Reason.WRONG_ARGUMENTS, "It has no event name.")
-        if len(values) != 2:
+        if len(values) < 2:
+            raise _MalformedError(Reason.WRONG_ARGUMENTS, "It has no argument.")
+        if any(value.startswith("{") for value in values[2:]):
             raise _MalformedError(
-                Reason.WRONG_ARGUMENTS, f"It has {len(values) - 1} arguments, not one."
+                Reason.WRONG_ARGUMENTS, f"It has {len(values) - 1} arguments, not one envelope."
             )
         return values[1]
+
+
+def may_end_with_offset(packet: str) -> bool:
+    """Whether a packet may have an offset for its last argument; a quick look."""
+    return packet.endswith('"]')
+
+
+def offset_of(packet: str) -> str | None:
+    """Return the offset in a packet of a gateway with connection state recovery.
+
+    It is the last argument, where that is a string; its form belongs to the server's adapter.
+    """
+    # A namespace has no bracket; neither has a count of attachments or an id to acknowledge.
+    start = packet.find("[")
+    try:
+        values = _elements(packet, start) if start >= 0 else []
+        last = json.loads(values[-1]) if len(values) > 1 else None
+    except (ValueError, RecursionError):
+        return None
+    return last if isinstance(last, str) else None
+
+
+def without_offset(packet: str, *, recoverable: bool) -> str:
+    """Return a packet without the offset behind its arguments, for quoting it.
+
+    Args:
+        packet: an event's packet.
+        recoverable: whether the gateway is known to add offsets. Otherwise a last string counts as
+            one where an object stands before it.
+    """
+    start = packet.find("[")
+    try:
+        values = _elements(packet, start) if start >= 0 else []
+    except (ValueError, RecursionError):
+        return packet
+    strings = len(values) > 1 and values[-1].startswith('"')
+    if strings and (recoverable or values[-2].startswith("{")):
+        return f"{packet[:start]}[{','.join(values[:-1])}]"
+    return packet
 
 
 class _MalformedError(Exception):

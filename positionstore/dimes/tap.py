@@ -20,7 +20,13 @@ from typing import Final
 import msgspec
 
 from positionstore.dimes.jumps import Jumps
-from positionstore.dimes.packets import EVENT, Unpacker
+from positionstore.dimes.packets import (
+    EVENT,
+    Unpacker,
+    may_end_with_offset,
+    offset_of,
+    without_offset,
+)
 from positionstore.dimes.redaction import redacted
 from positionstore.dimes.refusal import words_of
 from positionstore.facts import Event, Reason, Rejected
@@ -40,6 +46,10 @@ Deliver = Callable[[str | Rejected, datetime], None]
 """Takes an event's packet, or what is wrong with a frame, and the time it was received."""
 
 
+class _Connected(msgspec.Struct):
+    pid: str | None = None
+
+
 class Tap:
     """One connection's frames, sorted.
 
@@ -47,7 +57,7 @@ class Tap:
         namespace: the namespace that is joined.
         deliver: is handed each event's packet.
         jumps: tells the time, and whether its clock was set meanwhile.
-        on_connected: called when the gateway has let us into the namespace.
+        on_connected: called when the gateway has let us into the namespace, with the time.
         on_error: called with the words of an ``error`` event.
         on_refused: called with the words of a refused namespace.
         on_disconnected: called when the gateway has put us out of the namespace.
@@ -57,6 +67,10 @@ class Tap:
         last_frame_at: when the last frame of any kind was received; None before the first. After a
             jump of the clock it stays what it was: nobody knows what lies between.
         events: how many events were taken.
+        pid: the private id of a session that can be recovered; None where the gateway does not
+            offer that, or has not let us in yet. A secret.
+        patience: after how many seconds without an answer the gateway gives a connection up
+            (``pingInterval`` and ``pingTimeout``); None before it has said so.
     """
 
     def __init__(
@@ -73,6 +87,9 @@ class Tap:
     ) -> None:
         self.last_frame_at: datetime | None = None
         self.events = 0
+        self.pid: str | None = None
+        self.patience: float | None = None
+        self._last_with_offset: str | None = None
         self._namespace = namespace
         self._unpacker = Unpacker(namespace)
         self._event = f"{EVENT}{namespace},["
@@ -86,6 +103,12 @@ class Tap:
         self._on_jump = on_jump
         self._binary: list[str] = []
         self._binary_length = self._missing = 0
+
+    @property
+    def offset(self) -> str | None:
+        """The offset of the last event; None where the gateway gave none. A secret."""
+        packet = self._last_with_offset
+        return None if packet is None else offset_of(packet)
 
     def take(self, frame: str | bytes) -> bool:
         """Take a frame. Returns whether it was kept: the others belong to the library."""
@@ -103,6 +126,8 @@ class Tap:
         except Exception as error:  # noqa: BLE001 - whatever a frame does to us, it is kept
             what = f"It could not be handled: {error.__class__.__name__}."
             self._deliver(Rejected(_raw(frame), Reason.INTERNAL_ERROR, what), at)
+        if isinstance(frame, str) and frame[:1] == "4" and may_end_with_offset(frame):
+            self._last_with_offset = frame
         # Only now: who reads this time may rely on all up to it having been delivered.
         if jumped:
             self._has_jumped = True
@@ -140,9 +165,15 @@ class Tap:
         return self._control(control, frame, at)
 
     def _engine(self, frame: str, at: datetime) -> bool:
-        if frame[0] == "0" and not _is_json_object(frame[1:]):
+        if frame[0] != "0":
+            return False
+        try:
+            opened = msgspec.json.decode(frame[1:], type=dict[str, object])
+        except (ValueError, RecursionError):
             self._reject(frame, Reason.NOT_JSON, "It opens a connection without an object.", at)
             return True
+        parts = [opened.get("pingInterval"), opened.get("pingTimeout")]
+        self.patience = sum(part for part in parts if isinstance(part, int)) / 1000
         return False
 
     def _control(self, control: re.Match[str], frame: str, at: datetime) -> bool:
@@ -153,6 +184,7 @@ class Tap:
         elif body and not _is_json_object(body) and control["kind"] != "44":
             self._reject(frame, Reason.NOT_JSON, "It says no JSON object.", at)
         elif control["kind"] == "40":
+            self.pid = _pid_in(body)
             self._on_connected(at)
             return False
         elif control["kind"] == "41":
@@ -167,7 +199,8 @@ class Tap:
             self.events += 1
             self._deliver(frame, at)
             return
-        self._on_error(words_of("[" + frame[len(self._event) + len('"error"') :].lstrip(" ,")))
+        told = without_offset(frame, recoverable=self.pid is not None)
+        self._on_error(words_of("[" + told[len(self._event) + len('"error"') :].lstrip(" ,")))
 
     def _attachment(self, frame: bytes, at: datetime) -> None:
         self._binary.append("b" + base64.b64encode(frame).decode())
@@ -189,6 +222,13 @@ class Tap:
 
 def _raw(frame: str | bytes) -> bytes:
     return frame if isinstance(frame, bytes) else frame.encode(errors="surrogatepass")
+
+
+def _pid_in(body: str) -> str | None:
+    try:
+        return msgspec.json.decode(body, type=_Connected).pid if body else None
+    except (ValueError, RecursionError):
+        return None
 
 
 def _is_json_object(text: str) -> bool:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from positionstore.dimes.packets import Unpacker
+from positionstore.dimes.packets import Unpacker, offset_of
 from positionstore.facts import Event, Reason, Rejected
 
 NAMESPACE = "/v1/ws/prediction-markets/positions"
@@ -51,6 +51,54 @@ def test_the_envelope_is_cut_out_exactly_as_it_came(packet: str) -> None:
     assert isinstance(what, Event)
     assert what.envelope == ENVELOPE.encode()
     assert (what.event_id, what.position_id) == ("evt_1", "dm_pos_1")
+
+
+@pytest.mark.parametrize(
+    "behind",
+    [
+        '"Q8WJphX"',
+        '"Q8WJqHg.0"',
+        '"1795838590462-0"',
+        '""',
+        '"a \\"quoted\\" one"',
+        '"},"',
+        '"},\\""',
+        '"\u00fc"',
+        "null",
+        "17",
+        "true",
+        "[{}]",
+        '"one","another"',
+    ],
+)
+@pytest.mark.parametrize("blank", ["", " ", "\n"])
+def test_an_envelope_followed_by_what_is_no_object_is_an_event(behind: str, blank: str) -> None:
+    what = unpack(f'{HEAD}["position.opened",{ENVELOPE},{blank}{behind}{blank}]')
+    assert isinstance(what, Event)
+    assert what.envelope == ENVELOPE.encode()
+
+
+@pytest.mark.parametrize("behind", ['"', '"Q8\\"', '"Q8\n"', '"Q8"x', '"Q8",', '{},"Q8"'])
+def test_an_envelope_followed_by_what_is_broken_or_an_object_is_kept_whole(behind: str) -> None:
+    packet = f'{HEAD}["position.opened",{ENVELOPE},{behind}]'
+    assert rejected(packet).raw == packet.encode()
+
+
+@pytest.mark.parametrize(
+    ("packet", "offset"),
+    [
+        (f'{HEAD}["position.opened",{ENVELOPE},"Q8WJphX"]', "Q8WJphX"),
+        (f'{HEAD}["error","1795838590462-0"]', "1795838590462-0"),
+        (f'{HEAD}12["position.opened",{ENVELOPE},"a\\u0041"]', "aA"),
+        (f'451-{HEAD[2:]}["x",{{"_placeholder":true,"num":0}},"Q8.0"]', "Q8.0"),
+        (f'{HEAD}["position.opened",{ENVELOPE}]', None),
+        (f'{HEAD}["position.opened"]', None),
+        (f'{HEAD}["position.opened",{ENVELOPE},"Q8', None),
+        (f"{HEAD}", None),
+    ],
+)
+def test_the_offset_is_the_last_argument(packet: str, offset: str | None) -> None:
+    assert offset_of(packet) == offset
 
 
 @pytest.mark.parametrize(

@@ -139,7 +139,8 @@ def test_a_refused_namespace_is_told_with_its_words() -> None:
     [
         (f'42{NAMESPACE},["error"]', ""),
         (f'42{NAMESPACE},["error","Nope"]', "Nope"),
-        (f'42{NAMESPACE},["error",{{"code":"a"}},"b"]', "a: b"),
+        (f'42{NAMESPACE},["error","a","b"]', "a: b"),
+        (f'42{NAMESPACE},["error",{{"code":"a"}},"Q8WJphX"]', "a"),
         (f'42{NAMESPACE},["error" , {{"code":"a"}}]', "a"),
     ],
 )
@@ -148,6 +149,37 @@ def test_an_error_event_is_no_position(frame: str, words: str) -> None:
     assert desk.take(frame) == [True]
     assert desk.told == [("error", words)]
     assert desk.delivered == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"), [('"Nope",', "Nope"), ("", ""), ('{"a":"b"},', "b")]
+)
+def test_the_offset_behind_an_error_is_not_quoted(arguments: str, words: str) -> None:
+    desk = Desk()
+    desk.take(f'40{NAMESPACE},{{"sid":"s","pid":"p"}}')
+    desk.take(f'42{NAMESPACE},["error",{arguments}"Q8WJphX"]')
+    assert desk.told[1:] == [("error", words)]
+    assert desk.tap.offset == "Q8WJphX"
+
+
+def test_what_it_takes_to_recover_a_session_is_remembered() -> None:
+    desk = Desk()
+    assert (desk.tap.pid, desk.tap.offset, desk.tap.patience) == (None, None, None)
+    desk.take('0{"sid":"e","pingInterval":25000,"pingTimeout":20000}')
+    desk.take(f'40{NAMESPACE},{{"sid":"s","pid":"private"}}')
+    assert (desk.tap.pid, desk.tap.offset, desk.tap.patience) == ("private", None, 45.0)
+    desk.take(f'42{NAMESPACE},["position.opened",{ENVELOPE},"first"]')
+    desk.take(f'42{NAMESPACE},["position.opened",{ENVELOPE},"1795838590462-0"]')
+    desk.take(f'42{NAMESPACE},["position.opened",{ENVELOPE}]')
+    assert desk.tap.offset == "1795838590462-0"
+    assert [packet for packet in desk.delivered if isinstance(packet[0], Rejected)] == []
+
+
+@pytest.mark.parametrize("answer", ['{"sid":"s"}', '{"sid":"s","pid":null}', '{"sid":"s","pid":7}'])
+def test_a_gateway_without_a_private_id_offers_no_recovery(answer: str) -> None:
+    desk = Desk()
+    assert desk.take(f"40{NAMESPACE},{answer}") == [False]
+    assert desk.tap.pid is None
 
 
 def test_an_envelope_is_an_event_even_under_the_name_error() -> None:
