@@ -11,6 +11,7 @@ from patience import DEADLINE, eventually
 from positionstore.dimes.credentials import credentials_for
 from positionstore.dimes.gateway import NAMESPACES, Connection
 from positionstore.dimes.packets import Unpacker
+from positionstore.dimes.recovery import Recovered
 from positionstore.facts import Event, Rejected, Source
 from positionstore.ingester.supervisor import Supervisor
 from positionstore.settings import Settings, load_settings
@@ -25,6 +26,7 @@ class Stream:
         self.errors: list[str] = []
         self.began_: list[Connection] = []
         self.ended_: list[tuple[Connection, str]] = []
+        self.recovered_: list[tuple[Connection, Recovered]] = []
         self.hooks = 0
         self.attempts = 0
         self.supervisor = Supervisor(
@@ -52,6 +54,9 @@ class Stream:
 
     def ended(self, connection: Connection, reason: str) -> None:
         self.ended_.append((connection, reason))
+
+    def recovered(self, connection: Connection, recovered: Recovered) -> None:
+        self.recovered_.append((connection, recovered))
 
     @property
     def reasons(self) -> list[str]:

@@ -345,8 +345,9 @@ LIMIT 8;
 
 -- name: gaps_and_repairs
 -- title: When did nobody listen, and what was repaired then?
--- A gap is repaired by the first complete run that began after it and looked back far enough.
-SELECT g.started_at, g.ended_at, g.ended_at - g.started_at AS lasted, g.repaired_at,
+-- A gap is repaired by the first complete run that began after it and looked back far enough. One
+-- with `recovered_at` needs no repair: the gateway has replayed what it emitted then.
+SELECT g.started_at, g.ended_at, g.ended_at - g.started_at AS lasted, g.repaired_at, g.recovered_at,
     r.trigger, r.missing, r.stale, r.repaired
 FROM coverage_gaps g
 LEFT JOIN reconciliation_runs r ON r.run_id = g.repaired_by

@@ -92,7 +92,7 @@ ORDER BY last_event_at;
 SELECT changed_fields('{"status": "open"}', '{"status": "closed", "result": {}}');
 
 -- name: coverage_gaps
-SELECT started_at, ended_at, repaired_at, repaired_by
+SELECT started_at, ended_at, repaired_at, repaired_by, recovered_at
 FROM coverage_gaps
 WHERE ended_at IS NOT NULL
 ORDER BY started_at;

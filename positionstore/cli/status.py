@@ -73,7 +73,8 @@ def _rows(found: Status, now: datetime) -> Iterator[tuple[str, str]]:
         "received",
         (
             f"{found.stream.received:,} over {found.stream.sessions:,} sessions: "
-            f"{found.stream.duplicates:,} duplicates, {found.stream.quarantined:,} quarantined"
+            f"{found.stream.duplicates:,} duplicates, {found.stream.quarantined:,} quarantined, "
+            f"{found.stream.recovered:,} recovered after an outage"
         ),
     )
     yield "positions", _counts(found.positions_by_phase)
@@ -111,11 +112,13 @@ def _spool(spool: SpoolTotals, now: datetime) -> str:
 
 
 def _gaps(coverage: Coverage, now: datetime) -> str:
+    recovered = f", {coverage.recovered:,} recovered" if coverage.recovered else ""
     if not coverage.unrepaired:
-        return f"none unrepaired, of {coverage.gaps:,}" if coverage.gaps else "none"
+        return f"none unrepaired, of {coverage.gaps:,}{recovered}" if coverage.gaps else "none"
     since = _ago(coverage.oldest_unrepaired_at, now)
     length = _span(coverage.unrepaired_seconds)
     told = f"{coverage.unrepaired:,} unrepaired, {length} together, the oldest began {since}"
+    told += f"{recovered} of {coverage.gaps:,}" if recovered else ""
     if coverage.open_since is not None:
         return f"{told}; one is open since {coverage.open_since:%F %T} UTC"
     return f"{told}; `positionstore backfill` repairs them"

@@ -24,6 +24,7 @@ import socketio
 
 from positionstore.dimes.credentials import Credentials
 from positionstore.dimes.jumps import Jumps
+from positionstore.dimes.recovery import RecoverySession
 from positionstore.dimes.redaction import redacted
 from positionstore.dimes.refusal import Verdict, judge
 from positionstore.dimes.tap import Deliver, Tap
@@ -92,6 +93,8 @@ class Connection:
         gateway: which gateway it is to.
         connected_at: when the gateway let us in, UTC; None before.
         renew_after: seconds after which it should be replaced by one with new credentials.
+        replayed: how many events had come when the gateway let us in: those of a session that it
+            recovered.
         clock_set: set when the clock was. The connection should be replaced then: it proves no
             life any more, for what it saw would span an hour that never was, or hide one.
     """
@@ -113,6 +116,7 @@ class Connection:
         self.gateway = gateway
         self.connected_at: datetime | None = None
         self.renew_after: float | None = None
+        self.replayed = 0
         self.clock_set = asyncio.Event()
         self._on_error = on_error
         self._clock = clock
@@ -149,12 +153,33 @@ class Connection:
         return self._tap.last_frame_at
 
     @property
+    def session(self) -> RecoverySession | None:
+        """What it takes to fetch what is emitted after this connection; None where nothing does."""
+        # The offset last: everything up to it was delivered before it was noted.
+        pid, patience, seen_until = self._tap.pid, self._tap.patience, self.last_packet_at
+        offset = self._tap.offset
+        if pid is None or offset is None or patience is None or seen_until is None:
+            return None
+        return RecoverySession(pid, offset, seen_until, patience)
+
+    def has_resumed(self, session: RecoverySession) -> bool:
+        """Whether the gateway has recovered this session."""
+        return self._tap.pid == session.pid
+
+    @property
     def events(self) -> int:
         """How many events have been received."""
         return self._tap.events
 
-    async def open(self, base_url: str, credentials: Credentials) -> None:
+    async def open(
+        self, base_url: str, credentials: Credentials, *, resume: RecoverySession | None = None
+    ) -> None:
         """Connect, and wait until the gateway has let us in.
+
+        Args:
+            base_url: the gateway's host.
+            credentials: what to show.
+            resume: the session whose missed events are asked for.
 
         Raises:
             CredentialsError: the credentials are refused.
@@ -162,12 +187,13 @@ class Connection:
         """
         handshake = await credentials.handshake()
         self.renew_after = handshake.renew_after
+        secrets = {} if resume is None else {"pid": resume.pid, "offset": resume.offset}
         try:
             async with asyncio.timeout(_HANDSHAKE_TIMEOUT):
                 await self._client.connect(
                     base_url,
                     headers=dict(handshake.headers),
-                    auth=dict(handshake.auth),
+                    auth={**handshake.auth, **secrets},
                     transports=["websocket"],
                     namespaces=[NAMESPACES[self.gateway]],
                     wait=False,
@@ -260,6 +286,7 @@ class Connection:
     def _let_in(self, at: datetime) -> None:
         if not self._entered.done():
             self.connected_at = at
+            self.replayed = self._tap.events
             self._entered.set_result(None)
 
     def _note_error(self, words: str) -> None:

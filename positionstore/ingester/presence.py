@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from positionstore.dimes.recovery import Recovered, RecoverySession
 from positionstore.facts import Source
 
 
@@ -27,6 +28,11 @@ class Line(Protocol):
         """When the last packet of any kind was received, UTC; None before the first."""
         ...
 
+    @property
+    def session(self) -> RecoverySession | None:
+        """What it takes to fetch what is emitted after it; None where nothing does."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Proof:
@@ -39,6 +45,8 @@ class Proof:
         last_packet_at: when the last packet of any kind came, UTC; all that came up to then has
             been handed over.
         end_reason: how it ended; None while it stands.
+        recovered: the stretch before it whose missed events were fetched and handed over.
+        session: what it takes to fetch what came after all that was handed over.
     """
 
     number: int
@@ -46,6 +54,8 @@ class Proof:
     started_at: datetime
     last_packet_at: datetime
     end_reason: str | None
+    recovered: Recovered | None = None
+    session: RecoverySession | None = None
 
 
 class _Watched:
@@ -54,10 +64,11 @@ class _Watched:
         self.connection = connection
         self.started_at = started_at
         self.end_reason: str | None = None
+        self.recovered: Recovered | None = None
 
     def proof(self) -> Proof:
         # First whether it has ended: then the time that is read next is the last one.
-        end_reason = self.end_reason
+        end_reason, recovered = self.end_reason, self.recovered
         seen = self.connection.last_packet_at or self.started_at
         return Proof(
             self.number,
@@ -65,6 +76,8 @@ class _Watched:
             self.started_at,
             max(seen, self.started_at),
             end_reason,
+            recovered,
+            self.connection.session,
         )
 
 
@@ -80,6 +93,7 @@ class Presence:
         self._watched: list[_Watched] = []
         self._lock = threading.Lock()
         self._count = 0
+        self._unclaimed: Recovered | None = None
 
     def began(self, connection: Line) -> None:
         """The gateway has let a connection in."""
@@ -89,6 +103,7 @@ class Presence:
         with self._lock:
             self._count += 1
             self._watched.append(_Watched(self._count, connection, started_at))
+            self._watched[-1].recovered, self._unclaimed = self._unclaimed, None
         self._on_change()
 
     def ended(self, connection: Line, reason: str) -> None:
@@ -97,6 +112,20 @@ class Presence:
             for watched in self._watched:
                 if watched.connection is connection:
                     watched.end_reason = reason
+        self._on_change()
+
+    def recovered(self, connection: Line, recovered: Recovered) -> None:
+        """What was missed before a connection was fetched, and has been handed over.
+
+        Where the connection is forgotten already, the youngest one vouches for it, or the next.
+        """
+        with self._lock:
+            own = [watched for watched in self._watched if watched.connection is connection]
+            for watched in own or self._watched[-1:]:
+                watched.recovered = recovered.joined(watched.recovered)
+                break
+            else:
+                self._unclaimed = recovered.joined(self._unclaimed)
         self._on_change()
 
     def all_ended(self, reason: str) -> None:

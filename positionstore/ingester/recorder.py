@@ -8,6 +8,7 @@ from datetime import datetime
 
 import psycopg
 
+from positionstore.dimes.recovery import Recovered, RecoverySession
 from positionstore.facts import Received
 from positionstore.ingester.endings import Ending
 from positionstore.ingester.presence import Proof
@@ -35,6 +36,8 @@ class Recorder:
         environment: whose data the store has to hold; None where that is known already.
         patience: how long a statement may take, seconds; for a lock it waits half of that.
         committed: told of each transaction, how many inputs it brought.
+        safe: handed the recovery session of a connection whose proof of life was recorded, and
+            all of whose events up to then are committed.
     """
 
     def __init__(
@@ -47,11 +50,13 @@ class Recorder:
         environment: Environment | None = None,
         patience: float = 120.0,
         committed: Callable[[int], None] = lambda _: None,
+        safe: Callable[[RecoverySession], None] = lambda _: None,
     ) -> None:
         self._store = store
         self._environment = environment
         self._patience = patience
         self._on_committed = committed
+        self._on_safe = safe
         self._connections: list[psycopg.Connection] = []
         self._heartbeat_every = heartbeat_every
         self._monotonic = monotonic
@@ -61,6 +66,7 @@ class Recorder:
         self._session_connection: psycopg.Connection | None = None
         self._session_ids: dict[int, int] = {}
         self._heartbeats: dict[int, float] = {}
+        self._recoveries: dict[int, Recovered] = {}
         self._uncounted = _Count()
 
     @property
@@ -115,6 +121,7 @@ class Recorder:
             begun = StreamSession.begin(self._keeping(), gateway=proof.gateway, at=proof.started_at)
             self._session_ids[number] = begun.session_id
             self._heartbeats[number] = now
+        self._record_recovery(proof, written_up_to)
         ended = proof.end_reason is not None and (
             written_up_to is None or written_up_to >= proof.last_packet_at
         )
@@ -126,12 +133,29 @@ class Recorder:
             self._uncounted.move_to(session)
         if ended:
             session.end(proof.last_packet_at, proof.end_reason or "")
+            self._keep_session(proof, written_up_to)
             del self._session_ids[number], self._heartbeats[number]
+            self._recoveries.pop(number, None)
             return True
         seen = proof.last_packet_at
         session.prove_alive(seen if written_up_to is None else min(seen, written_up_to))
         self._heartbeats[number] = now
+        self._keep_session(proof, written_up_to)
         return False
+
+    def _keep_session(self, proof: Proof, written_up_to: datetime | None) -> None:
+        # After its row: a process that dies in between leaves a session that reaches back further.
+        if proof.session is not None and written_up_to is None:
+            self._on_safe(proof.session)
+
+    def _record_recovery(self, proof: Proof, written_up_to: datetime | None) -> None:
+        recovered, known = proof.recovered, self._recoveries.get(proof.number)
+        if recovered is None or recovered == known:
+            return
+        if written_up_to is None or written_up_to >= recovered.until:
+            session = StreamSession(self._session_ids[proof.number], self._keeping())
+            session.recovered(since=recovered.since, until=recovered.until, events=recovered.events)
+            self._recoveries[proof.number] = recovered
 
     def endings(self, proofs: Sequence[Proof]) -> list[Ending]:
         """Return what is still to be recorded of connections that have ended."""

@@ -12,6 +12,7 @@ import structlog
 
 from positionstore.dimes.credentials import credentials_for
 from positionstore.dimes.gateway import Connection, utc_now
+from positionstore.dimes.recovery import RecoverySession
 from positionstore.dimes.redaction import redacted
 from positionstore.errors import DatabaseUnavailableError, SpoolError
 from positionstore.facts import Rejected, Source
@@ -22,6 +23,7 @@ from positionstore.ingester.gate import Gate
 from positionstore.ingester.inbox import Inbox
 from positionstore.ingester.presence import Presence
 from positionstore.ingester.recorder import Recorder
+from positionstore.ingester.session_file import SessionFile
 from positionstore.ingester.spool import DamagedSpoolError, Spool
 from positionstore.ingester.spools import Spools, tell_damage
 from positionstore.ingester.supervisor import OnConnected, Supervisor
@@ -81,6 +83,9 @@ class Ingester:
         self._inbox = Inbox()
         self._presence = Presence(self._inbox.wake)
         self._gate = Gate()
+        self._session_file = SessionFile(
+            settings.data_dir, gateway=gateway, base_url=settings.base_url
+        )
         self._supervisor = Supervisor(
             gateway,
             settings.base_url,
@@ -88,6 +93,7 @@ class Ingester:
             connect=self._connection,
             attendance=self._presence,
             on_connected=on_connected,
+            missed=self._session_file.take_over(clock()),
             gate=self._gate,
             cap=settings.reconnect_cap,
         )
@@ -141,6 +147,7 @@ class Ingester:
             self._presence.all_ended("stopped")
             self._inbox.close()
             await self._finish(writing, carrying, deadline)
+            self._session_file.close()
         for error in (writing.error, carrying.error, outcome):
             if isinstance(error, BaseException) and not isinstance(error, asyncio.CancelledError):
                 raise error
@@ -192,7 +199,7 @@ class Ingester:
         )
 
     def _new_courier(self) -> Courier:
-        self._recorder = self._new_recorder(self._backlog.committed)
+        self._recorder = self._new_recorder(self._backlog.committed, safe=self._keep_session)
         return Courier(
             self._backlog,
             self._recorder,
@@ -203,7 +210,14 @@ class Ingester:
             patience=self._settings.database_patience * 1.25,
         )
 
-    def _new_recorder(self, committed: Callable[[int], None]) -> Recorder:
+    def _keep_session(self, session: RecoverySession) -> None:
+        self._session_file.save(session, self._clock())
+
+    def _new_recorder(
+        self,
+        committed: Callable[[int], None],
+        safe: Callable[[RecoverySession], None] = lambda _: None,
+    ) -> Recorder:
         return Recorder(
             self._store,
             batch_size=self._settings.batch_size,
@@ -212,6 +226,7 @@ class Ingester:
             environment=self._environment,
             patience=self._settings.database_patience,
             committed=committed,
+            safe=safe,
         )
 
     def _settled(self, has_room: bool) -> None:

@@ -11,6 +11,7 @@ import structlog
 
 from positionstore.dimes.credentials import Credentials
 from positionstore.dimes.gateway import Connection, End, refused
+from positionstore.dimes.recovery import Recovered, RecoverySession, recover
 from positionstore.dimes.refusal import Verdict
 from positionstore.errors import GatewayError
 from positionstore.facts import Source
@@ -46,9 +47,16 @@ class Attendance(Protocol):
         """A connection is over."""
         ...
 
+    def recovered(self, connection: Connection, recovered: Recovered) -> None:
+        """What was missed before a connection was fetched."""
+        ...
+
 
 class Supervisor:
     """Connects, waits for the end, connects again: a fresh client each time, with full jitter.
+
+    What was emitted while no connection was up is fetched after the new one, where the gateway
+    offers that; the hooks are called when that was tried once.
 
     It ends only by being told to, or when the credentials are wrong. Every other loss is followed
     by another attempt; each state is logged once, not each attempt. A connection whose
@@ -62,6 +70,7 @@ class Supervisor:
         connect: makes a connection that is not open yet.
         attendance: is told of every connection's beginning and end.
         on_connected: called after each (re)connection, when the stream is attached.
+        missed: the session of a process before this one.
         gate: open while there is room for what would come; while it is shut, no connection is held.
         cap: the longest wait between two attempts, seconds.
         random: draws a number from 0 to 1.
@@ -78,6 +87,7 @@ class Supervisor:
         connect: Connect,
         attendance: Attendance,
         on_connected: Sequence[OnConnected] = (),
+        missed: RecoverySession | None = None,
         gate: Gate | None = None,
         cap: float,
         random: Callable[[], float] = random.random,
@@ -96,6 +106,8 @@ class Supervisor:
         self._monotonic = monotonic
         self._connection: Connection | None = None
         self._standing: list[Connection] = []
+        self._missed = self._session = missed
+        self._recoveries: set[asyncio.Task[None]] = set()
         self._unclear = 0
         self._outage_began: float | None = None
         self._causes_told: set[str] = set()
@@ -116,6 +128,9 @@ class Supervisor:
                 self._backoff.succeeded(lasted=self._monotonic() - began)
                 await self._sleep(self._backoff.draw())
         finally:
+            for recovery in tuple(self._recoveries):
+                recovery.cancel()
+            await asyncio.gather(*self._recoveries, return_exceptions=True)
             # Together: each may take its time.
             await asyncio.gather(*(self._leave(one, "stopped") for one in tuple(self._standing)))
 
@@ -133,10 +148,39 @@ class Supervisor:
         self._standing.append(connection)
         self._attendance.began(connection)
         self._note_success()
+        if self._missed is None:
+            self._call_hooks()
+        else:
+            recovery = asyncio.ensure_future(self._recover(self._missed, connection))
+            self._missed = None
+            self._recoveries.add(recovery)
+            recovery.add_done_callback(self._recoveries.discard)
+        return connection
+
+    def _call_hooks(self) -> None:
         for hook in self._on_connected:
             # Not from here: a hook that fails must not cost the connection.
             asyncio.get_running_loop().call_soon(hook)
-        return connection
+
+    async def _recover(self, session: RecoverySession, connection: Connection) -> None:
+        """Fetch what was missed before a connection."""
+        recovered = await recover(
+            session, self._resume, sleep=self._sleep, on_first_try=self._call_hooks
+        )
+        if recovered is not None:
+            self._attendance.recovered(connection, recovered)
+
+    async def _resume(self, session: RecoverySession) -> Recovered | None:
+        """Recover a session over a connection of its own, which nobody relies on."""
+        connection = self._connect()
+        try:
+            await connection.open(self._base_url, self._credentials, resume=session)
+            until = connection.connected_at
+            if until is None or not connection.has_resumed(session):
+                return None
+            return Recovered(session.seen_until, until, connection.replayed)
+        finally:
+            await connection.close()
 
     async def _hold(self) -> End:
         """Wait for the end, through as many renewals as it takes."""
@@ -160,6 +204,7 @@ class Supervisor:
                 end = ended.result()
                 self._connection = None
                 await self._leave(current, end.reason)
+                self._missed = self._session
                 return end
             finally:
                 await _cancelled(ended)
@@ -205,6 +250,8 @@ class Supervisor:
     async def _leave(self, connection: Connection, reason: str) -> None:
         self._standing.remove(connection)
         await connection.close()
+        # Where nothing came over it, the session before it still tells all since its own offset.
+        self._session = connection.session or self._session
         self._attendance.ended(connection, reason)
 
     def _lost(self, end: End) -> None:

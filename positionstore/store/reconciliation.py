@@ -97,6 +97,7 @@ class Gap:
     ended_at: datetime | None
     repaired_at: datetime | None
     repaired_by: int | None
+    recovered_at: datetime | None = None
 
 
 VALUATION_COLUMNS: Final = tuple(field.path[-1] for field in VALUATION_FIELDS)

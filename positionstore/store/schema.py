@@ -169,9 +169,13 @@ stream_sessions = Table(
     Column("received", BigInteger, nullable=False, server_default=text("0")),
     Column("duplicates", BigInteger, nullable=False, server_default=text("0")),
     Column("quarantined", BigInteger, nullable=False, server_default=text("0")),
+    Column("recovered", BigInteger, nullable=False, server_default=text("0")),
+    Column("recovered_from", _moment()),
+    Column("recovered_until", _moment()),
     CheckConstraint("gateway IN ('partner', 'customer')"),
     CheckConstraint("last_seen_at >= started_at"),
     CheckConstraint("ended_at >= started_at"),
+    CheckConstraint("(recovered_from IS NULL) = (recovered_until IS NULL) AND recovered >= 0"),
 )
 
 store_identity = Table(

@@ -50,6 +50,24 @@ class StreamSession:
             {"session_id": self.session_id, "at": at, "reason": reason},
         )
 
+    def recovered(self, *, since: datetime, until: datetime, events: int) -> None:
+        """Record that what was missed before the session was fetched; all of it is in the log.
+
+        Args:
+            since: the last proof of life before the stretch, UTC.
+            until: when the gateway had sent everything, UTC.
+            events: how many events came that way.
+        """
+        self.connection.execute(
+            queries("sessions")["recovered"],
+            {
+                "session_id": self.session_id,
+                "since": since,
+                "until": until,
+                "events": events,
+            },
+        )
+
     def count(self, *, received: int, duplicates: int, quarantined: int) -> None:
         """Add what came over the session since the last call."""
         self.connection.execute(

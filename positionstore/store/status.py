@@ -65,6 +65,7 @@ class SessionTotals:
         received: inputs that came over them.
         duplicates: of these, events that the log had already.
         quarantined: of these, inputs that went to quarantine.
+        recovered: of these, events that a gateway had emitted during an outage, and replayed.
         last_seen_at: the last recorded proof of life of any, UTC.
     """
 
@@ -72,6 +73,7 @@ class SessionTotals:
     received: int
     duplicates: int
     quarantined: int
+    recovered: int
     last_seen_at: datetime | None
 
 
@@ -104,7 +106,8 @@ class Coverage:
 
     Attributes:
         gaps: how many there are.
-        unrepaired: how many of them no run has repaired.
+        recovered: how many of them a gateway has replayed.
+        unrepaired: how many of the others no run has repaired.
         unrepaired_seconds: how long these are together, until now where one is open.
         oldest_unrepaired_at: when the oldest of them began, UTC.
         open_since: since when there has been no stream, UTC; None while there is one, and before
@@ -112,6 +115,7 @@ class Coverage:
     """
 
     gaps: int
+    recovered: int
     unrepaired: int
     unrepaired_seconds: float
     oldest_unrepaired_at: datetime | None

@@ -51,7 +51,7 @@ UPDATE backfills SET state = 'complete', finished_at = %(at)s
 WHERE backfill_id = %(backfill_id)s;
 
 -- name: unrepaired
--- The gaps that no run has repaired, of those that began before a moment.
+-- The gaps that no run has repaired and no gateway has replayed, of those that began before a moment.
 SELECT
     count(*) AS gaps,
     count(ended_at) AS ended,
@@ -59,7 +59,7 @@ SELECT
     CASE WHEN count(*) = count(ended_at) THEN max(ended_at) END AS until,
     max(started_at) FILTER (WHERE ended_at IS NULL) AS open_since
 FROM coverage_gaps
-WHERE repaired_at IS NULL
+WHERE repaired_at IS NULL AND recovered_at IS NULL
   AND (%(before)s::timestamptz IS NULL OR started_at < %(before)s);
 
 -- name: seen_in_full

@@ -42,14 +42,14 @@ WHERE state = 'complete' AND scope IN ('recent', 'full');
 SELECT min(started_at) FROM stream_sessions;
 
 -- name: oldest_unrepaired_gap
--- When the oldest gap that no run has repaired began.
-SELECT min(started_at) FROM coverage_gaps WHERE repaired_at IS NULL;
+-- When the oldest gap that no run has repaired, and no gateway has replayed, began.
+SELECT min(started_at) FROM coverage_gaps WHERE repaired_at IS NULL AND recovered_at IS NULL;
 
 -- name: gaps
 -- The gaps, the newest first.
-SELECT started_at, ended_at, repaired_at, repaired_by
+SELECT started_at, ended_at, repaired_at, repaired_by, recovered_at
 FROM coverage_gaps
-WHERE NOT %(unrepaired_only)s OR repaired_at IS NULL
+WHERE NOT %(unrepaired_only)s OR (repaired_at IS NULL AND recovered_at IS NULL)
 ORDER BY started_at DESC
 LIMIT %(at_most)s;
 

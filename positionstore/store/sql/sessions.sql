@@ -24,6 +24,12 @@ SET last_seen_at = greatest(last_seen_at, %(at)s),
     end_reason = %(reason)s
 WHERE session_id = %(session_id)s;
 
+-- name: recovered
+-- Records the stretch before a session whose missed events were fetched.
+UPDATE stream_sessions
+SET recovered = %(events)s, recovered_from = %(since)s, recovered_until = %(until)s
+WHERE session_id = %(session_id)s;
+
 -- name: count
 -- Adds what came over the session.
 UPDATE stream_sessions

@@ -43,6 +43,7 @@ SELECT
     coalesce(sum(received), 0)::bigint AS received,
     coalesce(sum(duplicates), 0)::bigint AS duplicates,
     coalesce(sum(quarantined), 0)::bigint AS quarantined,
+    coalesce(sum(recovered), 0)::bigint AS recovered,
     max(last_seen_at) AS last_seen_at
 FROM stream_sessions;
 
@@ -69,14 +70,17 @@ FROM (
 -- The gaps in the stream's coverage.
 SELECT
     count(*) AS gaps,
-    count(*) FILTER (WHERE repaired_at IS NULL) AS unrepaired,
+    count(recovered_at) AS recovered,
+    count(*) FILTER (WHERE needs_repair) AS unrepaired,
     coalesce(
         extract(epoch FROM sum(coalesce(ended_at, now()) - started_at)
-            FILTER (WHERE repaired_at IS NULL)), 0
+            FILTER (WHERE needs_repair)), 0
     )::float8 AS unrepaired_seconds,
-    min(started_at) FILTER (WHERE repaired_at IS NULL) AS oldest_unrepaired_at,
+    min(started_at) FILTER (WHERE needs_repair) AS oldest_unrepaired_at,
     max(started_at) FILTER (WHERE ended_at IS NULL) AS open_since
-FROM coverage_gaps;
+FROM (
+    SELECT *, repaired_at IS NULL AND recovered_at IS NULL AS needs_repair FROM coverage_gaps
+) gaps;
 
 -- name: last_run
 -- The run that began last, if any.

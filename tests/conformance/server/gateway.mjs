@@ -3,19 +3,31 @@
 // It reads one JSON command a line from standard input and says what happens, one JSON object a
 // line, on standard output. Options, as JSON in the first argument: `refuse` ({how: "event",
 // "middleware" or "disconnect", error, close}), `refuseUpgrade` (an HTTP status), `pingInterval`,
-// `pingTimeout`, `deflate`, `port`, `onConnection` (a command for each new connection).
+// `pingTimeout`, `deflate`, `port`, `onConnection` (a command for each new connection), `version` (of
+// the server, where it is not the newest), `recovery` (options of connection state recovery, off
+// without), `redis` (a URL: the adapter for Redis streams).
 import { createServer } from "node:http";
 import { createInterface } from "node:readline";
-import { Server } from "socket.io";
 
 const options = JSON.parse(process.argv[2] ?? "{}");
+const { Server } = await import(options.version ? `socket.io-${options.version}` : "socket.io");
 const PARTNER = "/v1/ws/prediction-markets/positions";
 const CUSTOMER = "/v1/ws/prediction-markets/customer-positions";
 
 const say = (what) => process.stdout.write(JSON.stringify(what) + "\n");
 
 const http = createServer();
+let adapter;
+if (options.redis) {
+  const { createClient } = await import("redis");
+  const { createAdapter } = await import("@socket.io/redis-streams-adapter");
+  const client = createClient({ url: options.redis });
+  await client.connect();
+  adapter = createAdapter(client);
+}
 const io = new Server(http, {
+  ...(adapter ? { adapter } : {}),
+  ...(options.recovery ? { connectionStateRecovery: options.recovery } : {}),
   pingInterval: options.pingInterval ?? 25000,
   pingTimeout: options.pingTimeout ?? 20000,
   perMessageDeflate: options.deflate ?? false,
@@ -46,6 +58,7 @@ for (const name of [PARTNER, CUSTOMER]) {
       auth: socket.handshake.auth,
       authorization: socket.handshake.headers.authorization ?? null,
       transport: socket.conn.transport.name,
+      ...(options.recovery ? { recovered: socket.recovered } : {}),
     });
     socket.on("disconnect", (reason) => say({ on: "disconnect", reason }));
     if (refusal?.how === "event") {
@@ -64,6 +77,15 @@ function sockets() {
 }
 
 function perform(command) {
+  if (command.do === "cut-and-broadcast") {
+    for (const socket of sockets()) socket.conn.transport.socket._socket.destroy();
+  }
+  if (command.do === "broadcast" || command.do === "cut-and-broadcast") {
+    // To whoever is there: what a gateway emits while nobody is, it keeps for a recovery.
+    for (let seq = command.from; seq < command.from + command.count; seq++) {
+      io.of(PARTNER).emit("position.opened", position(seq, { filler: "x".repeat(command.filler) }));
+    }
+  }
   for (const socket of sockets()) {
     switch (command.do) {
       case "emit":
@@ -96,6 +118,11 @@ function perform(command) {
         break;
       case "cut":
         socket.conn.transport.socket._socket.destroy();
+        break;
+      case "half-open":
+        // The client is told that it is over; the server does not see it go.
+        socket.conn.transport.socket.send("1");
+        socket.conn.transport.socket._socket.pause();
         break;
       case "freeze":
         // No ping, no answer, and yet an open connection.

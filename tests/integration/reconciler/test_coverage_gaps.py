@@ -34,6 +34,17 @@ class Coverage:
         else:
             session.end(at(last), "stopped")
 
+    def recovering(self, begin: float, last: float, *, since: float, until: float) -> None:
+        """A session before which a gateway replayed a stretch."""
+        session = StreamSession.begin(self.connection, gateway=Source.PARTNER, at=at(begin))
+        session.recovered(since=at(since), until=at(until), events=2)
+        session.end(at(last), "stopped")
+
+    def recovered(self) -> list[float | None]:
+        """When each gap was recovered, in seconds; the oldest first."""
+        moments = [gap.recovered_at for gap in reversed(records.gaps(self.connection))]
+        return [None if each is None else (each - LONG_AGO).total_seconds() for each in moments]
+
     def living(self, begin: datetime, seen: datetime) -> StreamSession:
         session = StreamSession.begin(self.connection, gateway=Source.PARTNER, at=begin)
         session.prove_alive(seen)
@@ -142,6 +153,39 @@ def test_the_first_complete_run_after_its_end_repairs_a_gap(coverage: Coverage) 
     assert coverage.gaps() == [(10, 20, first), (30, None, None)]
     (repaired,) = [gap for gap in records.gaps(coverage.connection) if gap.repaired_by]
     assert repaired.repaired_at == at(21)
+
+
+def test_a_gap_that_a_gateway_has_replayed_is_recovered(coverage: Coverage) -> None:
+    coverage.session(0, 10)
+    coverage.recovering(20, 30, since=10, until=21)
+    assert coverage.recovered() == [21, None]
+    (open_one,) = records.gaps(coverage.connection, unrepaired_only=True)
+    assert open_one.started_at == at(30)
+    assert records.oldest_unrepaired_gap(coverage.connection) == at(30)
+
+
+def test_a_later_session_may_recover_an_earlier_gap_too(coverage: Coverage) -> None:
+    coverage.session(0, 10)
+    coverage.session(20, 22)
+    coverage.recovering(25, 40, since=10, until=30)
+    assert coverage.recovered() == [30, 30, None]
+
+
+@pytest.mark.parametrize(("since", "until"), [(11, 21), (10, 19)])
+def test_a_gap_of_which_a_part_was_replayed_needs_repair(
+    coverage: Coverage, since: float, until: float
+) -> None:
+    coverage.session(0, 10)
+    coverage.recovering(20, 30, since=since, until=until)
+    assert coverage.recovered() == [None, None]
+
+
+def test_a_gap_that_was_recovered_may_be_repaired_besides(coverage: Coverage) -> None:
+    coverage.session(0, 10)
+    coverage.recovering(20, 30, since=10, until=21)
+    run = coverage.run(25)
+    assert coverage.gaps()[0] == (10, 20, run)
+    assert coverage.recovered()[0] == 21
 
 
 @pytest.mark.parametrize("state", ["partial", "failed"])

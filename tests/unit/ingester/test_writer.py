@@ -10,6 +10,7 @@ import structlog
 from patience import DEADLINE
 
 from positionstore.dimes.gateway import NAMESPACES
+from positionstore.dimes.recovery import RecoverySession
 from positionstore.facts import Event, Reason, Received, Rejected, Source
 from positionstore.ingester.inbox import Inbox
 from positionstore.ingester.presence import Presence, Proof
@@ -29,6 +30,7 @@ class Line:
     """A connection as the presence sees it."""
 
     gateway = Source.PARTNER
+    session: RecoverySession | None = None
 
     def __init__(self) -> None:
         self.connected_at: datetime | None = NOW

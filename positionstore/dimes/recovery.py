@@ -1,0 +1,114 @@
+"""Fetches what a gateway emitted during an outage, where it offers connection state recovery.
+
+A gateway that offers it names a private session id (``pid``) when it lets a connection in, and
+puts an offset behind each event. Whoever shows both again, together with the credentials, is sent
+the missed events before the gateway's answer; the session was recovered where that answer bears
+the same ``pid``.
+
+A recovered socket can go deaf after another outage (socket.io #4880), so none is relied on: the
+connection that stays is a fresh one, opened first, and the session is recovered over a second
+one, which is closed at once. Where the server still believes in the old connection, it does not
+recover the session; it is asked once more when it must have given that connection up.
+
+``pid`` and offset are as good as a key while the gateway remembers the session, and are treated
+as secrets.
+
+Source: ``Connection state recovery`` of the Socket.IO documentation, and socket.io 4.8.4.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+import structlog
+
+from positionstore.errors import CredentialsError, GatewayError
+
+_log = structlog.get_logger(__name__)
+
+MOST_PATIENCE: Final = 600.0
+"""The longest wait for a server to give an old connection up, seconds, whatever it announces."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecoverySession:
+    """What it takes to fetch the events that a lost connection missed.
+
+    Attributes:
+        pid: the gateway's private id of the session. A secret.
+        offset: the offset of the last event received. A secret.
+        seen_until: everything emitted up to this moment was received, UTC.
+        patience: seconds after which the gateway gives up a connection that does not answer.
+    """
+
+    pid: str = field(repr=False)
+    offset: str = field(repr=False)
+    seen_until: datetime
+    patience: float
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """A stretch of time whose missed events were fetched.
+
+    Attributes:
+        since: the last proof of life before it, UTC.
+        until: when the gateway had sent everything, UTC.
+        events: how many events came that way.
+    """
+
+    since: datetime
+    until: datetime
+    events: int
+
+    def joined(self, other: "Recovered | None") -> "Recovered":
+        """Return both as one; each reaches to a moment at which the same connection was up."""
+        if other is None:
+            return self
+        since, until = min(self.since, other.since), max(self.until, other.until)
+        return Recovered(since, until, self.events + other.events)
+
+
+Attempt = Callable[[RecoverySession], Awaitable[Recovered | None]]
+"""Tries once over a connection of its own; None where the gateway did not recover the session."""
+
+
+async def recover(
+    session: RecoverySession,
+    attempt: Attempt,
+    *,
+    sleep: Callable[[float], Awaitable[None]],
+    on_first_try: Callable[[], None],
+) -> Recovered | None:
+    """Fetch what was missed since a connection was lost.
+
+    Args:
+        session: that connection's session.
+        attempt: tries once.
+        sleep: waits for seconds.
+        on_first_try: called after the first attempt, however it came out.
+
+    Returns:
+        What was fetched; None where the gateway does not remember the session.
+    """
+    try:
+        recovered = await _try(session, attempt)
+    finally:
+        on_first_try()
+    if recovered is None:
+        await sleep(min(session.patience, MOST_PATIENCE))
+        recovered = await _try(session, attempt)
+    if recovered is None:
+        _log.info("session_not_recovered", since=session.seen_until.isoformat())
+    else:
+        _log.info("session_recovered", since=recovered.since.isoformat(), events=recovered.events)
+    return recovered
+
+
+async def _try(session: RecoverySession, attempt: Attempt) -> Recovered | None:
+    try:
+        return await attempt(session)
+    except (GatewayError, CredentialsError):
+        # The fresh connection is up, or tells what is wrong: this one is a courtesy.
+        return None
