@@ -295,7 +295,8 @@ ORDER BY status;
 -- name: friday_wrong
 -- title: Why was it wrong?
 -- late: an event that had happened by then was received later. snapshot: the reconciler found out
--- what no event had told, and so by when it had happened.
+-- what no event had told, and so by when it had happened. retraction: an operator declared a fact
+-- wrong, or took that back.
 SELECT cause, status_before, status_after, count(*) AS positions,
     min(received_at) AS first_told_at,
     (array_agg(position_id ORDER BY received_at, position_id))[1] AS for_example
@@ -342,6 +343,13 @@ WHERE r.trigger = 'nightly'
 GROUP BY d.kind, d.field
 ORDER BY times DESC, d.kind, d.field
 LIMIT 8;
+
+-- name: what_was_retracted
+-- title: What was declared wrong, by whose words, and does it stand?
+SELECT r.received_at, e.type, e.created_at, r.reason, r.stands
+FROM retractions r
+JOIN events e ON e.position_id = r.position_id AND e.event_id = r.retracts
+ORDER BY r.received_at;
 
 -- name: gaps_and_repairs
 -- title: When did nobody listen, and what was repaired then?

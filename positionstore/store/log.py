@@ -180,10 +180,12 @@ class Appender:
         return result
 
     def _append_events(self, staged: _Staged) -> Appended:
-        appended, first_seq, last_seq = self._append()
+        appended, first_seq, last_seq, has_retractions = self._append()
         positions = 0
         if first_seq is not None and last_seq is not None:
-            positions = project_events(self._connection, first_seq, last_seq)
+            positions = project_events(
+                self._connection, first_seq, last_seq, has_retractions=has_retractions
+            )
         keep(self._connection, staged.rejected)
         conflicts = self._keep_conflicts(first_seq, last_seq) if appended < staged.rows else 0
         return Appended(
@@ -196,7 +198,7 @@ class Appender:
         )
 
     def _append_snapshots(self, snapshots: Sequence[Snapshot]) -> Appended:
-        appended, first_seq, last_seq = self._append()
+        appended, first_seq, last_seq, _ = self._append()
         positions = 0
         if first_seq is not None:
             position_ids = sorted({snapshot.position_id for snapshot in snapshots})
@@ -209,12 +211,12 @@ class Appender:
             last_seq=last_seq,
         )
 
-    def _append(self) -> tuple[int, int | None, int | None]:
+    def _append(self) -> tuple[int, int | None, int | None, bool]:
         row = self._connection.execute(queries("log")["append"]).fetchone()
-        appended, first_seq, last_seq = row or (0, None, None)
+        appended, first_seq, last_seq, has_retractions = row or (0, None, None, False)
         if last_seq is not None:
             self._connection.execute(queries("log")["announce"], {"seq": str(last_seq)})
-        return appended, first_seq, last_seq
+        return appended, first_seq, last_seq, has_retractions
 
     def _keep_conflicts(self, first_seq: int | None, last_seq: int | None) -> int:
         row = self._connection.execute(

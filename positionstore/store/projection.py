@@ -35,8 +35,10 @@ _ASSIGNMENTS = sql.SQL(", ").join(
 )
 
 
-def _statement(name: str) -> sql.Composed:
+def _statement(name: str, *, has_retractions: bool = True) -> sql.Composed:
+    and_counts = queries("projection")["and_counts"] if has_retractions else sql.SQL("")
     return queries("projection")[name].format(
+        and_counts=and_counts,
         columns=_columns(),
         p_columns=_columns("p"),
         r_columns=_columns("r"),
@@ -59,10 +61,20 @@ class Difference:
     columns: list[str]
 
 
-def project_events(connection: psycopg.Connection, first_seq: int, last_seq: int) -> int:
-    """Fold the events of a seq range into ``positions``; return how many rows changed."""
+def project_events(
+    connection: psycopg.Connection, first_seq: int, last_seq: int, *, has_retractions: bool
+) -> int:
+    """Fold the events of a seq range into ``positions``; return how many rows changed.
+
+    Args:
+        connection: the appender's.
+        first_seq: the first of the range.
+        last_seq: the last of it.
+        has_retractions: whether the log has any; where it has none, none is looked for.
+    """
     return connection.execute(
-        _statement("project_events"), {"first_seq": first_seq, "last_seq": last_seq}
+        _statement("project_events", has_retractions=has_retractions),
+        {"first_seq": first_seq, "last_seq": last_seq},
     ).rowcount
 
 

@@ -11,27 +11,29 @@ SET search_path FROM CURRENT
 SET plan_cache_mode = force_custom_plan -- so that the planner sees whether only_positions is NULL
 AS $$
 #variable_conflict use_column
-BEGIN
-    RETURN QUERY
-    WITH retracted AS MATERIALIZED (
-        SELECT r.position_id, r.retracts AS event_id
+DECLARE
+    -- Nearly always empty, and then it costs nothing, as a join would.
+    retracted bigint[] := array_remove(ARRAY(
+        SELECT (
+            SELECT e.seq FROM events e
+            WHERE e.position_id = r.position_id AND e.event_id = r.retracts
+        )
         FROM events r
         WHERE r.retracts IS NOT NULL
           AND (only_positions IS NULL OR r.position_id = ANY (only_positions))
           AND r.received_at <= fold_facts.known_at
           AND is_retracted(r.position_id, r.retracts, fold_facts.known_at)
-    ),
-    latest_snapshot AS (
+    ), NULL);
+BEGIN
+    RETURN QUERY
+    WITH latest_snapshot AS (
         SELECT DISTINCT ON (f.position_id) f.position_id, f.seq, f.supersedes_before
         FROM ranked_facts f
         WHERE f.supersedes_before IS NOT NULL
           AND (only_positions IS NULL OR f.position_id = ANY (only_positions))
           AND f.created_at <= fold_facts.valid_at
           AND f.received_at <= fold_facts.known_at
-          AND NOT EXISTS (
-              SELECT FROM retracted r
-              WHERE r.position_id = f.position_id AND r.event_id = f.event_id
-          )
+          AND f.seq <> ALL (retracted)
         ORDER BY f.position_id, f.created_at DESC, f.rank DESC
     )
     SELECT DISTINCT ON (f.position_id) f.position_id, f.seq, s.supersedes_before
@@ -45,10 +47,7 @@ BEGIN
               WHEN s.seq IS NOT NULL THEN f.created_at > s.supersedes_before
               ELSE true
           END
-      AND NOT EXISTS (
-          SELECT FROM retracted r
-          WHERE r.position_id = f.position_id AND r.event_id = f.event_id
-      )
+      AND f.seq <> ALL (retracted)
     ORDER BY f.position_id, f.rank DESC;
 END
 $$;

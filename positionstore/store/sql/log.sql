@@ -19,8 +19,9 @@ COPY pg_temp.incoming FROM STDIN (FORMAT binary);
 SELECT pg_advisory_xact_lock(%(key)s);
 
 -- name: append
--- Puts what is new into the log, in the order of arrival; says how much, and which seq it got. Each
--- row draws a seq, new or not. Places are sorted, and not the rows, which a large batch would spill.
+-- Puts what is new into the log, in the order of arrival; says how much, which seq it got, and
+-- whether the log has retractions. Each row draws a seq, new or not. Places are sorted, and not the
+-- rows, which a large batch would spill.
 WITH appended AS (
     INSERT INTO events (
         event_id, position_id, type, status, created_at, received_at, source, supersedes_before,
@@ -37,7 +38,10 @@ WITH appended AS (
     ON CONFLICT (position_id, event_id) DO NOTHING
     RETURNING seq
 )
-SELECT count(*), min(seq), max(seq) FROM appended;
+SELECT
+    count(*), min(seq), max(seq),
+    EXISTS (SELECT FROM events WHERE retracts IS NOT NULL) AS has_retractions
+FROM appended;
 
 -- name: keep_conflicting_duplicates
 -- Puts into quarantine what of the batch bears the id of another fact of the log but is not the same

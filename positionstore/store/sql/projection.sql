@@ -8,12 +8,7 @@
 WITH told AS MATERIALIZED (
     SELECT f.position_id, f.seq, f.created_at, f.rank
     FROM ranked_facts f
-    WHERE f.seq BETWEEN %(first_seq)s AND %(last_seq)s
-      AND NOT EXISTS (
-          SELECT FROM events r
-          WHERE r.position_id = f.position_id AND r.retracts = f.event_id
-            AND is_retracted(r.position_id, r.retracts)
-      )
+    WHERE f.seq BETWEEN %(first_seq)s AND %(last_seq)s {and_counts}
 ),
 standing AS MATERIALIZED (
     SELECT p.position_id, p.rank, p.supersedes_before
@@ -38,6 +33,15 @@ SELECT {columns}
 FROM winners w
 CROSS JOIN LATERAL (SELECT * FROM fact_positions f WHERE f.seq = w.seq OFFSET 0) fact
 ON CONFLICT (position_id) DO UPDATE SET {assignments};
+
+-- name: and_counts
+-- The part of project_events that leaves out what is retracted; of no use where the log has no
+-- retraction, and not for nothing either.
+AND NOT EXISTS (
+    SELECT FROM events r
+    WHERE r.position_id = f.position_id AND r.retracts = f.event_id
+      AND is_retracted(r.position_id, r.retracts)
+);
 
 -- name: refold_positions
 -- Folds some positions anew from all their facts, as a new snapshot or retraction demands.

@@ -1,0 +1,57 @@
+"""Reading a retraction back from its envelope, as a log that was moved holds it."""
+
+from typing import Final
+
+import msgspec
+
+from positionstore.dimes.exact import LONGEST_ID, storable
+from positionstore.dimes.instant import parse_instant
+from positionstore.facts import RETRACTION_TYPE, Event, Reason, Rejected, Retraction
+
+RETRACTION_ID_PREFIX: Final = "ret_"
+
+
+class _Data(msgspec.Struct, forbid_unknown_fields=True):
+    position_id: str
+    retracts: str
+    reason: str
+
+
+class _Envelope(msgspec.Struct, forbid_unknown_fields=True):
+    id: str
+    type: str
+    created_at: str
+    data: _Data
+
+
+_decoder: Final = msgspec.json.Decoder(_Envelope)
+
+
+def is_retraction(event: Event) -> bool:
+    """Whether an envelope, which the decoder took for an event, calls itself a retraction of ours.
+
+    Only of what an operator brings this may be asked: a gateway retracts nothing.
+    """
+    return event.type == RETRACTION_TYPE and event.event_id.startswith(RETRACTION_ID_PREFIX)
+
+
+def read_retraction(raw: bytes) -> Retraction | Rejected:
+    """Return the retraction whose envelope this is, or what is wrong with it.
+
+    Its id has to be that of its content, so that what was altered on the way is noticed.
+    """
+    try:
+        envelope = _decoder.decode(raw)
+        created_at = parse_instant(envelope.created_at)
+    except (msgspec.MsgspecError, ValueError) as error:
+        return Rejected(
+            raw, Reason.BAD_DATA, f"It is not a retraction as retract writes it: {error}."
+        )
+    data = envelope.data
+    for name in (data.position_id, data.retracts):
+        if not name or storable(name) != name or len(name.encode()) > LONGEST_ID:
+            return Rejected(raw, Reason.BAD_ID, "It is a retraction that names no possible fact.")
+    made = Retraction(data.position_id, data.retracts, data.reason, created_at)
+    if made.event_id != envelope.id or envelope.type != RETRACTION_TYPE:
+        return Rejected(raw, Reason.BAD_ID, "It is a retraction whose id is not of its content.")
+    return made
