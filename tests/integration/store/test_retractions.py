@@ -6,10 +6,12 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 from made_facts import event, moment, snapshot
+from roled import roles_on
 
 from positionstore.facts import Received, Retraction
 from positionstore.store import database, migrations, retractions
 from positionstore.store import reconciliation as records
+from positionstore.store.grants import Role
 from positionstore.store.log import Appended, Appender
 from positionstore.store.projection import rebuild, verify
 
@@ -266,6 +268,44 @@ def test_a_dry_run_shows_the_same_and_leaves_nothing(
     assert retractions.apply(connection, [fact], moment(201)) == tried
     shown = [state.last_event_id for state in (tried.before, tried.after) if state is not None]
     assert shown == ["evt_closed", "evt_1"]
+
+
+def test_one_that_comes_during_a_rebuild_is_not_forgotten(
+    connection: psycopg.Connection, appender: Appender
+) -> None:
+    appender.append([event("evt_1", at=0), closed(at=50)])
+    appender.append([event("evt_2", position="dm_pos_2")])
+
+    def retract_two(done: int, total: int) -> None:
+        appender.append_retractions([retraction("evt_closed")], moment(200))
+        appender.append_retractions([retraction("evt_2", position="dm_pos_2")], moment(200))
+
+    rebuild(connection, progress=retract_two)
+    assert connection.execute("SELECT position_id, last_event_id FROM positions").fetchall() == [
+        ("dm_pos_1", "evt_1")
+    ]
+    assert verify(connection) == []
+
+
+def test_the_writer_retracts_and_the_reader_sees_it(any_store_url: str) -> None:
+    with roles_on(any_store_url) as urls:
+        with closing(database.connect(urls[Role.WRITER])) as writer:
+            Appender(writer).append([event("evt_1", at=0), closed(at=50)])
+        with closing(database.connect(urls[Role.WRITER])) as writer:
+            done = retractions.apply(writer, [retraction("evt_closed")], moment(200))
+            assert done.appended == 1
+        with closing(database.connect(urls[Role.READER])) as reader:
+            found = reader.execute(
+                "SELECT event_id, retracted_by IS NULL FROM position_timeline ORDER BY place"
+            ).fetchall()
+            assert found == [("evt_closed", False), ("evt_1", True)]
+            assert reader.execute("SELECT stands FROM retractions").fetchall() == [(True,)]
+            refused = (
+                psycopg.errors.ReadOnlySqlTransaction,
+                psycopg.errors.InsufficientPrivilege,
+            )
+            with pytest.raises(refused):
+                retractions.apply(reader, [retraction("evt_1")], moment(300))
 
 
 def test_listeners_are_told(connection: psycopg.Connection, appender: Appender) -> None:
