@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 from made_facts import event, moment, snapshot
+from psycopg import sql
 from roled import roles_on
 
 from positionstore.facts import Received, Retraction
@@ -14,6 +15,7 @@ from positionstore.store import reconciliation as records
 from positionstore.store.grants import Role
 from positionstore.store.log import Appended, Appender
 from positionstore.store.projection import rebuild, verify
+from positionstore.store.queries import queries
 
 ROW = (
     "SELECT status, last_event_id, supersedes_before FROM positions WHERE position_id = 'dm_pos_1'"
@@ -268,6 +270,27 @@ def test_a_dry_run_shows_the_same_and_leaves_nothing(
     assert retractions.apply(connection, [fact], moment(201)) == tried
     shown = [state.last_event_id for state in (tried.before, tried.after) if state is not None]
     assert shown == ["evt_closed", "evt_1"]
+
+
+def test_an_append_does_not_read_the_log_for_retractions(
+    connection: psycopg.Connection, appender: Appender
+) -> None:
+    """The planner knows nothing of a log that was never analyzed, nor of one that has grown."""
+    connection.execute(queries("log")["create_incoming"])
+
+    def plan() -> str:
+        rows = connection.execute(sql.SQL("EXPLAIN {}").format(queries("log")["append"]))
+        return "\n".join(line for (line,) in rows)
+
+    for round_ in range(2):
+        appender.append([event(f"evt_{round_}_{n}", position=f"dm_{n}") for n in range(3000)])
+        assert "using events_retractions" in plan()
+        assert "Seq Scan on events" not in plan()
+    connection.execute("ANALYZE events")
+    assert "Seq Scan on events" not in plan()
+    appender.append_retractions([retraction("evt_0_1", position="dm_1")], moment(200))
+    connection.execute("ANALYZE events")
+    assert "Seq Scan on events" not in plan()
 
 
 def test_one_that_comes_during_a_rebuild_is_not_forgotten(
