@@ -1,75 +1,24 @@
 """A host has to prove who it is, and to be one that may be sent credentials: real sockets, TLS."""
 
-import asyncio
-import contextlib
 import socket
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import structlog
 import trustme
-from far_end import serving
 from patience import eventually
 from programs import programs_on
-from streams import settings_for, supervised
+from streams import supervised
+from tls_front import HOST, access_of, fronted, settings_of
 
-from positionstore.dimes.access import Access, api_key_access
 from positionstore.dimes.credentials import credentials_for
 from positionstore.dimes.rest import RestClient
 from positionstore.dimes.tls import trusted
 from positionstore.errors import ConfigurationError, GatewayError
 from positionstore.facts import Source
-from positionstore.sandbox import Options, Sandbox
 from positionstore.settings import Settings
-
-HOST = "dimes.example"
-"""Not the vendor's, and no loopback address; it leads to this machine."""
-
-
-class Front:
-    """TLS in front of a sandbox.
-
-    Attributes:
-        url: its address, by the name of :data:`HOST`.
-        called: how many connections were begun.
-        shown: how many of them came as far as to send anything.
-    """
-
-    def __init__(self, sandbox: Sandbox) -> None:
-        self.sandbox = sandbox
-        self.called = 0
-        self.shown = 0
-        self.url = ""
-
-    async def serve(self, client: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.shown += 1
-        behind, beyond = await asyncio.open_connection("127.0.0.1", self.sandbox.port)
-        try:
-            await asyncio.gather(_pass_on(client, beyond), _pass_on(behind, writer))
-        finally:
-            beyond.close()
-
-
-async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(OSError):
-        while piece := await reader.read(1 << 16):
-            writer.write(piece)
-            await writer.drain()
-    writer.close()
-
-
-class _Counting(ssl.SSLContext):
-    """A server's context that counts the handshakes that were begun."""
-
-    front: Front
-
-    def wrap_bio(self, *arguments: Any, **options: Any) -> ssl.SSLObject:
-        self.front.called += 1
-        return super().wrap_bio(*arguments, **options)
 
 
 @pytest.fixture
@@ -97,35 +46,6 @@ def leads_here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", here)
     for variable in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
         monkeypatch.delenv(variable, raising=False)
-
-
-@asynccontextmanager
-async def fronted(authority: trustme.CA, name: str = HOST) -> AsyncIterator[Front]:
-    """A sandbox behind TLS whose certificate is for a name."""
-    options = Options(seed=7, ticking=False, partners=1, api_key_lists=True)
-    async with Sandbox(options) as sandbox:
-        front = Front(sandbox)
-        context = _Counting(ssl.PROTOCOL_TLS_SERVER)
-        context.front = front
-        authority.issue_cert(name).configure_cert(context)
-        async with serving(front.serve, tls=context) as port:
-            front.url = f"https://{HOST}:{port}"
-            yield front
-
-
-def settings_of(front: Front, **values: object) -> Settings:
-    return settings_for(
-        front.url,
-        api_key=front.sandbox.api_key,
-        trusted_hosts=HOST,
-        wallet_address=front.sandbox.wallets[0],
-        **values,
-    )
-
-
-def access_of(settings: Settings) -> Access:
-    assert settings.api_key is not None
-    return api_key_access(settings.api_key)
 
 
 async def line_of_a_client(settings: Settings) -> str:
