@@ -17,6 +17,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import unquote, urlsplit
+from urllib.request import getproxies_environment
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
@@ -40,7 +41,7 @@ _VARIABLES: Final = {
 }
 """The variables that have a name of their own; all others are the field's with the prefix."""
 
-_SECRETS: Final = ("DIMES_API_KEY", "DIMES_JWT", "DATABASE_URL")
+_SECRETS: Final = ("DIMES_API_KEY", "DIMES_JWT", "DATABASE_URL", "POSITIONSTORE_PROXY")
 _BASE_URL: Final = re.compile(
     r"https?://(\[[0-9a-f:.]+\]|[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?)(:\d{1,5})?/?", re.IGNORECASE
 )
@@ -193,6 +194,29 @@ class Settings(BaseSettings):
         default=(),
         description="Hosts besides the vendor's that may be sent credentials, by commas.",
     )
+    proxy: SecretStr | None = Field(
+        default=None,
+        description=(
+            "The HTTP proxy that leads to the vendor, http://[user:password@]host:port; wins over"
+            " HTTPS_PROXY, ALL_PROXY and NO_PROXY."
+        ),
+    )
+    ping_every: Seconds = Field(
+        default=20.0,
+        gt=0,
+        le=30.0,  # a session that is silent for a minute counts as dead
+        description=(
+            "After how many seconds of silence the gateway's WebSocket is pinged; one that does not"
+            " answer within half of that is dead."
+        ),
+    )
+    stream_compression: bool = Field(
+        default=False,
+        description=(
+            "Whether to ask the gateway for permessage-deflate: an eighth of the bytes on the wire"
+            " for six times the CPU time of receiving them."
+        ),
+    )
     settle_window: Seconds = Field(
         default=60.0,
         description="How long before its as-of a snapshot leaves events to compete with it.",
@@ -343,7 +367,7 @@ class Settings(BaseSettings):
         url = self.base_url_setting.rstrip("/")
         parts = urlsplit(url)
         host = parts.hostname or ""
-        if _is_loopback(host):
+        if is_loopback(host):
             return url
         if _vendor_environment(url) is None and host not in self.trusted_hosts:
             raise ConfigurationError(
@@ -369,9 +393,20 @@ class Settings(BaseSettings):
         if self.database_url is not None:
             url = self.database_url.get_secret_value()
             found.append(url)
-            if password := (urlsplit(url).password if "://" in url else None):
-                found += [password, unquote(password)]
+            found += _passwords(url)
+        if self.proxy is not None:
+            found += [self.proxy.get_secret_value(), *_passwords(self.proxy.get_secret_value())]
+        for url in getproxies_environment().values():
+            found += _passwords(url)
         return tuple(found)
+
+
+def _passwords(url: str) -> list[str]:
+    try:
+        password = urlsplit(url).password if "://" in url else None
+    except ValueError:
+        return []
+    return [password, unquote(password)] if password else []
 
 
 @dataclass(frozen=True, slots=True)
@@ -503,12 +538,13 @@ def _vendor_environment(url: str | None) -> Environment | None:
 def _environment_of_host(url: str | None) -> Environment | None:
     if url is None:
         return None
-    if _is_loopback(urlsplit(url).hostname or ""):
+    if is_loopback(urlsplit(url).hostname or ""):
         return Environment.SANDBOX
     return _vendor_environment(url) or Environment.PRODUCTION
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine itself."""
     if host == "localhost":
         return True
     try:

@@ -9,7 +9,7 @@ import pytest
 from patience import DEADLINE, eventually
 
 from positionstore.dimes.credentials import credentials_for
-from positionstore.dimes.gateway import NAMESPACES, Connection
+from positionstore.dimes.gateway import NAMESPACES, Connection, SocketOptions
 from positionstore.dimes.packets import Unpacker
 from positionstore.dimes.recovery import Recovered
 from positionstore.facts import Event, Rejected, Source
@@ -22,6 +22,7 @@ class Stream:
 
     def __init__(self, settings: Settings, gateway: Source) -> None:
         self.gateway = gateway
+        self._options = SocketOptions.of(settings)
         self.packets: list[str | Rejected] = []
         self.errors: list[str] = []
         self.began_: list[Connection] = []
@@ -41,7 +42,12 @@ class Stream:
 
     def _connection(self) -> Connection:
         self.attempts += 1
-        return Connection(self.gateway, deliver=self._deliver, on_error=self.errors.append)
+        return Connection(
+            self.gateway,
+            deliver=self._deliver,
+            on_error=self.errors.append,
+            options=self._options,
+        )
 
     def _deliver(self, packet: str | Rejected, _: datetime) -> None:
         self.packets.append(packet)

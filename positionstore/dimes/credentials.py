@@ -7,6 +7,7 @@ from typing import Literal, Protocol
 import httpx
 from pydantic import SecretStr
 
+from positionstore.dimes.proxy import proxy_for
 from positionstore.dimes.tls import trusted
 from positionstore.dimes.tokens import Token, mint_token
 from positionstore.errors import ConfigurationError
@@ -128,9 +129,11 @@ def credentials_for(settings: Settings, gateway: Source) -> Credentials:
             remedy="Set DIMES_JWT, or DIMES_API_KEY and DIMES_WALLET_ADDRESS to mint one.",
         )
     api_key, wallet = settings.api_key, settings.wallet_address
+    proxy = proxy_for(settings)
 
     async def mint() -> Token:
-        async with httpx.AsyncClient(trust_env=False, verify=trusted()) as client:
-            return await mint_token(client, base_url, api_key, wallet)
+        through = None if proxy is None else proxy.for_httpx()
+        async with httpx.AsyncClient(trust_env=False, verify=trusted(), proxy=through) as client:
+            return await mint_token(client, base_url, api_key, wallet, proxy=proxy)
 
     return MintedToken(mint, settings.auth_style)

@@ -17,13 +17,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import SimpleNamespace
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, Self
 
 import aiohttp
 import socketio
 
 from positionstore.dimes.credentials import Credentials
 from positionstore.dimes.jumps import Jumps
+from positionstore.dimes.proxy import Proxy, proxy_for, proxy_trouble
 from positionstore.dimes.recovery import RecoverySession
 from positionstore.dimes.redaction import redacted
 from positionstore.dimes.refusal import Verdict, judge
@@ -31,6 +32,7 @@ from positionstore.dimes.tap import Deliver, Tap
 from positionstore.dimes.tls import causes, distrust, trusted
 from positionstore.errors import CredentialsError, GatewayError
 from positionstore.facts import Source
+from positionstore.settings import Settings
 
 NAMESPACES: Final = {
     Source.PARTNER: "/v1/ws/prediction-markets/positions",
@@ -39,6 +41,7 @@ NAMESPACES: Final = {
 MAX_MESSAGE: Final = 256 * 1024 * 1024
 """The longest message that is taken, in bytes; a longer one would end the connection."""
 
+_WINDOW_BITS: Final = 15  # the widest that permessage-deflate knows
 _PING: Final = "2"
 """The Engine.IO packet that a server sends to hear whether we are there."""
 
@@ -57,6 +60,31 @@ _silent.setLevel(logging.CRITICAL + 1)
 def utc_now() -> datetime:
     """Return the present moment in UTC."""
     return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class SocketOptions:
+    """How a WebSocket is opened and kept.
+
+    Attributes:
+        proxy: what it leads through; None where it leads there directly.
+        ping_every: after how many seconds of silence the other side is pinged; it has half of that
+            to answer.
+        compression: whether permessage-deflate is asked for.
+    """
+
+    proxy: Proxy | None = None
+    ping_every: float = 20.0
+    compression: bool = False
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """Return what the settings say.
+
+        Raises:
+            ConfigurationError: a proxy is named in a form that cannot be used.
+        """
+        return cls(proxy_for(settings), settings.ping_every, settings.stream_compression)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +111,7 @@ class Connection:
         on_error: is told the words of an ``error`` event.
         taken: awaited after each frame that was kept, before the next is read.
         before_ping: awaited before a ping of the server is answered.
+        options: how the WebSocket is opened and kept.
         clock: tells the time, UTC.
         monotonic: a clock that nobody sets, seconds.
 
@@ -107,10 +136,12 @@ class Connection:
         on_error: Callable[[str], None],
         taken: Callable[[], Awaitable[None]] | None = None,
         before_ping: Callable[[], Awaitable[None]] | None = None,
+        options: SocketOptions = SocketOptions(),
         clock: Callable[[], datetime] = utc_now,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._taken = taken
+        self._proxy = options.proxy
         self._before_ping = before_ping
         self._trust = trusted()
         self.gateway = gateway
@@ -142,7 +173,14 @@ class Connection:
             logger=_silent,
             engineio_logger=_silent,
             http_session=self._open_http,
-            websocket_extra_options={"max_msg_size": MAX_MESSAGE},
+            websocket_extra_options={
+                "max_msg_size": MAX_MESSAGE,
+                # Pongs are ours to see: they prove that the other side is alive.
+                "autoping": False,
+                "heartbeat": options.ping_every,
+                "compress": _WINDOW_BITS if options.compression else 0,
+                **({} if options.proxy is None else {"proxy": options.proxy.url}),
+            },
         )
         # '*' would not be told.
         self._client.on("disconnect", self._dropped, namespace=NAMESPACES[gateway])
@@ -241,8 +279,12 @@ class Connection:
 
     async def _keep(self, message: aiohttp.WSMessage) -> bool:
         """Take a frame; return whether it was kept, or belongs to the library."""
+        if message.type in {aiohttp.WSMsgType.PING, aiohttp.WSMsgType.PONG}:
+            self._tap.prove_alive()
+            return True
         if message.type not in {aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY}:
-            self._finish(None)
+            silent = isinstance(message.data, aiohttp.ServerTimeoutError)
+            self._finish(End("no answer to a ping") if silent else None)
             return False
         # Whatever is binary was understood as far as it can be, and is no matter of engine.io.
         kept = self._tap.take(message.data) or message.type is aiohttp.WSMsgType.BINARY
@@ -271,6 +313,8 @@ class Connection:
                         # engine.io cancels its read when no ping has come.
                         finish(End("ping timeout"))
                         raise
+                    if message.type is aiohttp.WSMsgType.PING:
+                        await self.pong(message.data)
                     if not await keep(message):
                         return message
 
@@ -330,6 +374,8 @@ class Connection:
                 raise GatewayError(
                     f"The {self.gateway} gateway answered with HTTP {cause.status}."
                 ) from None
+        if trouble := proxy_trouble(self._proxy, error):
+            raise trouble from None
         unreachable = f"The {self.gateway} gateway cannot be reached"
         if distrusted := distrust(unreachable, error):
             raise distrusted from None

@@ -8,9 +8,10 @@ too, and send what stands there in place of nothing.
 A host without TLS is this machine itself, and reached directly.
 """
 
+import ssl
 from typing import Final
 from urllib.parse import urlsplit
-from urllib.request import getproxies_environment, proxy_bypass_environment
+from urllib.request import getproxies_environment, proxy_bypass_environment  # type: ignore[attr-defined]  # typeshed lacks the second
 
 import aiohttp
 import httpx
@@ -102,9 +103,10 @@ def proxy_trouble(proxy: Proxy | None, error: BaseException) -> GatewayError | N
         proxy: the proxy that the request went through.
         error: what a client raised.
     """
-    if proxy is None:
-        return None
-    for cause in causes(error):
+    chain = list(causes(error))
+    if proxy is None or any(isinstance(cause, ssl.SSLError) for cause in chain):
+        return None  # with TLS it has come as far as the host itself
+    for cause in chain:
         match cause:
             case aiohttp.ClientHttpProxyError():
                 return _refused(proxy, str(cause.status))

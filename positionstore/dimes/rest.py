@@ -33,6 +33,7 @@ from positionstore.dimes.page import (
     read_list,
     read_position,
 )
+from positionstore.dimes.proxy import Proxy, proxy_for, proxy_trouble
 from positionstore.dimes.redaction import redacted
 from positionstore.dimes.retrying import Patience, SetbackError, retry_after
 from positionstore.dimes.throttle import Throttle
@@ -137,7 +138,9 @@ class RestClient:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         random: Callable[[], float] = random.random,
         transport: httpx.AsyncBaseTransport | None = None,
+        proxy: Proxy | None = None,
     ) -> None:
+        self._proxy = proxy
         self.requests = 0
         self.retries = 0
         self.monotonic = monotonic
@@ -165,6 +168,7 @@ class RestClient:
             trust_env=False,
             verify=trusted(),
             transport=transport,
+            proxy=None if proxy is None else proxy.for_httpx(),
         )
 
     @classmethod
@@ -180,6 +184,7 @@ class RestClient:
             concurrency=settings.http_concurrency,
             requests_per_second=settings.http_rate,
             retry_budget=settings.http_retry_budget,
+            proxy=proxy_for(settings),
         )
 
     async def __aenter__(self) -> Self:
@@ -362,7 +367,7 @@ class RestClient:
             except TimeoutError:
                 raise SetbackError(f"no answer within {_ATTEMPT:.0f} s") from None
             except httpx.HTTPError as error:
-                raise _transport_failure(error, request) from None
+                raise _transport_failure(error, request, self._proxy) from None
             except (httpx.InvalidURL, UnicodeError):
                 raise GatewayError(f"{request} cannot be sent: the id makes no URL.") from None
         date = response.headers.get("date")
@@ -439,7 +444,12 @@ def _once(items: list[Item], seen: set[str]) -> list[Item]:
     return new
 
 
-def _transport_failure(error: httpx.HTTPError, request: _Request) -> GatewayError:
+def _transport_failure(
+    error: httpx.HTTPError, request: _Request, proxy: Proxy | None
+) -> GatewayError:
+    if trouble := proxy_trouble(proxy, error):
+        # One that refuses us will go on to; one that is away may come back.
+        return trouble if isinstance(error, httpx.ProxyError) else SetbackError(str(trouble))
     if isinstance(error, httpx.TimeoutException):
         return SetbackError("no answer in time")
     if distrusted := distrust(f"{request} was not sent", error):

@@ -129,12 +129,20 @@ class Tap:
         if isinstance(frame, str) and frame[:1] == "4" and may_end_with_offset(frame):
             self._last_with_offset = frame
         # Only now: who reads this time may rely on all up to it having been delivered.
+        self._note(at, jumped=jumped)
+        return kept
+
+    def _note(self, at: datetime, *, jumped: bool) -> None:
         if jumped:
             self._has_jumped = True
             self._on_jump()
         if not self._has_jumped:
             self.last_frame_at = at
-        return kept
+
+    def prove_alive(self) -> None:
+        """A ping or the answer to one came, below Engine.IO: the other side is alive."""
+        at, jumped = self._jumps.look()
+        self._note(at, jumped=jumped)
 
     def flush(self) -> None:
         """The connection has ended: keep what came of a binary packet that stayed unfinished."""

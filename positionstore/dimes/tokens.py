@@ -18,6 +18,7 @@ from positionstore.dimes.body import ACCEPT_ENCODING, TooLongError, read_body
 from positionstore.dimes.complaint import complaint
 from positionstore.dimes.http_date import parse_http_date
 from positionstore.dimes.instant import parse_instant
+from positionstore.dimes.proxy import Proxy, proxy_trouble
 from positionstore.dimes.redaction import redacted
 from positionstore.dimes.retrying import SetbackError
 from positionstore.dimes.tls import distrust
@@ -59,6 +60,7 @@ async def mint_token(
     api_key: SecretStr,
     wallet: str,
     *,
+    proxy: Proxy | None = None,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Token:
     """Mint a token for one wallet, in one attempt.
@@ -68,6 +70,7 @@ async def mint_token(
         base_url: the REST host.
         api_key: the partner's key.
         wallet: the customer's address.
+        proxy: what the client's requests go through.
         clock: tells the time where the answer has no ``Date``.
 
     Raises:
@@ -100,6 +103,8 @@ async def mint_token(
             f"No token could be minted: no answer within {_ATTEMPT:.0f} s."
         ) from None
     except (httpx.HTTPError, httpx.InvalidURL) as error:
+        if trouble := proxy_trouble(proxy, error):
+            raise trouble from None
         if distrusted := distrust("No token could be minted", error):
             raise distrusted from None
         cause = redacted(str(error)) or error.__class__.__name__

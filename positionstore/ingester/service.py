@@ -11,7 +11,7 @@ from typing import Final
 import structlog
 
 from positionstore.dimes.credentials import credentials_for
-from positionstore.dimes.gateway import Connection, utc_now
+from positionstore.dimes.gateway import Connection, SocketOptions, utc_now
 from positionstore.dimes.recovery import RecoverySession
 from positionstore.dimes.redaction import redacted
 from positionstore.errors import DatabaseUnavailableError, SpoolError
@@ -71,6 +71,7 @@ class Ingester:
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._gateway = gateway
+        self._socket_options = SocketOptions.of(settings)
         self._clock = clock
         credentials = credentials_for(settings, gateway)
         _claim(store, settings)
@@ -243,6 +244,7 @@ class Ingester:
             on_error=self._on_error,
             taken=None if barrier is None else barrier.room,
             before_ping=None if barrier is None else barrier.before_ping,
+            options=self._socket_options,
             clock=self._clock,
         )
 

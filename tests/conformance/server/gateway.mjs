@@ -58,6 +58,7 @@ for (const name of [PARTNER, CUSTOMER]) {
       auth: socket.handshake.auth,
       authorization: socket.handshake.headers.authorization ?? null,
       transport: socket.conn.transport.name,
+      ...(options.deflate ? { extensions: socket.conn.transport.socket.extensions } : {}),
       ...(options.recovery ? { recovered: socket.recovered } : {}),
     });
     socket.on("disconnect", (reason) => say({ on: "disconnect", reason }));

@@ -1,0 +1,89 @@
+"""WebSocket pings of our own, and compression, against the official server and a real nginx."""
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from nginx_front import nginx
+from official_server import Serve
+from patience import eventually
+from streams import Stream, settings_for, supervised
+
+from positionstore.facts import Source
+
+KEY = "dm_sbx_skey_0123456789abcdef0123456789abcdef"
+RARELY = {"pingInterval": 300_000, "pingTimeout": 20_000}
+
+
+def proofs_of(stream: Stream) -> Callable[[], int]:
+    """Count the moments at which the first connection was known to be alive."""
+    seen: set[datetime | None] = set()
+
+    def proofs() -> int:
+        seen.add(stream.began_[0].last_packet_at)
+        return len(seen)
+
+    return proofs
+
+
+async def test_our_pings_prove_life_where_the_server_pings_rarely(serve: Serve) -> None:
+    server = await serve(**RARELY)
+    settings = settings_for(server.url, api_key=KEY, ping_every=0.1)
+    async with supervised(settings, Source.PARTNER) as stream:
+        await stream.connected()
+        proofs = proofs_of(stream)
+        await eventually(lambda: proofs() >= 6)
+        await server.do("burst", count=3, filler=0)
+        await eventually(lambda: len(stream.packets) == 3)
+        assert len(stream.began_) == 1
+
+
+async def test_a_dead_link_is_noticed_though_the_server_pings_rarely(serve: Serve) -> None:
+    server = await serve(**RARELY)
+    settings = settings_for(server.url, api_key=KEY, ping_every=0.4)
+    async with supervised(settings, Source.PARTNER) as stream:
+        await stream.connected()
+        await server.do("freeze")
+        await eventually(lambda: len(stream.ended_) == 1)
+        assert stream.reasons == ["no answer to a ping"]
+        await stream.connected(2)
+
+
+async def test_a_proxy_that_cuts_idle_connections_is_kept_busy(
+    serve: Serve, tmp_path: Path
+) -> None:
+    server = await serve(**RARELY)
+    async with nginx(tmp_path, server.url, read_timeout="1s") as url:
+        settings = settings_for(url, api_key=KEY, ping_every=0.2)
+        async with supervised(settings, Source.PARTNER) as stream:
+            await stream.connected()
+            proofs = proofs_of(stream)
+            await eventually(lambda: proofs() >= 15)
+            assert len(stream.began_) == 1
+        rarely = settings_for(url, api_key=KEY, ping_every=30.0)
+        async with supervised(rarely, Source.PARTNER) as stream:
+            await stream.connected(2)
+            assert stream.reasons[0] == "connection lost"
+
+
+@pytest.mark.parametrize("wanted", [False, True])
+async def test_compression_is_asked_for_where_it_is_wanted(serve: Serve, *, wanted: bool) -> None:
+    server = await serve(deflate={"threshold": 0})
+    settings = settings_for(server.url, api_key=KEY, stream_compression=wanted)
+    async with supervised(settings, Source.PARTNER) as stream:
+        said = await server.hear_about("connection")
+        assert ("permessage-deflate" in said["extensions"]) is wanted
+        await server.do("burst", count=2_000, filler=1_500)
+        await eventually(lambda: len(stream.packets) == 2_000)
+        assert len({event.event_id for event in stream.events}) == 2_000
+        assert len(stream.began_) == 1
+
+
+async def test_a_server_without_compression_is_talked_to_all_the_same(serve: Serve) -> None:
+    server = await serve()
+    settings = settings_for(server.url, api_key=KEY, stream_compression=True)
+    async with supervised(settings, Source.PARTNER) as stream:
+        await stream.connected()
+        await server.do("burst", count=10, filler=100)
+        await eventually(lambda: len(stream.packets) == 10)
