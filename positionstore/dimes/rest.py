@@ -33,6 +33,7 @@ from positionstore.dimes.page import (
     read_list,
     read_position,
 )
+from positionstore.dimes.paging import CursorLostError, Paging, Shown
 from positionstore.dimes.proxy import Proxy, proxy_for, proxy_trouble
 from positionstore.dimes.redaction import redacted
 from positionstore.dimes.retrying import Patience, SetbackError, retry_after
@@ -53,10 +54,29 @@ MAX_BODY: Final = 64 * 1024 * 1024
 _ATTEMPT: Final = 60.0  # seconds that one attempt may take, from connecting to the last byte
 _TIMEOUTS: Final = httpx.Timeout(30.0, connect=10.0, pool=None)
 
+_ROW_UNKNOWN: Final = frozenset({400, 404, 409, 410, 422})
+"""How an API may say that it does not know the row to start after."""
+
 State = Literal["active", "inactive"]
 SortBy = Literal["created_at", "closed_at"]
 Direction = Literal["asc", "desc"]
 T = TypeVar("T")
+
+
+class OutOfReachError(GatewayError):
+    """One position cannot be had, whatever becomes of the others.
+
+    Attributes:
+        answered: whether the API answered at once; a retry budget was used up where it did not.
+    """
+
+    def __init__(self, message: str, *, answered: bool = True) -> None:
+        super().__init__(message)
+        self.answered = answered
+
+
+class _UnreadableSetbackError(SetbackError):
+    """What came in place of one position may have been cut short."""
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -205,8 +225,9 @@ class RestClient:
     ) -> AsyncIterator[Page]:
         """Yield every page of a list, in order; at least one.
 
-        A position that turns up twice (it moved while the walk went on) is taken once. The walk
-        keeps the ids it has seen, and nothing else.
+        A position that turns up twice (it moved while the walk went on) is taken once. Where the
+        row that a page ended with has left the list, the walk goes back
+        (:mod:`~positionstore.dimes.paging`).
 
         Args:
             access: what to show.
@@ -218,6 +239,7 @@ class RestClient:
 
         Raises:
             CredentialsError: the access is refused; the message names the variable.
+            CursorLostError: the API does not know ``starting_after``.
             GatewayError: a page cannot be had, or the list does not advance.
         """
         parameters = {
@@ -227,27 +249,22 @@ class RestClient:
             **({"state": state} if state else {}),
             **({"status": status} if status else {}),
         }
-        cursor = starting_after
-        seen = {cursor} if cursor else set()
-        has_more = True
-        while has_more:
-            after = {"starting_after": cursor} if cursor else {}
+
+        async def ask(after: str | None) -> Shown:
+            cursor = {"starting_after": after} if after else {}
             answer, (items, has_more) = await self._ask(
-                _Request("GET", POSITIONS_PATH, {**parameters, **after}), access, _list_of
+                _Request("GET", POSITIONS_PATH, {**parameters, **cursor}),
+                access,
+                _page_of if after else _list_of,
             )
-            new = _once(items, seen)
-            last = next((item.id for item in reversed(items) if item.id is not None), None)
-            if has_more and (last is None or last == cursor or not any(i.id for i in new)):
-                raise GatewayError(
-                    "The list of positions does not advance: it says that there are more, but "
-                    f"shows {'none' if not items else 'none that it had not shown before'}.",
-                    remedy="What it had shown up to there was taken; try again later.",
-                )
-            cursor = last
+            return Shown(items, has_more, answer.as_of)
+
+        paging = Paging(ask, pause=self._sleep)
+        async for new, has_more, read_at, cursor in paging.steps(starting_after):
             yield Page(
                 [item.what for item in new if isinstance(item.what, Listed)],
                 [item.what for item in new if isinstance(item.what, Rejected)],
-                answer.as_of,
+                read_at,
                 has_more,
                 cursor,
             )
@@ -260,6 +277,7 @@ class RestClient:
 
         Raises:
             CredentialsError: the access is refused; the message names the variable.
+            OutOfReachError: this one is not shown, or what is shown is not it.
             GatewayError: no answer can be had, or it cannot be understood.
         """
         if position_id in {"", ".", ".."}:  # paths that lead elsewhere
@@ -272,7 +290,7 @@ class RestClient:
         if listed is None:
             return None
         if listed.position_id != position_id:
-            raise GatewayError(
+            raise OutOfReachError(
                 f"{redacted(f'GET {path}')} was answered with another position: "
                 f"{redacted(listed.position_id)}."
             )
@@ -411,16 +429,28 @@ def _list_of(answer: _Answer, access: Access, secret: str) -> tuple[list[Item], 
         raise SetbackError("the answer is no list of positions, or was cut short") from None
 
 
+def _page_of(answer: _Answer, access: Access, secret: str) -> tuple[list[Item], bool]:
+    """Read a page that was asked for after a row."""
+    if answer.status in _ROW_UNKNOWN and is_error_body(answer.content):
+        said = complaint(answer.status, answer.content, secret=secret)
+        raise CursorLostError(f"The API did not answer as it should ({said}).")
+    return _list_of(answer, access, secret)
+
+
 def _position_of(answer: _Answer, access: Access, secret: str) -> Listed | None:
-    if answer.status == 404 and is_error_body(answer.content):
+    if answer.status == 410 or (answer.status == 404 and is_error_body(answer.content)):
         return None
+    if answer.status != 401 and 400 <= answer.status < 500:
+        # It lists others for the same credentials: this is about the one.
+        said = complaint(answer.status, answer.content, secret=secret)
+        raise OutOfReachError(f"The API did not show it to the {access.what} ({said}).")
     _check_status(answer, access, secret)
     try:
         item = read_position(answer.content)
     except UnreadableError:
-        raise SetbackError("the answer is no position, or was cut short") from None
+        raise _UnreadableSetbackError("the answer is no position, or was cut short") from None
     if isinstance(item.what, Rejected):
-        raise GatewayError(f"The API answered with what is no position: {item.what.detail}")
+        raise OutOfReachError(f"The API answered with what is no position: {item.what.detail}")
     return item.what
 
 
@@ -431,17 +461,6 @@ def _check_status(answer: _Answer, access: Access, secret: str) -> None:
     if answer.status in {401, 403}:
         raise CredentialsError(f"The API refused the {access.what} ({said}).", remedy=access.remedy)
     raise GatewayError(f"The API did not answer as it should ({said}).")
-
-
-def _once(items: list[Item], seen: set[str]) -> list[Item]:
-    """Return the items that were not seen, and note them as seen."""
-    new = []
-    for item in items:
-        if item.id is None or item.id not in seen:
-            new.append(item)
-            if item.id is not None:
-                seen.add(item.id)
-    return new
 
 
 def _transport_failure(
@@ -462,6 +481,11 @@ def _given_up(request: _Request, setback: SetbackError, patience: Patience) -> G
     if setback.asked and setback.asked > 0:
         said += f"; it asks to wait for {setback.asked:.0f} s"
     times = "once" if patience.attempts == 1 else f"{patience.attempts} times"
+    if isinstance(setback, _UnreadableSetbackError):
+        return OutOfReachError(
+            f"{request} failed: {said}. Tried {times} within {patience.spent:.0f} s.",
+            answered=False,
+        )
     return GatewayError(
         f"{request} failed: {said}. Tried {times} within {patience.spent:.0f} s.",
         remedy="Try again later; POSITIONSTORE_HTTP_RETRY_BUDGET is how long it keeps trying.",

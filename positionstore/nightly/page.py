@@ -103,11 +103,7 @@ def _positions(count: int) -> str:
 
 
 def _facts(report: RunReport) -> Iterator[str]:
-    kinds = (
-        f"{report.by_kind[kind]:,} {KINDS[kind]}"
-        for kind in sorted(report.by_kind)
-        if kind in KINDS
-    )
+    kinds = (f"{report.by_kind[kind]:,} {_kind(kind)}" for kind in sorted(report.by_kind))
     took = (report.finished_at or report.started_at) - report.started_at
     rows = {
         "Positions seen": f"{report.seen:,}",
@@ -122,6 +118,10 @@ def _facts(report: RunReport) -> Iterator[str]:
     for name, value in rows.items():
         yield f'<tr><th scope="row">{name}</th><td class="number">{html(value)}</td></tr>'
     yield "</table>"
+
+
+def _kind(kind: str) -> str:
+    return KINDS.get(kind, kind)
 
 
 def _gaps(gaps: Unrepaired | None) -> Iterator[str]:
@@ -159,7 +159,7 @@ def _discrepancies(report: RunReport) -> Iterator[str]:
     yield "<h2>What differed</h2>\n<table>"
     yield "<tr><th>position</th><th>kind</th><th>now</th><th>store → REST</th></tr>"
     for each in first[:_MOST_ROWS]:
-        words = (KINDS[each.kind], each.resolution.replace("_", " "))
+        words = (_kind(each.kind), each.resolution.replace("_", " "))
         yield (
             f"<tr><td>{html(_short(each.position_id))}</td>"
             + "".join(f'<td class="word">{html(word)}</td>' for word in words)

@@ -7,7 +7,7 @@ from positionstore.reconciler.report import Discrepancy, RunReport
 MOST_LISTED: Final = 1_000
 """How many discrepancies an account lists; the table ``discrepancies`` has all of them."""
 
-_KINDS: Final = ("missing", "stale", "divergent", "absent_upstream")
+_KINDS: Final = ("missing", "stale", "divergent", "absent_upstream", "unreadable")
 
 
 def account(report: RunReport, *, at_most: int = MOST_LISTED) -> dict[str, object]:

@@ -8,11 +8,12 @@ from functools import partial
 from typing import Final
 
 from positionstore.dimes.access import Access
-from positionstore.dimes.rest import RestClient
+from positionstore.dimes.rest import OutOfReachError, RestClient
 from positionstore.errors import CredentialsError, GatewayError
 from positionstore.reconciler.book import Answer, Suspect
+from positionstore.reconciler.comparison import DiscrepancyKind, FieldDifference
 from positionstore.reconciler.findings import Findings
-from positionstore.reconciler.report import Resolution
+from positionstore.reconciler.report import Discrepancy, Resolution
 from positionstore.reconciler.server_clock import ServerClock
 from positionstore.reconciler.together import all_of
 
@@ -105,6 +106,12 @@ class Inquiry:
                 access = due[suspect.position_id].access
                 unsettled[suspect.position_id] = Look(access, suspect, overtaken=True)
             await self._findings.add([each.concluded(Resolution.UNRESOLVED) for each in absences])
+            hidden = {
+                name: (due[name].suspect, each)
+                for name, each in zip(wave, asked, strict=True)
+                if isinstance(each, OutOfReachError)
+            }
+            await self._findings.add(await self._findings.in_store(partial(self._hidden, hidden)))
             overtaken = [
                 due[name].suspect for name in wave if name in equal and due[name].overtaken
             ]
@@ -141,12 +148,41 @@ class Inquiry:
             *contradictory,
         ]
 
-    async def _ask_one(self, access: Access, position_id: str) -> Answer | _Unanswered:
+    def _hidden(
+        self, hidden: Mapping[str, tuple[Suspect | None, OutOfReachError]]
+    ) -> list[Discrepancy]:
+        """Return what is to be said of positions that cannot be had one by one.
+
+        One that a list showed keeps its difference. One that no list showed is worth a word as long
+        as the store has it live.
+        """
+        known = [each.concluded(Resolution.UNRESOLVED) for each, _ in hidden.values() if each]
+        unseen = [name for name, (suspect, _) in hidden.items() if suspect is None]
+        return known + [
+            Discrepancy(
+                each.position_id,
+                DiscrepancyKind.UNREADABLE,
+                (FieldDifference("", None, str(hidden[each.position_id][1])),),
+                Resolution.UNRESOLVED,
+            )
+            for each in self._findings.book.absences(unseen, self._server_clock.now())
+        ]
+
+    async def _ask_one(
+        self, access: Access, position_id: str
+    ) -> Answer | _Unanswered | OutOfReachError:
         if self.gives_up():
             self.unanswered.add(position_id)
             return _Unanswered.UNKNOWN
         try:
             answer = await self._rest.position(access, position_id)
+        except OutOfReachError as error:
+            # It is one position that is unresolved; of the others nothing is known by that.
+            if error.answered:
+                self.answered()
+            else:
+                self.failed(error)
+            return error
         except (GatewayError, CredentialsError) as error:
             self.failed(error)
             self.unanswered.add(position_id)

@@ -12,7 +12,8 @@ from functools import partial
 from typing import Final
 
 from positionstore.dimes.access import Access
-from positionstore.dimes.rest import Page, RestClient, State
+from positionstore.dimes.paging import CursorLostError
+from positionstore.dimes.rest import OutOfReachError, Page, RestClient, State
 from positionstore.dimes.tokens import KeyRefusedError
 from positionstore.errors import CredentialsError, GatewayError
 from positionstore.reconciler.ahead import Ahead
@@ -135,12 +136,12 @@ class Walk:
         which = "active"
         try:
             # In this order, so that a position that ends meanwhile is in the one or the other.
-            if await self._walk_list(access, "active", self._active(access)):
+            if await self._walk_list(access, "active", partial(self._active, access)):
                 self._found_active = True
             elif await self._contradicts(access):
                 return False
             which = "ended"
-            await self._walk_list(access, "inactive", self._inactive(access))
+            await self._walk_list(access, "inactive", partial(self._inactive, access))
         except KeyRefusedError as refusal:
             # One line for all of them: there may be thousands.
             self._without_token[access.wallet or ""] = refusal
@@ -153,8 +154,7 @@ class Walk:
             return False
         return True
 
-    def _active(self, access: Access) -> AsyncIterator[Page]:
-        after, _ = self._checkpoint.position_of(_name(access, "active"))
+    def _active(self, access: Access, after: str | None) -> AsyncIterator[Page]:
         return self._rest.walk(
             access,
             state="active",
@@ -163,8 +163,7 @@ class Walk:
             starting_after=after,
         )
 
-    async def _inactive(self, access: Access) -> AsyncIterator[Page]:
-        after, _ = self._checkpoint.position_of(_name(access, "inactive"))
+    async def _inactive(self, access: Access, after: str | None) -> AsyncIterator[Page]:
         since = self._report.scope.closed_since
         async for page in self._rest.walk(
             access,
@@ -183,12 +182,29 @@ class Walk:
             ):
                 return
 
-    async def _walk_list(self, access: Access, state: State, pages: AsyncIterator[Page]) -> bool:
+    async def _walk_list(
+        self,
+        access: Access,
+        state: State,
+        pages_after: Callable[[str | None], AsyncIterator[Page]],
+    ) -> bool:
         """Take the pages of a list; say whether there was anything in it."""
         name = _name(access, state)
-        last_id, ended = self._checkpoint.position_of(name)
+        after, ended = self._checkpoint.position_of(name)
         if ended:
             return True
+        try:
+            return await self._take_all(access, name, after, pages_after(after))
+        except CursorLostError:
+            if after is None:
+                raise
+            # The row where an earlier part stopped has left this list since.
+            return await self._take_all(access, name, None, pages_after(None))
+
+    async def _take_all(
+        self, access: Access, name: str, after: str | None, pages: AsyncIterator[Page]
+    ) -> bool:
+        last_id = after
         found, whole = last_id is not None, True
         async with aclosing(Ahead(pages)) as ahead:
             async for page in ahead:
@@ -258,17 +274,25 @@ class Walk:
         live = await self._findings.in_store(lambda: self._book.count_live(wallets))
         if not live:
             return False
+        answered = 0
         for position_id in await self._findings.in_store(
             lambda: self._book.some_live(wallets, _PROBES)
         ):
-            answer = await self._rest.position(access, position_id)
+            try:
+                answer = await self._rest.position(access, position_id)
+            except OutOfReachError:
+                continue
+            answered += 1
             if answer is None or not self._book.is_terminal(answer[0].status):
-                self._doubts.append(
-                    f"GET /positions lists no active positions{_of(access)}, but the store has "
-                    f"{live} live ones: the list was not believed."
-                )
-                return True
-        return False
+                answered = 0
+                break
+        if answered:
+            return False
+        self._doubts.append(
+            f"GET /positions lists no active positions{_of(access)}, but the store has "
+            f"{live} live ones: the list was not believed."
+        )
+        return True
 
     async def _note_unseen(self, walked: Sequence[Access]) -> None:
         """Have those live positions looked at that no list showed.

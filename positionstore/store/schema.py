@@ -235,7 +235,7 @@ discrepancies = Table(
     Column("resolution", _word(), nullable=False),
     Column("noticed_at", _moment(), nullable=False),
     PrimaryKeyConstraint("position_id", "run_id", "field"),
-    CheckConstraint("kind IN ('missing', 'stale', 'divergent', 'absent_upstream')"),
+    CheckConstraint("kind IN ('missing', 'stale', 'divergent', 'absent_upstream', 'unreadable')"),
     CheckConstraint("resolution IN ('repaired', 'unresolved', 'in_flux')"),
 )
 Index("discrepancies_run", discrepancies.c.run_id)
