@@ -202,12 +202,12 @@ class Settings(BaseSettings):
         ),
     )
     ping_every: Seconds = Field(
-        default=20.0,
+        default=15.0,
         gt=0,
-        le=30.0,  # a session that is silent for a minute counts as dead
+        le=20.0,  # a session that is silent for a minute counts as dead
         description=(
-            "After how many seconds of silence the gateway's WebSocket is pinged; one that does not"
-            " answer within half of that is dead."
+            "After how many seconds of silence the gateway's WebSocket is pinged; one that has been"
+            " silent for two and a half times as long is dead."
         ),
     )
     stream_compression: bool = Field(

@@ -24,6 +24,7 @@ import socketio
 
 from positionstore.dimes.credentials import Credentials
 from positionstore.dimes.jumps import Jumps
+from positionstore.dimes.pinger import Pinger
 from positionstore.dimes.proxy import Proxy, proxy_for, proxy_trouble
 from positionstore.dimes.recovery import RecoverySession
 from positionstore.dimes.redaction import redacted
@@ -68,13 +69,12 @@ class SocketOptions:
 
     Attributes:
         proxy: what it leads through; None where it leads there directly.
-        ping_every: after how many seconds of silence the other side is pinged; it has half of that
-            to answer.
+        ping_every: after how many seconds of silence the other side is pinged.
         compression: whether permessage-deflate is asked for.
     """
 
     proxy: Proxy | None = None
-    ping_every: float = 20.0
+    ping_every: float = 15.0
     compression: bool = False
 
     @classmethod
@@ -142,6 +142,9 @@ class Connection:
     ) -> None:
         self._taken = taken
         self._proxy = options.proxy
+        self._pinger = Pinger(
+            options.ping_every, on_silence=lambda: self._finish(End("no answer to a ping"))
+        )
         self._before_ping = before_ping
         self._trust = trusted()
         self.gateway = gateway
@@ -177,7 +180,6 @@ class Connection:
                 "max_msg_size": MAX_MESSAGE,
                 # Pongs are ours to see: they prove that the other side is alive.
                 "autoping": False,
-                "heartbeat": options.ping_every,
                 "compress": _WINDOW_BITS if options.compression else 0,
                 **({} if options.proxy is None else {"proxy": options.proxy.url}),
             },
@@ -265,6 +267,7 @@ class Connection:
     async def close(self) -> None:
         """Leave, within a few seconds whatever the other side does."""
         self._finish(End("closed by us"))
+        await self._pinger.stop()
         try:
             async with asyncio.timeout(_CLOSE_TIMEOUT):
                 await self._client.disconnect()
@@ -283,8 +286,7 @@ class Connection:
             self._tap.prove_alive()
             return True
         if message.type not in {aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY}:
-            silent = isinstance(message.data, aiohttp.ServerTimeoutError)
-            self._finish(End("no answer to a ping") if silent else None)
+            self._finish(None)
             return False
         # Whatever is binary was understood as far as it can be, and is no matter of engine.io.
         kept = self._tap.take(message.data) or message.type is aiohttp.WSMsgType.BINARY
@@ -296,6 +298,7 @@ class Connection:
 
     def _open_http(self) -> aiohttp.ClientSession:
         finish, keep, responses = self._finish, self._keep, self._responses
+        pinger = self._pinger
 
         class TappedWebSocket(aiohttp.ClientWebSocketResponse):
             """A WebSocket whose events are taken before engine.io sees them."""
@@ -303,12 +306,14 @@ class Connection:
             def __init__(self, *args: Any, **options: Any) -> None:  # aiohttp's own, whatever it is
                 super().__init__(*args, **options)
                 responses.append(self._response)
+                pinger.start(self.ping)
 
             # The overloads tell the types of text apart, which makes no difference here.
             async def receive(self, timeout: float | None = None) -> aiohttp.WSMessage:  # noqa: ASYNC109 - aiohttp's name
                 while True:
                     try:
-                        message = await super().receive(timeout)
+                        with pinger.listening():
+                            message = await super().receive(timeout)
                     except asyncio.CancelledError:
                         # engine.io cancels its read when no ping has come.
                         finish(End("ping timeout"))

@@ -121,6 +121,7 @@ def proxy_trouble(proxy: Proxy | None, error: BaseException) -> GatewayError | N
 
 def _refused(proxy: Proxy, said: str) -> GatewayError:
     remedies = {
+        "401": f"It wants a user and a password, or others: look at {proxy.variable}.",
         "407": f"It wants a user and a password: write them into {proxy.variable}.",
         "403": "It does not let us through to the vendor's host: ask whoever runs it.",
     }

@@ -1,5 +1,6 @@
 """WebSocket pings of our own, and compression, against the official server and a real nginx."""
 
+import asyncio
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -10,6 +11,9 @@ from official_server import Serve
 from patience import eventually
 from streams import Stream, settings_for, supervised
 
+from positionstore.dimes.credentials import credentials_for
+from positionstore.dimes.gateway import Connection, SocketOptions
+from positionstore.dimes.pinger import DEAD_AFTER
 from positionstore.facts import Source
 
 KEY = "dm_sbx_skey_0123456789abcdef0123456789abcdef"
@@ -87,3 +91,33 @@ async def test_a_server_without_compression_is_talked_to_all_the_same(serve: Ser
         await stream.connected()
         await server.do("burst", count=10, filler=100)
         await eventually(lambda: len(stream.packets) == 10)
+
+
+async def test_a_healthy_link_outlasts_a_reader_that_waits_for_our_disk(serve: Serve) -> None:
+    server = await serve(**RARELY)
+    settings = settings_for(server.url, api_key=KEY, ping_every=0.05)
+    stands_still = asyncio.Event()
+    received: list[object] = []
+
+    async def taken() -> None:
+        if len(received) >= 3:
+            await stands_still.wait()
+
+    connection = Connection(
+        Source.PARTNER,
+        deliver=lambda packet, _: received.append(packet),
+        on_error=lambda _: None,
+        taken=taken,
+        options=SocketOptions.of(settings),
+    )
+    await connection.open(settings.base_url, credentials_for(settings, Source.PARTNER))
+    ended = asyncio.ensure_future(connection.wait())
+    await server.do("burst", count=5_000, filler=1_500)
+    await eventually(lambda: len(received) == 3)
+    for _ in range(20):  # twenty times as long as a silent link would be given
+        await asyncio.wait({ended}, timeout=DEAD_AFTER * settings.ping_every)
+    stands_still.set()
+    await eventually(lambda: len(received) == 5_000)
+    assert not ended.done()
+    await connection.close()
+    assert (await ended).reason == "closed by us"
