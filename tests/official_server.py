@@ -48,11 +48,11 @@ class OfficialServer:
             if said["on"] == what:
                 return said
 
-    async def do(self, command: str, **arguments: object) -> None:
-        """Let it do something, and wait until that is done."""
+    async def do(self, command: str, **arguments: object) -> Said:
+        """Let it do something, wait until that is done, and return what it says of it."""
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps({"do": command, **arguments}).encode() + b"\n")
-        await self.hear_about("done")
+        return await self.hear_about("done")
 
     async def close(self) -> None:
         assert self._process.stdin is not None

@@ -46,6 +46,9 @@ _WINDOW_BITS: Final = 15  # the widest that permessage-deflate knows
 _PING: Final = "2"
 """The Engine.IO packet that a server sends to hear whether we are there."""
 
+PUT_OUT: Final = "disconnected by the gateway"
+"""How a connection ended that the gateway did not want any more; it forgets the session, too."""
+
 _HANDSHAKE_TIMEOUT: Final = 30.0
 _CLOSE_TIMEOUT: Final = 2.0
 _AT_THE_DOOR: Final = 30.0
@@ -349,7 +352,7 @@ class Connection:
         self._finish(End("refused by the gateway", believed, words))
 
     def _put_out(self) -> None:
-        self._finish(End("disconnected by the gateway", self._judge_error(), self._error or ""))
+        self._finish(End(PUT_OUT, self._judge_error(), self._error or ""))
 
     def _dropped(self, *_: object) -> None:
         self._finish(None)

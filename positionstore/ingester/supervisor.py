@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 import structlog
 
 from positionstore.dimes.credentials import Credentials
-from positionstore.dimes.gateway import Connection, End, refused
+from positionstore.dimes.gateway import PUT_OUT, Connection, End, refused
 from positionstore.dimes.recovery import Recovered, RecoverySession, recover
 from positionstore.dimes.refusal import Verdict
 from positionstore.errors import GatewayError
@@ -204,6 +204,10 @@ class Supervisor:
                 end = ended.result()
                 self._connection = None
                 await self._leave(current, end.reason)
+                if end.reason == PUT_OUT:
+                    # Such a session is not kept. To ask for it could end the fresh connection,
+                    # too, where a gateway lets in one at a time, and so on for ever.
+                    self._session = None
                 self._missed = self._session
                 return end
             finally:

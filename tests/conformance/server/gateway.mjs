@@ -3,7 +3,7 @@
 // It reads one JSON command a line from standard input and says what happens, one JSON object a
 // line, on standard output. Options, as JSON in the first argument: `refuse` ({how: "event",
 // "middleware" or "disconnect", error, close}), `refuseUpgrade` (an HTTP status), `pingInterval`,
-// `pingTimeout`, `deflate`, `port`, `onConnection` (a command for each new connection), `version` (of
+// `pingTimeout`, `deflate`, `port`, `newestWins` (one connection at a time), `onConnection` (a command for each new connection), `version` (of
 // the server, where it is not the newest), `recovery` (options of connection state recovery, off
 // without), `redis` (a URL: the adapter for Redis streams).
 import { createServer } from "node:http";
@@ -34,6 +34,8 @@ const io = new Server(http, {
 });
 let refusal = options.refuse ?? null; // {how, error}
 
+let connections = 0; // ever, recovered ones too
+
 function position(seq, extra) {
   return {
     id: `evt_${seq}`,
@@ -52,6 +54,7 @@ for (const name of [PARTNER, CUSTOMER]) {
     next(error);
   });
   namespace.on("connection", (socket) => {
+    connections += 1;
     say({
       on: "connection",
       namespace: name,
@@ -61,6 +64,9 @@ for (const name of [PARTNER, CUSTOMER]) {
       ...(options.deflate ? { extensions: socket.conn.transport.socket.extensions } : {}),
       ...(options.recovery ? { recovered: socket.recovered } : {}),
     });
+    if (options.newestWins) {
+      for (const other of namespace.sockets.values()) if (other !== socket) other.disconnect(true);
+    }
     socket.on("disconnect", (reason) => say({ on: "disconnect", reason }));
     if (refusal?.how === "event") {
       if (refusal.error === undefined) socket.emit("error");
@@ -134,7 +140,7 @@ function perform(command) {
   }
   if (command.do === "refuse") refusal = command.refusal;
   if (command.do === "welcome") options.refuseUpgrade = null;
-  say({ on: "done", do: command.do });
+  say({ on: "done", do: command.do, connections });
 }
 
 if (options.refuseUpgrade) {

@@ -134,20 +134,64 @@ async def test_a_server_that_believes_in_the_old_connection_is_asked_again(
     await stop(process)
 
 
-async def test_what_a_server_does_not_remember_is_a_gap_that_needs_repair(
-    serve: Serve, desk: Desk
+@pytest.mark.parametrize("how", ["close", "disconnect"])
+async def test_a_session_that_the_server_ended_is_not_asked_for_and_the_gap_needs_repair(
+    serve: Serve, desk: Desk, how: str
 ) -> None:
-    server = await serve(recovery=WINDOW, pingInterval=300, pingTimeout=300)
+    server = await serve(recovery=WINDOW)
     process = await ingest(desk, server)
     await server.do("broadcast", **{"from": 0}, count=1, filler=0)
     await desk.logged(1)
-    await server.do("close")  # a session that the server itself has ended is not kept
+    await server.do(how)
+    assert (await server.hear_about("connection"))["recovered"] is False
+    await server.do("broadcast", **{"from": 1}, count=1, filler=0)
+    await desk.logged(2)
+    await server.do("cut-and-broadcast", **{"from": 2}, count=2, filler=0)
+    found = [await server.hear_about("connection") for _ in range(2)]
+    assert [each["recovered"] for each in found] == [False, True]
+    await desk.logged(4)
+    await desk.recovered(2)
+    # The first, one after each ending, and one that asked for what the cut had hidden.
+    assert (await server.do("broadcast", **{"from": 9}, count=0, filler=0))["connections"] == 4
+    assert desk.count("coverage_gaps WHERE recovered_at IS NOT NULL") == 1
+    assert desk.needing_repair() == 1
+    await stop(process)
+
+
+async def test_what_a_server_does_not_remember_is_a_gap_that_needs_repair(
+    serve: Serve, desk: Desk
+) -> None:
+    forgetful = {"maxDisconnectionDuration": 1}
+    server = await serve(recovery=forgetful, pingInterval=300, pingTimeout=300)
+    process = await ingest(desk, server)
+    await server.do("broadcast", **{"from": 0}, count=1, filler=0)
+    await desk.logged(1)
+    await server.do("engine-close")
     found = [await server.hear_about("connection") for _ in range(3)]
     assert [each["recovered"] for each in found] == [False, False, False]
     log = await stop(process)
     assert [line["action"] for line in log].count("session_not_recovered") == 1
     assert desk.needing_repair() >= 1
     assert desk.rows("SELECT sum(recovered)::int FROM stream_sessions") == [(0,)]
+
+
+async def test_a_gateway_that_lets_one_connection_in_at_a_time_is_not_fought(
+    serve: Serve, desk: Desk
+) -> None:
+    server = await serve(recovery=WINDOW, newestWins=True)
+    process = await ingest(desk, server)
+    await server.do("broadcast", **{"from": 0}, count=1, filler=0)
+    await desk.logged(1)
+    await server.do("cut-and-broadcast", **{"from": 1}, count=2, filler=0)
+    # The second connection puts the fresh one out; the third is alone, and stays.
+    found = [await server.hear_about("connection") for _ in range(3)]
+    assert [each["recovered"] for each in found] == [False, True, False]
+    await desk.logged(3)
+    await server.do("broadcast", **{"from": 3}, count=1, filler=0)
+    await desk.logged(4)
+    assert (await server.do("broadcast", **{"from": 9}, count=0, filler=0))["connections"] == 4
+    await stop(process)
+    assert desk.count("stream_sessions") == 3
 
 
 @pytest.mark.parametrize("kill", [False, True], ids=["stopped", "killed"])
