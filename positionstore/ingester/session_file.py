@@ -12,7 +12,7 @@ crash the successor asks for what came after those.
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -54,14 +54,14 @@ class SessionFile:
         self._file: int | None = None
 
     def take_over(self, now: datetime) -> RecoverySession | None:
-        """Return the latest session of a process that is gone; forget all of them.
+        """Return this gateway's latest session of a process that is gone; forget all of them.
+
+        Sessions of other gateways are left to theirs, unless they are too old to be used.
 
         Args:
             now: the present moment, UTC.
         """
-        found = [kept for kept in self._left_behind() if timedelta() <= now - kept.saved_at]
-        fresh = [kept for kept in found if now - kept.saved_at <= OLDEST]
-        latest = max(fresh, key=lambda kept: kept.saved_at, default=None)
+        latest = max(self._left_behind(now), key=lambda kept: kept.saved_at, default=None)
         if latest is None:
             return None
         seen_until = latest.seen_until.astimezone(UTC)
@@ -107,27 +107,43 @@ class SessionFile:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return file
 
-    def _left_behind(self) -> Iterator[_Kept]:
+    def _left_behind(self, now: datetime) -> Iterator[_Kept]:
         with suppress(OSError):
             for path in sorted(self._folder.iterdir()):
-                if path.suffix == ".json" and (content := _taken(path)):
-                    with suppress(ValueError, RecursionError):
-                        kept = msgspec.json.decode(content, type=_Kept)
-                        if (kept.gateway, kept.base_url) == (self._gateway, self._base_url):
-                            yield kept
+                if path.suffix == ".json":
+                    kept = _taken(path, lambda kept: self._is_own(kept) or not _is_fresh(kept, now))
+                    if kept is not None and _is_fresh(kept, now):
+                        yield kept
+
+    def _is_own(self, kept: _Kept) -> bool:
+        return (kept.gateway, kept.base_url) == (self._gateway, self._base_url)
 
 
-def _taken(path: Path) -> bytes | None:
-    """Delete a file whose process is gone, and return what was in it."""
+def _is_fresh(kept: _Kept, now: datetime) -> bool:
+    return timedelta() <= now - kept.saved_at <= OLDEST
+
+
+def _taken(path: Path, wanted: Callable[[_Kept], bool]) -> _Kept | None:
+    """Delete a file whose process is gone, and return what was in it; others stay.
+
+    One that is no session is deleted, too.
+    """
     try:
         file = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
     except OSError:
         return None
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            kept = msgspec.json.decode(os.pread(file, _LONGEST, 0), type=_Kept)
+        except (ValueError, RecursionError):
+            kept = None
+        if kept is not None and not wanted(kept):
+            return None
         path.unlink()
-        return os.pread(file, _LONGEST, 0)
     except OSError:
         return None
+    else:
+        return kept
     finally:
         os.close(file)

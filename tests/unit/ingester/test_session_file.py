@@ -81,6 +81,21 @@ def test_it_is_shown_to_no_other_gateway(tmp_path: Path, gateway: Source, url: s
     assert file(tmp_path, gateway=gateway, url=url).take_over(NOW) is None
 
 
+@pytest.mark.parametrize(
+    ("gateway", "url"), [(Source.CUSTOMER, URL), (Source.PARTNER, "https://api.dimes.fi")]
+)
+def test_another_gateway_leaves_it_to_its_own(tmp_path: Path, gateway: Source, url: str) -> None:
+    left(tmp_path)
+    assert file(tmp_path, gateway=gateway, url=url).take_over(NOW) is None
+    assert file(tmp_path).take_over(NOW) == session()
+
+
+def test_another_gateway_deletes_one_that_is_too_old(tmp_path: Path) -> None:
+    left(tmp_path)
+    file(tmp_path, gateway=Source.CUSTOMER).take_over(NOW + OLDEST + timedelta(seconds=1))
+    assert not list((tmp_path / "recovery").iterdir())
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"pid":1}', b"[" * 100_000])
 def test_a_file_that_was_cut_short_is_no_session(tmp_path: Path, content: bytes) -> None:
     left(tmp_path)
