@@ -63,9 +63,16 @@ class Recovered:
     events: int
 
     def joined(self, other: "Recovered | None") -> "Recovered":
-        """Return both as one; each reaches to a moment at which the same connection was up."""
+        """Return both as one.
+
+        Where they do not meet, the earlier stretch is left out, and its gap needs repair: nothing
+        tells what happened in between. Its events are counted all the same.
+        """
         if other is None:
             return self
+        if self.since > other.until or other.since > self.until:
+            later = self if self.since > other.since else other
+            return Recovered(later.since, later.until, self.events + other.events)
         since, until = min(self.since, other.since), max(self.until, other.until)
         return Recovered(since, until, self.events + other.events)
 

@@ -76,3 +76,23 @@ def test_stretches_that_one_connection_joins_are_one() -> None:
     both = Recovered(NOW, NOW + timedelta(seconds=60), 7)
     assert FETCHED.joined(later) == later.joined(FETCHED) == both
     assert FETCHED.joined(None) == FETCHED
+
+
+def stretch(since: int, until: int, events: int) -> Recovered:
+    return Recovered(NOW + timedelta(seconds=since), NOW + timedelta(seconds=until), events)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "both"),
+    [
+        ((0, 5, 1), (3, 9, 2), (0, 9, 3)),
+        ((3, 9, 2), (0, 5, 1), (0, 9, 3)),
+        ((0, 3, 1), (3, 9, 2), (0, 9, 3)),
+        ((0, 3, 1), (4, 9, 2), (4, 9, 3)),
+        ((4, 9, 2), (0, 3, 1), (4, 9, 3)),
+    ],
+)
+def test_two_stretches_vouch_for_nothing_in_between(
+    one: tuple[int, int, int], other: tuple[int, int, int], both: tuple[int, int, int]
+) -> None:
+    assert stretch(*one).joined(stretch(*other)) == stretch(*both)
