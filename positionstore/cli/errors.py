@@ -64,12 +64,12 @@ def explain(error: BaseException) -> PositionstoreError | None:
 
 def _of_postgres(error: BaseException) -> PositionstoreError | None:
     psycopg = sys.modules.get("psycopg")  # where it was not imported, it raised nothing
-    if psycopg is None:
-        return None
     # SQLAlchemy wraps the driver's error.
     error = getattr(error, "orig", None) or error
-    if not isinstance(error, psycopg.Error):
+    if psycopg is None or not isinstance(error, psycopg.Error):
         return None
+    from positionstore.store.verdict import REMEDIES  # noqa: PLC0415 - only after an error
+
     said = str(error).strip().splitlines()[0].rstrip(".") if str(error) else "?"
     message = f"PostgreSQL says: {said}."
     if isinstance(error, psycopg.errors.InsufficientPrivilege):
@@ -78,20 +78,10 @@ def _of_postgres(error: BaseException) -> PositionstoreError | None:
             remedy="The role of DATABASE_URL may not do this; `positionstore roles` makes one "
             "that may: the owner migrates, the writer writes, the reader reads.",
         )
-    if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
-        return DatabaseUnavailableError(
-            message,
-            remedy="Point DATABASE_URL to the primary, not to a standby, and to the writer, not to "
-            "the reader.",
-        )
-    if isinstance(error, psycopg.OperationalError):
-        return DatabaseUnavailableError(
-            message,
-            remedy="Make room on the disk of the database, and run it again."
-            if isinstance(error, psycopg.errors.DiskFull)
-            else "See whether the server of DATABASE_URL runs and lets you in.",
-        )
-    return None
+    remedy = REMEDIES.get(error.sqlstate or "")
+    if remedy is None and isinstance(error, psycopg.OperationalError):
+        remedy = "See whether the server of DATABASE_URL runs and lets you in."
+    return None if remedy is None else DatabaseUnavailableError(message, remedy=remedy)
 
 
 def _of_the_system(error: BaseException) -> PositionstoreError | None:

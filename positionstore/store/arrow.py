@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from psycopg import sql
 
 from positionstore.errors import DatabaseUnavailableError, PositionstoreError
+from positionstore.store import session
 from positionstore.store.database import Store
 from positionstore.store.selection import APPLICATION, Column, Kind, Selection, refused
 
@@ -94,8 +95,9 @@ def batches(
     Raises:
         PositionstoreError: a number has more digits than its type holds, or the server refuses.
     """
-    with store.connect() as connection:
+    with store.connect(reads=True) as connection:
         statement = selection.statement(_sent, by_day=by_day).as_string(connection)
+        ours = session.settings(connection.info.server_version, reads=True)
     with (
         _errors(selection.what),
         adbc.connect(store.url) as connection,
@@ -104,8 +106,7 @@ def batches(
         for setting in (
             "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",
             f"SET LOCAL application_name = '{APPLICATION}'",
-            "SET LOCAL timezone = 'UTC'",
-            "SET LOCAL jit = off",
+            *(f"SET LOCAL {name} = '{value}'" for name, value in ours.items()),
         ):
             cursor.execute(setting)
         cursor.adbc_statement.set_options(

@@ -11,7 +11,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from positionstore.errors import ConfigurationError, DatabaseUnavailableError
 from positionstore.settings import Settings
-from positionstore.store import embedded, embedded_roles, known, migrations
+from positionstore.store import embedded, embedded_roles, known, migrations, session
 from positionstore.store.grants import Role
 
 _PATIENCE = {
@@ -43,8 +43,14 @@ class Store:
     embedded: bool
     revive: Callable[[], str | None] | None = field(default=None, repr=False, compare=False)
 
-    def connect(self, *, application_name: str = "positionstore") -> psycopg.Connection:
+    def connect(
+        self, *, application_name: str = "positionstore", reads: bool = False
+    ) -> psycopg.Connection:
         """Open a connection in autocommit mode; an embedded server that was killed is revived.
+
+        Args:
+            application_name: what the server calls it.
+            reads: whether it is for reading what the role may see; see :mod:`.session`.
 
         Raises:
             DatabaseUnavailableError: the server cannot be reached, or is too old.
@@ -52,17 +58,24 @@ class Store:
         unavailable = DatabaseUnavailableError("The embedded server has not started yet.")
         if self.url:
             try:
-                return connect(self.url, application_name=application_name)
+                return connect(self.url, application_name=application_name, reads=reads)
             except DatabaseUnavailableError as error:
                 unavailable = error
         url = None if self.revive is None else self.revive()
         if url is None:
             raise unavailable
-        return connect(url, application_name=application_name)
+        return connect(url, application_name=application_name, reads=reads)
 
 
-def connect(url: str, *, application_name: str = "positionstore") -> psycopg.Connection:
+def connect(
+    url: str, *, application_name: str = "positionstore", reads: bool = False
+) -> psycopg.Connection:
     """Open a connection in autocommit mode, set up for the store's statements.
+
+    Args:
+        url: where to.
+        application_name: what the server calls it.
+        reads: whether it is for reading what the role may see; see :mod:`.session`.
 
     Raises:
         ConfigurationError: the URL cannot be read, or the database is not in UTF-8.
@@ -97,13 +110,11 @@ def connect(url: str, *, application_name: str = "positionstore") -> psycopg.Con
             f"The database's encoding is {encoding}, which does not hold every text.",
             remedy="Make one with CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0.",
         )
-    # A batch may hold one event or a hundred thousand: no plan made for one fits the other. The
-    # statements have many columns and few rows, which compiling them never pays for.
-    connection.execute("SET plan_cache_mode = force_custom_plan")
-    connection.execute("SET jit = off")
-    connection.execute("SET timezone = 'UTC'")
-    # A batch of tens of thousands is sorted and joined in memory.
-    connection.execute("SET work_mem = '64MB'")
+    try:
+        session.prepare(connection, reads=reads)
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 

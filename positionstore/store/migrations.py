@@ -13,7 +13,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 from positionstore.errors import BusyError, SchemaMismatchError
-from positionstore.store import roles
+from positionstore.store import roles, session
 from positionstore.store.locks import MIGRATION_LOCK
 from positionstore.store.queries import queries
 
@@ -137,7 +137,7 @@ def migrate(
     engine = sqlalchemy.create_engine(
         "postgresql+psycopg://",
         # libpq reads the URL, so that all it understands is understood here too.
-        creator=lambda: psycopg.connect(url),
+        creator=lambda: _opened(url),
         poolclass=sqlalchemy.NullPool,
     )
     deadline = clock() + wait
@@ -186,8 +186,15 @@ def _attempt(engine: sqlalchemy.Engine, down_to: str | None) -> tuple[str | None
     return before, after
 
 
+def _opened(url: str) -> psycopg.Connection:
+    connection = psycopg.connect(url)
+    session.prepare(connection)
+    connection.commit()
+    return connection
+
+
 def _holders(url: str) -> str:
-    with psycopg.connect(url) as connection:
+    with _opened(url) as connection:
         found = connection.execute(queries("migrations")["holders"]).fetchall()
     return ", ".join(holder for (holder,) in found) or "another session, which has just ended"
 

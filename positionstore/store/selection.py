@@ -201,7 +201,7 @@ def reading(store: Store, what: str) -> Iterator[psycopg.Connection]:
     Raises:
         ConfigurationError: the server refuses a query that was given.
     """
-    with store.connect(application_name=APPLICATION) as connection:
+    with store.connect(application_name=APPLICATION, reads=True) as connection:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         connection.read_only = True
         try:
@@ -298,10 +298,6 @@ def refused(what: str, words: str) -> PositionstoreError:
         words: the server's.
     """
     said = f"PostgreSQL says: {words.strip().partition(chr(10))[0]}."
-    if "statement timeout" in words:
-        return PositionstoreError(
-            said, remedy="Ask for less at a time, or give the role a longer statement_timeout."
-        )
     if what != QUERY:
         return PositionstoreError(said)
     return ConfigurationError(f"The query cannot be run; {said}", remedy=_ONLY_READS)

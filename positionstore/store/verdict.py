@@ -61,6 +61,27 @@ _BY_CLASS: Final = {
 }
 
 
+REMEDIES: Final = {
+    "25006": "Point DATABASE_URL to the primary, not to a standby, and to the writer, not to the "
+    "reader.",
+    "25P03": "The server ended a transaction that was idle: raise its "
+    "idle_in_transaction_session_timeout, or see what holds this machine up.",
+    "25P04": "The server ended a transaction that took too long: raise its transaction_timeout.",
+    "53100": "Make room on the disk of the database, and run it again.",
+    "53200": "The server has no memory left: let it do less at once, or give it more.",
+    "53300": "The server takes no more connections: close some, or raise max_connections (or the "
+    "role's CONNECTION LIMIT).",
+    "55P03": "Another session holds what is needed: let it end, or end it with "
+    "pg_terminate_backend, and run it again.",
+    "57014": "A person or a program cancelled the statement (pg_cancel_backend); positionstore "
+    "sets no time limit for it, and lifts those of the role. Run it again.",
+    "57P01": "An administrator ended the connection, or the server stops: run it again.",
+    "57P03": "The server is starting up or shutting down: run it again in a moment.",
+    "57P05": "The server ended a session that was idle: raise its idle_session_timeout.",
+}
+"""What a person can do, by SQLSTATE, where that is more than to look at the server."""
+
+
 def judge(error: BaseException) -> Verdict:
     """Say what to do about an error that came of writing a batch.
 

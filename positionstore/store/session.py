@@ -1,0 +1,73 @@
+"""What a session of the database is like, whatever role, server, URL or environment say.
+
+A setting that changes a result or ends a statement is ours on every connection, psycopg's and
+ADBC's alike: a role may have a ``statement_timeout`` or another ``DateStyle``, a database a time
+zone, the environment a ``PGCLIENTENCODING``. Whoever wants a limit for one piece of work sets it
+after this.
+
+Source: the PostgreSQL manual, "Client Connection Defaults" and "Planner Method Configuration".
+"""
+
+from typing import Final
+
+import psycopg
+
+_SINCE_17: Final = 170_000
+_RESULTS: Final = {
+    "TimeZone": "UTC",
+    "DateStyle": "ISO, MDY",
+    "IntervalStyle": "postgres",
+    "client_encoding": "UTF8",
+    "standard_conforming_strings": "on",
+    "bytea_output": "hex",
+    "array_nulls": "on",
+    "extra_float_digits": "1",
+    "xmloption": "content",
+}
+_TIMEOUTS: Final = {
+    "statement_timeout": 0,
+    "lock_timeout": 0,
+    "idle_in_transaction_session_timeout": 0,
+    "idle_session_timeout": 0,
+    "transaction_timeout": _SINCE_17,
+}
+"""Which there are, and from which version of PostgreSQL on; none of them is in force."""
+
+_PLANS: Final = {
+    # A batch may hold one event or a hundred thousand: no plan made for one fits the other. The
+    # statements have many columns and few rows, which compiling them never pays for.
+    "plan_cache_mode": "force_custom_plan",
+    "jit": "off",
+    # A batch of tens of thousands is sorted and joined in memory.
+    "work_mem": "64MB",
+}
+
+
+def settings(server_version: int, *, reads: bool = False) -> dict[str, str]:
+    """Return what holds for a session.
+
+    Args:
+        server_version: as libpq tells it: 150004 is 15.4.
+        reads: whether it is for reading what a role may see. Otherwise row security is off: a row
+            that a policy hides would be a lie, and is an error instead.
+    """
+    timeouts = {name: "0" for name, since in _TIMEOUTS.items() if server_version >= since}
+    policies = {} if reads else {"row_security": "off"}
+    return {**_RESULTS, **timeouts, **policies, **_PLANS}
+
+
+def prepare(connection: psycopg.Connection, *, reads: bool = False) -> None:
+    """Make a session ours, in one statement.
+
+    Args:
+        connection: it; in autocommit mode, or in a transaction that is to be committed.
+        reads: see :func:`settings`.
+
+    Raises:
+        psycopg.Error: the server does not take it.
+    """
+    ours = settings(connection.info.server_version, reads=reads)
+    connection.execute(
+        b"SELECT " + b", ".join([b"set_config(%s, %s, false)"] * len(ours)),
+        [part for setting in ours.items() for part in setting],
+    )
