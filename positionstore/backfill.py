@@ -365,7 +365,11 @@ def _moment(option: str, text: str, *, end_of_day: bool = False) -> datetime:
     try:
         if _DATE.fullmatch(text):
             day = datetime.combine(date.fromisoformat(text), time_of_day(), tzinfo=UTC)
-            return day + timedelta(days=1) if end_of_day else day
+            if not end_of_day:
+                return day
+            if day.date() == date.max:  # the calendar ends with this day
+                return datetime.max.replace(tzinfo=UTC)
+            return day + timedelta(days=1)
         moment = datetime.fromisoformat(text)
         if moment.tzinfo is None:
             raise unreadable

@@ -148,7 +148,9 @@ class Rejected(msgspec.Struct, frozen=True):
         raw: the bytes as they came.
         reason: what is wrong, for programs.
         detail: what is wrong, for people.
-        digest: SHA-256 of the input, where it is so long that ``raw`` is its beginning alone.
+        digest: what tells the input from others, where that is not ``raw``: SHA-256 of the whole
+            where ``raw`` is its beginning alone, and of a position's id where REST shows one that
+            is no position again and again.
     """
 
     raw: bytes

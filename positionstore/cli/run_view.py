@@ -1,10 +1,11 @@
 """What a person gets to read of a reconciliation."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from positionstore.cli.console import Show, print_line, print_table
 from positionstore.reconciler.report import Discrepancy, Resolution, RunReport, RunState
+from positionstore.store.reconciliation import InvalidField
 
 _MOST_ROWS: Final = 50
 _MOST_FIELDS: Final = 3
@@ -28,11 +29,23 @@ def settling(count: int) -> str:
 def print_run(report: RunReport) -> None:
     """Print what differed and what was done about it; the rest of a long list is counted."""
     _print_discrepancies(report)
+    for told in told_fields(report.invalid_fields):
+        print_line(f"Invalid field, NULL in the store: {told}.")
     for error in report.errors[:_MOST_ERRORS]:
         print_line(error)
     if (more := len(report.errors) - _MOST_ERRORS) > 0:
         print_line(f"And {more:,} more errors.")
     print_line(" ".join(_summary(report)))
+
+
+def told_fields(fields: Iterable[InvalidField], *, at_most: int = 20) -> Iterator[str]:
+    """Say of each field that is not of its kind in how many positions, and in which."""
+    listed = list(fields)
+    for each in listed[:at_most]:
+        more = ", ..." if each.positions > len(each.examples) else ""
+        yield f"{each.field} in {each.positions:,} positions ({', '.join(each.examples)}{more})"
+    if len(listed) > at_most:
+        yield f"and {len(listed) - at_most:,} more fields"
 
 
 def _print_discrepancies(report: RunReport) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated, Final
 import typer
 
 from positionstore.cli.console import print_json, print_table
+from positionstore.cli.run_view import told_fields
 from positionstore.cli.start import start
 from positionstore.errors import DatabaseUnavailableError
 from positionstore.ingester.spools import Spools, SpoolTotals
@@ -86,9 +87,11 @@ def _rows(found: Status, now: datetime) -> Iterator[tuple[str, str]]:
         (
             f"{oddities.unknown_statuses:,} of unknown status, "
             f"{oddities.unknown_types:,} of unknown event type, "
-            f"{oddities.misfits:,} with a field of the wrong kind"
+            f"{oddities.misfits:,} with an invalid field"
         ),
     )
+    if found.invalid_fields:
+        yield "invalid fields", "; ".join(told_fields(found.invalid_fields))
     sizes = found.sizes
     yield (
         "on disk",

@@ -8,6 +8,7 @@ Source: the vendor's REST reference, "List positions" and the position object.
 """
 
 from datetime import datetime
+from hashlib import sha256
 from typing import Final
 
 import msgspec
@@ -184,7 +185,10 @@ def _rejected(raw: bytes, text: str, flaw: Flaw) -> Item:
         own = None
     else:
         own = string(value, "id") if isinstance(value, dict) else None
-    return Item(own or None, Rejected(raw, flaw.reason, flaw.detail))
+    # What moves with the market would make of one such position another input at every run.
+    named = (own or "").encode(errors="surrogatepass")
+    digest = sha256(b"GET /positions\0" + named).digest() if named else None
+    return Item(own or None, Rejected(raw, flaw.reason, flaw.detail, digest))
 
 
 def _instant(text: str | None) -> datetime | None:

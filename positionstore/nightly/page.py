@@ -10,6 +10,7 @@ from positionstore.nightly.chart import KINDS, chart
 from positionstore.reconciler.report import Discrepancy, Resolution, RunReport, RunState
 from positionstore.store.backfills import Unrepaired
 from positionstore.store.nights import Night
+from positionstore.store.reconciliation import InvalidField
 
 _MOST_ROWS: Final = 50
 _MOST_FIELDS: Final = 3
@@ -77,6 +78,7 @@ def page(contents: Contents) -> str:
         f'<p class="verdict {kind}">{html(verdict)}</p>',
         *(_facts(report) if report is not None else ()),
         *_gaps(contents.gaps),
+        *(_invalid_fields(report.invalid_fields) if report is not None else ()),
         *(_errors(report.errors) if report is not None else ()),
         *_drift(contents),
         *(_discrepancies(report) if report is not None else ()),
@@ -93,6 +95,8 @@ def _verdict(contents: Contents) -> tuple[str, str]:
         return "bad", f"The run is {report.state}: not all positions were seen."
     if report.unresolved:
         return "warn", f"Still different from GET /positions: {_positions(report.unresolved)}."
+    if report.invalid_fields:
+        return "warn", "Some amounts are missing: the vendor sent fields in an unknown form."
     if report.repaired:
         return "good", f"All is well: {_positions(report.repaired)} differed, and all is repaired."
     return "good", "All is well: nothing differed."
@@ -110,7 +114,7 @@ def _facts(report: RunReport) -> Iterator[str]:
         "Differed": ", ".join(kinds) or "none",
         "Repaired": f"{report.repaired:,}",
         "Still differ": f"{report.unresolved:,}",
-        "Requests": f"{report.requests:,}, of them {report.retries:,} repetitions",
+        "Requests": f"{report.requests:,}, of them {report.retries:,} retries",
         "Took": f"{took.total_seconds():,.0f} seconds",
         "Run": str(report.run_id),
     }
@@ -133,6 +137,21 @@ def _gaps(gaps: Unrepaired | None) -> Iterator[str]:
     if gaps.open_since is not None:
         yield f"There has been no stream since {gaps.open_since:%F %H:%M} UTC."
     yield "</p>"
+
+
+def _invalid_fields(fields: Sequence[InvalidField]) -> Iterator[str]:
+    if not fields:
+        return
+    yield "<h2>Invalid fields</h2>"
+    yield '<p class="warn">What was sent stands in positions.data; these columns are NULL.</p>'
+    yield "<table><tr><th>field</th><th>positions</th><th>for example</th></tr>"
+    for each in fields:
+        examples = html(", ".join(_short(one) for one in each.examples))
+        yield (
+            f"<tr><td>{html(each.field)}</td>"
+            f'<td class="number">{each.positions:,}</td><td>{examples}</td></tr>'
+        )
+    yield "</table>"
 
 
 def _errors(errors: Sequence[str]) -> Iterator[str]:

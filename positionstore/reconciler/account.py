@@ -1,5 +1,6 @@
 """A run's report as plain values, for whoever writes JSON."""
 
+from dataclasses import asdict
 from typing import Final
 
 from positionstore.reconciler.report import Discrepancy, RunReport
@@ -41,6 +42,7 @@ def account(report: RunReport, *, at_most: int = MOST_LISTED) -> dict[str, objec
         "repaired": report.repaired,
         "unresolved": report.unresolved,
         "rejected": report.rejected,
+        "invalid_fields": [asdict(each) for each in report.invalid_fields],
         "requests": report.requests,
         "retries": report.retries,
         "error": report.error,

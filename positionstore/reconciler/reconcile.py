@@ -1,10 +1,12 @@
 """A reconciliation, from the lock to the record."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 
 import psycopg
 import structlog
@@ -30,6 +32,7 @@ from positionstore.store.database import Store
 from positionstore.store.reconciliation import RunRecord
 
 _log = structlog.get_logger(__name__)
+_TOLD: Final = 10
 
 
 def _utc_now() -> datetime:
@@ -228,6 +231,15 @@ class Reconciler:
         self, connection: psycopg.Connection, report: RunReport, rest: RestClient | None
     ) -> None:
         report.finished_at = self._clock()
+        report.invalid_fields = records.invalid_fields(connection)
+        if report.invalid_fields:
+            _log.warning(
+                "invalid_fields",
+                fields={each.field: each.positions for each in report.invalid_fields[:_TOLD]},
+                positions=sorted({one for each in report.invalid_fields for one in each.examples})[
+                    :_TOLD
+                ],
+            )
         if rest is not None:
             report.requests, report.retries = rest.requests, rest.retries
         if report.run_id is None:
@@ -253,7 +265,9 @@ class Reconciler:
                 error=report.error,
             ),
         )
-        _log.info(
+        level = {RunState.FAILED: logging.ERROR, RunState.PARTIAL: logging.WARNING}
+        _log.log(
+            level.get(report.state, logging.INFO),
             "reconciled",
             run_id=report.run_id,
             trigger=report.trigger,

@@ -1,12 +1,14 @@
 """What a run found and did."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
 from positionstore.reconciler.comparison import DiscrepancyKind, FieldDifference
 from positionstore.reconciler.scope import Scope, Trigger
+from positionstore.store.reconciliation import InvalidField
 
 EXIT_CLEAN, EXIT_FAILED, EXIT_DIFFERENT = 0, 1, 3
 
@@ -61,6 +63,8 @@ class RunReport:
         requests: HTTP requests made, retries included.
         retries: of these, repetitions.
         errors: what it did not see, and why.
+        invalid_fields: fields of positions whose value is not of their kind, as it stands in the
+            store when the run has ended; their columns are NULL.
         settling: how many positions in flux are being waited for just now.
         state: how it ended.
     """
@@ -82,6 +86,7 @@ class RunReport:
     requests: int = 0
     retries: int = 0
     errors: list[str] = field(default_factory=list)
+    invalid_fields: Sequence[InvalidField] = ()
     settling: int = 0
     state: RunState = RunState.FAILED
 
@@ -128,7 +133,7 @@ class RunReport:
 
     @property
     def exit_code(self) -> int:
-        """0: nothing differs, or all is repaired; 3: differences remain; 1: failed or partial."""
+        """0: all is well; 3: differences remain, or fields are invalid; 1: failed or partial."""
         if self.state is not RunState.COMPLETE:
             return EXIT_FAILED
-        return EXIT_DIFFERENT if self.unresolved else EXIT_CLEAN
+        return EXIT_DIFFERENT if self.unresolved or self.invalid_fields else EXIT_CLEAN

@@ -1,7 +1,7 @@
 """What a run looks at: which positions, and of whom."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
@@ -44,8 +44,8 @@ class Scope:
         """The active positions, and those that ended within a window, with a margin around."""
         return cls(
             "window",
-            None if since is None else since - MARGIN,
-            None if until is None else until + MARGIN,
+            None if since is None else _moved(since, -MARGIN),
+            None if until is None else _moved(until, MARGIN),
         )
 
     @classmethod
@@ -66,4 +66,14 @@ class Scope:
         since = min(last_complete_run or coverage_begins or now, now)
         if oldest_unrepaired_gap is not None:
             since = min(since, oldest_unrepaired_gap)
-        return cls("recent", since - MARGIN)
+        return cls("recent", _moved(since, -MARGIN))
+
+
+def _moved(moment: datetime, by: timedelta) -> datetime:
+    """Return a moment moved, or the end of the calendar where that lies in the way."""
+    try:
+        return moment + by
+    except OverflowError:
+        if by < timedelta():
+            return datetime.min.replace(tzinfo=UTC)
+        return datetime.max.replace(tzinfo=UTC)

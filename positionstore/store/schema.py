@@ -142,6 +142,11 @@ def _position_columns() -> Iterator[Column[Any]]:
 
 positions = Table("positions", metadata, *_position_columns())
 Index("positions_live", positions.c.position_id, postgresql_where=text("phase <> 'terminal'"))
+Index(
+    "positions_misfit_fields",
+    positions.c.position_id,
+    postgresql_where=text("misfit_fields <> '{}'"),
+)
 Index("positions_wallet", positions.c.wallet_address, postgresql_using="hash")
 
 quarantine = Table(

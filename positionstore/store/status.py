@@ -10,6 +10,7 @@ from psycopg.rows import class_row
 from positionstore.store import quarantine
 from positionstore.store.identity import identity
 from positionstore.store.queries import queries
+from positionstore.store.reconciliation import InvalidField, invalid_fields
 
 Part = TypeVar("Part")
 
@@ -176,6 +177,7 @@ class Status:
         positions_by_status: how many positions have which status.
         positions_by_phase: how many are pending, live, terminal.
         oddities: positions that want a look.
+        invalid_fields: fields whose value is not of their kind, with some of the positions.
         quarantine: inputs that wait in quarantine, by reason.
         live_sessions: stream sessions that have not ended.
         stream: all stream sessions together.
@@ -191,6 +193,7 @@ class Status:
     positions_by_status: dict[str, int]
     positions_by_phase: dict[str, int]
     oddities: Oddities
+    invalid_fields: list[InvalidField]
     quarantine: dict[str, int]
     live_sessions: list[LiveSession]
     stream: SessionTotals
@@ -221,6 +224,7 @@ def status(connection: psycopg.Connection) -> Status:
             positions_by_status=by_status,
             positions_by_phase=by_phase,
             oddities=_parts(connection, Oddities, "oddities")[0],
+            invalid_fields=invalid_fields(connection),
             quarantine=quarantine.count_waiting(connection),
             live_sessions=_parts(connection, LiveSession, "sessions"),
             stream=_parts(connection, SessionTotals, "totals")[0],

@@ -56,7 +56,6 @@ def test_moments_have_an_offset_and_dates_count_in_full(
         ("20260701T030000", ""),
         ("2026-13-01", ""),
         ("0001-01-01T00:00:00+14:00", ""),
-        ("", "9999-12-31"),
         ("2026-07-02", "2026-07-01"),
         ("2026-07-01T03:00:00Z", "2026-07-01T03:00:00Z"),
         (f"{NOW + timedelta(seconds=1):%FT%TZ}", ""),
@@ -73,3 +72,17 @@ def test_it_says_in_words_what_it_is() -> None:
         str(wanted("2026-07-01", "2026-07-01"))
         == "the window since 2026-07-01 00:00:00 UTC until 2026-07-02 00:00:00 UTC"
     )
+
+
+@pytest.mark.parametrize(
+    ("since", "until"),
+    [
+        ("0001-01-01T00:00:00Z", ""),
+        ("0001-01-01", "9999-12-31"),
+        ("0001-01-01T00:00:00+00:00", "9999-12-31T23:59:59.999999Z"),
+    ],
+)
+def test_the_ends_of_the_calendar_are_moments_too(since: str, until: str) -> None:
+    scope = wanted(since, until).scope
+    assert scope.closed_since == datetime(1, 1, 1, tzinfo=UTC)
+    assert not until or scope.closed_until == datetime.max.replace(tzinfo=UTC)
