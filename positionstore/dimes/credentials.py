@@ -7,6 +7,7 @@ from typing import Literal, Protocol
 import httpx
 from pydantic import SecretStr
 
+from positionstore.dimes.failures import Verdict
 from positionstore.dimes.proxy import proxy_for
 from positionstore.dimes.tls import trusted
 from positionstore.dimes.tokens import Token, mint_token
@@ -45,6 +46,11 @@ class Credentials(Protocol):
         """What to say, and which variable to look at, when the gateway refuses them."""
         ...
 
+    @property
+    def when_stale(self) -> Verdict:
+        """What it means that the gateway calls a token expired or revoked."""
+        ...
+
     async def handshake(self) -> Handshake:
         """Return what to send with the next attempt.
 
@@ -62,6 +68,7 @@ class ApiKey:
     secret: SecretStr
     style: AuthStyle
     refused: str = "Look at DIMES_API_KEY."
+    when_stale: Verdict = Verdict.UNCLEAR  # no token was shown
 
     async def handshake(self) -> Handshake:
         """Return the key, in the form the settings ask for."""
@@ -78,6 +85,7 @@ class ReadyToken:
     secret: SecretStr
     style: AuthStyle
     refused: str = "Look at DIMES_JWT: it may have expired."
+    when_stale: Verdict = Verdict.CREDENTIALS
 
     async def handshake(self) -> Handshake:
         """Return the token, in the form the settings ask for."""
@@ -91,6 +99,7 @@ class MintedToken:
     mint: Mint
     style: AuthStyle
     refused: str = "Look at DIMES_API_KEY and DIMES_WALLET_ADDRESS, which the token was minted for."
+    when_stale: Verdict = Verdict.PASSING  # the next attempt mints another
 
     async def handshake(self) -> Handshake:
         """Mint a token and return it, in the form the settings ask for."""

@@ -11,27 +11,34 @@ Source: the vendor's document, "Partner gateway", "Customer gateway", "Authentic
 
 import asyncio
 import logging
-import os
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from types import SimpleNamespace
 from typing import Any, Final, NoReturn, Self
 
 import aiohttp
 import socketio
 
+from positionstore.dimes.complaint import complaint
 from positionstore.dimes.credentials import Credentials
+from positionstore.dimes.failures import GatewayFailure, Verdict, classify
+from positionstore.dimes.handshake import (
+    LOST,
+    SOCKETIO_2,
+    Answer,
+    UnreachableError,
+    not_let_in,
+    not_opened,
+    not_reached,
+)
 from positionstore.dimes.jumps import Jumps
 from positionstore.dimes.pinger import Pinger
 from positionstore.dimes.proxy import Proxy, proxy_for, proxy_trouble
 from positionstore.dimes.recovery import RecoverySession
-from positionstore.dimes.redaction import redacted
-from positionstore.dimes.refusal import Verdict, judge
 from positionstore.dimes.tap import Deliver, Tap
 from positionstore.dimes.tls import causes, distrust, trusted
-from positionstore.errors import CredentialsError, GatewayError
+from positionstore.errors import CredentialsError
 from positionstore.facts import Source
 from positionstore.settings import Settings
 
@@ -98,11 +105,13 @@ class End:
         reason: what happened, in a few words; fit for a log line and a table.
         verdict: whether the credentials are to blame.
         words: what the gateway said, without secrets; empty where it said nothing.
+        at_the_door: whether the gateway turned us away, soon after the start or before it.
     """
 
     reason: str
     verdict: Verdict = Verdict.PASSING
     words: str = ""
+    at_the_door: bool = False
 
 
 class Connection:
@@ -160,7 +169,12 @@ class Connection:
         loop = asyncio.get_running_loop()
         self._entered: asyncio.Future[End | None] = loop.create_future()
         self._ended: asyncio.Future[End | None] = loop.create_future()
-        self._error: str | None = None
+        self._who = f"The {gateway} gateway"
+        self._shown: tuple[str, ...] = ()
+        self._error: GatewayFailure | None = None
+        self._events_before_error = 0
+        self._when_stale = Verdict.UNCLEAR
+        self._answer = Answer()
         self._tap = Tap(
             NAMESPACES[gateway],
             deliver=deliver,
@@ -169,6 +183,7 @@ class Connection:
             on_error=self._note_error,
             on_refused=self._turn_away,
             on_disconnected=self._put_out,
+            on_old_server=self._too_old,
             on_jump=self.clock_set.set,
         )
         self._http: aiohttp.ClientSession | None = None
@@ -231,6 +246,9 @@ class Connection:
         handshake = await credentials.handshake()
         self.renew_after = handshake.renew_after
         secrets = {} if resume is None else {"pid": resume.pid, "offset": resume.offset}
+        self._when_stale = credentials.when_stale
+        shown = (*handshake.auth.values(), *handshake.headers.values())
+        self._shown = tuple(value.rpartition(" ")[2] for value in shown)
         try:
             async with asyncio.timeout(_HANDSHAKE_TIMEOUT):
                 await self._client.connect(
@@ -245,13 +263,18 @@ class Connection:
                     {self._entered, self._ended}, return_when=asyncio.FIRST_COMPLETED
                 )
         except TimeoutError:
+            end = self._refusal("no answer in time")
             await self.close()
-            raise GatewayError(
-                f"The {self.gateway} gateway did not answer within {_HANDSHAKE_TIMEOUT:.0f} s."
+            if end.verdict is Verdict.CREDENTIALS:
+                raise refused(self.gateway, end, credentials) from None
+            said = f" ({end.words})" if end.words else ""
+            raise UnreachableError(
+                f"{self._who} did not answer within {_HANDSHAKE_TIMEOUT:.0f} s{said}.",
+                kind="timeout",
             ) from None
         except Exception as error:  # noqa: BLE001 - no fault of a library may end the process
             await self.close()
-            self._explain(error, credentials)
+            self._explain(error, base_url, credentials, shown=bool(handshake.headers))
         except asyncio.CancelledError:
             await self.close()
             raise
@@ -260,12 +283,17 @@ class Connection:
             await self.close()
             if end.verdict is Verdict.CREDENTIALS:
                 raise refused(self.gateway, end, credentials)
-            raise GatewayError(f"The {self.gateway} gateway: {_said(end)}.")
+            raise not_let_in(
+                self._who,
+                reason=end.reason,
+                words=end.words,
+                unclear=end.verdict is Verdict.UNCLEAR,
+            )
 
     async def wait(self) -> End:
         """Wait until the connection ends, and say how."""
         await asyncio.wait({self._ended})
-        return self._ended.result() or End("connection lost")
+        return self._ended.result() or End(LOST)
 
     async def close(self) -> None:
         """Leave, within a few seconds whatever the other side does."""
@@ -326,33 +354,40 @@ class Connection:
                     if not await keep(message):
                         return message
 
-        trace = aiohttp.TraceConfig()
-        trace.on_request_redirect.append(_refuse_redirect)
         self._http = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=self._trust),
             ws_response_class=TappedWebSocket,
-            trace_configs=[trace],
+            trace_configs=[self._answer.trace()],
         )
         return self._http
 
     def _let_in(self, at: datetime) -> None:
-        if not self._entered.done():
+        if not self._entered.done() and not self._ended.done():
             self.connected_at = at
             self.replayed = self._tap.events
             self._entered.set_result(None)
 
-    def _note_error(self, words: str) -> None:
-        self._error = words
-        self._on_error(words)
+    def _note_error(self, arguments: str) -> None:
+        failure = self._classify(arguments)
+        self._on_error(failure.words)
+        # A clear one stands, whatever is said after it.
+        if self._error is None or self._error.verdict is not Verdict.CREDENTIALS:
+            self._error = failure
+            self._events_before_error = self._tap.events
 
-    def _turn_away(self, words: str) -> None:
-        verdict = judge(words)
-        # Any server's middleware may fail in words of its own: only clear ones are believed.
-        believed = verdict if verdict is Verdict.CREDENTIALS else Verdict.PASSING
-        self._finish(End("refused by the gateway", believed, words))
+    def _turn_away(self, body: str) -> None:
+        failure = self._classify(body)
+        before = self._refusal("refused by the gateway")
+        if before.verdict is Verdict.CREDENTIALS:
+            self._finish(before)
+        else:
+            self._finish(End("refused by the gateway", failure.verdict, failure.words, True))
+
+    def _too_old(self) -> None:
+        self._finish(End(SOCKETIO_2))
 
     def _put_out(self) -> None:
-        self._finish(End(PUT_OUT, self._judge_error(), self._error or ""))
+        self._finish(self._refusal(PUT_OUT))
 
     def _dropped(self, *_: object) -> None:
         self._finish(None)
@@ -362,35 +397,59 @@ class Connection:
             return
         if end is None:
             # Who was refused may see the transport go before the disconnect.
-            end = End("connection lost", self._judge_error(), self._error or "")
+            end = self._refusal(LOST)
         self._tap.flush()
         self._ended.set_result(end)
 
-    def _judge_error(self) -> Verdict:
-        if self._error is None or self._tap.events or self.connected_at is None:
-            return Verdict.PASSING
-        age = (self._clock() - self.connected_at).total_seconds()
-        return judge(self._error) if age < _AT_THE_DOOR else Verdict.PASSING
+    def _classify(self, body: str) -> GatewayFailure:
+        for secret in self._shown:
+            body = body.replace(secret, "***")
+        failure = classify(body)
+        if failure.verdict is Verdict.STALE:
+            return GatewayFailure(self._when_stale, failure.words)
+        return failure
 
-    def _explain(self, error: Exception, credentials: Credentials) -> NoReturn:
-        chain = list(causes(error))
-        for cause in chain:
-            if isinstance(cause, aiohttp.WSServerHandshakeError):
-                if cause.status in {401, 403}:
-                    end = End("refused", Verdict.CREDENTIALS, f"HTTP {cause.status}")
-                    raise refused(self.gateway, end, credentials) from None
-                raise GatewayError(
-                    f"The {self.gateway} gateway answered with HTTP {cause.status}."
-                ) from None
+    def _refusal(self, reason: str) -> End:
+        """Return an end, and what an ``error`` event before it makes of it.
+
+        It is believed where the connection had only begun, and no event came after it.
+        """
+        if self._error is None:
+            return End(reason)
+        verdict, words = self._error.verdict, self._error.words
+        if self._tap.events > self._events_before_error:
+            return End(reason, words=words)
+        if self.connected_at is not None:
+            age = (self._clock() - self.connected_at).total_seconds()
+            if age >= min(_AT_THE_DOOR, self.renew_after or _AT_THE_DOOR):
+                return End(reason, words=words)
+        return End(reason, verdict, words, at_the_door=True)
+
+    def _explain(
+        self, error: Exception, base_url: str, credentials: Credentials, *, shown: bool
+    ) -> NoReturn:
+        status = self._answer.status
+        if status and status != 101:
+            for secret in self._shown:
+                self._answer.body = self._answer.body.replace(secret.encode(), b"***")
+            failure = self._classify(self._answer.body.decode(errors="replace"))
+            # A key in the payload was not sent yet.
+            stale = failure.verdict is Verdict.PASSING and self._when_stale is Verdict.PASSING
+            if shown and (
+                (status == 401 and not stale)
+                or (status == 403 and failure.verdict is Verdict.CREDENTIALS)
+            ):
+                said = complaint(status, self._answer.body)
+                end = End("refused", Verdict.CREDENTIALS, f"HTTP {said}")
+                raise refused(self.gateway, end, credentials) from None
+            raise not_opened(
+                self._who, self._answer, base_url, shown=shown, now=self._clock()
+            ) from None
         if trouble := proxy_trouble(self._proxy, error):
             raise trouble from None
-        unreachable = f"The {self.gateway} gateway cannot be reached"
-        if distrusted := distrust(unreachable, error):
+        if distrusted := distrust(f"{self._who} cannot be reached", error):
             raise distrusted from None
-        # aiohttp's errors name the host; what they stem from does not.
-        root = next((c for c in chain if isinstance(c, aiohttp.ClientError)), chain[-1])
-        said = redacted(_in_words(root)) or root.__class__.__name__
-        raise GatewayError(f"{unreachable}: {said}.") from None
+        raise not_reached(self._who, causes(error), base_url) from None
 
 
 def refused(gateway: Source, end: End, credentials: Credentials) -> CredentialsError:
@@ -400,24 +459,3 @@ def refused(gateway: Source, end: End, credentials: Credentials) -> CredentialsE
     return CredentialsError(
         f"The {gateway} gateway refused the {what}{said}.", remedy=credentials.refused
     )
-
-
-def _in_words(error: BaseException) -> str:
-    """Return what an error says; of a host that does not take the call, why."""
-    if isinstance(error, aiohttp.ClientSSLError):  # a kind of the other
-        return str(error)
-    if not isinstance(error, aiohttp.ClientConnectorError):
-        return str(error)
-    number, said = error.os_error.errno, error.os_error.strerror
-    # Numbers below zero are the resolver's, whose words are its own.
-    words = os.strerror(number) if number is not None and number > 0 else said
-    return f"{error.host}:{error.port}: {words or error.os_error}"
-
-
-def _said(end: End) -> str:
-    return f"{end.reason} ({end.words})" if end.words else end.reason
-
-
-async def _refuse_redirect(*_: aiohttp.ClientSession | SimpleNamespace | object) -> None:
-    """Credentials go to the host that was checked, and nowhere else."""
-    raise aiohttp.ClientConnectionError("it redirects to another address")

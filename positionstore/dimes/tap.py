@@ -28,7 +28,6 @@ from positionstore.dimes.packets import (
     without_offset,
 )
 from positionstore.dimes.redaction import redacted
-from positionstore.dimes.refusal import words_of
 from positionstore.facts import Event, Reason, Rejected
 
 _CONTROL: Final = re.compile(
@@ -41,6 +40,12 @@ _MOST_ATTACHMENTS: Final = 1_000
 """A packet may announce a billion of them; it is not waited for longer than this."""
 
 _ENGINE: Final = frozenset("01236")
+_TELLING: Final = '"unauthorized"'
+"""An event whose name says what is wrong, and is kept with its arguments."""
+
+_ERRORS: Final = ('"error"', '"exception"', _TELLING)
+_OLD_GREETING: Final = "40"
+"""A server of Socket.IO 2 joins every client to the namespace ``/``, unasked."""
 
 Deliver = Callable[[str | Rejected, datetime], None]
 """Takes an event's packet, or what is wrong with a frame, and the time it was received."""
@@ -58,8 +63,10 @@ class Tap:
         deliver: is handed each event's packet.
         jumps: tells the time, and whether its clock was set meanwhile.
         on_connected: called when the gateway has let us into the namespace, with the time.
-        on_error: called with the words of an ``error`` event.
-        on_refused: called with the words of a refused namespace.
+        on_error: called with the arguments of an ``error`` event, a JSON array. An ``exception``
+            event (NestJS) and an ``unauthorized`` event are such, too, unless they are envelopes.
+        on_refused: called with the body of a refused namespace, JSON.
+        on_old_server: called when the server turns out to speak the protocol of Socket.IO 2.
         on_disconnected: called when the gateway has put us out of the namespace.
         on_jump: called when the clock was set since the last frame.
 
@@ -83,6 +90,7 @@ class Tap:
         on_error: Callable[[str], None],
         on_refused: Callable[[str], None],
         on_disconnected: Callable[[], None],
+        on_old_server: Callable[[], None],
         on_jump: Callable[[], None],
     ) -> None:
         self.last_frame_at: datetime | None = None
@@ -100,6 +108,7 @@ class Tap:
         self._on_error = on_error
         self._on_refused = on_refused
         self._on_disconnected = on_disconnected
+        self._on_old_server = on_old_server
         self._on_jump = on_jump
         self._binary: list[str] = []
         self._binary_length = self._missing = 0
@@ -116,7 +125,7 @@ class Tap:
         kept = True
         try:
             if isinstance(frame, str) and frame.startswith(self._event):
-                if frame.startswith('"error"', len(self._event)):
+                if frame.startswith(_ERRORS, len(self._event)):
                     self._error(frame, at)
                 else:
                     self.events += 1
@@ -186,7 +195,9 @@ class Tap:
 
     def _control(self, control: re.Match[str], frame: str, at: datetime) -> bool:
         body = control["body"]
-        if (control["namespace"] or "/") != self._namespace:
+        if frame == _OLD_GREETING:
+            self._on_old_server()
+        elif (control["namespace"] or "/") != self._namespace:
             detail = f"It concerns namespace {redacted(control['namespace'] or '/')}."
             self._reject(frame, Reason.WRONG_ARGUMENTS, detail, at)
         elif body and not _is_json_object(body) and control["kind"] != "44":
@@ -198,7 +209,7 @@ class Tap:
         elif control["kind"] == "41":
             self._on_disconnected()
         else:
-            self._on_refused(words_of(body))
+            self._on_refused(body)
         return True
 
     def _error(self, frame: str, at: datetime) -> None:
@@ -208,7 +219,11 @@ class Tap:
             self._deliver(frame, at)
             return
         told = without_offset(frame, recoverable=self.pid is not None)
-        self._on_error(words_of("[" + told[len(self._event) + len('"error"') :].lstrip(" ,")))
+        if told.startswith(_TELLING, len(self._event)):
+            self._on_error(told[len(self._event) - 1 :])
+            return
+        name = next(each for each in _ERRORS if told.startswith(each, len(self._event)))
+        self._on_error("[" + told[len(self._event) + len(name) :].lstrip(" ,"))
 
     def _attachment(self, frame: bytes, at: datetime) -> None:
         self._binary.append("b" + base64.b64encode(frame).decode())

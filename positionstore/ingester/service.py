@@ -27,6 +27,7 @@ from positionstore.ingester.session_file import SessionFile
 from positionstore.ingester.spool import DamagedSpoolError, Spool
 from positionstore.ingester.spools import Spools, tell_damage
 from positionstore.ingester.supervisor import OnConnected, Supervisor
+from positionstore.ingester.told import Counted
 from positionstore.ingester.writer import AT_ONCE, GATHERING, Writer
 from positionstore.settings import Settings
 from positionstore.store import identity, known
@@ -82,6 +83,7 @@ class Ingester:
         self._durable = settings.durability == "spool"
         self._barrier: DurabilityBarrier | None = None
         self._inbox = Inbox()
+        self._errors = Counted(self._say_errors)
         self._presence = Presence(self._inbox.wake)
         self._gate = Gate()
         self._session_file = SessionFile(
@@ -145,6 +147,7 @@ class Ingester:
             for task in tasks:
                 task.cancel()
             outcome, *_ = await asyncio.gather(*tasks, return_exceptions=True)
+            self._errors.flush()
             self._presence.all_ended("stopped")
             self._inbox.close()
             await self._finish(writing, carrying, deadline)
@@ -241,7 +244,7 @@ class Ingester:
         return Connection(
             self._gateway,
             deliver=self._inbox.put if barrier is None else self._put_and_count,
-            on_error=self._on_error,
+            on_error=self._errors.note,
             taken=None if barrier is None else barrier.room,
             before_ping=None if barrier is None else barrier.before_ping,
             options=self._socket_options,
@@ -253,8 +256,8 @@ class Ingester:
             self._barrier.read()
         self._inbox.put(packet, received_at)
 
-    def _on_error(self, words: str) -> None:
-        _log.warning("gateway_error", gateway=self._gateway, said=redacted(words))
+    def _say_errors(self, words: str, times: int) -> None:
+        _log.warning("gateway_error", gateway=self._gateway, said=redacted(words), times=times)
 
 
 def _claim(store: Store, settings: Settings) -> None:

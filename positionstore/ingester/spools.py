@@ -113,7 +113,9 @@ class Spools:
         A damaged one is set aside, and said; one of the other environment is left alone, and said
         once.
         """
-        for folder in folders(self._root):
+        found = list(folders(self._root))
+        self._told.intersection_update(folder.name for folder in found)
+        for folder in found:
             lock = None if folder.name.endswith(DAMAGED) else locked(folder)
             if lock is None:
                 continue

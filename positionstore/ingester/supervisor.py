@@ -10,13 +10,16 @@ from typing import Any, Final, Protocol
 import structlog
 
 from positionstore.dimes.credentials import Credentials
+from positionstore.dimes.failures import Verdict
 from positionstore.dimes.gateway import PUT_OUT, Connection, End, refused
+from positionstore.dimes.handshake import UnreachableError
 from positionstore.dimes.recovery import Recovered, RecoverySession, recover
-from positionstore.dimes.refusal import Verdict
+from positionstore.dimes.retrying import SetbackError
 from positionstore.errors import GatewayError
 from positionstore.facts import Source
 from positionstore.ingester.backoff import Backoff
 from positionstore.ingester.gate import Gate
+from positionstore.ingester.told import ToldCauses
 
 _log = structlog.get_logger(__name__)
 
@@ -28,8 +31,8 @@ CLOCK_SET: Final = "the clock was set"
 
 _BASE_WAIT: Final = 0.5
 _LONGEST_WAIT: Final = 60.0
-_UNCLEAR_REFUSALS: Final = 3
-"""After how many refusals in a row, in words that do not tell, the credentials are to blame."""
+_PROVEN: Final = 30.0
+"""Seconds: who stays connected so long after having been turned away is let in for good."""
 
 Connect = Callable[[], Connection]
 Sleep = Callable[[float], Awaitable[None]]
@@ -108,9 +111,10 @@ class Supervisor:
         self._standing: list[Connection] = []
         self._missed = self._session = missed
         self._recoveries: set[asyncio.Task[None]] = set()
-        self._unclear = 0
+        self._turned_away = 0
+        self._proof: asyncio.TimerHandle | None = None
         self._outage_began: float | None = None
-        self._causes_told: set[str] = set()
+        self._causes = ToldCauses()
 
     async def run(self) -> None:
         """Keep connected until cancelled.
@@ -125,9 +129,11 @@ class Supervisor:
                 began = self._monotonic()
                 end = await self._hold()
                 self._lost(end)
-                self._backoff.succeeded(lasted=self._monotonic() - began)
+                if not end.at_the_door:
+                    self._backoff.succeeded(lasted=self._monotonic() - began)
                 await self._sleep(self._backoff.draw())
         finally:
+            self._prove_nothing()
             for recovery in tuple(self._recoveries):
                 recovery.cancel()
             await asyncio.gather(*self._recoveries, return_exceptions=True)
@@ -139,8 +145,8 @@ class Supervisor:
             try:
                 return await self._open()
             except GatewayError as error:
-                self._note_failure(str(error))
-            await self._sleep(self._backoff.draw())
+                asked = self._note_failure(error)
+            await self._sleep(asked + self._backoff.draw())
 
     async def _open(self) -> Connection:
         connection = self._connect()
@@ -248,8 +254,8 @@ class Supervisor:
             try:
                 return await self._open()
             except GatewayError as error:
-                self._note_failure(str(error))
-            await self._sleep(backoff.draw())
+                asked = self._note_failure(error)
+            await self._sleep(asked + backoff.draw())
 
     async def _leave(self, connection: Connection, reason: str) -> None:
         self._standing.remove(connection)
@@ -259,29 +265,56 @@ class Supervisor:
         self._attendance.ended(connection, reason)
 
     def _lost(self, end: End) -> None:
-        self._outage_began = self._monotonic()
-        if end.verdict is Verdict.UNCLEAR:
-            self._unclear += 1
-        else:
-            self._unclear = 0
-        if end.verdict is Verdict.CREDENTIALS or self._unclear >= _UNCLEAR_REFUSALS:
-            raise refused(self._gateway, end, self._credentials)
-        _log.warning("gateway_lost", gateway=self._gateway, reason=end.reason, said=end.words)
-
-    def _note_failure(self, cause: str) -> None:
+        self._prove_nothing()
         if self._outage_began is None:
             self._outage_began = self._monotonic()
-        if cause not in self._causes_told:
-            self._causes_told.add(cause)
-            _log.warning("gateway_unreachable", gateway=self._gateway, cause=cause)
+        if end.verdict is Verdict.CREDENTIALS:
+            raise refused(self._gateway, end, self._credentials)
+        if not end.at_the_door:
+            _log.warning("gateway_lost", gateway=self._gateway, reason=end.reason, said=end.words)
+            return
+        self._turned_away += 1
+        if self._causes.is_new(end.words, kind=end.reason):
+            # Not clear, and so not acted on: somebody has to read it.
+            tell = _log.error if end.verdict is Verdict.UNCLEAR else _log.warning
+            tell("gateway_turned_away", gateway=self._gateway, reason=end.reason, said=end.words)
+
+    def _note_failure(self, error: GatewayError) -> float:
+        """Say what an attempt failed of, once. Returns the seconds that the server asked for."""
+        if self._outage_began is None:
+            self._outage_began = self._monotonic()
+        lasting, kind = False, ""
+        if isinstance(error, UnreachableError):
+            lasting, kind = error.lasting, error.kind
+        if self._causes.is_new(str(error), kind=kind):
+            tell = _log.error if lasting else _log.warning
+            tell("gateway_unreachable", gateway=self._gateway, cause=str(error))
+        return (error.asked or 0.0) if isinstance(error, SetbackError) else 0.0
 
     def _note_success(self) -> None:
+        if self._turned_away:
+            # It was let in before, too, and turned away then.
+            self._prove_nothing()
+            self._proof = asyncio.get_running_loop().call_later(_PROVEN, self._connected)
+        else:
+            self._connected()
+
+    def _connected(self) -> None:
+        self._proof = None
         away = {}
         if self._outage_began is not None:
             away = {"seconds_away": round(self._monotonic() - self._outage_began, 1)}
+        if attempts := self._causes.repeated:
+            away["more_attempts"] = attempts
         self._outage_began = None
-        self._causes_told.clear()
+        self._turned_away = 0
+        self._causes.forget()
         _log.info("gateway_connected", gateway=self._gateway, **away)
+
+    def _prove_nothing(self) -> None:
+        if self._proof is not None:
+            self._proof.cancel()
+            self._proof = None
 
 
 async def _cancelled(task: asyncio.Future[End] | asyncio.Future[Connection]) -> None:

@@ -2,21 +2,33 @@
 //
 // It reads one JSON command a line from standard input and says what happens, one JSON object a
 // line, on standard output. Options, as JSON in the first argument: `refuse` ({how: "event",
-// "middleware" or "disconnect", error, close}), `refuseUpgrade` (an HTTP status), `pingInterval`,
-// `pingTimeout`, `deflate`, `port`, `newestWins` (one connection at a time), `onConnection` (a command for each new connection), `version` (of
-// the server, where it is not the newest), `recovery` (options of connection state recovery, off
+// "middleware", "before-connect", "counting" or "disconnect", error, text, name, close, before}),
+// `refuseUpgrade` (an HTTP status), `answer` ({headers, body} of that refusal), `tokens` (mint user
+// tokens as well), `pingInterval`, `pingTimeout`, `deflate`, `port`, `newestWins` (one connection at
+// a time), `onConnection` (a command for each new connection), `version` (of the server, where it is
+// not the newest), `parser` ("msgpack"), `recovery` (options of connection state recovery, off
 // without), `redis` (a URL: the adapter for Redis streams).
 import { createServer } from "node:http";
 import { createInterface } from "node:readline";
+import * as msgpack from "socket.io-msgpack-parser";
+import serverOfVersion2 from "socket.io-2";
 
 const options = JSON.parse(process.argv[2] ?? "{}");
-const { Server } = await import(options.version ? `socket.io-${options.version}` : "socket.io");
+const old = options.version === 2;
+const { Server } = await import(
+  options.version && !old ? `socket.io-${options.version}` : "socket.io"
+);
 const PARTNER = "/v1/ws/prediction-markets/positions";
 const CUSTOMER = "/v1/ws/prediction-markets/customer-positions";
 
 const say = (what) => process.stdout.write(JSON.stringify(what) + "\n");
 
-const http = createServer();
+const http = createServer((request, response) => {
+  if (!options.tokens || request.method !== "POST") return response.writeHead(404).end();
+  const expires_at = new Date(Date.now() + 3600_000).toISOString();
+  response.writeHead(201, { "Content-Type": "application/json" });
+  response.end(JSON.stringify({ token: "e30.e30.c2ln", expires_at }));
+});
 let adapter;
 if (options.redis) {
   const { createClient } = await import("redis");
@@ -25,14 +37,17 @@ if (options.redis) {
   await client.connect();
   adapter = createAdapter(client);
 }
-const io = new Server(http, {
+const serving = {
   ...(adapter ? { adapter } : {}),
   ...(options.recovery ? { connectionStateRecovery: options.recovery } : {}),
   pingInterval: options.pingInterval ?? 25000,
   pingTimeout: options.pingTimeout ?? 20000,
   perMessageDeflate: options.deflate ?? false,
-});
+  ...(options.parser === "msgpack" ? { parser: msgpack } : {}),
+};
+const io = old ? serverOfVersion2(http, serving) : new Server(http, serving);
 let refusal = options.refuse ?? null; // {how, error}
+let refused = 0;
 
 let connections = 0; // ever, recovered ones too
 
@@ -48,8 +63,13 @@ function position(seq, extra) {
 for (const name of [PARTNER, CUSTOMER]) {
   const namespace = io.of(name);
   namespace.use((socket, next) => {
-    if (refusal?.how !== "middleware") return next();
-    const error = new Error(refusal.error?.message ?? "");
+    if (refusal?.how === "before-connect") {
+      socket.emit(refusal.name ?? "error", refusal.error);
+      if (refusal.close) return socket.conn.close();
+    } else if (refusal?.how !== "middleware") {
+      return next();
+    }
+    const error = new Error(refusal.text ?? refusal.error?.message ?? "");
     error.data = refusal.error;
     next(error);
   });
@@ -68,9 +88,15 @@ for (const name of [PARTNER, CUSTOMER]) {
       for (const other of namespace.sockets.values()) if (other !== socket) other.disconnect(true);
     }
     socket.on("disconnect", (reason) => say({ on: "disconnect", reason }));
-    if (refusal?.how === "event") {
-      if (refusal.error === undefined) socket.emit("error");
-      else socket.emit("error", refusal.error);
+    if (refusal?.how === "counting") {
+      refused += 1;
+      socket.emit("error", { message: `Not now. Request ${refused}, id ${refused * 7919}-abc` });
+      socket.disconnect(true);
+    } else if (refusal?.how === "event") {
+      const name = refusal.name ?? "error";
+      if (refusal.before) socket.emit("position.opened", position(0));
+      if (refusal.error === undefined) socket.emit(name);
+      else socket.emit(name, refusal.error);
       socket.disconnect(refusal.close ?? false);
     } else if (refusal?.how === "disconnect") {
       socket.disconnect(true);
@@ -97,6 +123,11 @@ function perform(command) {
     switch (command.do) {
       case "emit":
         socket.emit(command.name, ...command.args);
+        break;
+      case "errors":
+        for (let n = 0; n < command.count; n++) {
+          socket.emit("error", { message: `Request req-${n}-${n * 7919} failed` });
+        }
         break;
       case "binary":
         socket.emit(command.name, { raw: Buffer.from(command.hex, "hex") }, 1);
@@ -151,7 +182,11 @@ if (options.refuseUpgrade) {
     if (options.refuseUpgrade === null) {
       for (const listener of upgrade) listener.call(http, request, socket, head);
     } else {
-      socket.end(`HTTP/1.1 ${options.refuseUpgrade} No\r\nContent-Length: 0\r\n\r\n`);
+      const { headers = {}, body = "" } = options.answer ?? {};
+      const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+      const length = `Content-Length: ${Buffer.byteLength(body)}`;
+      const status = `HTTP/1.1 ${options.refuseUpgrade} No`;
+      socket.end(`${status}\r\n${lines.join("")}${length}\r\n\r\n${body}`);
     }
   });
 }

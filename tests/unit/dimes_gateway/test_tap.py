@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from positionstore.dimes.failures import words_of
 from positionstore.dimes.jumps import Jumps
 from positionstore.dimes.tap import Tap
 from positionstore.facts import Reason, Rejected
@@ -29,9 +30,10 @@ class Desk:
             deliver=self._deliver,
             jumps=Jumps(self._clock, lambda: self.passed),
             on_connected=lambda at: self.told.append(("connected", at)),
-            on_error=lambda words: self.told.append(("error", words)),
-            on_refused=lambda words: self.told.append(("refused", words)),
+            on_error=lambda said: self.told.append(("error", words_of(said))),
+            on_refused=lambda said: self.told.append(("refused", words_of(said))),
             on_disconnected=lambda: self.told.append(("disconnected", None)),
+            on_old_server=lambda: self.told.append(("old server", None)),
             on_jump=lambda: self.told.append(("jump", None)),
         )
 
@@ -247,7 +249,7 @@ def test_attachments_of_many_megabytes_are_not_gathered() -> None:
         "43/v1/ws/prediction-markets/positions,1[]",
         "46",
         "0not json",
-        "40",
+        "40{}",
         "40/other,{}",
         "41/other,",
         "44/other,{}",
@@ -284,3 +286,39 @@ def test_no_frame_raises(frame: str | bytes) -> None:
     kept = desk.tap.take(frame)
     desk.tap.flush()
     assert not kept or desk.delivered or desk.told
+
+
+@pytest.mark.parametrize(
+    ("frame", "said"),
+    [
+        (
+            f'42{NAMESPACE},["exception",{{"status":"error","message":"Unauthorized"}}]',
+            "Unauthorized",
+        ),
+        (f'42{NAMESPACE},["exception"]', ""),
+        (f'42{NAMESPACE},["unauthorized",{{"message":"nope"}}]', "unauthorized: nope"),
+        (f'42{NAMESPACE},["unauthorized"]', "unauthorized"),
+    ],
+)
+def test_errors_of_other_names_are_no_positions(frame: str, said: str) -> None:
+    desk = Desk()
+    assert desk.take(frame) == [True]
+    assert desk.delivered == []
+    ((what, words),) = desk.told
+    assert what == "error"
+    assert isinstance(words, str)
+    assert words.endswith(said)
+
+
+def test_an_envelope_is_an_event_by_the_name_of_an_error_too() -> None:
+    desk = Desk()
+    frame = f'42{NAMESPACE},["exception",{ENVELOPE}]'
+    assert desk.take(frame) == [True]
+    assert [packet for packet, _ in desk.delivered] == [frame]
+
+
+def test_a_server_of_socket_io_2_is_known_by_its_first_packet() -> None:
+    desk = Desk()
+    assert desk.take("40") == [True]
+    assert desk.told == [("old server", None)]
+    assert desk.delivered == []
