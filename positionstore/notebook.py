@@ -68,7 +68,7 @@ class Book:
         """
         return self.sql(
             "SELECT * FROM positions WHERE (%(phase)s::text IS NULL OR phase = %(phase)s)"
-            " AND (%(wallet)s::text IS NULL OR wallet_address = %(wallet)s)"
+            " AND (%(wallet)s::text IS NULL OR wallet_address = address_from_wire(%(wallet)s))"
             " AND (%(market)s::text IS NULL OR market_ticker = %(market)s)"
             " ORDER BY position_id",
             {"phase": phase, "wallet": wallet, "market": market},

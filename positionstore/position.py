@@ -94,12 +94,17 @@ FIELDS: tuple[Field, ...] = (
         ("market_title", Kind.TEXT, _NEVER, "The market's title; the vendor may reword it."),
         ("side", Kind.TEXT, _ALWAYS, "Which outcome is held: yes or no."),
         ("status", Kind.TEXT, _ALWAYS, "The vendor's status; see position_statuses."),
-        ("wallet_address", Kind.TEXT, _ALWAYS, "The customer's wallet."),
+        (
+            "wallet_address",
+            Kind.TEXT,
+            _ALWAYS,
+            "The customer's wallet; a 0x address in lower case.",
+        ),
         (
             "on_chain_position_key",
             Kind.TEXT,
             _ALWAYS,
-            "The key of the position's on-chain account.",
+            "The key of the position's on-chain account; a 0x address in lower case.",
         ),
         ("provider", Kind.TEXT, _ALWAYS, "The venue that lists the market (polymarket, ...)."),
         ("effective_leverage_bps", Kind.BPS, _CLOSED, "Effective leverage; 20,000 bps are 2x."),
@@ -212,6 +217,9 @@ DURABLE_FIELDS: Final[tuple[Field, ...]] = tuple(
     )
 )
 """The durable fields: first those that always are, then those that are in the closed shape."""
+
+ADDRESS_FIELDS: Final = frozenset({"wallet_address", "on_chain_position_key"})
+"""The fields, by their name on the wire, that hold an address: a 0x one is the same in any case."""
 
 VALUATION_FIELDS: Final[tuple[Field, ...]] = tuple(
     next(each for each in FIELDS if each.wire_name == name)

@@ -28,6 +28,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from positionstore.address import one_spelling
 from positionstore.errors import ConfigurationError, WrongEnvironmentError
 
 _PREFIX: Final = "POSITIONSTORE_"
@@ -119,10 +120,9 @@ def _wallets(value: object) -> object:
         if not re.fullmatch(r"[0-9A-Za-z]+", wallet):
             # Not quoted: it may be a secret in the wrong place.
             raise ValueError(f"its entry {number} is no address; write @ before a file's path")
-    # An address means the same in any case; checksummed spellings mix the two.
     found: dict[str, str] = {}
     for wallet in wallets:
-        found.setdefault(wallet.lower(), wallet)
+        found.setdefault(one_spelling(wallet), wallet)
     return tuple(found.values())
 
 

@@ -4,6 +4,7 @@ import asyncio
 
 from pydantic import SecretStr
 
+from positionstore.address import one_spelling
 from positionstore.dimes.access import Access, MintedAccess, api_key_access, ready_token_access
 from positionstore.dimes.rest import RestClient
 from positionstore.dimes.tokens import KeyRefusedError, Token
@@ -85,9 +86,8 @@ class AccessBook:
                 "A wallet's positions need an API key to mint its token with.",
                 remedy="Set DIMES_API_KEY.",
             )
-        # An address means the same in any case; checksummed spellings mix the two.
         return self._wallets.setdefault(
-            wallet.lower(),
+            one_spelling(wallet),
             MintedAccess(
                 lambda: self._mint(key, wallet, remedy),
                 wallet=wallet,

@@ -14,10 +14,11 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final
 
+from positionstore.address import one_spelling
 from positionstore.dimes.exact import storable
 from positionstore.dimes.instant import parse_instant
 from positionstore.dimes.spelling import SPELLED_FIELDS, Spelling
-from positionstore.position import DURABLE_FIELDS, Durability, Kind
+from positionstore.position import ADDRESS_FIELDS, DURABLE_FIELDS, Durability, Kind
 
 Value = str | int | bool | datetime | None
 Values = tuple[Value, ...]
@@ -34,6 +35,9 @@ _MOVES: Final = frozenset(
         "current.position_token_units",
         "timing.settlement_state",
     }
+)
+_ADDRESSES: Final = tuple(
+    index for index, field in enumerate(DURABLE_FIELDS) if field.wire_name in ADDRESS_FIELDS
 )
 _LONGEST_INTEGER: Final = 19
 """Digits of a text that is read as a 64-bit integer."""
@@ -140,7 +144,15 @@ def spelled_alike(row: Spelling, body: Spelling, *, closed: bool) -> bool:
         closed: whether the body has the closed shape, in which the fees are final too.
     """
     count = len(DURABLE_FIELDS) if closed else _ALWAYS
-    return row[:count] == body[:count]
+    return row[:count] == body[:count] or row[:count] == _in_one_spelling(body[:count])
+
+
+def _in_one_spelling(body: Spelling) -> Spelling:
+    spelled = list(body)
+    for index in _ADDRESSES:
+        if isinstance(address := spelled[index], str):
+            spelled[index] = one_spelling(address)
+    return tuple(spelled)
 
 
 def spelled_valuation(body: Spelling) -> Values:
@@ -172,13 +184,13 @@ def _values_carefully(body: bytes) -> Values:
     if not isinstance(data, dict):
         raise TypeError("it is not an object")
     values: list[Value] = []
-    for field in SPELLED_FIELDS:
+    for field, convert in zip(SPELLED_FIELDS, _CONVERTERS, strict=True):
         found: object = data
         for key in field.path:
             found = found.get(key) if isinstance(found, dict) else None
         if isinstance(found, str):
             found = storable(found)
-        values.append(_CONVERT[field.kind](found))
+        values.append(convert(found))
     return tuple(values)
 
 
@@ -203,6 +215,10 @@ def _number(spelled: str) -> object:
 
 def _text(value: object) -> Value:
     return value if isinstance(value, str) else None
+
+
+def _address(value: object) -> Value:
+    return one_spelling(value) if isinstance(value, str) else None
 
 
 def _flag(value: object) -> Value:
@@ -257,4 +273,7 @@ _CONVERT: Final[dict[Kind, Callable[[object], Value]]] = {
     Kind.TIME: _instant,
     Kind.FLAG: _flag,
 }
-_CONVERTERS: Final = tuple(_CONVERT[field.kind] for field in SPELLED_FIELDS)
+_CONVERTERS: Final = tuple(
+    _address if field.wire_name in ADDRESS_FIELDS else _CONVERT[field.kind]
+    for field in SPELLED_FIELDS
+)

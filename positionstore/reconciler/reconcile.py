@@ -11,6 +11,7 @@ from typing import Final
 import psycopg
 import structlog
 
+from positionstore.address import one_spelling
 from positionstore.dimes.access import Access
 from positionstore.dimes.access_book import AccessBook
 from positionstore.dimes.rest import RestClient
@@ -205,7 +206,10 @@ class Reconciler:
             return [partner]
         report.reach = "wallets"
         named = [*settings.wallets, *filter(None, [settings.wallet_address])]
-        wallets = {wallet.lower(): wallet for wallet in [*named, *records.wallets(reader)]}
+        wallets: dict[str, str] = {}
+        for wallet in [*named, *records.wallets(reader)]:
+            # As the operator spells it, if the operator does: an API may be strict about checksums.
+            wallets.setdefault(one_spelling(wallet), wallet)
         if not wallets:
             raise GatewayError(
                 "The API key may not list positions by itself, and no wallet is known yet.",
@@ -218,9 +222,9 @@ class Reconciler:
     def _say_whom_it_leaves_out(
         connection: psycopg.Connection, access: Access, report: RunReport
     ) -> None:
-        known = {wallet.lower() for wallet in records.wallets(connection)}
+        known = set(records.wallets(connection))
         # A ready token that does not say whose it is may be of a wallet that is known.
-        others = len(known - {access.wallet.lower()}) if access.wallet else len(known) - 1
+        others = len(known - {one_spelling(access.wallet)}) if access.wallet else len(known) - 1
         if others > 0:
             report.errors.append(
                 "The credentials show the positions of one wallet; the store has some of "

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
+from positionstore.address import one_spelling
 from positionstore.dimes.access import Access
 from positionstore.dimes.paging import CursorLostError
 from positionstore.dimes.rest import OutOfReachError, Page, RestClient, State
@@ -303,10 +304,12 @@ class Walk:
             return
         by_wallet: dict[str, Access] | None = None
         if self._report.reach == "wallets":
-            by_wallet = {each.wallet.lower(): each for each in walked if each.wallet is not None}
+            by_wallet = {
+                one_spelling(each.wallet): each for each in walked if each.wallet is not None
+            }
             if unnamed := next((each for each in walked if each.wallet is None), None):
                 # A ready token that does not say whose it is: its lists do.
-                by_wallet |= {wallet.lower(): unnamed for wallet in self._shown_wallets}
+                by_wallet |= dict.fromkeys(map(one_spelling, self._shown_wallets), unnamed)
         wallets = None if by_wallet is None else [*by_wallet, ""]
         nobodys = 0
         waves = self._book.unseen_live(wallets, self._verified_since)

@@ -58,6 +58,7 @@ RELATIONS: Final[dict[str, Access]] = {
 """Tables and views."""
 
 FUNCTIONS: Final[dict[str, Access]] = {
+    "address_from_wire": _CALLED_BY_BOTH,
     "bigint_from_wire": _CALLED_BY_BOTH,
     "book_changes": _CALLED_BY_BOTH,
     "changed_fields": _CALLED_BY_BOTH,
@@ -70,6 +71,7 @@ FUNCTIONS: Final[dict[str, Access]] = {
     "positions_as_of": _CALLED_BY_BOTH,
     "rank_of_fact": _CALLED_BY_BOTH,
     "refuse_change_of_events": _CALLED_BY_NOBODY,  # a trigger asks for nobody's leave
+    "with_carried": _CALLED_BY_BOTH,
 }
 """Functions; none of them runs with its owner's rights."""
 

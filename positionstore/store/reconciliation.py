@@ -11,6 +11,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import class_row
 
+from positionstore.address import one_spelling
 from positionstore.position import DURABLE_FIELDS, VALUATION_FIELDS, Kind
 from positionstore.store.locks import APPEND_LOCK, RECONCILE_LOCK
 from positionstore.store.queries import queries
@@ -250,7 +251,7 @@ def live(
     wallets: Sequence[str] | None,
     verified_since: datetime | None,
 ) -> Iterator[list[tuple[str, str | None]]]:
-    """Yield the live positions, some at a time, each with its wallet in lower case.
+    """Yield the live positions, some at a time, each with its wallet.
 
     Args:
         connection: in autocommit mode.
@@ -261,7 +262,7 @@ def live(
     after = ""
     while found := connection.execute(
         _statement("live"),
-        {"wallets": _lowered(wallets), "after": after, "since": verified_since},
+        {"wallets": _spelled(wallets), "after": after, "since": verified_since},
     ).fetchall():
         yield found
         after = found[-1][0]
@@ -269,7 +270,7 @@ def live(
 
 def count_live(connection: psycopg.Connection, wallets: Sequence[str] | None = None) -> int:
     """Return how many positions the store has live: everybody's, or of some wallets."""
-    row = connection.execute(_statement("count_live"), {"wallets": _lowered(wallets)}).fetchone()
+    row = connection.execute(_statement("count_live"), {"wallets": _spelled(wallets)}).fetchone()
     return row[0] if row else 0
 
 
@@ -278,7 +279,7 @@ def some_live(
 ) -> list[str]:
     """Return a few of the positions that the store has live, the quietest first."""
     found = connection.execute(
-        _statement("some_live"), {"wallets": _lowered(wallets), "at_most": at_most}
+        _statement("some_live"), {"wallets": _spelled(wallets), "at_most": at_most}
     )
     return [name for (name,) in found]
 
@@ -379,6 +380,5 @@ def _fields(record: RunRecord | DiscrepancyRecord) -> Mapping[str, object]:
     return {name: getattr(record, name) for name in record.__slots__}
 
 
-def _lowered(names: Sequence[str] | None) -> list[str] | None:
-    # An address means the same in any case; checksummed spellings mix the two.
-    return None if names is None else [name.lower() for name in names]
+def _spelled(wallets: Sequence[str] | None) -> list[str] | None:
+    return None if wallets is None else list(map(one_spelling, wallets))

@@ -90,28 +90,28 @@ WHERE e.position_id = ANY (%(position_ids)s)
 GROUP BY e.position_id;
 
 -- name: live
--- Live positions, of all wallets or of some (in lower case; an empty one stands for none), without
--- those verified since a moment.
-SELECT p.position_id, lower(p.wallet_address)
+-- Live positions, of all wallets or of some (as the store spells them; an empty one stands for none),
+-- without those verified since a moment.
+SELECT p.position_id, p.wallet_address
 FROM positions p
 WHERE p.phase <> 'terminal'
-  AND (%(wallets)s::text[] IS NULL OR coalesce(lower(p.wallet_address), '') = ANY (%(wallets)s))
+  AND (%(wallets)s::text[] IS NULL OR coalesce(p.wallet_address, '') = ANY (%(wallets)s))
   AND p.position_id > %(after)s
   AND (%(since)s::timestamptz IS NULL OR p.verified_at IS NULL OR p.verified_at < %(since)s)
 ORDER BY p.position_id
 LIMIT 1000;
 
 -- name: count_live
--- How many positions the store has live, of all wallets or of some (in lower case).
+-- How many positions the store has live, of all wallets or of some (as the store spells them).
 SELECT count(*) FROM positions
 WHERE phase <> 'terminal'
-  AND (%(wallets)s::text[] IS NULL OR lower(wallet_address) = ANY (%(wallets)s));
+  AND (%(wallets)s::text[] IS NULL OR wallet_address = ANY (%(wallets)s));
 
 -- name: some_live
--- A few of the positions that the store has live, of all wallets or of some (in lower case).
+-- A few of the positions that the store has live, of all wallets or of some (as the store spells them).
 SELECT position_id FROM positions
 WHERE phase <> 'terminal'
-  AND (%(wallets)s::text[] IS NULL OR lower(wallet_address) = ANY (%(wallets)s))
+  AND (%(wallets)s::text[] IS NULL OR wallet_address = ANY (%(wallets)s))
 ORDER BY last_event_at LIMIT %(at_most)s;
 
 -- name: mark_verified

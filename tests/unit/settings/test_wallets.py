@@ -24,6 +24,10 @@ def test_a_list_by_commas_names_each_once(monkeypatch: pytest.MonkeyPatch, value
     assert wallets(monkeypatch, value) == (A, B)
 
 
+def test_base58_addresses_that_differ_in_case_are_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert wallets(monkeypatch, "7xKX,7XkX,7xKX") == ("7xKX", "7XkX")
+
+
 def test_a_file_names_one_a_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     file = tmp_path / "my wallets.txt"
     file.write_text(f"\ufeff# ours\n{A}  # the desk\r\n\n  {B}\n{A.lower()}\n", encoding="utf-8")

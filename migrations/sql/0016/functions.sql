@@ -1,0 +1,26 @@
+-- What a row of a fact is made with.
+
+CREATE FUNCTION address_from_wire(wire text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE
+    WHEN wire COLLATE "C" ~ '^0[xX][0-9a-fA-F]+$' THEN lower(wire COLLATE "C") ELSE wire
+END;
+COMMENT ON FUNCTION address_from_wire(text) IS
+    'An address in one spelling: a hexadecimal one that begins with 0x in lower case, as its letters only carry a checksum; any other, base58 too, as it is.';
+
+CREATE FUNCTION with_carried(data jsonb, carried jsonb) RETURNS jsonb
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE
+    WHEN jsonb_typeof(data) = 'object' AND jsonb_typeof(carried) = 'object'
+    THEN carried || data || coalesce(
+        (
+            SELECT jsonb_object_agg(c.key, c.value || (data -> c.key))
+            FROM jsonb_each(carried) c
+            WHERE jsonb_typeof(c.value) = 'object' AND jsonb_typeof(data -> c.key) = 'object'
+        ),
+        '{}'
+    )
+    ELSE data
+END;
+COMMENT ON FUNCTION with_carried(jsonb, jsonb) IS
+    'The body of a snapshot with what it carries: values of keys that the body lacks, as the position had them before. What the body says itself stands, null too.';

@@ -1,0 +1,10 @@
+-- The rows that stand, in the same spelling. Whatever is folded from now on is so already.
+
+UPDATE positions
+SET wallet_address = address_from_wire(wallet_address),
+    on_chain_position_key = address_from_wire(on_chain_position_key)
+WHERE (wallet_address, on_chain_position_key) IS DISTINCT FROM
+    (address_from_wire(wallet_address), address_from_wire(on_chain_position_key));
+
+COMMENT ON COLUMN positions.wallet_address IS 'The customer''s wallet; a 0x address in lower case.';
+COMMENT ON COLUMN positions.on_chain_position_key IS 'The key of the position''s on-chain account; a 0x address in lower case.';
