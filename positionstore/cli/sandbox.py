@@ -55,6 +55,12 @@ def sandbox(
     ping_timeout: Annotated[
         float, typer.Option(min=0.01, help="Seconds a client has to answer one.")
     ] = 20.0,
+    recovery: Annotated[
+        bool, typer.Option("--recovery", help="Offer connection state recovery.")
+    ] = False,
+    recovery_window: Annotated[
+        float, typer.Option(min=0.01, help="Seconds for which a lost connection can be recovered.")
+    ] = 120.0,
     api_key_lists: Annotated[
         bool, typer.Option("--api-key-lists", help="Let the API key read GET /positions.")
     ] = False,
@@ -73,7 +79,8 @@ def sandbox(
     lost: Annotated[float, _probability("that an event never comes")] = 0.0,
     disconnect_every: Annotated[float, _seconds("between disconnects; 0 is never")] = 0.0,
     disconnect_how: Annotated[
-        str, typer.Option(help="server, transport or both.", rich_help_panel=_FAULTS)
+        str,
+        typer.Option(help="server, transport, half-open or both.", rich_help_panel=_FAULTS),
     ] = "both",
     clock_skew: Annotated[float, _seconds("between the emitters' clocks")] = 0.0,
     rest_latency: Annotated[float, _seconds("a REST request takes at least")] = 0.0,
@@ -81,6 +88,32 @@ def sandbox(
     rest_throttled: Annotated[float, _probability("that it is answered with 429")] = 0.0,
     rest_resets: Annotated[float, _probability("that its connection is reset")] = 0.0,
     replica_lag: Annotated[float, _seconds("by which REST is behind")] = 0.0,
+    rest_clock_offset: Annotated[
+        float,
+        typer.Option(
+            help="Seconds by which the Date of REST answers is wrong.", rich_help_panel=_FAULTS
+        ),
+    ] = 0.0,
+    rest_clock_wrong: Annotated[float, _probability("that an answer has that wrong Date")] = 1.0,
+    recovery_adapter: Annotated[
+        str,
+        typer.Option(
+            help="memory or redis-streams: the offsets' form; the latter recovers a session once.",
+            rich_help_panel=_FAULTS,
+        ),
+    ] = "memory",
+    recovery_forgets: Annotated[
+        bool,
+        typer.Option("--recovery-forgets", help="Recover no session.", rich_help_panel=_FAULTS),
+    ] = False,
+    recovered_deaf: Annotated[
+        bool,
+        typer.Option(
+            "--recovered-deaf",
+            help="Send no events over a recovered connection.",
+            rich_help_panel=_FAULTS,
+        ),
+    ] = False,
 ) -> None:
     """Run a local gateway and REST API to develop and test against.
 
@@ -105,6 +138,11 @@ def sandbox(
             rest_throttled=rest_throttled,
             rest_resets=rest_resets,
             replica_lag=replica_lag,
+            rest_clock_offset=rest_clock_offset,
+            rest_clock_wrong=rest_clock_wrong,
+            recovery_adapter=recovery_adapter,
+            recovery_forgets=recovery_forgets,
+            recovered_deaf=recovered_deaf,
         )
     except ValueError as error:
         raise ConfigurationError(str(error)) from None
@@ -120,6 +158,8 @@ def sandbox(
         token_life=token_life,
         ping_interval=ping_interval,
         ping_timeout=ping_timeout,
+        recovery=recovery,
+        recovery_window=recovery_window,
         api_key_lists=api_key_lists,
         record=record,
         keep_records=False,

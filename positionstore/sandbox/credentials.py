@@ -33,6 +33,12 @@ class Scope:
     partner: int
     wallet: str | None = None
 
+    def may_see(self, partner: int | None, wallet: str | None) -> bool:
+        """Whether an event of a partner's customer is for the caller; None is for everybody."""
+        if partner is not None and self.partner != partner:
+            return False
+        return wallet is None or self.wallet in {None, wallet.lower()}
+
 
 class _Claims(msgspec.Struct):
     sub: str

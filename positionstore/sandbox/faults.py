@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from positionstore.sandbox.world import Emission
 
 _SECOND = 1_000_000
+_MOST_OFFSET = 900 * 365.25 * 86_400
 _PROBABILITIES = (
     "duplicates",
     "reordering",
@@ -14,6 +15,7 @@ _PROBABILITIES = (
     "rest_errors",
     "rest_throttled",
     "rest_resets",
+    "rest_clock_wrong",
 )
 
 
@@ -28,7 +30,8 @@ class Faults:
         lost: probability that an event is never sent to anyone; the world has changed all the same.
         disconnect_every: seconds between two disconnects of every client, on average; 0 is never.
         disconnect_how: ``server`` (a polite disconnect packet), ``transport`` (the connection is
-            cut) or ``both`` (one or the other, by chance).
+            cut), ``half-open`` (only the client knows that it is over) or ``both`` (one of the
+            first two, by chance).
         clock_skew: seconds by which the clocks of the emitters of events differ at most.
         refuse_connections: every Socket.IO request is answered with 503.
         refuse_api_keys: no API key is accepted any more.
@@ -46,6 +49,12 @@ class Faults:
         unlisted: ids that the list leaves out, though ``GET /positions/{id}`` knows them.
         hidden: ids that REST does not know at all.
         omit_date: REST answers bear no ``Date`` header.
+        rest_clock_offset: seconds by which the ``Date`` header of REST answers is wrong.
+        rest_clock_wrong: probability that an answer bears that wrong time; the others are right.
+        recovery_adapter: ``memory`` or ``redis-streams``: the form of the offsets, and whether a
+            session can be recovered several times or once.
+        recovery_forgets: no session can be recovered any more.
+        recovered_deaf: a recovered connection is sent no events, though it stays up.
     """
 
     duplicates: float = 0.0
@@ -71,6 +80,11 @@ class Faults:
     unlisted: tuple[str, ...] = ()
     hidden: tuple[str, ...] = ()
     omit_date: bool = False
+    rest_clock_offset: float = 0.0
+    rest_clock_wrong: float = 1.0
+    recovery_adapter: str = "memory"
+    recovery_forgets: bool = False
+    recovered_deaf: bool = False
 
     def __post_init__(self) -> None:
         self.check()
@@ -85,9 +99,16 @@ class Faults:
                 raise ValueError(f"{name} is a number of seconds: 0 or more.")
         if self.replica_lag < 0 or self.failing_page < 0:
             raise ValueError("replica_lag and failing_page are 0 or more.")
-        if self.disconnect_how not in {"server", "transport", "both"}:
+        if abs(self.rest_clock_offset) > _MOST_OFFSET:
+            raise ValueError("rest_clock_offset is a number of seconds, of 900 years at most.")
+        if self.recovery_adapter not in {"memory", "redis-streams"}:
             raise ValueError(
-                f"disconnect_how (--disconnect-how) is server, transport or both, not "
+                f"recovery_adapter (--recovery-adapter) is memory or redis-streams, not "
+                f"{self.recovery_adapter!r}."
+            )
+        if self.disconnect_how not in {"server", "transport", "half-open", "both"}:
+            raise ValueError(
+                f"disconnect_how (--disconnect-how) is server, transport, half-open or both, not "
                 f"{self.disconnect_how!r}."
             )
 

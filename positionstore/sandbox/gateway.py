@@ -1,15 +1,19 @@
 """The two Socket.IO gateways: who is connected, and how events reach them."""
 
 import asyncio
+import contextlib
+import socket
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 
-import socketio
 from aiohttp import web
 from engineio.packet import MESSAGE, Packet
 
 from positionstore.sandbox.clock import Clock
 from positionstore.sandbox.credentials import Credentials, CredentialsRefusedError, Scope
+from positionstore.sandbox.faults import Faults
+from positionstore.sandbox.greeting import Greeting, GreetingServer
+from positionstore.sandbox.recovery import Emitted, SavedSession, SessionStore
 from positionstore.sandbox.sessions import Session, watch
 
 PARTNER_NAMESPACE = "/v1/ws/prediction-markets/positions"
@@ -17,6 +21,8 @@ CUSTOMER_NAMESPACE = "/v1/ws/prediction-markets/customer-positions"
 ENGINE_PATH = "/socket.io"
 
 _EVENT, _BINARY_EVENT = 2, 5
+_FINAL = frozenset({"server disconnect", "client disconnect"})
+"""How a connection ends that cannot be recovered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +33,8 @@ class Client:
     engine_sid: str
     namespace: str
     scope: Scope
-
-    def may_see(self, partner: int | None, wallet: str | None) -> bool:
-        """Whether an event of a partner's customer is for this client; None is for everybody."""
-        if partner is not None and self.scope.partner != partner:
-            return False
-        return wallet is None or self.scope.wallet in {None, wallet.lower()}
+    session: SavedSession | None = None
+    recovered: bool = False
 
 
 class Gateway:
@@ -44,6 +46,8 @@ class Gateway:
         ping_interval: seconds between pings; with ``ping_timeout`` it decides after how long a
             dead connection is noticed. The defaults are Node's.
         ping_timeout: seconds to wait for the answer to a ping.
+        faults: the failure modes of connection state recovery in force.
+        recovery_window: for how many seconds a lost connection can be recovered; 0 is never.
     """
 
     def __init__(
@@ -53,6 +57,8 @@ class Gateway:
         *,
         ping_interval: float = 25,
         ping_timeout: float = 20,
+        faults: Faults,
+        recovery_window: float = 0,
     ) -> None:
         self.clients: dict[str, Client] = {}
         self.sessions: dict[str, Session] = {}
@@ -62,7 +68,11 @@ class Gateway:
         self._transports: dict[str, web.Request] = {}
         # As the vendor's text says, bad credentials are told by an event, so the connection has
         # to stand before they are looked at.
-        self._sio = socketio.AsyncServer(
+        self._faults = faults
+        self._memory = SessionStore(clock, recovery_window, faults)
+        self._joining: dict[str, tuple[SavedSession | None, list[Emitted] | None]] = {}
+        self._sio = GreetingServer(
+            self._greet,
             async_mode="aiohttp",
             always_connect=True,
             namespaces=[PARTNER_NAMESPACE, CUSTOMER_NAMESPACE],
@@ -107,11 +117,13 @@ class Gateway:
         async def connect(sid: str, environ: dict[str, object], auth: object) -> None:
             await self._connected(namespace, sid, environ, auth)
 
-        async def disconnect(sid: str, *_: object) -> None:
+        async def disconnect(sid: str, reason: str) -> None:
             client = self.clients.pop(sid, None)
             if client is not None:
                 self.sessions[sid].connected = False
                 self._transports.pop(client.engine_sid, None)
+                if client.session is not None and reason not in _FINAL:
+                    self._memory.save(client.session)
 
         self._sio.on("connect", connect, namespace=namespace)
         self._sio.on("disconnect", disconnect, namespace=namespace)
@@ -128,7 +140,8 @@ class Gateway:
                 "code": refusal.code,
                 "message": str(refusal),
             }
-            await self._sio.emit("error", error, to=sid, namespace=namespace)
+            told = (error, self._memory.next_offset()) if self._memory.is_on else error
+            await self._sio.emit("error", told, to=sid, namespace=namespace)
             await self._sio.disconnect(sid, namespace=namespace)
             return
         engine_sid = self._sio.manager.eio_sid_from_sid(sid, namespace)
@@ -137,8 +150,11 @@ class Gateway:
         request = environ["aiohttp.request"]
         if isinstance(request, web.Request):
             self._transports.setdefault(engine_sid, request)
-        self.clients[sid] = Client(sid, engine_sid, namespace, scope)
         session = Session(sid, namespace, str(environ.get("HTTP_VIA", "")))
+        saved, missed = self._joining.pop(sid, (None, None))
+        if missed is not None:
+            session.recovered, session.replayed = True, len(missed)
+        self.clients[sid] = Client(sid, engine_sid, namespace, scope, saved, session.recovered)
         self.sessions[sid] = session
         watch(self._sio.eio.sockets[engine_sid], session)
 
@@ -176,16 +192,19 @@ class Gateway:
         Returns:
             The session ids of the clients whose connection took it.
         """
+        if self._memory.is_on:
+            arguments = self._memory.remember(
+                event, arguments, partner=partner, wallet=wallet, attachments=attachments
+            )
         reached: list[str] = []
         frames: dict[str, list[Packet]] = {}
         for client in list(self.clients.values()):
-            if not client.may_see(partner, wallet):
+            if not client.scope.may_see(partner, wallet):
+                continue
+            if client.recovered and self._faults.recovered_deaf:
                 continue
             if client.namespace not in frames:
-                text = frame(client.namespace, event, arguments, len(attachments))
-                frames[client.namespace] = [
-                    Packet(MESSAGE, data=part) for part in (text, *attachments)
-                ]
+                frames[client.namespace] = packets(client.namespace, event, arguments, attachments)
             engine = self._sio.eio.sockets.get(client.engine_sid)
             if engine is None or engine.closed or engine.closing:
                 continue
@@ -204,7 +223,9 @@ class Gateway:
         """Disconnect every client.
 
         Args:
-            how: ``server`` sends the disconnect packet, ``transport`` cuts the connection.
+            how: ``server`` sends the disconnect packet, ``transport`` cuts the connection,
+                ``half-open`` tells the client alone that it is over: the server believes in it
+                until a ping has gone unanswered.
 
         Returns:
             How many clients there were.
@@ -215,11 +236,59 @@ class Gateway:
                 await self._sio.disconnect(client.sid, namespace=client.namespace)
                 continue
             request = self._transports.get(client.engine_sid)
-            if request is not None and request.transport is not None:
+            if how == "half-open":
+                await self._leave_half_open(client, request)
+            elif request is not None and request.transport is not None:
                 request.transport.abort()
             elif engine := self._sio.eio.sockets.get(client.engine_sid):
                 await engine.close(wait=False)  # or until it has read all: it may never
         return len(clients)
+
+    async def _leave_half_open(self, client: Client, request: web.Request | None) -> None:
+        engine = self._sio.eio.sockets.get(client.engine_sid)
+        if engine is None or request is None or request.transport is None:
+            return
+
+        async def nowhere(_: Packet) -> None:
+            pass
+
+        engine.send = nowhere
+        request.transport.pause_reading()
+        # Not through the transport, which would be told that it is closing.
+        with contextlib.suppress(OSError):
+            request.transport.get_extra_info("socket").shutdown(socket.SHUT_WR)
+
+    def _greet(self, sid: str, engine_sid: str, namespace: str, auth: object) -> Greeting:
+        """What the CONNECT answer says, and what is sent before it."""
+        if not self._memory.is_on:
+            return Greeting({"sid": sid}, [])
+        header = str(self._sio.environ[engine_sid].get("HTTP_AUTHORIZATION", ""))
+        try:
+            scope = self._authenticate(namespace, header, auth)
+        except CredentialsRefusedError:
+            # As with the official server: whoever is refused afterwards has a session as well.
+            return Greeting({"sid": sid, "pid": self._memory.new_pid()}, [])
+        found = self._memory.restore(auth, namespace, scope)
+        if found is None:
+            session = SavedSession(self._memory.new_pid(), sid, namespace, scope)
+            self._joining[sid] = session, None
+            return Greeting({"sid": sid, "pid": session.pid}, [])
+        session, missed = found
+        self._joining[sid] = found
+        before = [
+            packet
+            for each in missed
+            for packet in packets(namespace, each.event, each.arguments, each.attachments)
+        ]
+        return Greeting({"sid": session.sid, "pid": session.pid}, before)
+
+
+def packets(
+    namespace: str, event: str, arguments: str, attachments: Sequence[bytes]
+) -> list[Packet]:
+    """The Engine.IO packets of an event."""
+    text = frame(namespace, event, arguments, len(attachments))
+    return [Packet(MESSAGE, data=part) for part in (text, *attachments)]
 
 
 def frame(namespace: str, event: str, arguments: str, attachments: int = 0) -> str:

@@ -135,12 +135,16 @@ class RestApi:
                 500, "internal_error", "The sandbox failed; its log says why."
             ).response()
 
-    async def stamp(self, _: web.Request, response: web.StreamResponse) -> None:
-        """Set the ``Date`` header by the server's own clock."""
+    async def stamp(self, request: web.Request, response: web.StreamResponse) -> None:
+        """Set the ``Date`` header by the server's own clock, right or wrong."""
         if self._faults.omit_date:
             response.headers.popall("Date", None)
         else:
-            response.headers["Date"] = _http_date(self._clock.now())
+            moment, wrong_by = self._clock.now(), self._faults.rest_clock_offset
+            is_rest = request.path.startswith(f"{PREFIX}/")
+            if wrong_by and is_rest and self._outbox.chance(self._faults.rest_clock_wrong):
+                moment += round(wrong_by * 1e6)
+            response.headers["Date"] = _http_date(moment)
 
     async def _misbehave(self, request: web.Request) -> None:
         faults, outbox = self._faults, self._outbox

@@ -56,6 +56,8 @@ class Options:
         api_key_lists: whether an API key may read positions over REST.
         ping_interval: seconds between Engine.IO pings.
         ping_timeout: seconds a client has to answer one.
+        recovery: whether the gateways offer connection state recovery.
+        recovery_window: for how many seconds a lost connection can be recovered.
         record: the JSON Lines file to record into.
         keep_records: whether records are kept in memory, too.
         remember: for how many seconds past states are kept, for a lagging replica.
@@ -75,6 +77,8 @@ class Options:
     api_key_lists: bool = False
     ping_interval: float = 25.0
     ping_timeout: float = 20.0
+    recovery: bool = False
+    recovery_window: float = 120.0
     record: Path | None = None
     keep_records: bool = True
     remember: float = 300.0
@@ -125,6 +129,8 @@ class Sandbox:
             self._clock,
             ping_interval=options.ping_interval,
             ping_timeout=options.ping_timeout,
+            faults=self.faults,
+            recovery_window=options.recovery_window if options.recovery else 0,
         )
         self._rest = RestApi(
             world=self.world,
@@ -195,6 +201,8 @@ class Sandbox:
             "waiting": len(self._outbox),
             "clients": len(self._gateway.clients),
             "refused_clients": self._gateway.refused,
+            "recovered_clients": sum(each.recovered for each in self.sessions),
+            "replayed": sum(each.replayed for each in self.sessions),
             "rest_requests": self._rest.requests,
             "positions": len(self.world.book().created),
         }
@@ -431,7 +439,12 @@ class Sandbox:
             await self._gateway.send_text(_text(text))
 
     async def disconnect_clients(self, how: str = "server") -> int:
-        """Disconnect every client: ``server`` politely, ``transport`` by cutting the connection."""
+        """Disconnect every client.
+
+        Args:
+            how: ``server`` politely, ``transport`` by cutting the connection, ``half-open`` so
+                that the server does not know.
+        """
         return await self._gateway.disconnect(how)
 
     def revoke_tokens(self) -> None:

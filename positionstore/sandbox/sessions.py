@@ -21,6 +21,8 @@ class Session(msgspec.Struct):
         sent: how many events were handed to its connection.
         answered: how many of them, from the first on, it has certainly read.
         connected: whether it still stands.
+        recovered: whether it took up the session of a lost connection.
+        replayed: how many events it was sent again for that; ``sent`` does not count them.
     """
 
     sid: str
@@ -29,6 +31,8 @@ class Session(msgspec.Struct):
     sent: int = 0
     answered: int = 0
     connected: bool = True
+    recovered: bool = False
+    replayed: int = 0
 
 
 class Engine(Protocol):

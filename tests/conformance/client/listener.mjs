@@ -6,7 +6,14 @@ const [url, options] = process.argv.slice(2);
 const say = (what) => process.stdout.write(JSON.stringify(what) + "\n");
 const socket = io(url, JSON.parse(options));
 
-socket.on("connect", () => say({ on: "connect", transport: socket.io.engine.transport.name }));
+socket.on("connect", () =>
+  say({
+    on: "connect",
+    transport: socket.io.engine.transport.name,
+    recovered: Boolean(socket.recovered),
+    id: socket.id,
+  }),
+);
 socket.io.engine.on("upgrade", (transport) => say({ on: "upgrade", transport: transport.name }));
 socket.on("connect_error", (error) => say({ on: "connect_error", message: error.message }));
 socket.on("disconnect", (reason) => say({ on: "disconnect", reason }));

@@ -340,6 +340,21 @@ async def test_the_date_is_the_servers() -> None:
         assert "Date" not in caller.last.headers
 
 
+@pytest.mark.parametrize("seconds", [-600.0, 600.0, 13.5 * 365.25 * 86_400])
+async def test_the_date_header_can_be_wrong_and_only_that(seconds: float) -> None:
+    async with calling() as caller:
+        before = await caller.ask(POSITIONS)
+        caller.sandbox.faults.update({"rest_clock_offset": seconds})
+        after = await caller.ask(POSITIONS)
+        date = parsedate_to_datetime(caller.last.headers["Date"])
+        assert abs(date - caller.sandbox.now() - timedelta(seconds=seconds)) < timedelta(minutes=1)
+        assert [each["id"] for each in after["data"]] == [each["id"] for each in before["data"]]
+        caller.sandbox.faults.update({"rest_clock_wrong": 0.0})
+        await caller.ask(POSITIONS)
+        date = parsedate_to_datetime(caller.last.headers["Date"])
+        assert abs(date - caller.sandbox.now()) < timedelta(minutes=1)
+
+
 async def test_throttling_says_when_to_come_back_in_both_forms() -> None:
     async with calling() as caller:
         faults = caller.sandbox.faults
