@@ -55,6 +55,11 @@ def _leave(number: int, _: object) -> NoReturn:
 
 
 def _conclude(outcome: Outcome) -> None:
+    if (sight := outcome.sight) is not None and sight.recovered:
+        print_line(
+            f"{sight.recovered:,} events were emitted while no connection was up, and recovered: "
+            f"{sight.recovered_gaps:,} of {sight.connections - 1:,} gaps need no repair."
+        )
     if (heard := outcome.heard) is not None:
         print_line(
             f"{heard.events_missed:,} events never came: {heard.behind:,} positions are behind, "

@@ -131,4 +131,5 @@ def _counts(sight: Sight) -> list[tuple[str, int, str]]:
         ("out of order", sight.out_of_order, "put in their place by the order of facts"),
         ("quarantined", sight.quarantined, "could not be understood, kept whole"),
         ("connections", sight.connections, "the gateway cuts them, the ingester comes back"),
+        ("recovered", sight.recovered, "emitted during an outage, fetched after it"),
     ]

@@ -73,7 +73,8 @@ class Truth:
         right: of these, those that the store has with the right status.
         behind: those that it has with another status.
         unheard: those that it has never heard of.
-        events_missed: events that never came: lost, or emitted while nobody was connected.
+        events_missed: events that never came: lost, or emitted while nobody was connected and not
+            recovered.
     """
 
     positions: int
@@ -241,12 +242,15 @@ def _compared(stage: Stage) -> Truth:
     rows = stage.connection.execute("SELECT position_id, status FROM positions").fetchall()
     found: dict[str, str] = dict(rows)
     counts = stage.vendor.counts()
+    ((logged,),) = stage.connection.execute(
+        "SELECT count(*) FROM events WHERE source = 'partner'"
+    ).fetchall()
     return Truth(
         positions=len(really),
         right=sum(found.get(name) == status for name, status in really.items()),
         behind=sum(name in found and found[name] != status for name, status in really.items()),
         unheard=sum(name not in found for name in really),
-        events_missed=counts["lost"] + counts["unheard"],
+        events_missed=counts["delivered"] + counts["unheard"] + counts["lost"] - logged,
     )
 
 
@@ -366,7 +370,7 @@ def _emptied(home: Home, settings: Settings, say: Callable[[str], None]) -> Iter
 
 
 def _sandbox_options(seed: int) -> list[str]:
-    options = ["sandbox", "--json", "--partners=1", f"--seed={seed}"]
+    options = ["sandbox", "--json", "--partners=1", f"--seed={seed}", "--recovery"]
     options += [f"--rate={_RATE}", f"--positions={_POSITIONS}"]
     return options + [f"--{name}={value}" for name, value in FAULTS.items()]
 

@@ -27,6 +27,8 @@ class Sight:
         out_of_order: events that came after a later one of the same position.
         quarantined: inputs in quarantine.
         connections: how often the gateway was connected to.
+        recovered: events that the gateway emitted during an outage, and replayed.
+        recovered_gaps: gaps of the coverage that need no repair for that.
     """
 
     events: int
@@ -35,6 +37,8 @@ class Sight:
     out_of_order: int
     quarantined: int
     connections: int
+    recovered: int = 0
+    recovered_gaps: int = 0
 
 
 def look(connection: psycopg.Connection) -> Sight:
@@ -53,4 +57,6 @@ def look(connection: psycopg.Connection) -> Sight:
         out_of_order=out_of_order,
         quarantined=sum(found.quarantine.values()),
         connections=found.stream.sessions,
+        recovered=found.stream.recovered,
+        recovered_gaps=found.coverage.recovered,
     )
