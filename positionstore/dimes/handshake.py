@@ -13,14 +13,11 @@ import aiohttp
 
 from positionstore.dimes.complaint import complaint
 from positionstore.dimes.redaction import redacted
-from positionstore.dimes.retrying import SetbackError, retry_after
+from positionstore.dimes.retrying import LONGEST_ASKED, SetbackError, retry_after
 from positionstore.escaping import shortened
 
 MOST_BODY: Final = 16 * 1024
 """Bytes of an answer's body that are read."""
-
-LONGEST_ASKED: Final = 3600.0
-"""Seconds: the longest ``Retry-After`` that is kept. Every minute away loses events."""
 
 _NO_WEBSOCKET: Final = (
     "Let the proxy in front of it pass on WebSocket upgrades (its headers Upgrade and Connection)."
@@ -225,7 +222,8 @@ def not_reached(who: str, causes: Iterable[BaseException], base_url: str) -> Unr
     """
     chain = list(causes)
     for cause in chain:
-        if isinstance(cause, ssl.SSLError) and cause.reason in _NO_TLS:
+        # aiohttp's own error is of this kind too, without a reason.
+        if isinstance(cause, ssl.SSLError) and getattr(cause, "reason", None) in _NO_TLS:
             return UnreachableError(
                 f"{who} cannot be reached: the port of {_target(base_url)} does not speak TLS.",
                 remedy="Look at the scheme and the port in DIMES_BASE_URL.",

@@ -8,6 +8,9 @@ from typing import Final
 from positionstore.dimes.http_date import parse_http_date
 from positionstore.errors import GatewayError
 
+LONGEST_ASKED: Final = 3600.0
+"""Seconds: the longest ``Retry-After`` that a stream keeps. Every minute away loses events."""
+
 _BASE: Final = 0.5
 _CAP: Final = 30.0
 _SECONDS: Final = re.compile(r"\d{1,9}(?:\.\d{1,9})?", re.ASCII)

@@ -15,12 +15,12 @@ from pydantic import SecretStr
 
 from positionstore.dimes.abandoned import ClosesAbandoned
 from positionstore.dimes.body import ACCEPT_ENCODING, TooLongError, read_body
-from positionstore.dimes.complaint import complaint
+from positionstore.dimes.complaint import complaint, is_error_body
 from positionstore.dimes.http_date import parse_http_date
 from positionstore.dimes.instant import parse_instant
 from positionstore.dimes.proxy import Proxy, proxy_trouble
 from positionstore.dimes.redaction import redacted
-from positionstore.dimes.retrying import SetbackError
+from positionstore.dimes.retrying import LONGEST_ASKED, SetbackError, retry_after
 from positionstore.dimes.tls import distrust
 from positionstore.errors import CredentialsError, GatewayError
 
@@ -109,12 +109,14 @@ async def mint_token(
             raise distrusted from None
         cause = redacted(str(error)) or error.__class__.__name__
         raise GatewayError(f"No token could be minted: {cause}.") from None
-    return read_token(
-        response.status_code,
-        content,
-        date=response.headers.get("date"),
-        clock=clock,
-    )
+    date = response.headers.get("date")
+    asked = retry_after(response.headers.get("retry-after"), date=date, now=clock())
+    if response.status_code in {429, 503} and asked is not None:
+        raise SetbackError(
+            f"No token could be minted ({complaint(response.status_code, content)}).",
+            asked=min(asked, LONGEST_ASKED),
+        )
+    return read_token(response.status_code, content, date=date, clock=clock)
 
 
 def read_token(
@@ -137,11 +139,14 @@ def read_token(
     Raises:
         KeyRefusedError: the key is not valid.
         CredentialsError: the key or the wallet is refused; the message names the variable.
-        SetbackError: the answer is in no known form, as a proxy's page; another attempt may
-            succeed.
+        SetbackError: the answer is in no known form, as a proxy's page or its refusal; another
+            attempt may succeed.
         GatewayError: the API is unwell.
     """
     said = complaint(status, content)
+    if status in {400, 403, 422} and not is_error_body(content):
+        # A proxy or a firewall on the way; the API says what it refuses.
+        raise SetbackError(f"No token could be minted ({said}).")
     if status in {401, 403}:
         refused = KeyRefusedError if status == 401 else CredentialsError
         raise refused(f"The API refused the key ({said}).", remedy="Look at DIMES_API_KEY.")

@@ -4,7 +4,7 @@
 // line, on standard output. Options, as JSON in the first argument: `refuse` ({how: "event",
 // "middleware", "before-connect", "counting" or "disconnect", error, text, name, close, before}),
 // `refuseUpgrade` (an HTTP status), `answer` ({headers, body} of that refusal), `tokens` (mint user
-// tokens as well), `pingInterval`, `pingTimeout`, `deflate`, `port`, `newestWins` (one connection at
+// tokens as well), `mint` ({status, headers, body} of the first answer to that), `pingInterval`, `pingTimeout`, `deflate`, `port`, `newestWins` (one connection at
 // a time), `onConnection` (a command for each new connection), `version` (of the server, where it is
 // not the newest), `parser` ("msgpack"), `recovery` (options of connection state recovery, off
 // without), `redis` (a URL: the adapter for Redis streams).
@@ -25,6 +25,11 @@ const say = (what) => process.stdout.write(JSON.stringify(what) + "\n");
 
 const http = createServer((request, response) => {
   if (!options.tokens || request.method !== "POST") return response.writeHead(404).end();
+  if (options.mint) {
+    const { status, headers = {}, body = "" } = options.mint;
+    options.mint = null; // the next one is minted
+    return response.writeHead(status, headers).end(body);
+  }
   const expires_at = new Date(Date.now() + 3600_000).toISOString();
   response.writeHead(201, { "Content-Type": "application/json" });
   response.end(JSON.stringify({ token: "e30.e30.c2ln", expires_at }));

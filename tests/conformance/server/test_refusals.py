@@ -1,5 +1,6 @@
 """What ends the process and what is tried again, against the official ``socket.io`` server."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -294,6 +295,32 @@ async def test_a_wait_that_the_server_asks_for_is_kept(
         stream.supervisor._sleep = sleep
         await stream.connected()
     assert least <= waits[0] <= most
+
+
+@pytest.mark.parametrize("status", [429, 503])
+async def test_a_wait_asked_for_when_a_token_is_minted_is_kept(serve: Serve, status: int) -> None:
+    server = await serve(tokens=True, mint={"status": status, "headers": {"Retry-After": "7"}})
+    settings = settings_for(server.url, api_key=KEY, wallet_address=WALLET)
+    waits: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        if seconds > 60:  # until the token is renewed
+            await asyncio.Event().wait()
+        waits.append(seconds)
+
+    async with supervised(settings, Source.CUSTOMER) as stream:
+        stream.supervisor._sleep = sleep
+        await stream.connected()
+    assert 7 <= waits[0] <= 7.1
+
+
+@pytest.mark.parametrize("status", [400, 403, 422])
+async def test_a_token_that_a_proxy_refuses_is_asked_for_again(serve: Serve, status: int) -> None:
+    server = await serve(tokens=True, mint={"status": status, "body": "<html>Denied</html>"})
+    settings = settings_for(server.url, api_key=KEY, wallet_address=WALLET)
+    async with supervised(settings, Source.CUSTOMER) as stream:
+        await stream.connected()
+    assert stream.attempts == 2
 
 
 # --- other servers --------------------------------------------------------------------------------
