@@ -78,6 +78,8 @@ class Snapshot(msgspec.Struct, frozen=True):
         as_of: a moment at which the server had certainly not read the position yet, UTC.
         supersedes_before: events created up to this moment are overruled, UTC.
         body: the position object as it came over the wire, UTF-8 JSON.
+        carried: what the body does not speak of and the position keeps: an object, UTF-8 JSON;
+            empty if nothing.
     """
 
     position_id: str
@@ -85,20 +87,23 @@ class Snapshot(msgspec.Struct, frozen=True):
     as_of: datetime
     supersedes_before: datetime
     body: bytes
+    carried: bytes = b""
 
     @property
     def event_id(self) -> str:
         """A name that the same body of the same moment always gets."""
-        content = b"\0".join((self.position_id.encode(), _wire_time(self.as_of), self.body))
+        parts = (self.position_id.encode(), _wire_time(self.as_of), self.body, self.carried)
+        content = b"\0".join(parts if self.carried else parts[:-1])
         return "snp_" + hashlib.sha256(content).hexdigest()[:32]
 
     @property
     def envelope(self) -> bytes:
         """The snapshot in the form of an envelope, for the log."""
-        return b'{"id":"%s","type":"snapshot","created_at":"%s","data":%s}' % (
+        return b'{"id":"%s","type":"snapshot","created_at":"%s","data":%s%s}' % (
             self.event_id.encode(),
             _wire_time(self.as_of),
             self.body,
+            b',"carried":' + self.carried if self.carried else b"",
         )
 
 

@@ -13,6 +13,12 @@ import psycopg
 from positionstore.dimes.page import Listed
 from positionstore.facts import Received, Rejected, Snapshot, Source
 from positionstore.position import DURABLE_FIELDS
+from positionstore.reconciler.absent import (
+    CARRIED_FIELDS,
+    absent_fields,
+    carried,
+    unchanged_where_absent,
+)
 from positionstore.reconciler.comparison import (
     DiscrepancyKind,
     FieldDifference,
@@ -39,6 +45,7 @@ Answer = tuple[Listed, datetime]
 """A position as REST showed it, and the as-of of that answer, UTC."""
 
 _COLUMNS = [field.column for field in DURABLE_FIELDS]
+_CARRIED_COLUMNS = [field.column for field in CARRIED_FIELDS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +61,7 @@ class Suspect:
         ended: whether the store has it in a terminal status.
         newest_event_at: the ``created_at`` of the newest event that the log has of it, whether the
             row shows that one or not, UTC; None where the log has none.
+        lacking: whether the body lacks a key of which the row has a value.
     """
 
     position_id: str
@@ -63,6 +71,7 @@ class Suspect:
     fields: tuple[FieldDifference, ...]
     ended: bool
     newest_event_at: datetime | None
+    lacking: bool = False
 
     def settles_in(self, settle_window: timedelta) -> timedelta:
         """How long after ``as_of`` a snapshot would overrule every event; negative if now."""
@@ -183,6 +192,9 @@ class Book:
         if not differences(row.columns, theirs, closed=closed):
             return None, ()
         mine = values_of_row(row.columns)
+        theirs = unchanged_where_absent(mine, theirs, absent_fields(listed.body, closed=closed))
+        if not differences(mine, theirs, closed=closed):
+            return None, ()
         return kind_of(mine, theirs), tuple(differences(mine, theirs, closed=closed))
 
     def _suspects(
@@ -192,6 +204,7 @@ class Book:
     ) -> list[Suspect]:
         known = [listed.position_id for (listed, _), _, _ in found if listed.position_id in rows]
         newest = records.newest_events(self._reader, known) if known else {}
+        lacking = self._carried([listed for (listed, _), _, _ in found])
         return [
             Suspect(
                 position_id=listed.position_id,
@@ -201,9 +214,21 @@ class Book:
                 fields=fields,
                 ended=listed.position_id in rows and rows[listed.position_id].phase == "terminal",
                 newest_event_at=newest.get(listed.position_id),
+                lacking=listed.position_id in lacking,
             )
             for (listed, as_of), kind, fields in found
         ]
+
+    def _carried(self, shown: Sequence[Listed]) -> dict[str, bytes]:
+        """Return by position what a snapshot has to carry, of those where it has to."""
+        absent = {
+            listed.position_id: absent_fields(listed.body, closed=self.is_terminal(listed.status))
+            for listed in shown
+        }
+        lacking = [position_id for position_id, columns in absent.items() if columns]
+        rows = records.rows(self._reader, lacking, _CARRIED_COLUMNS) if lacking else {}
+        found = {name: carried(row.columns, absent[name]) for name, row in rows.items()}
+        return {name: each for name, each in found.items() if each}
 
     def absences(self, position_ids: Sequence[str], as_of: datetime) -> list[Suspect]:
         """Return those of these positions, which REST does not know, that the store has live."""
@@ -235,6 +260,7 @@ class Book:
         if self._appender is None or not suspects:
             return [Resolution.UNRESOLVED] * len(suspects)
         shown = [(each.listed, each.as_of) for each in suspects if each.listed is not None]
+        keeps = self._carried([listed for listed, _ in shown])
         self._appender.append_snapshots(
             [
                 Snapshot(
@@ -243,6 +269,7 @@ class Book:
                     as_of=as_of,
                     supersedes_before=as_of - self._settle_window,
                     body=listed.body,
+                    carried=keeps.get(listed.position_id, b""),
                 )
                 for listed, as_of in shown
             ],

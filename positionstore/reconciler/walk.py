@@ -253,7 +253,7 @@ class Walk:
         for suspect in suspects:
             if self._is_in_flux(suspect):
                 self._look_again[suspect.position_id] = Look(access, suspect)
-            elif suspect.ended:
+            elif suspect.ended or suspect.lacking:
                 ended[suspect.position_id] = Look(access, suspect)
             elif not self._remembers and len(self._held) < _MOST_HELD:
                 # It may be on its way over the stream: at the end of the run, the store will know.
@@ -365,7 +365,7 @@ class Walk:
         suspects = await self._findings.in_store(lambda: self._book.examine(answers))
         plain: list[Suspect] = []
         for suspect in suspects:
-            if self._is_in_flux(suspect) or suspect.ended:
+            if self._is_in_flux(suspect) or suspect.ended or suspect.lacking:
                 access = held[suspect.position_id][1]
                 self._look_again[suspect.position_id] = Look(access, suspect)
             else:

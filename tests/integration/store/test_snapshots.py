@@ -1,11 +1,15 @@
 """Snapshots: what REST said, against what the stream said."""
 
+import json
+
+import msgspec
 import psycopg
 import pytest
-from made_facts import NOON, event, moment, snapshot
+from made_facts import NOON, envelope, event, moment, received, snapshot
 
 from positionstore.facts import Received, Snapshot
 from positionstore.store.log import Appended, Appender
+from positionstore.store.projection import verify
 
 ROW = """
     SELECT status, last_event_type, supersedes_before, source FROM positions
@@ -149,3 +153,31 @@ def test_a_snapshot_without_its_window_is_refused(
                 f" SELECT 'x', position_id, type, created_at, received_at, '{source}', envelope,"
                 f" {value} FROM events"
             )
+
+
+def test_what_a_snapshot_carries_fills_in_what_its_body_lacks_alone(
+    connection: psycopg.Connection, appender: Appender
+) -> None:
+    body = {"side": None, "current": {"remaining_bps": 1}, "risk": 7, "entry": None}
+    carried = {
+        "side": "yes",
+        "provider": "polymarket",
+        "current": {"remaining_bps": 2, "position_token_units": "3"},
+        "risk": {"health_bps": 4},
+        "entry": {"leverage_bps": 5},
+        "fees": {"lifetime_apr_bps": 6},
+    }
+    made = msgspec.structs.replace(snapshot(body=body), carried=json.dumps(carried).encode())
+    assert made.event_id != snapshot(body=body).event_id
+    appender.append_snapshots([made], moment(1))
+    assert connection.execute(
+        "SELECT side, provider, current_remaining_bps, current_position_token_units::int,"
+        " risk_health_bps, entry_leverage_bps, fees_lifetime_apr_bps, misfit_fields FROM positions"
+    ).fetchone() == (None, "polymarket", 1, 3, None, None, 6, ["risk"])
+    assert verify(connection) == []
+
+
+def test_an_event_carries_nothing(connection: psycopg.Connection, appender: Appender) -> None:
+    raw = json.loads(envelope("evt_1")) | {"carried": {"side": "yes"}}
+    appender.append([received(json.dumps(raw).encode())])
+    assert connection.execute("SELECT side FROM positions").fetchone() == (None,)
