@@ -168,14 +168,18 @@ class Received(msgspec.Struct, frozen=True):
     """An input and the circumstances of its arrival.
 
     Attributes:
-        what: the event, or what is wrong with the input.
-        received_at: when it reached this process, UTC.
+        what: the event (a snapshot in an imported log as one, too), the retraction, or what is
+            wrong with the input.
+        received_at: when it reached this process, UTC; of a row of another store's log when it
+            reached that store.
         source: which door it came through.
+        supersedes_before: of a snapshot in an imported log what it overrules, UTC.
     """
 
-    what: Event | Rejected
+    what: Event | Retraction | Rejected
     received_at: datetime
     source: Source
+    supersedes_before: datetime | None = None
 
 
 def _wire_time(moment: datetime) -> bytes:

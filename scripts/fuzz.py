@@ -82,6 +82,7 @@ def promise_of(target: str) -> Callable[[bytes], None]:
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
 
     def import_(content: bytes) -> None:
+        promises.of_a_line(content)
         for name, kept, holds in (
             ("plain.jsonl", content, promises.of_lines),
             ("packed.jsonl.gz", gzip.compress(content, 1), promises.of_packed_lines),
@@ -166,6 +167,11 @@ def _seeds(target: str) -> Iterator[bytes]:
     else:
         yield b"\n".join(known[:3])
         yield b"\xef\xbb\xbf" + b"\r\n \n".join(known[3:5]) + b"\n"
+        yield b'["position.opened", %s]\n42/v1/partner,["a",%s,"b"]' % (known[0], known[1])
+        yield (
+            b'{"seq":1,"type":"position.created","received_at":"2026-07-01T12:00:00Z",'
+            b'"source":"partner","supersedes_before":null,"envelope":%s,"retracts":null}'
+        ) % known[0]
         yield gzip.compress(b"\n".join(known[5:7]), 1) + gzip.compress(known[0], 1)
 
 

@@ -20,8 +20,15 @@ from positionstore.dimes.page import Item, Listed, UnreadableError, read_list, r
 from positionstore.dimes.retrying import retry_after
 from positionstore.dimes.tokens import read_token
 from positionstore.errors import PositionstoreError
-from positionstore.facts import Event, Reason, Rejected
+from positionstore.facts import Event, Reason, Rejected, Source
+from positionstore.importer import kinds
 from positionstore.importer.lines import Lines
+from positionstore.importer.logged import (
+    IncompleteSnapshotError,
+    Line,
+    Logged,
+    read_line,
+)
 
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
 STATUSES = (200, 400, 401, 403, 404, 422, 500)
@@ -82,36 +89,81 @@ def of_a_token(status: int, body: bytes, date: str | None) -> None:
 
 
 def of_lines(path: Path) -> None:
-    """Every line of a file that is not blank is what the decoder makes of it."""
+    """Every line of a file that is not blank is read, unless the file is refused in one line."""
     found, error = read(path)
+    content = path.read_bytes()
 
-    assert error is None
-    assert found == [decode(line) for line in _not_blank(path.read_bytes())]
+    _of_a_file(found, error, content, content)
+    if error is None and kinds.packing(content) is None:
+        assert len(found) == len(_wanted(content)[0])
 
 
 def of_packed_lines(path: Path) -> None:
     """A packed file is read up to its damage, which is an error of one clean line."""
     found, error = read(path)
 
-    unpacked = bytearray()
+    unpacked, damaged = bytearray(), False
     try:
         with gzip.open(io.BytesIO(path.read_bytes())) as file:
             while piece := file.read(1):
                 unpacked += piece
     except (OSError, EOFError, zlib.error):
+        damaged = True
         assert error is not None
-        assert error.isprintable()
-    else:
-        assert error is None
-    complete = unpacked if error is None else unpacked[: unpacked.rfind(b"\n") + 1]
-    wanted = _not_blank(bytes(complete))
     # What was unpacked together with the damage may be lost with it.
-    assert found == [decode(line) for line in (wanted if error is None else wanted[: len(found)])]
+    complete = unpacked[: unpacked.rfind(b"\n") + 1] if damaged else unpacked
+    _of_a_file(found, error, bytes(complete), bytes(unpacked))
+    if not damaged and error is None:
+        assert len(found) == len(_wanted(bytes(unpacked))[0])
 
 
-def read(path: Path) -> tuple[list[Event | Rejected], str | None]:
+def _of_a_file(found: list[Line], error: str | None, content: bytes, begins: bytes) -> None:
+    """What was found is what the lines say, in their order, up to the error if there is one."""
+    if error is not None:
+        assert error.isprintable()
+        assert len(error) < 5000
+    if kinds.packing(begins) is not None:
+        return
+    if kinds.refusal(begins[: kinds.FIRST_BYTES]) is not None:
+        assert error is not None
+        assert not found
+        return
+    wanted, whole = _wanted(content)
+    assert found == wanted[: len(found)]
+    if not whole:
+        assert error is not None
+
+
+def _wanted(content: bytes) -> tuple[list[Line], bool]:
+    """Return what lines say, up to a snapshot that is not whole, and whether there is none."""
+    wanted: list[Line] = []
+    for line in _not_blank(content):
+        try:
+            wanted.append(read_line(line))
+        except IncompleteSnapshotError:
+            return wanted, False
+    return wanted, True
+
+
+def of_a_line(line: bytes) -> None:
+    """What a line of a file says is storable, and nothing of it is lost."""
+    with suppress(IncompleteSnapshotError):
+        what = read_line(line)
+        fact = what.what if isinstance(what, Logged) else what
+        if isinstance(fact, Rejected):
+            assert fact.raw == line
+            assert fact.detail
+        elif isinstance(fact, Event):
+            assert fact.envelope in line or b"\\u" in line
+            for text in (fact.event_id, fact.type, fact.position_id, fact.status or ""):
+                is_storable(text)
+        if isinstance(what, Logged):
+            assert (what.source is Source.REST) == (what.supersedes_before is not None)
+
+
+def read(path: Path) -> tuple[list[Line], str | None]:
     """Return what a file says, and the error that its end is, if any."""
-    found: list[Event | Rejected] = []
+    found: list[Line] = []
     try:
         with Lines(str(path)) as lines:
             for chunk in lines.chunks():
@@ -149,7 +201,7 @@ def _of_an_element(element: Item, body: bytes) -> None:
 
 
 def _not_blank(content: bytes) -> list[bytes]:
-    lines = content.removeprefix(b"\xef\xbb\xbf").split(b"\n")
+    lines = content.removeprefix(b"\xef\xbb\xbf").replace(b"\x1e", b"\n").split(b"\n")
     return [text for line in lines if (text := line.strip(b" \t\r\n"))]
 
 

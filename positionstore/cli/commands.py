@@ -41,7 +41,11 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
         "backfilling:backfill",
         "Repair what was missed: every gap that nothing has repaired, a window, or all of history.",
     ),
-    "import": (_KEEP, "importing:import_files", "Append captured events to the store."),
+    "import": (
+        _KEEP,
+        "importing:import_files",
+        "Append captured events, or the log of another store, to the store.",
+    ),
     "retract": (
         _KEEP,
         "retract:retract",

@@ -15,18 +15,23 @@ from positionstore.store.database import opened
 def import_files(
     files: Annotated[
         list[str],
-        typer.Argument(metavar="FILE", help="JSON Lines; .gz too; - is standard input."),
+        typer.Argument(
+            metavar="FILE", help="JSON Lines, packed by gzip or zstd too; - is standard input."
+        ),
     ],
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
 ) -> None:
-    """Append captured events to the store.
+    """Append captured events, or the log of another store, to the store.
 
-    A file holds one envelope a line. What the log has already is counted and not appended
-    again, so an import that was interrupted is simply run once more. A line that is no event
-    goes to quarantine, of one of more than 16 MiB its beginning, and then the exit code is 3.
+    A line is an envelope, a row that `positionstore export events --format jsonl` or `tail --json`
+    wrote (with its source, received_at and supersedes_before; the positions are the same), or a
+    packet as other tools capture it: [name, envelope], 42/namespace,[...]. What the log has already
+    is counted and not appended again, so an import that was interrupted is simply run once more. A
+    line that is none of these goes to quarantine, of one of more than 16 MiB its beginning, and
+    then the exit code is 3. A file of another kind is refused before anything is read.
 
-    Example: positionstore import events.jsonl
+    Example: positionstore import log.jsonl.zst
     """
     settings = start()
     with opened(settings) as store, progress("Importing", unit="bytes") as show:
@@ -45,7 +50,7 @@ def import_files(
         print_line(
             f"Read {result.read:,} lines: {result.appended:,} appended, "
             f"{result.duplicates:,} duplicates, {result.quarantined:,} quarantined. "
-            f"{result.positions:,} positions show an event of this import."
+            f"{result.positions:,} positions show a fact of this import."
         )
     if result.quarantined:
         if not as_json:

@@ -30,7 +30,8 @@ def tail(
 ) -> None:
     """Follow the log: each fact once, in the order of the log.
 
-    A program that remembers the last seq it read goes on with --after, and misses nothing.
+    A program that remembers the last seq it read goes on with --after, and misses nothing. What
+    --json writes, `positionstore import` takes.
 
     Example: positionstore tail --json --no-follow
     """
@@ -64,6 +65,8 @@ def _json(fact: LoggedFact) -> str:
             "created_at": fact.created_at,
             "received_at": fact.received_at,
             "source": fact.source,
+            "supersedes_before": fact.supersedes_before,
+            "retracts": fact.retracts,
         }
     )
     return f'{head[:-1]}, "envelope": {json_as_it_came(fact.envelope)}}}'

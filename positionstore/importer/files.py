@@ -18,7 +18,9 @@ import psycopg
 from positionstore.errors import PositionstoreError
 from positionstore.importer.held import HeldLines, Scratch
 from positionstore.importer.lines import Lines
+from positionstore.importer.logged import Logged
 from positionstore.store import sessions
+from positionstore.store.feed import before_the_newest
 from positionstore.store.log import Appended
 from positionstore.store.writing import Writing
 
@@ -29,6 +31,16 @@ _ROOM_FOR_A_BATCH: Final = "128MB"
 """What a batch may fill of the server's memory before it goes to the server's disk: about what a
 hundred thousand usual lines take."""
 
+_POSITIONS: Final = (
+    "SELECT count(*) FROM positions WHERE source = 'import' AND updated_at = %(now)s"
+)
+_POSITIONS_OF_A_LOG: Final = """
+    SELECT count(*) FROM positions p
+    JOIN events e ON e.position_id = p.position_id AND e.event_id = p.last_event_id
+    WHERE e.seq > %(seq)s
+"""
+"""Where a log came in its facts were received long ago; they are known by their new seq."""
+
 
 @dataclass(frozen=True, slots=True)
 class Imported:
@@ -36,10 +48,10 @@ class Imported:
 
     Attributes:
         read: lines that are not blank.
-        appended: events that are new in the log.
-        duplicates: events that the log had already.
+        appended: facts that are new in the log.
+        duplicates: facts that the log had already.
         quarantined: lines that are in quarantine now.
-        positions: rows of ``positions`` that show an event of this import.
+        positions: rows of ``positions`` that show a fact of this import.
     """
 
     read: int
@@ -66,28 +78,32 @@ def import_files(
     batch_size: int,
     progress: Callable[[Progress], None] | None = None,
 ) -> Imported:
-    """Append the events of JSON Lines files, one envelope a line.
+    """Append the facts of JSON Lines files: an envelope, a row of a log or a packet a line.
+
+    A row of a log keeps its ``source`` and its ``received_at``, so that the positions are the same
+    in every column, and what was known when stays known. Its ``seq`` is this log's own.
 
     Interrupted and run again, it ends in the same state.
 
     Args:
-        names: paths, read in this order; ``-`` is standard input, ``.gz`` is unpacked.
+        names: paths, read in this order; ``-`` is standard input; gzip and zstd are unpacked.
         connect: opens a connection to the store; called three times, and again where one of the
             lines is refused.
-        now: the ``received_at`` of all that is imported, UTC.
+        now: the ``received_at`` of what does not bring its own, UTC.
         batch_size: lines a transaction at most, give or take a few thousand; a fifth of that
             while an ingester is at work, which cannot write during a commit.
         progress: is told how far it is.
 
     Raises:
-        ConfigurationError: a file cannot be opened; nothing has been imported.
-        PositionstoreError: a file cannot be read to its end, or a temporary file not be written;
-            what was read before stays.
+        ConfigurationError: a file cannot be opened, or is of a kind that is not taken; nothing
+            has been imported.
+        PositionstoreError: a file cannot be read to its end, a snapshot in it is not whole, or a
+            temporary file cannot be written; what was read before stays.
     """
     with ExitStack() as stack:
         sources = [stack.enter_context(Lines(name)) for name in names]
         connection = stack.enter_context(connect())
-        tally = _Tally()
+        tally, seq_before = _Tally(), before_the_newest(connection, 0)
 
         def lines_at_most() -> int:
             share = _SHARE_BESIDE_A_STREAM if sessions.is_live(connection) else 1
@@ -106,6 +122,7 @@ def import_files(
         try:
             for lines in chain.from_iterable(source.chunks() for source in sources):
                 held = HeldLines(lines, now)
+                tally.logged = tally.logged or any(isinstance(line, Logged) for line in lines)
                 writing.take(held)
                 writing.write(everything=False)
                 held.put_away(scratch)
@@ -117,7 +134,7 @@ def import_files(
             raise
         writing.write(everything=True)
         row = connection.execute(
-            "SELECT count(*) FROM positions WHERE source = 'import' AND updated_at = %s", [now]
+            _POSITIONS_OF_A_LOG if tally.logged else _POSITIONS, {"now": now, "seq": seq_before}
         ).fetchone()
     return Imported(
         read=tally.received,
@@ -133,6 +150,7 @@ class _Tally:
 
     def __init__(self) -> None:
         self.received = self.appended = self.duplicates = self.quarantined = 0
+        self.logged = False
 
     def add(self, result: Appended) -> None:
         self.received += result.received

@@ -7,12 +7,17 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Final, overload
 
+import msgspec
+
 from positionstore.dimes.decoder import decode
 from positionstore.errors import PositionstoreError
-from positionstore.facts import Event, Received, Rejected, Source
+from positionstore.facts import Event, Received, Rejected, Retraction, Source
+from positionstore.importer.logged import Line, Logged, retraction_of
 
 _BYTES_OF_A_FILE: Final = 64 * 1024 * 1024
 _REJECTED: Final = -1
+_HEAD: Final = -2
+"""This less its length stands for what is in front of an envelope."""
 
 
 class HeldLines(Sequence[Received]):
@@ -27,7 +32,7 @@ class HeldLines(Sequence[Received]):
         received_at: when they reached this process, UTC.
     """
 
-    def __init__(self, lines: Sequence[Event | Rejected], received_at: datetime) -> None:
+    def __init__(self, lines: Sequence[Line], received_at: datetime) -> None:
         self._received_at = received_at
         self._lines: list[Received] | None = [self._received(line) for line in lines]
         self._count = len(lines)
@@ -42,15 +47,27 @@ class HeldLines(Sequence[Received]):
         Raises:
             PositionstoreError: there is no room for temporary files.
         """
-        envelopes = []
+        pieces = []
         for line in self._lines or ():
             if isinstance(line.what, Rejected):
                 self._lengths.append(_REJECTED)
                 self._rejected.append(line.what)
-            else:
-                self._lengths.append(len(line.what.envelope))
-                envelopes.append(line.what.envelope)
-        self._file, self._offset = scratch.add(b"".join(envelopes))
+                continue
+            if line.received_at is not self._received_at or isinstance(line.what, Retraction):
+                # A row of a log: what is not in its envelope stands before it.
+                head = _heads.encode(
+                    _Head(
+                        line.received_at,
+                        line.source,
+                        line.supersedes_before,
+                        isinstance(line.what, Retraction),
+                    )
+                )
+                self._lengths.append(_HEAD - len(head))
+                pieces.append(head)
+            self._lengths.append(len(line.what.envelope))
+            pieces.append(line.what.envelope)
+        self._file, self._offset = scratch.add(b"".join(pieces))
         self._lines = None
 
     def __len__(self) -> int:
@@ -70,15 +87,46 @@ class HeldLines(Sequence[Received]):
 
     def _read_again(self) -> Iterator[Received]:
         offset, rejected = self._offset, iter(self._rejected)
+        head: _Head | None = None
         for length in self._lengths:
             if length == _REJECTED:
                 yield self._received(next(rejected))
+            elif length <= _HEAD:
+                head = _head_decoder.decode(self._file.read(offset, _HEAD - length))
+                offset += _HEAD - length
             else:
-                yield self._received(decode(self._file.read(offset, length)))
+                what = decode(self._file.read(offset, length))
                 offset += length
+                yield self._received(what if head is None else _logged(what, head))
+                head = None
 
-    def _received(self, line: Event | Rejected) -> Received:
-        return Received(line, self._received_at, Source.IMPORT)
+    def _received(self, line: Line) -> Received:
+        if not isinstance(line, Logged):
+            return Received(line, self._received_at, Source.IMPORT)
+        # A clock that is ahead of ours is not believed: what is not yet cannot have been received.
+        known = line.received_at is not None and line.received_at < self._received_at
+        received_at = line.received_at if known and line.received_at else self._received_at
+        return Received(line.what, received_at, line.source, line.supersedes_before)
+
+
+class _Head(msgspec.Struct, array_like=True):
+    """What a row of a log says beside its envelope."""
+
+    received_at: datetime
+    source: Source
+    supersedes_before: datetime | None
+    retraction: bool
+
+
+_heads: Final = msgspec.msgpack.Encoder()
+_head_decoder: Final = msgspec.msgpack.Decoder(_Head)
+
+
+def _logged(what: Event | Rejected, head: _Head) -> Line:
+    if isinstance(what, Rejected):
+        return what
+    fact = (retraction_of(what) if head.retraction else None) or what
+    return Logged(fact, head.received_at, head.source, head.supersedes_before)
 
 
 class Scratch:

@@ -26,6 +26,8 @@ class LoggedFact:
         created_at: when the vendor emitted it, UTC.
         received_at: when it reached positionstore, UTC.
         source: the door it came through.
+        supersedes_before: of a snapshot what it overrules, UTC.
+        retracts: of a retraction the ``event_id`` of the fact that it names.
         envelope: the JSON object as it came.
     """
 
@@ -37,6 +39,8 @@ class LoggedFact:
     created_at: datetime
     received_at: datetime
     source: str
+    supersedes_before: datetime | None
+    retracts: str | None
     envelope: str
 
 

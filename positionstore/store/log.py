@@ -31,6 +31,9 @@ from positionstore.store.staging import IncomingRows
 CHANNEL = "positionstore"
 """Where a committed batch is announced, with its highest ``seq``."""
 
+_REFOLDED_AT_ONCE = 1_000
+"""Positions of imported snapshots that one statement folds."""
+
 
 @dataclass(frozen=True, slots=True)
 class Appended:
@@ -60,6 +63,8 @@ class _Staged:
     received: int = 0
     rows: int = 0
     rejected: list[Entry] = field(default_factory=list)
+    retractions: list[tuple[Retraction, datetime]] = field(default_factory=list)
+    snapshots_of: set[str] = field(default_factory=set)
 
 
 class Appender:
@@ -91,6 +96,11 @@ class Appender:
             if isinstance(what, Rejected):
                 staged.rejected.append(Entry.of(received, what))
                 continue
+            if isinstance(what, Retraction):
+                staged.retractions.append((what, received.received_at))
+                continue
+            if received.supersedes_before is not None:
+                staged.snapshots_of.add(what.position_id)
             rows.add(
                 event_id=what.event_id,
                 position_id=what.position_id,
@@ -99,6 +109,7 @@ class Appender:
                 created_at=what.created_at,
                 received_at=received.received_at,
                 source=received.source,
+                supersedes_before=received.supersedes_before,
                 envelope=what.envelope,
             )
         staged.received += len(batch)
@@ -188,14 +199,28 @@ class Appender:
             )
         keep(self._connection, staged.rejected)
         conflicts = self._keep_conflicts(first_seq, last_seq) if appended < staged.rows else 0
+        if appended and staged.snapshots_of:
+            # A snapshot may overrule what stands, whatever its rank.
+            positions += self._refold(sorted(staged.snapshots_of))
+        for retraction, received_at in staged.retractions:
+            seqs, folded = retracting.append(self._connection, [retraction], received_at)
+            appended, positions = appended + len(seqs), positions + folded
+            last_seq = max(seqs, default=last_seq)
         return Appended(
             received=staged.received,
             appended=appended,
-            duplicates=staged.rows - appended - conflicts,
+            duplicates=staged.rows + len(staged.retractions) - appended - conflicts,
             quarantined=len(staged.rejected) + conflicts,
             positions=positions,
             last_seq=last_seq,
         )
+
+    def _refold(self, position_ids: Sequence[str]) -> int:
+        parts = (
+            position_ids[at : at + _REFOLDED_AT_ONCE]
+            for at in range(0, len(position_ids), _REFOLDED_AT_ONCE)
+        )
+        return sum(refold_positions(self._connection, part) for part in parts)
 
     def _append_snapshots(self, snapshots: Sequence[Snapshot]) -> Appended:
         appended, first_seq, last_seq, _ = self._append()

@@ -12,14 +12,30 @@ from hypothesis import strategies as st
 from profiles import tries
 from wire_noise import VALID, anything, damaged
 
-from positionstore.errors import ConfigurationError
-from positionstore.facts import Event
+from positionstore.errors import ConfigurationError, PositionstoreError
+from positionstore.facts import Rejected
 from positionstore.importer.files import Imported, import_files
 from positionstore.importer.lines import Lines
+from positionstore.importer.logged import Line, Logged
 from positionstore.store.database import Store
 
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
 _numbers = count()
+
+ROW = (
+    b'{"seq": 1, "type": "%s", "received_at": "2026-07-01T12:00:00+00:00", "source": "%s",'
+    b' "supersedes_before": %s, "envelope": %s, "retracts": null}'
+)
+SNAPSHOT = VALID.replace(b"position.opened", b"snapshot")
+ROWS = [
+    ROW % (b"position.opened", b"partner", b"null", VALID),
+    ROW % (b"snapshot", b"rest", b'"2026-07-01T12:00:00+00:00"', SNAPSHOT),
+    ROW % (b"snapshot", b"rest", b"null", SNAPSHOT),
+    b'["position.opened", %s]' % VALID,
+    b'42/v1/partner,["position.opened",%s,"offset"]' % VALID,
+    b"\x1e" + VALID,
+]
+rows = st.sampled_from(ROWS)
 
 ends = st.sampled_from([b"\n", b"\r\n", b"\n\n", b" \n", b"\r", b"\n\xef\xbb\xbf"])
 
@@ -27,7 +43,7 @@ ends = st.sampled_from([b"\n", b"\r\n", b"\n\n", b" \n", b"\r", b"\n\xef\xbb\xbf
 @st.composite
 def files(draw: st.DrawFn) -> bytes:
     """Return lines of all kinds, one after the other."""
-    lines = draw(st.lists(st.just(VALID) | anything(), max_size=6))
+    lines = draw(st.lists(st.just(VALID) | anything() | rows | damaged(rows), max_size=6))
     return b"".join(line + draw(ends) for line in lines)
 
 
@@ -64,6 +80,14 @@ def test_every_line_that_is_not_blank_is_an_event_or_kept_whole(
 
 
 @tries(300)
+@given(line=rows | damaged(rows) | anything() | damaged(rows.map(lambda row: row * 2)))
+@example(line=ROWS[2])
+@example(line=ROWS[0].replace(b'"a":"1"', rb'"a":"\ud800"'))
+def test_whatever_a_line_says_is_storable_and_whole(line: bytes) -> None:
+    promises.of_a_line(line)
+
+
+@tries(300)
 @given(content=packed() | st.binary(max_size=100))
 def test_a_packed_file_is_read_up_to_its_damage(folder: Path, content: bytes) -> None:
     path = folder / "events.jsonl.gz"
@@ -93,17 +117,29 @@ def test_every_line_ends_in_the_log_or_in_quarantine(
         path.write_bytes(content)
         names.append(str(path))
 
+    found: list[Line] = []
+    refused = False
+    for name in names:
+        lines, error = promises.read(Path(name))
+        found += lines
+        if error is not None:
+            refused = True
+            break
+    if refused:
+        with pytest.raises(PositionstoreError):
+            _import(store, names)
+        return
     done = _import(store, names)
 
     assert done.read == done.appended + done.duplicates + done.quarantined
-    found = [what for name in names for what in promises.read(Path(name))[0]]
     assert done.read == len(found)
     with store.connect() as connection:
         for what in found:
+            fact = what.what if isinstance(what, Logged) else what
             query, value = (
-                ("SELECT 1 FROM events WHERE event_id = %s", what.event_id)
-                if isinstance(what, Event)
-                else ("SELECT 1 FROM quarantine WHERE raw = %s", what.raw)
+                ("SELECT 1 FROM quarantine WHERE raw = %s", fact.raw)
+                if isinstance(fact, Rejected)
+                else ("SELECT 1 FROM events WHERE event_id = %s", fact.event_id)
             )
             assert connection.execute(query, [value]).fetchone()
 

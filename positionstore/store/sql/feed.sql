@@ -8,7 +8,7 @@ LISTEN positionstore;
 -- The facts that follow a seq.
 SELECT
     seq, event_id, position_id, type, status, created_at, received_at, source,
-    envelope::text AS envelope
+    supersedes_before, retracts, envelope::text AS envelope
 FROM events_after(%(seq)s, %(limit)s);
 
 -- name: before_the_newest

@@ -11,6 +11,7 @@ from positionstore.dimes.decoder import decode
 from positionstore.dimes.page import read_item
 from positionstore.facts import LONGEST_ENVELOPE, Event, Reason, Rejected
 from positionstore.importer.lines import Lines
+from positionstore.importer.logged import Line
 
 MIB = 1024 * 1024
 
@@ -20,7 +21,7 @@ def padded(length: int) -> bytes:
     return VALID[:-1] + b',"x":"' + b"x" * (length - len(VALID) - 7) + b'"}'
 
 
-def lines_of(path: Path) -> list[Event | Rejected]:
+def lines_of(path: Path) -> list[Line]:
     with Lines(str(path)) as lines:
         return [what for chunk in lines.chunks() for what in chunk]
 

@@ -1,0 +1,116 @@
+"""What kind of file it is, by its first bytes: taken, unpacked, or refused with what to do."""
+
+import gzip
+import io
+import re
+import sys
+from enum import Enum
+from typing import Final, NamedTuple
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+FIRST_BYTES: Final = 4096
+"""How many bytes of a file are looked at, at most."""
+
+UNPACKING_ERRORS: Final = (zstd.ZstdError,)
+"""What a damaged zstd file raises, besides EOFError where it is cut short."""
+
+
+class Packing(Enum):
+    """How a file is compressed."""
+
+    GZIP = "gzip"
+    ZSTD = "zstd"
+
+
+class Refusal(NamedTuple):
+    """Why a file is not taken.
+
+    Attributes:
+        is_: what it is, as the end of a sentence that begins with its name and *is*.
+        remedy: what to do.
+    """
+
+    is_: str
+    remedy: str
+
+
+_ZSTD: Final = re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18")
+"""A frame, or one to be skipped, which pzstd puts first."""
+
+_AS_JSON_LINES: Final = "Write the log with `positionstore export events --format jsonl`."
+_UNPACK: Final = "Unpack it first: `{} FILE | positionstore import -`."
+_COMPACT: Final = "Write one envelope a line: `jq -c {} FILE | positionstore import -`."
+_CONVERT: Final = "Convert it: `iconv -f {0} -t UTF-8 FILE | positionstore import -`."
+
+_MAGIC: Final[tuple[tuple[bytes, Refusal], ...]] = (
+    (b"PAR1", Refusal("Parquet", _AS_JSON_LINES)),
+    (b"ARROW1\0", Refusal("an Arrow file", _AS_JSON_LINES)),
+    (b"\xfd7zXZ\0", Refusal("packed by xz", _UNPACK.format("xz -dc"))),
+    (b"BZh", Refusal("packed by bzip2", _UNPACK.format("bzip2 -dc"))),
+    (b"\x04\x22\x4d\x18", Refusal("packed by lz4", _UNPACK.format("lz4 -dc"))),
+    (b"PK\x03\x04", Refusal("a zip archive", _UNPACK.format("unzip -p"))),
+    (b"PGDMP", Refusal("a dump of PostgreSQL", "Restore it with `pg_restore`.")),
+    (b"--\n-- PostgreSQL database", Refusal("a dump of PostgreSQL", "Restore it with `psql`.")),
+    (
+        b"SQLite format 3\0",
+        Refusal("an SQLite database", "A spool is drained by `positionstore ingest`."),
+    ),
+    (b"\xff\xfe\0\0", Refusal("UTF-32", _CONVERT.format("UTF-32"))),
+    (b"\0\0\xfe\xff", Refusal("UTF-32", _CONVERT.format("UTF-32"))),
+    (b"\xff\xfe", Refusal("UTF-16", _CONVERT.format("UTF-16"))),
+    (b"\xfe\xff", Refusal("UTF-16", _CONVERT.format("UTF-16"))),
+)
+
+# Without a mark of the byte order, text that begins in ASCII shows by its zero bytes.
+_SHAPES: Final[tuple[tuple[re.Pattern[bytes], Refusal], ...]] = (
+    (re.compile(rb"[\t-~]\0\0\0"), Refusal("UTF-32", _CONVERT.format("UTF-32LE"))),
+    (re.compile(rb"\0\0\0[\t-~]"), Refusal("UTF-32", _CONVERT.format("UTF-32BE"))),
+    (re.compile(rb"[\t-~]\0[\t-~]\0"), Refusal("UTF-16", _CONVERT.format("UTF-16LE"))),
+    (re.compile(rb"\0[\t-~]\0[\t-~]"), Refusal("UTF-16", _CONVERT.format("UTF-16BE"))),
+    (
+        re.compile(rb"\x1e?\s*\{[ \t\r]*\n"),
+        Refusal("JSON over several lines", _COMPACT.format(".")),
+    ),
+    (
+        re.compile(rb"\s*\[\s*[\[{]|\s*\[[ \t\r]*\n"),
+        Refusal("a JSON array", _COMPACT.format("'.[]'")),
+    ),
+    (
+        re.compile(rb"\s*<(?:!doctype|\?xml|html|head|body|!--)", re.IGNORECASE),
+        Refusal(
+            "HTML or XML", "Look at it: it may be an error page in place of what you asked for."
+        ),
+    ),
+    (
+        re.compile(rb'"?[A-Za-z_][\w ]*"?(?:[,;\t]"?[A-Za-z_][\w ]*"?)+\r?\n'),
+        Refusal("CSV", _AS_JSON_LINES),
+    ),
+)
+_BOM: Final = b"\xef\xbb\xbf"
+
+
+def packing(first: bytes) -> Packing | None:
+    """Return how a file that begins with ``first`` is compressed; None where it is not."""
+    if first.startswith(b"\x1f\x8b"):
+        return Packing.GZIP
+    return Packing.ZSTD if _ZSTD.match(first) else None
+
+
+def unpacked(file: io.BufferedReader, how: Packing) -> gzip.GzipFile | zstd.ZstdFile:
+    """Return what a packed file holds, unpacked as it is read, in pieces of bounded size."""
+    if how is Packing.GZIP:
+        return gzip.GzipFile(fileobj=file, mode="rb")
+    return zstd.ZstdFile(file, "rb")
+
+
+def refusal(first: bytes) -> Refusal | None:
+    """Return why a file that begins with ``first``, unpacked, is not taken; None where it is."""
+    for magic, refused in _MAGIC:
+        if first.startswith(magic):
+            return refused
+    text = first.removeprefix(_BOM)
+    return next((refused for shape, refused in _SHAPES if shape.match(text)), None)

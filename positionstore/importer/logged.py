@@ -1,0 +1,201 @@
+"""What a line says: an envelope, a row of another store's log, or a packet as it was captured.
+
+A row is what ``positionstore export events`` and ``tail --json`` write. It brings what its envelope
+does not hold: when the fact was received, its source, and what a snapshot overrules. All else is
+read from the envelope, as if it had just come.
+"""
+
+import json
+import re
+from datetime import datetime
+from functools import lru_cache
+from typing import Final
+
+import msgspec
+
+from positionstore.dimes.decoder import decode
+from positionstore.dimes.exact import Flaw, storable
+from positionstore.dimes.instant import parse_instant
+from positionstore.dimes.packets import Unpacker
+from positionstore.facts import (
+    RETRACTION_TYPE,
+    SNAPSHOT_TYPE,
+    Event,
+    Reason,
+    Rejected,
+    Retraction,
+    Source,
+)
+
+AROUND_AN_ENVELOPE: Final = 256 * 1024
+"""Bytes that a row or a packet may have around its envelope."""
+
+ROW: Final = b'{"seq":'
+"""How a row of a log begins, where nobody has changed it."""
+_PACKET: Final = re.compile(rb"(?:42(?P<namespace>/[^,\[]{0,200},)?(?P<ack>[0-9]{0,20}))?\[")
+_RETRACTION_ID: Final = re.compile(r"ret_[0-9a-f]{32}")
+
+
+class Logged(msgspec.Struct, frozen=True):
+    """A fact as another store's log has it.
+
+    Attributes:
+        what: the event (a snapshot as one, too), or the retraction.
+        received_at: when it reached that store, UTC; None where the line does not say.
+        source: the door it came through there.
+        supersedes_before: of a snapshot what it overrules, UTC.
+    """
+
+    what: Event | Retraction
+    received_at: datetime | None
+    source: Source
+    supersedes_before: datetime | None = None
+
+
+Line = Event | Rejected | Logged
+"""What a line is."""
+
+
+class IncompleteSnapshotError(Exception):
+    """A snapshot does not say what it overrules: with a guess the positions would be others."""
+
+
+class _Row(msgspec.Struct):
+    type: str
+    received_at: str
+    source: Source
+    envelope: msgspec.Raw
+    supersedes_before: str | None = None
+
+
+class _Named(msgspec.Struct):
+    position_id: str
+    retracts: str
+    reason: str
+
+
+class _RetractionEnvelope(msgspec.Struct):
+    data: _Named
+
+
+_row_decoder: Final = msgspec.json.Decoder(_Row)
+_retraction_decoder: Final = msgspec.json.Decoder(_RetractionEnvelope)
+_json: Final = json.JSONDecoder(parse_float=str, parse_int=str)
+
+
+def read_line(line: bytes) -> Line:
+    """Read a line that is not blank.
+
+    Raises:
+        IncompleteSnapshotError: it is a snapshot without its ``supersedes_before``.
+    """
+    if line.startswith(ROW) and (row := _of_a_row(line)) is not None:
+        return row
+    what = decode(line)
+    if isinstance(what, Event):
+        if what.type in {SNAPSHOT_TYPE, RETRACTION_TYPE}:
+            return _of_this_store(what)
+        return what
+    if line.startswith(b"{"):
+        return _of_a_row(line) or what
+    return _of_a_packet(line) or what
+
+
+def retraction_of(event: Event) -> Retraction | None:
+    """Return the retraction that an envelope holds; None where it is none of this program's."""
+    if event.type != RETRACTION_TYPE or not _RETRACTION_ID.fullmatch(event.event_id):
+        return None
+    try:
+        named = _retraction_decoder.decode(event.envelope).data
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None
+    parts = (named.position_id, named.retracts, named.reason)
+    if not all(parts) or any(storable(part) != part for part in parts):
+        return None
+    retraction = Retraction(*parts, event.created_at)
+    # Its name is made of its content: what has another is somebody else's, or was changed.
+    return retraction if retraction.event_id == event.event_id else None
+
+
+def _of_this_store(event: Event) -> Line:
+    """Return what an envelope is whose type this program gives to facts of its own."""
+    if event.type == SNAPSHOT_TYPE:
+        raise IncompleteSnapshotError
+    retraction = retraction_of(event)
+    return event if retraction is None else Logged(retraction, None, Source.IMPORT)
+
+
+def _of_a_row(line: bytes) -> Logged | Rejected | None:
+    try:
+        row, envelope = _row(line)
+    except (ValueError, RecursionError):
+        return None
+    what = decode(envelope)
+    try:
+        return _logged(row, what)
+    except Flaw as flaw:
+        return Rejected(line, flaw.reason, f"This row of a log cannot be used: {flaw.detail}")
+
+
+def _logged(row: _Row, what: Event | Rejected) -> Logged:
+    """Return the fact in a row whose envelope says ``what``."""
+    if isinstance(what, Rejected):
+        raise Flaw(what.reason, what.detail)
+    if storable(row.type) != what.type:
+        raise Flaw(Reason.BAD_TYPE, "its envelope has another type.")
+    try:
+        received_at = parse_instant(row.received_at)
+        before = None if row.supersedes_before is None else parse_instant(row.supersedes_before)
+    except ValueError as error:
+        raise Flaw(Reason.BAD_DATA, f"a moment: {error}.") from None
+    if row.source is Source.REST:
+        if before is None:
+            raise IncompleteSnapshotError
+        if what.status is None or before > what.created_at:
+            raise Flaw(Reason.BAD_DATA, "it is from REST, and no snapshot.")
+        return Logged(what, received_at, row.source, before)
+    retraction = retraction_of(what) if row.source is Source.IMPORT else None
+    return Logged(retraction or what, received_at, row.source)
+
+
+def _row(line: bytes) -> tuple[_Row, bytes]:
+    """Return a row of a log and its envelope.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        row = _row_decoder.decode(line)
+    except msgspec.MsgspecError:
+        # A lone surrogate somewhere in the envelope is no fault of it, and msgspec takes none.
+        text = line.decode()
+        key = '"envelope":'
+        if (start := text.index(key) + len(key)) and text[start] == " ":
+            start += 1
+        _, end = _json.raw_decode(text, start)
+        row = _row_decoder.decode(text[:start] + "null" + text[end:])
+        return row, text[start:end].encode()
+    return row, bytes(row.envelope)
+
+
+def _of_a_packet(line: bytes) -> Event | None:
+    """Return the event in a packet, or in the array of its name and its envelope."""
+    match = _PACKET.match(line)
+    if match is None:
+        return None
+    namespace = (match["namespace"] or b"/,").decode(errors="replace")
+    packet = f"42{namespace}".encode() + line[match.end() - 1 :]
+    what = _unpacker(namespace[:-1]).unpack(packet)
+    if not isinstance(what, Event):
+        return None
+    envelope = what.envelope.strip()
+    return (
+        what
+        if len(envelope) == len(what.envelope)
+        else msgspec.structs.replace(what, envelope=envelope)
+    )
+
+
+@lru_cache(maxsize=16)
+def _unpacker(namespace: str) -> Unpacker:
+    return Unpacker(namespace)
