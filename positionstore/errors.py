@@ -69,6 +69,10 @@ class GatewayError(PositionstoreError):
     """The gateway or the REST API answered in a way that cannot be worked with."""
 
 
+class DoubtfulClockError(GatewayError):
+    """The REST API answered, but what its clock says cannot be believed."""
+
+
 class SpoolError(PositionstoreError):
     """What is kept on disk while the database is away cannot be used."""
 

@@ -15,7 +15,7 @@ import pytest
 from positionstore.dimes import decoder
 from positionstore.dimes.complaint import complaint, is_error_body
 from positionstore.dimes.decoder import decode
-from positionstore.dimes.http_date import as_of
+from positionstore.dimes.http_date import as_of, parse_http_date
 from positionstore.dimes.page import Item, Listed, UnreadableError, read_list, read_position
 from positionstore.dimes.retrying import retry_after
 from positionstore.dimes.tokens import read_token
@@ -73,7 +73,7 @@ def of_an_answer(status: int, body: bytes, header: str) -> None:
     of_a_token(status, body, header)
     assert complaint(status, body, secret="s3cret").isprintable()
     is_error_body(body)
-    assert as_of(header, round_trip=0.1, sent_at=NOW).utcoffset() is not None
+    assert as_of(parse_http_date(header), round_trip=0.1, sent_at=NOW).utcoffset() is not None
     waits = retry_after(header, date=header, now=NOW)
     assert waits is None or waits >= 0
 

@@ -11,11 +11,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import httpx
 import psycopg
 from psycopg import sql
 from streams import settings_for
 
 from positionstore.dimes.decoder import decode
+from positionstore.dimes.rest import RestClient
 from positionstore.facts import Received, Source
 from positionstore.position import FIELDS, Durability, Kind
 from positionstore.reconciler.reconcile import Reconciler
@@ -43,6 +45,7 @@ class Desk:
         slept: how long each sleep of the reconcilers was, seconds.
         ahead: how much our clock is ahead of the server's.
         meanwhile: happens whenever a reconciler sleeps.
+        change: changes the headers of the API's answers on their way to us.
     """
 
     serving: Sandbox
@@ -50,6 +53,7 @@ class Desk:
     slept: list[float] = field(default_factory=list)
     ahead: timedelta = timedelta()
     meanwhile: Callable[[], Awaitable[None]] | None = None
+    change: Callable[[httpx.Request, httpx.Headers], None] | None = None
     _heard: int = 0
 
     # --- the stream ----------------------------------------------------------------------
@@ -81,6 +85,15 @@ class Desk:
                 [Received(decode(each), arrived, Source.PARTNER) for each in envelopes]
             )
 
+    def append_objects(self, envelopes: Sequence[dict[str, Any]]) -> None:
+        """Append envelopes that a test made."""
+        self.append([self.bytes_of(each) for each in envelopes])
+
+    @staticmethod
+    def bytes_of(value: dict[str, Any]) -> bytes:
+        """The value as JSON."""
+        return json.dumps(value).encode()
+
     # --- the run -------------------------------------------------------------------------
 
     def clock(self) -> datetime:
@@ -106,7 +119,24 @@ class Desk:
 
     def reconciler(self, **values: object) -> Reconciler:
         """A reconciler between the two."""
-        return Reconciler(self.settings(**values), self.store, clock=self.clock, sleep=self.sleep)
+        return Reconciler(
+            self.settings(**values),
+            self.store,
+            clock=self.clock,
+            sleep=self.sleep,
+            client=self.client,
+        )
+
+    def client(self, settings: Settings) -> RestClient:
+        """A REST client that looks at our clock, whatever the machine's says."""
+        return RestClient(
+            settings.base_url,
+            concurrency=settings.http_concurrency,
+            requests_per_second=settings.http_rate,
+            retry_budget=settings.http_retry_budget,
+            clock=self.clock,
+            transport=_Changed(self),
+        )
 
     async def run(
         self, scope: Scope | None = None, *, dry_run: bool = False, **values: object
@@ -160,6 +190,20 @@ class Desk:
             for position_id, body in self.serving.world.truth(0).items()
             if body["status"] not in TERMINAL
         ]
+
+
+class _Changed(httpx.AsyncHTTPTransport):
+    """The way to the API, on which a desk may change the headers of answers."""
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__()
+        self._desk = desk
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        response = await super().handle_async_request(request)
+        if self._desk.change is not None:
+            self._desk.change(request, response.headers)
+        return response
 
 
 def wrong(

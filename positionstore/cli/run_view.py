@@ -35,6 +35,8 @@ def print_run(report: RunReport) -> None:
         print_line(error)
     if (more := len(report.errors) - _MOST_ERRORS) > 0:
         print_line(f"And {more:,} more errors.")
+    for note in report.notes:
+        print_line(note)
     print_line(" ".join(_summary(report)))
 
 

@@ -18,25 +18,25 @@ def parse_http_date(text: str | None) -> datetime | None:
         return None
 
 
-def as_of(date: str | None, *, round_trip: float, sent_at: datetime) -> datetime:
+def as_of(stamped: datetime | None, *, round_trip: float, sent_at: datetime) -> datetime:
     """Return a moment at which the server had certainly not yet read what it answered.
 
     The answer was stamped after the request left and before its headers were here, so the stamp
-    less the time between these two lies before the request left, by the server's own clock. That
-    clock is never compared with ours. ``Date`` is cut to whole seconds (and some servers stamp
+    less the time between these two lies before the request left, by the server's own clock. It is
+    never later than our own clock was when the request left: a snapshot from the future would beat
+    every event until then. ``Date`` is cut to whole seconds (and some servers stamp
     from a clock that they read once a second), which can only move the result further into the
     past. So does measuring the whole round trip. The error is always on the safe side: a second
     and the answer's way back at most.
 
     Args:
-        date: the answer's ``Date`` header.
+        stamped: the answer's ``Date``, UTC; None where it has none.
         round_trip: seconds from before the request was sent until the headers were here.
         sent_at: the local time before the request was sent; it stands in for a missing ``Date``.
     """
-    stamped = parse_http_date(date)
     if stamped is None:
         return sent_at
     try:
-        return stamped - timedelta(seconds=max(round_trip, 0.0))
+        return min(stamped - timedelta(seconds=max(round_trip, 0.0)), sent_at)
     except OverflowError:
         return sent_at

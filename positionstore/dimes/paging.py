@@ -32,11 +32,13 @@ class Shown(NamedTuple):
         items: its elements.
         has_more: whether it says that there are more.
         as_of: a moment at which the server had certainly not yet read it, UTC.
+        doubtful: whether that cannot be believed.
     """
 
     items: list[Item]
     has_more: bool
     as_of: datetime
+    doubtful: bool = False
 
 
 class Step(NamedTuple):
@@ -47,12 +49,14 @@ class Step(NamedTuple):
         has_more: whether the walk goes on.
         as_of: a moment at which the server had certainly not yet read them, UTC.
         cursor: the id to start after to go on from here; None on an empty page.
+        doubtful: whether ``as_of`` cannot be believed.
     """
 
     new: list[Item]
     has_more: bool
     as_of: datetime
     cursor: str | None
+    doubtful: bool
 
 
 class Paging:
@@ -107,7 +111,7 @@ class Paging:
             self._pages += 1
             self._last_page = ids
             cursor = last
-            yield Step(new, has_more, shown.as_of, cursor)
+            yield Step(new, has_more, shown.as_of, cursor, shown.doubtful)
 
     def _check_advance(self, cursor: str | None, shown: Shown) -> None:
         """Raise if a page that has nothing new cannot be true."""

@@ -24,8 +24,9 @@ from pydantic import SecretStr
 from positionstore.dimes.abandoned import ClosesAbandoned
 from positionstore.dimes.access import Access, api_key_access
 from positionstore.dimes.body import ACCEPT_ENCODING, TooLongError, read_body
+from positionstore.dimes.clock_reading import ClockReading, age_of
 from positionstore.dimes.complaint import complaint, is_error_body
-from positionstore.dimes.http_date import as_of
+from positionstore.dimes.http_date import parse_http_date
 from positionstore.dimes.page import (
     Item,
     Listed,
@@ -40,7 +41,7 @@ from positionstore.dimes.retrying import Patience, SetbackError, retry_after
 from positionstore.dimes.throttle import Throttle
 from positionstore.dimes.tls import distrust, trusted
 from positionstore.dimes.tokens import TOKENS_PATH, Token, read_token
-from positionstore.errors import CredentialsError, GatewayError
+from positionstore.errors import CredentialsError, DoubtfulClockError, GatewayError
 from positionstore.facts import Rejected
 from positionstore.settings import Settings
 
@@ -51,6 +52,11 @@ PAGE_LIMIT: Final = 100
 MAX_BODY: Final = 64 * 1024 * 1024
 """The longest answer that is taken, in bytes; a usual page has a fifth of a million."""
 
+_CLOCK_WAITS: Final = (
+    0.5,
+    1.0,
+)  # seconds before an answer with a doubtful clock is asked for again
+_CLOCK_RETRIES: Final = 20  # of one client; where all answers are doubtful more would say no more
 _ATTEMPT: Final = 60.0  # seconds that one attempt may take, from connecting to the last byte
 _TIMEOUTS: Final = httpx.Timeout(30.0, connect=10.0, pool=None)
 
@@ -88,6 +94,8 @@ class Page(msgspec.Struct, frozen=True):
         as_of: a moment at which the server had certainly not yet read the page, UTC.
         has_more: whether the walk goes on.
         cursor: the id to start after to go on from here; None on an empty page.
+        doubtful: whether the server's clock could not be believed, not even when asked again: when
+            the page was read is not known.
     """
 
     positions: list[Listed]
@@ -95,6 +103,7 @@ class Page(msgspec.Struct, frozen=True):
     as_of: datetime
     has_more: bool
     cursor: str | None
+    doubtful: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +122,7 @@ class _Answer:
     status: int
     headers: httpx.Headers = field(repr=False)
     content: bytes = field(repr=False)
-    sent_at: datetime
-    as_of: datetime
+    reading: ClockReading
 
     @property
     def date(self) -> str | None:
@@ -144,6 +152,8 @@ class RestClient:
     Attributes:
         requests: how many requests were sent, further attempts and minted tokens included.
         retries: how many of them were further attempts.
+        as_of: says what an answer is as of, or None where its clock is doubtful; it is asked for
+            again then.
     """
 
     def __init__(
@@ -164,6 +174,8 @@ class RestClient:
         self.requests = 0
         self.retries = 0
         self.monotonic = monotonic
+        self.as_of: Callable[[ClockReading], datetime | None] = lambda reading: reading.as_of
+        self._clock_retries = _CLOCK_RETRIES
         self._base_url = base_url
         self._retry_budget = retry_budget
         self._clock = clock
@@ -252,21 +264,22 @@ class RestClient:
 
         async def ask(after: str | None) -> Shown:
             cursor = {"starting_after": after} if after else {}
-            answer, (items, has_more) = await self._ask(
+            as_of, answer, (items, has_more) = await self._ask_when(
                 _Request("GET", POSITIONS_PATH, {**parameters, **cursor}),
                 access,
                 _page_of if after else _list_of,
             )
-            return Shown(items, has_more, answer.as_of)
+            return Shown(items, has_more, as_of or answer.reading.as_of, as_of is None)
 
         paging = Paging(ask, pause=self._sleep)
-        async for new, has_more, read_at, cursor in paging.steps(starting_after):
+        async for new, has_more, read_at, cursor, doubtful in paging.steps(starting_after):
             yield Page(
                 [item.what for item in new if isinstance(item.what, Listed)],
                 [item.what for item in new if isinstance(item.what, Rejected)],
                 read_at,
                 has_more,
                 cursor,
+                doubtful,
             )
 
     async def position(self, access: Access, position_id: str) -> tuple[Listed, datetime] | None:
@@ -278,6 +291,7 @@ class RestClient:
         Raises:
             CredentialsError: the access is refused; the message names the variable.
             OutOfReachError: this one is not shown, or what is shown is not it.
+            DoubtfulClockError: the server's clock cannot be believed.
             GatewayError: no answer can be had, or it cannot be understood.
         """
         if position_id in {"", ".", ".."}:  # paths that lead elsewhere
@@ -286,7 +300,9 @@ class RestClient:
             path = f"{POSITIONS_PATH}/{quote(position_id, safe='')}"
         except UnicodeEncodeError:
             raise GatewayError("There is no asking for a position with such an id.") from None
-        answer, listed = await self._ask(_Request("GET", path), access, _position_of)
+        as_of, _, listed = await self._ask_when(_Request("GET", path), access, _position_of)
+        if as_of is None:
+            raise DoubtfulClockError("The clock of the API's answer cannot be believed.")
         if listed is None:
             return None
         if listed.position_id != position_id:
@@ -294,7 +310,7 @@ class RestClient:
                 f"{redacted(f'GET {path}')} was answered with another position: "
                 f"{redacted(listed.position_id)}."
             )
-        return listed, answer.as_of
+        return listed, as_of
 
     async def allows(self, access: Access) -> bool:
         """Whether the API lets an access list positions.
@@ -334,6 +350,21 @@ class RestClient:
         request = _Request("POST", TOKENS_PATH, body={"wallet_address": wallet})
         _, token = await self._ask(request, api_key_access(api_key), read)
         return token
+
+    async def _ask_when(
+        self, request: _Request, access: Access, read: Callable[[_Answer, Access, str], T]
+    ) -> tuple[datetime | None, _Answer, T]:
+        """Ask, and again while the answer's clock is doubtful; no as-of where it stays so."""
+        waits = iter(_CLOCK_WAITS)
+        while True:
+            answer, content = await self._ask(request, access, read)
+            as_of = self.as_of(answer.reading)
+            wait = next(waits, None)
+            if as_of is not None or wait is None or not self._clock_retries:
+                return as_of, answer, content
+            self._clock_retries -= 1
+            self.retries += 1
+            await self._sleep(wait)
 
     async def _ask(
         self, request: _Request, access: Access, read: Callable[[_Answer, Access, str], T]
@@ -388,14 +419,13 @@ class RestClient:
                 raise _transport_failure(error, request, self._proxy) from None
             except (httpx.InvalidURL, UnicodeError):
                 raise GatewayError(f"{request} cannot be sent: the id makes no URL.") from None
-        date = response.headers.get("date")
-        return _Answer(
-            response.status_code,
-            response.headers,
-            content,
+        reading = ClockReading(
+            parse_http_date(response.headers.get("date")),
             sent_at,
-            as_of(date, round_trip=round_trip, sent_at=sent_at),
+            round_trip,
+            age_of(response.headers.get("age")),
         )
+        return _Answer(response.status_code, response.headers, content, reading)
 
     def _screen(self, answer: _Answer, request: _Request) -> None:
         """Raise for what means the same whatever was asked."""

@@ -19,7 +19,8 @@ def account(report: RunReport, *, at_most: int = MOST_LISTED) -> dict[str, objec
         at_most: how many discrepancies are listed; ``discrepancies_omitted`` counts the others.
 
     Returns:
-        Of a dry run ``run_id`` is None. ``duration`` is in seconds.
+        Of a dry run ``run_id`` is None. ``duration`` and ``clock_offset`` are in
+        seconds.
     """
     by_kind = {kind.value: count for kind, count in report.by_kind.items()}
     listed = report.discrepancies[:at_most]
@@ -46,6 +47,8 @@ def account(report: RunReport, *, at_most: int = MOST_LISTED) -> dict[str, objec
         "requests": report.requests,
         "retries": report.retries,
         "error": report.error,
+        "notes": report.notes,
+        "clock_offset": report.clock_offset and report.clock_offset.total_seconds(),
         "discrepancies": [_plain(each) for each in listed],
         "discrepancies_omitted": len(report.discrepancies) - len(listed) + report.omitted,
     }

@@ -4,7 +4,7 @@ Everything here is synchronous and uses two connections of its own, so it is cal
 thread at a time.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -62,6 +62,8 @@ class Suspect:
         newest_event_at: the ``created_at`` of the newest event that the log has of it, whether the
             row shows that one or not, UTC; None where the log has none.
         lacking: whether the body lacks a key of which the row has a value.
+        wins: whether a snapshot of the answer would win by the order of facts as it is, and shows
+            something new: what the log has shown already may come from a replica that lags.
     """
 
     position_id: str
@@ -72,6 +74,7 @@ class Suspect:
     ended: bool
     newest_event_at: datetime | None
     lacking: bool = False
+    wins: bool = False
 
     def settles_in(self, settle_window: timedelta) -> timedelta:
         """How long after ``as_of`` a snapshot would overrule every event; negative if now."""
@@ -81,8 +84,8 @@ class Suspect:
         return (self.newest_event_at - self.as_of) + settle_window
 
     def is_in_flux(self, settle_window: timedelta) -> bool:
-        """Whether it changed too lately for a snapshot to overrule every event."""
-        return self.settles_in(settle_window) >= timedelta()
+        """Whether it changed too lately to say who is behind."""
+        return not self.wins and self.settles_in(settle_window) >= timedelta()
 
     def concluded(self, resolution: Resolution) -> Discrepancy:
         """Return it with what became of it."""
@@ -121,13 +124,18 @@ class Book:
             )
         }
         self._live: set[str] = set()
+        self._beaten_by: dict[str, records.Rival] = {}
 
     def is_terminal(self, status: str) -> bool:
         """Whether a position with this status has ended."""
         return status in self._terminal
 
     def examine(
-        self, answers: Sequence[Answer], meanwhile: Callable[[], object] = lambda: None
+        self,
+        answers: Sequence[Answer],
+        meanwhile: Callable[[], object] = lambda: None,
+        *,
+        believed: bool = True,
     ) -> list[Suspect]:
         """Compare what REST showed with the rows; return what differs.
 
@@ -138,12 +146,14 @@ class Book:
         Args:
             answers: what REST showed.
             meanwhile: is called while the server looks the rows up.
+            believed: whether it is known when they were read; else nothing is marked nor valued.
         """
         # Two ids may become one where Postgres cannot hold what tells them apart.
         unique = {listed.position_id: (listed, as_of) for listed, as_of in answers}
         with records.spelled_rows(self._reader, list(unique)) as fetch:
             meanwhile()
             rows = fetch()
+        keeps = believed and not self._dry_run
         verified: list[Verified] = []
         valuations: list[Valuation] = []
         doubtful: list[Answer] = []
@@ -153,15 +163,17 @@ class Book:
             spelling = listed.spelling
             if fact is None or spelling is None or not spelled_alike(row, spelling, closed=ended):
                 doubtful.append((listed, as_of))
-            elif not self._dry_run:
+            elif keeps:
                 verified.append(Verified(position_id, fact, as_of))
-            if not ended:
+            if not ended and believed:
                 self._live.add(position_id)
-                if not self._dry_run:
+                if keeps:
                     valuations.append(_valuation(listed, as_of))
         suspects, equal = self._examine_exactly(doubtful) if doubtful else ([], [])
         verified += equal
-        if (verified or valuations) and not self._dry_run:
+        for each in verified if self._beaten_by else ():
+            self._beaten_by.pop(each.position_id, None)
+        if (verified or valuations) and keeps:
             with self._reader.pipeline(), self._reader.transaction():
                 records.mark_verified(self._reader, verified)
                 records.keep_valuations(self._reader, valuations, history=self._history)
@@ -205,6 +217,18 @@ class Book:
         known = [listed.position_id for (listed, _), _, _ in found if listed.position_id in rows]
         newest = records.newest_events(self._reader, known) if known else {}
         lacking = self._carried([listed for (listed, _), _, _ in found])
+        rivals = self._rivals([answer for answer, _, _ in found]) if found else {}
+        self._note_rivals(rivals)
+        # What changed long ago no replica hides any more.
+        old = self._shown_before(
+            [
+                (listed, as_of)
+                for (listed, as_of), _, _ in found
+                if rivals[listed.position_id] is None
+                and listed.position_id in newest
+                and (newest[listed.position_id] - as_of) + self._settle_window >= timedelta()
+            ]
+        )
         return [
             Suspect(
                 position_id=listed.position_id,
@@ -215,6 +239,7 @@ class Book:
                 ended=listed.position_id in rows and rows[listed.position_id].phase == "terminal",
                 newest_event_at=newest.get(listed.position_id),
                 lacking=listed.position_id in lacking,
+                wins=rivals[listed.position_id] is None and listed.position_id not in old,
             )
             for (listed, as_of), kind, fields in found
         ]
@@ -229,6 +254,47 @@ class Book:
         rows = records.rows(self._reader, lacking, _CARRIED_COLUMNS) if lacking else {}
         found = {name: carried(row.columns, absent[name]) for name, row in rows.items()}
         return {name: each for name, each in found.items() if each}
+
+    def _rivals(self, answers: Sequence[Answer]) -> dict[str, records.Rival | None]:
+        return records.rivals(self._reader, [self._snapshot(*each) for each in answers])
+
+    def _note_rivals(self, rivals: Mapping[str, records.Rival | None]) -> None:
+        for position_id, rival in rivals.items():
+            if rival is None:
+                self._beaten_by.pop(position_id, None)
+            else:
+                self._beaten_by[position_id] = rival
+
+    def held_by_later_than(self, moment: datetime) -> dict[str, records.Rival]:
+        """Return what differs and is kept as it is by a fact that is dated later than a moment."""
+        return {name: each for name, each in self._beaten_by.items() if each.created_at > moment}
+
+    def _snapshot(self, listed: Listed, as_of: datetime, carried: bytes = b"") -> Snapshot:
+        return Snapshot(
+            position_id=listed.position_id,
+            status=listed.status,
+            as_of=as_of,
+            supersedes_before=as_of - self._settle_window,
+            body=listed.body,
+            carried=carried,
+        )
+
+    def _shown_before(self, answers: Sequence[Answer]) -> set[str]:
+        """Return those that show what a fact of the log has shown before."""
+        if not answers:
+            return set()
+        theirs = {
+            listed.position_id: (
+                read_body(listed.body, listed.spelling).values,
+                self.is_terminal(listed.status),
+            )
+            for listed, _ in answers
+        }
+        return {
+            position_id
+            for position_id, past in records.past_rows(self._reader, list(theirs), _COLUMNS)
+            if not differences(past, theirs[position_id][0], closed=theirs[position_id][1])
+        }
 
     def absences(self, position_ids: Sequence[str], as_of: datetime) -> list[Suspect]:
         """Return those of these positions, which REST does not know, that the store has live."""
@@ -251,7 +317,9 @@ class Book:
         ]
 
     def repair(self, suspects: Sequence[Suspect], received_at: datetime) -> list[Resolution]:
-        """Append a snapshot of each; say what became of it.
+        """Append a snapshot of each that would win the fold; say what became of it.
+
+        A snapshot that a fact of the log beats would change nothing, in this run and in the next.
 
         Returns:
             For each ``REPAIRED`` where the row now equals what REST said, ``IN_FLUX`` where an
@@ -260,21 +328,18 @@ class Book:
         if self._appender is None or not suspects:
             return [Resolution.UNRESOLVED] * len(suspects)
         shown = [(each.listed, each.as_of) for each in suspects if each.listed is not None]
-        keeps = self._carried([listed for listed, _ in shown])
-        self._appender.append_snapshots(
-            [
-                Snapshot(
-                    position_id=listed.position_id,
-                    status=listed.status,
-                    as_of=as_of,
-                    supersedes_before=as_of - self._settle_window,
-                    body=listed.body,
-                    carried=keeps.get(listed.position_id, b""),
-                )
-                for listed, as_of in shown
-            ],
-            received_at,
-        )
+        rivals = self._rivals(shown)
+        self._note_rivals(rivals)
+        winners = [each for each in shown if rivals[each[0].position_id] is None]
+        if winners:
+            keeps = self._carried([listed for listed, _ in winners])
+            self._appender.append_snapshots(
+                [
+                    self._snapshot(listed, as_of, keeps.get(listed.position_id, b""))
+                    for listed, as_of in winners
+                ],
+                received_at,
+            )
         rows = records.rows(self._reader, [listed.position_id for listed, _ in shown], _COLUMNS)
         verified: dict[str, Verified] = {}
         for listed, as_of in shown:
@@ -302,7 +367,7 @@ class Book:
         return {
             each.position_id
             for each in suspects
-            if replace(each, newest_event_at=newest.get(each.position_id)).is_in_flux(
+            if replace(each, wins=False, newest_event_at=newest.get(each.position_id)).is_in_flux(
                 self._settle_window
             )
         }

@@ -9,7 +9,7 @@ from typing import Final
 
 from positionstore.dimes.access import Access
 from positionstore.dimes.rest import OutOfReachError, RestClient
-from positionstore.errors import CredentialsError, GatewayError
+from positionstore.errors import CredentialsError, DoubtfulClockError, GatewayError
 from positionstore.reconciler.book import Answer, Suspect
 from positionstore.reconciler.comparison import DiscrepancyKind, FieldDifference
 from positionstore.reconciler.findings import Findings
@@ -183,6 +183,12 @@ class Inquiry:
             else:
                 self.failed(error)
             return error
+        except DoubtfulClockError as error:
+            # The run says it once, of all of them.
+            self.failed(error)
+            self.unanswered.add(position_id)
+            self._server_clock.doubtful += 1
+            return _Unanswered.UNKNOWN
         except (GatewayError, CredentialsError) as error:
             self.failed(error)
             self.unanswered.add(position_id)

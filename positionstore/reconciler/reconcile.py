@@ -25,6 +25,7 @@ from positionstore.reconciler.book import Book
 from positionstore.reconciler.checkpoint import Checkpoint, NoCheckpoint
 from positionstore.reconciler.report import RunReport, RunState
 from positionstore.reconciler.scope import Scope, Trigger
+from positionstore.reconciler.server_clock import ServerClock
 from positionstore.reconciler.walk import StoppedError, Walk
 from positionstore.settings import Settings
 from positionstore.store import identity
@@ -162,12 +163,15 @@ class Reconciler:
                     history=settings.valuation_history,
                     dry_run=dry_run,
                 )
+                server_clock = ServerClock(self._clock, records.clock_offsets(reader))
+                rest.as_of = server_clock.as_of
                 walk = Walk(
                     book,
                     rest,
                     report,
                     settle_window=settings.settle_window_duration,
                     clock=self._clock,
+                    server_clock=server_clock,
                     sleep=self._sleep,
                     checkpoint=resumption.checkpoint if resumption else NoCheckpoint(),
                     verified_since=report.as_of,
@@ -267,8 +271,11 @@ class Reconciler:
                 requests=report.requests,
                 retries=report.retries,
                 error=report.error,
+                clock_offset=report.clock_offset,
             ),
         )
+        for note in report.notes:
+            _log.warning("reconciliation_note", run_id=report.run_id, note=note)
         level = {RunState.FAILED: logging.ERROR, RunState.PARTIAL: logging.WARNING}
         _log.log(
             level.get(report.state, logging.INFO),

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from positionstore.reconciler.comparison import DiscrepancyKind, FieldDifference
@@ -65,6 +65,9 @@ class RunReport:
         errors: what it did not see, and why.
         invalid_fields: fields of positions whose value is not of their kind, as it stands in the
             store when the run has ended; their columns are NULL.
+        notes: what else a person has to do something about.
+        clock_offset: how far the server's clock is ahead of ours; None where its answers do not
+            agree on it.
         settling: how many positions in flux are being waited for just now.
         state: how it ended.
     """
@@ -87,6 +90,8 @@ class RunReport:
     retries: int = 0
     errors: list[str] = field(default_factory=list)
     invalid_fields: Sequence[InvalidField] = ()
+    notes: list[str] = field(default_factory=list)
+    clock_offset: timedelta | None = None
     settling: int = 0
     state: RunState = RunState.FAILED
 

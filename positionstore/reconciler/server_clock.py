@@ -1,19 +1,125 @@
-"""What our clock says of the server's: neither is trusted to be right."""
+"""Which of the server's answers about the time are believed.
 
-from collections.abc import Callable
+The server's clock and ours may differ, and either may be wrong. Where they agree, they are
+believed. Where they differ, the difference has to stay the same: in this run, and since earlier
+runs. An answer that departs from it is doubtful.
+"""
+
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from typing import Final
+
+from positionstore.dimes.clock_reading import ClockReading
+
+TOLERANCE: Final = timedelta(seconds=10)
+"""How far an answer may depart from the known difference of the two clocks."""
 
 
 class ServerClock:
-    """Tells the server's time from the as-of of its answers and from what has passed since.
+    """Judges the clock readings of a run, and tells the server's time from those it believes.
 
     Args:
         clock: tells our time, UTC.
+        known: how far the server's clock was ahead of ours in earlier runs, the newest first;
+            empty where no run has found out yet.
+
+    Attributes:
+        doubtful: how many answers were not believed.
     """
 
-    def __init__(self, clock: Callable[[], datetime]) -> None:
+    def __init__(self, clock: Callable[[], datetime], known: Sequence[timedelta] = ()) -> None:
+        self.doubtful = 0
         self._clock = clock
+        self._known = tuple(known)
         self._latest: tuple[datetime, datetime] | None = None
+        self._settled: timedelta | None = None
+        self._first: timedelta | None = None
+        self._agree = True
+        self._doubt: tuple[ClockReading, timedelta] | None = None
+
+    # --- what an answer is as of -----------------------------------------------------------
+
+    def as_of(self, reading: ClockReading) -> datetime | None:
+        """Return the as-of of an answer; None where its clock is doubtful.
+
+        No as-of is later than our own clock was when the request was sent. Without a ``Date`` it
+        is that moment, or as much earlier as the server's clock is known to be behind ours.
+        """
+        if reading.age > TOLERANCE.total_seconds():
+            self._note_doubt(reading, timedelta())
+            return None
+        offset = reading.offset
+        if offset is None:
+            behind = self._offset or timedelta()
+            return reading.sent_at + behind if behind < -TOLERANCE else reading.sent_at
+        self._first = offset if self._first is None else self._first
+        self._agree = self._agree and reading.agrees(self._first, TOLERANCE)
+        if not self._is_plausible(reading, offset):
+            self._note_doubt(reading, offset)
+            return None
+        self._settled = offset
+        return reading.as_of
+
+    def _is_plausible(self, reading: ClockReading, offset: timedelta) -> bool:
+        if not self._known and self._settled is None and offset <= TOLERANCE:
+            # Nothing but our own clock can bear witness. A server's clock that is behind it can do
+            # no harm; but then the other answers have to agree, with this one or with our clock.
+            return True
+        # Two clocks that agree are right, whatever one of them said in earlier runs.
+        expected = [timedelta(), *self._known]
+        if self._settled is not None:
+            expected.append(self._settled)
+        return any(reading.agrees(each, TOLERANCE) for each in expected)
+
+    def _note_doubt(self, reading: ClockReading, offset: timedelta) -> None:
+        if self._doubt is None or abs(offset) > abs(self._doubt[1]):
+            self._doubt = reading, offset
+
+    @property
+    def _offset(self) -> timedelta | None:
+        if self._settled is not None:
+            return self._settled
+        return self._known[0] if self._known else None
+
+    @property
+    def learnt(self) -> timedelta | None:
+        """How far the server's clock is ahead of ours, for later runs; None where that is unclear.
+
+        Where no answer was believed but all of them agree with each other, one of the two clocks
+        was set since the last run: the next run has to know.
+        """
+        if self._settled is not None:
+            return self._settled
+        return self._first if self._agree else None
+
+    @property
+    def complaint(self) -> str | None:
+        """One line that names both clocks, where answers were not believed."""
+        if not self.doubtful or self._doubt is None:
+            return None
+        reading, offset = self._doubt
+        count = f"{self.doubtful:,} answers" if self.doubtful > 1 else "An answer"
+        ours = f"{reading.sent_at:%F %T} UTC"
+        if reading.age > TOLERANCE.total_seconds():
+            return (
+                f"{count} of the API came from a cache, {reading.age:,.0f} seconds old "
+                f"(at {ours} by our clock); nothing was appended on that. "
+                "Look for a proxy that caches GET /positions."
+            )
+        theirs = f"{reading.date:%F %T} UTC" if reading.date else "nothing"
+        expected = _apart(self._offset or timedelta())
+        return (
+            f"{count} of the API had a doubtful Date: its clock said {theirs} when ours said "
+            f"{ours}, {_apart(offset)}, where {expected} was expected; nothing was appended on "
+            "that. Check this machine's clock; if it is right, the API's is wrong."
+        )
+
+    @property
+    def ahead(self) -> timedelta:
+        """How far the server's clock, as it is believed, is ahead of ours, if it is."""
+        return max(self._settled or timedelta(), timedelta())
+
+    # --- the server's time -----------------------------------------------------------------
 
     def note(self, as_of: datetime) -> None:
         """Take note of the as-of of an answer that has just come."""
@@ -35,3 +141,14 @@ class ServerClock:
             return timedelta()
         as_of, noted_at = self._latest
         return max(noted_at - as_of, timedelta())
+
+
+def _apart(offset: timedelta) -> str:
+    if abs(offset) <= TOLERANCE:
+        return "level with ours"
+    seconds = abs(offset.total_seconds())
+    where = "ahead" if offset > timedelta() else "behind"
+    for size, unit in ((86_400, "days"), (3_600, "hours"), (60, "minutes")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:,.0f} {unit} {where}"
+    return f"{seconds:,.0f} seconds {where}"

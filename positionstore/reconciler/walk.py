@@ -16,11 +16,12 @@ from positionstore.dimes.access import Access
 from positionstore.dimes.paging import CursorLostError
 from positionstore.dimes.rest import OutOfReachError, Page, RestClient, State
 from positionstore.dimes.tokens import KeyRefusedError
-from positionstore.errors import CredentialsError, GatewayError
+from positionstore.errors import CredentialsError, DoubtfulClockError, GatewayError
 from positionstore.reconciler.ahead import Ahead
-from positionstore.reconciler.book import Book, Suspect
+from positionstore.reconciler.book import Answer, Book, Suspect
 from positionstore.reconciler.checkpoint import Checkpoint, NoCheckpoint
 from positionstore.reconciler.findings import Findings
+from positionstore.reconciler.held import say_what_holds
 from positionstore.reconciler.inquiry import GIVE_UP_AFTER, Inquiry, Look
 from positionstore.reconciler.report import Resolution, RunReport
 from positionstore.reconciler.server_clock import ServerClock
@@ -29,6 +30,7 @@ from positionstore.reconciler.together import all_of
 _PROBES: Final = 10
 _MOST_HELD: Final = 1_000
 _LOOKS: Final = 3
+_FUTURE: Final = timedelta(minutes=10)  # an emitter may be ahead by that without a word
 GRACE: Final = timedelta(seconds=2)
 """For an event on its way, and for the ``Date`` of an answer, which is cut to seconds."""
 
@@ -46,6 +48,7 @@ class Walk:
         report: what it finds is added here.
         settle_window: how long after an event a difference is left to settle by itself.
         clock: tells our time, UTC.
+        server_clock: which answers' clocks are believed.
         sleep: waits, in seconds.
         checkpoint: remembers how far it has come; what it has passed is repaired.
         verified_since: positions verified since then, by the server's clock, count as seen; for a
@@ -61,6 +64,7 @@ class Walk:
         *,
         settle_window: timedelta,
         clock: Callable[[], datetime],
+        server_clock: ServerClock,
         sleep: Callable[[float], Awaitable[None]],
         checkpoint: Checkpoint,
         verified_since: datetime | None,
@@ -85,7 +89,7 @@ class Walk:
         self._shown_wallets: set[str] = set()
         self._without_token: dict[str, KeyRefusedError] = {}
         self._findings = Findings(book, report, clock)
-        self._server_clock = ServerClock(clock)
+        self._server_clock = server_clock
         self._inquiry = Inquiry(
             rest,
             self._findings,
@@ -119,6 +123,12 @@ class Walk:
         await self._note_unseen(walked)
         await self._settle()
         await self._findings.in_store(self._book.drop_stale_valuations)
+        self._report.clock_offset = self._server_clock.learnt
+        if complaint := self._server_clock.complaint:
+            self._report.errors.append(complaint)
+        future = self._clock() + self._server_clock.ahead + _FUTURE
+        if note := say_what_holds(self._book.held_by_later_than(future)):
+            self._report.notes.append(note)
         if self._inquiry.not_asked:
             self._report.errors.append(
                 f"{self._inquiry.not_asked:,} more were not asked for, as the API had not answered "
@@ -149,6 +159,8 @@ class Walk:
             return False
         except (GatewayError, CredentialsError) as error:
             self._inquiry.failed(error)
+            if isinstance(error, DoubtfulClockError):
+                self._server_clock.doubtful += 1
             self._report.errors.append(
                 f"The {which} positions{_of(access)} were not all seen: {error}"
             )
@@ -231,8 +243,6 @@ class Walk:
         The next is begun as soon as the server is at work on this one: the two need not wait for
         each other.
         """
-        self._report.note_as_of(page.as_of)
-        self._server_clock.note(page.as_of)
         self._report.seen += len(page.positions)
         self._report.rejected += len(page.rejected)
         self._shown_wallets.update(
@@ -242,10 +252,28 @@ class Walk:
             received_at = self._clock()
             await self._findings.in_store(lambda: self._book.quarantine(page.rejected, received_at))
         answers = [(each, page.as_of) for each in page.positions]
+        if page.doubtful:
+            return await self._take_doubtful(answers, access)
+        self._report.note_as_of(page.as_of)
+        self._server_clock.note(page.as_of)
         meanwhile = partial(asyncio.get_running_loop().call_soon_threadsafe, begin_next)
         suspects = await self._findings.in_store(
             partial(self._book.examine, answers, meanwhile=meanwhile)
         )
+        ended, plain = self._sorted(suspects, page, access)
+        if self._remembers:
+            self._look_again |= await self._inquiry.ask(ended)
+        else:
+            self._look_again |= ended
+        for suspect in await self._findings.repair(plain):
+            self._look_again[suspect.position_id] = Look(access, suspect, overtaken=True)
+        self._note_progress()
+        return self._inquiry.unanswered.isdisjoint(ended)
+
+    def _sorted(
+        self, suspects: Sequence[Suspect], page: Page, access: Access
+    ) -> tuple[dict[str, Look], list[Suspect]]:
+        """Put off what has to wait; return what has to be asked for, and what is to be repaired."""
         for each in page.positions:
             self._held.pop(each.position_id, None)  # this answer is newer
         plain: list[Suspect] = []
@@ -260,14 +288,17 @@ class Walk:
                 self._held[suspect.position_id] = suspect, access
             else:
                 plain.append(suspect)
-        if self._remembers:
-            self._look_again |= await self._inquiry.ask(ended)
-        else:
-            self._look_again |= ended
-        for suspect in await self._findings.repair(plain):
-            self._look_again[suspect.position_id] = Look(access, suspect, overtaken=True)
+        return ended, plain
+
+    async def _take_doubtful(self, answers: Sequence[Answer], access: Access) -> bool:
+        """Have what differs asked for by its id: when the page was read is not known."""
+        self._server_clock.doubtful += 1
+        for suspect in await self._findings.in_store(
+            partial(self._book.examine, answers, believed=False)
+        ):
+            self._look_again.setdefault(suspect.position_id, Look(access, suspect))
         self._note_progress()
-        return self._inquiry.unanswered.isdisjoint(ended)
+        return False
 
     async def _contradicts(self, access: Access) -> bool:
         """Whether an empty list cannot be true: not all that the store has live has ended."""

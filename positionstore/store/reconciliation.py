@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, Final, LiteralString, NamedTuple
 
@@ -12,6 +12,7 @@ from psycopg import sql
 from psycopg.rows import class_row
 
 from positionstore.address import one_spelling
+from positionstore.facts import SNAPSHOT_TYPE, Snapshot
 from positionstore.position import DURABLE_FIELDS, VALUATION_FIELDS, Kind
 from positionstore.store.locks import APPEND_LOCK, RECONCILE_LOCK
 from positionstore.store.queries import queries
@@ -49,6 +50,7 @@ class RunRecord:
     requests: int
     retries: int
     error: str | None
+    clock_offset: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,14 @@ class Valuation(NamedTuple):
     position_id: str
     as_of: datetime
     values: tuple[int | None, ...]
+
+
+class Rival(NamedTuple):
+    """A fact of the log that beats a snapshot. ``created_at`` is UTC."""
+
+    event_id: str
+    created_at: datetime
+    type: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +254,42 @@ def newest_events(
             _statement("newest_events"), {"position_ids": list(position_ids)}
         ).fetchall()
     )
+
+
+def rivals(
+    connection: psycopg.Connection, snapshots: Sequence[Snapshot]
+) -> dict[str, Rival | None]:
+    """Return, by position, the newest fact that would beat the snapshot; None if it would win."""
+    found = connection.execute(
+        _statement("rivals"),
+        {
+            "position_ids": [each.position_id for each in snapshots],
+            "statuses": [each.status for each in snapshots],
+            "as_of": [each.as_of for each in snapshots],
+            "event_ids": [each.event_id for each in snapshots],
+            "supersedes_before": [each.supersedes_before for each in snapshots],
+            "type": SNAPSHOT_TYPE,
+        },
+    )
+    return {
+        position_id: None if event_id is None else Rival(event_id, created_at, type_)
+        for position_id, event_id, created_at, type_ in found
+    }
+
+
+def past_rows(
+    connection: psycopg.Connection, position_ids: Sequence[str], columns: Sequence[str]
+) -> list[tuple[str, tuple[Any, ...]]]:
+    """Return what each fact of some positions says by itself, without those that the rows show."""
+    statement = _statement("past_rows").format(columns=_identifiers(columns))
+    with connection.cursor(binary=True) as cursor:
+        cursor.execute(statement, {"position_ids": list(position_ids)})
+        return [(row[0], row[1:]) for row in cursor.fetchall()]
+
+
+def clock_offsets(connection: psycopg.Connection) -> list[timedelta]:
+    """Return how far the server's clock was ahead of ours in earlier runs, the newest first."""
+    return [offset for (offset,) in connection.execute(_statement("clock_offsets"))]
 
 
 def live(

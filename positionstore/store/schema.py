@@ -222,6 +222,7 @@ reconciliation_runs = Table(
     ),
     Column("duration", Interval, Computed("finished_at - started_at", persisted=True)),
     Column("error", Text),
+    Column("clock_offset", Interval),
     CheckConstraint("scope IN ('recent', 'full', 'window')"),
     CheckConstraint("reach IN ('partner', 'wallets')"),
     CheckConstraint("state IN ('running', 'complete', 'partial', 'failed')"),

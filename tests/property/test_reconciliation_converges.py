@@ -34,6 +34,23 @@ TABLES = "events, positions, reconciliation_runs, discrepancies, valuations, qua
 ACTIVE = {"pending", "open", "unwinding", "closing", "settling"}
 
 
+Clocks = tuple[int, int, bool]
+"""By how many seconds ours is wrong, and the API's, and whether the latter is so in turns only."""
+
+# One of them at a time: where both are wrong by the same, nobody can know.
+CLOCKS: list[Clocks] = [
+    (0, 0, False),
+    (600, 0, False),
+    (-600, 0, False),
+    (0, 600, False),
+    (0, -600, False),
+    (0, 600, True),
+    (0, -600, True),
+    (0, 400_000_000, False),
+    (0, 400_000_000, True),
+]
+
+
 @dataclass
 class Life:
     """A world, what of it is on its way to the store, and the reconciler beside it."""
@@ -45,6 +62,8 @@ class Life:
     on_its_way: list[bytes] = field(default_factory=list)
     told: list[bytes] = field(default_factory=list)
     lag: float = 0.0
+    clocks: Clocks = (0, 0, False)
+    answers: int = 0
 
     def __post_init__(self) -> None:
         self.world = World(seed=self.seed, positions=6, rate=0.5, partners=1, remember=10_000)
@@ -88,12 +107,22 @@ class Life:
     # --- the other side ------------------------------------------------------------------
 
     def now(self) -> datetime:
-        """Everybody's clock."""
+        """The right time."""
         return EPOCH + timedelta(microseconds=self.world.now)
+
+    def ours(self) -> datetime:
+        """Our clock."""
+        return self.now() + timedelta(seconds=self.clocks[0])
+
+    def theirs(self) -> datetime:
+        """The clock of the API at its next answer."""
+        _, off, in_turns = self.clocks
+        self.answers += 1
+        return self.now() + timedelta(seconds=0 if in_turns and self.answers % 4 < 2 else off)
 
     def answer(self, request: httpx.Request) -> httpx.Response:
         """Answer as the API does."""
-        date = self.now().strftime("%a, %d %b %Y %H:%M:%S GMT")
+        date = self.theirs().strftime("%a, %d %b %Y %H:%M:%S GMT")
         at = self.world.now - round(self.lag * 1_000_000)
         states = [self.world.as_of(each, at) for each in self.world.book().created]
         bodies = [json.loads(each.render(at)) for each in states if each is not None]
@@ -136,7 +165,7 @@ class Life:
             concurrency=4,
             requests_per_second=1e9,
             retry_budget=0,
-            clock=self.now,
+            clock=self.ours,
             monotonic=lambda: self.world.now / 1e6,
             sleep=no_time,
             transport=httpx.MockTransport(self.answer),
@@ -148,9 +177,19 @@ class Life:
             api_key=SecretStr(KEY), base_url_setting="http://127.0.0.1:1", settle_window=60
         )
         reconciler = Reconciler(
-            settings, self.store, clock=self.now, sleep=self.sleep, client=self.client
+            settings, self.store, clock=self.ours, sleep=self.sleep, client=self.client
         )
         return asyncio.run(reconciler.run(Trigger.COMMAND, Scope.full()))
+
+    def stamped_ahead(self) -> int:
+        """How many snapshots bear a time that is still to come."""
+        with self.store.connect() as connection:
+            row = connection.execute(
+                "SELECT count(*) FROM events WHERE source = 'rest' AND created_at > %s",
+                [self.now()],
+            ).fetchone()
+        assert row is not None
+        return int(row[0])
 
     def facts(self) -> int:
         """How many facts the log has."""
@@ -170,6 +209,7 @@ steps = st.one_of(
     st.tuples(st.just("run"), st.just(0)),
     st.tuples(st.just("lag"), st.sampled_from([0, 5, 20])),
 )
+clocks = st.tuples(st.just("clocks"), st.sampled_from(range(len(CLOCKS))))
 
 
 @tries(12)
@@ -178,6 +218,23 @@ def test_one_run_after_the_stream_is_quiet_ends_every_difference(
     store: Store, seed: int, skew: float, history: list[tuple[str, int]]
 ) -> None:
     life = Life(store, seed, skew)
+    lived(life, history)
+    ends_every_difference(life)
+
+
+@tries(12)
+@given(st.integers(0, 10**6), st.lists(st.one_of(steps, clocks, clocks), min_size=3, max_size=14))
+def test_clocks_that_were_wrong_freeze_no_position(
+    store: Store, seed: int, history: list[tuple[str, int]]
+) -> None:
+    life = Life(store, seed, 0.0)
+    lived(life, history)
+    life.clocks = (0, 0, False)
+    life.run()  # may find that a clock was set
+    ends_every_difference(life)
+
+
+def lived(life: Life, history: list[tuple[str, int]]) -> None:
     for what, number in history:
         if what in {"heard", "late", "lost"}:
             life.live(number, fate=what)
@@ -189,15 +246,21 @@ def test_one_run_after_the_stream_is_quiet_ends_every_difference(
             life.pass_time(number)
         elif what == "lag":
             life.lag = number
+        elif what == "clocks":
+            life.clocks = CLOCKS[number]
         else:
             life.run()
+            assert life.stamped_ahead() == 0
+
+
+def ends_every_difference(life: Life) -> None:
     life.arrive()
     life.lag = 0
     life.pass_time(120)
     truth = {each.id: json.loads(each.render(life.world.now)) for each in life.world.book().created}
     report = life.run()
     assert (report.state, report.exit_code) == (RunState.COMPLETE, 0)
-    with store.connect() as connection:
+    with life.store.connect() as connection:
         assert wrong(connection, truth) == {}
         assert verify(connection) == []
     facts = life.facts()
@@ -205,5 +268,5 @@ def test_one_run_after_the_stream_is_quiet_ends_every_difference(
     assert (second.exit_code, second.discrepancies, life.facts()) == (0, [], facts)
     # Nor does anything that is told again change it.
     life.repeat()
-    with store.connect() as connection:
+    with life.store.connect() as connection:
         assert wrong(connection, truth) == {}

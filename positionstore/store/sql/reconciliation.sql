@@ -16,7 +16,7 @@ UPDATE reconciliation_runs
 SET state = %(state)s, reach = %(reach)s, finished_at = %(finished_at)s, as_of = %(as_of)s,
     seen = %(seen)s, missing = %(missing)s, stale = %(stale)s, divergent = %(divergent)s,
     absent_upstream = %(absent_upstream)s, repaired = %(repaired)s, unresolved = %(unresolved)s,
-    requests = %(requests)s, retries = %(retries)s, error = %(error)s
+    requests = %(requests)s, retries = %(retries)s, error = %(error)s, clock_offset = %(clock_offset)s
 WHERE run_id = %(run_id)s;
 
 -- name: record_discrepancy
@@ -146,3 +146,51 @@ ON CONFLICT (position_id, as_of) DO NOTHING;
 DELETE FROM valuations v
 USING positions p
 WHERE p.position_id = v.position_id AND p.phase = 'terminal';
+
+-- name: rivals
+-- The newest fact that would beat a snapshot of each position in the fold, where one would.
+SELECT i.position_id, b.event_id, b.created_at, b.type
+FROM unnest(
+    %(position_ids)s::text[], %(statuses)s::text[], %(as_of)s::timestamptz[], %(event_ids)s::text[],
+    %(supersedes_before)s::timestamptz[]
+) AS i (position_id, status, as_of, event_id, supersedes_before)
+LEFT JOIN position_statuses s ON s.status = i.status
+LEFT JOIN event_types t ON t.type = %(type)s
+CROSS JOIN LATERAL (
+    SELECT rank_of_fact(s.phase, i.as_of, s.precedence, t.precedence, i.event_id) AS rank OFFSET 0
+) snapshot
+LEFT JOIN LATERAL (
+    SELECT f.event_id, f.created_at, f.type
+    FROM ranked_facts f
+    WHERE f.position_id = i.position_id
+      AND CASE
+              WHEN f.supersedes_before IS NOT NULL
+              THEN (f.created_at, f.rank) >= (i.as_of, snapshot.rank)
+              ELSE f.created_at > i.supersedes_before AND f.rank > snapshot.rank
+          END
+      AND NOT is_retracted(f.position_id, f.event_id)
+    ORDER BY f.created_at DESC
+    LIMIT 1
+) b ON true;
+
+-- name: past_rows
+-- The rows that the facts of some positions make, each for itself, without the one each shows.
+SELECT f.position_id, {columns}
+FROM fact_positions f
+WHERE f.position_id = ANY (%(position_ids)s)
+  AND NOT EXISTS (
+      SELECT FROM positions p
+      WHERE p.position_id = f.position_id AND p.last_event_id = f.last_event_id
+  );
+
+-- name: clock_offsets
+-- How far the server's clock was ahead of ours: in the newest run that knows, and in the newest
+-- complete one.
+SELECT clock_offset FROM (
+    (SELECT run_id, clock_offset FROM reconciliation_runs
+     WHERE clock_offset IS NOT NULL ORDER BY run_id DESC LIMIT 1)
+    UNION
+    (SELECT run_id, clock_offset FROM reconciliation_runs
+     WHERE clock_offset IS NOT NULL AND state = 'complete' ORDER BY run_id DESC LIMIT 1)
+) known
+ORDER BY run_id DESC;

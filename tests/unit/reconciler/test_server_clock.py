@@ -1,10 +1,11 @@
-"""The server's time, told from its answers, whatever ours says."""
+"""The server's time, told from its answers, as far as they are believed."""
 
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from positionstore.reconciler.server_clock import ServerClock
+from positionstore.dimes.clock_reading import ClockReading, age_of
+from positionstore.reconciler.server_clock import TOLERANCE, ServerClock
 
 NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -42,3 +43,128 @@ def test_a_clock_that_is_put_back_takes_the_server_s_time_nowhere() -> None:
     ours.now -= timedelta(hours=1)
 
     assert clock.now() == NOON
+
+
+# --- which answers are believed ----------------------------------------------------------------
+
+MINUTES = timedelta(minutes=1)
+
+
+def reading(
+    off: timedelta | None, *, sent_at: datetime = NOON, took: float = 0.5, age: float = 0.0
+) -> ClockReading:
+    """An answer of a server whose clock is ahead of ours by so much."""
+    date = None if off is None else (sent_at + timedelta(seconds=took / 2) + off)
+    return ClockReading(date and date.replace(microsecond=0), sent_at, took, age)
+
+
+def judged(
+    *offsets: timedelta, known: tuple[timedelta, ...] = ()
+) -> tuple[list[bool], ServerClock]:
+    clock = ServerClock(Ours(), known)
+    return [clock.as_of(reading(each)) is not None for each in offsets], clock
+
+
+@pytest.mark.parametrize(
+    ("known", "offsets", "believed"),
+    [
+        ((), (0,), [True]),
+        ((), (-180,), [True]),  # nobody knows better, and the past can do no harm
+        ((), (180,), [False]),
+        ((), (0, 10), [True, False]),
+        ((), (-10, 0, 10), [True, True, False]),  # it agrees with our clock, at last
+        ((), (-10, -20), [True, False]),
+        ((0,), (0, 10, -10), [True, False, False]),
+        ((180,), (180, 0, 90), [True, True, False]),
+        ((180, 0), (0, 180), [True, True]),
+        ((-180,), (0,), [True]),  # our clock was put right
+    ],
+)
+def test_an_answer_is_believed_that_agrees_with_what_is_known(
+    known: tuple[int, ...], offsets: tuple[int, ...], believed: list[bool]
+) -> None:
+    found, _ = judged(
+        *[each * MINUTES for each in offsets], known=tuple(each * MINUTES for each in known)
+    )
+
+    assert found == believed
+
+
+@pytest.mark.parametrize("took", [0.0, 0.5, 59.0])
+@pytest.mark.parametrize("off", [-TOLERANCE / 2, timedelta(), TOLERANCE / 2])
+def test_a_slow_answer_and_the_seconds_that_a_date_leaves_out_are_no_departure(
+    took: float, off: timedelta
+) -> None:
+    clock = ServerClock(Ours(), [timedelta()])
+
+    assert clock.as_of(reading(off, took=took)) is not None
+
+
+@pytest.mark.parametrize("off", [-180, 0, 180])
+def test_no_as_of_is_later_than_our_clock_or_the_server_s(off: int) -> None:
+    clock = ServerClock(Ours(), [off * MINUTES])
+    as_of = clock.as_of(reading(off * MINUTES))
+
+    assert as_of is not None
+    assert as_of <= NOON
+    assert as_of <= NOON + off * MINUTES
+    assert clock.ahead <= max(off * MINUTES, timedelta())
+
+
+def test_without_a_date_it_is_our_clock_less_what_the_server_is_behind_it() -> None:
+    behind, ahead = (ServerClock(Ours(), [each * MINUTES]) for each in (-10, 10))
+
+    assert ServerClock(Ours()).as_of(reading(None)) == NOON
+    assert behind.as_of(reading(None)) == NOON - 10 * MINUTES
+    assert ahead.as_of(reading(None)) == NOON
+
+
+def test_an_answer_from_a_cache_is_older_than_its_date_and_not_believed_when_it_is_old() -> None:
+    clock = ServerClock(Ours())
+    young, old = reading(timedelta(), age=5), reading(timedelta(), age=600)
+
+    assert clock.as_of(young) == young.as_of < reading(timedelta()).as_of
+    assert clock.as_of(old) is None
+    assert [age_of(each) for each in (None, "", "600", "-1", "soon", "9" * 400)] == [
+        0,
+        0,
+        600,
+        0,
+        0,
+        0,
+    ]
+
+
+def test_later_runs_learn_where_all_answers_agree_and_not_where_they_do_not() -> None:
+    _, steady = judged(10 * MINUTES, 10 * MINUTES)
+    _, jumping = judged(10 * MINUTES, 20 * MINUTES)
+    _, right = judged(timedelta(), 10 * MINUTES)
+
+    assert steady.learnt is not None
+    assert abs(steady.learnt - 10 * MINUTES) < TOLERANCE
+    assert jumping.learnt is None
+    assert right.learnt is not None
+    assert abs(right.learnt) < TOLERANCE
+    assert ServerClock(Ours()).learnt is None
+
+
+def test_one_line_names_both_clocks() -> None:
+    _, clock = judged(timedelta(), 7_000_000 * MINUTES)
+    assert clock.complaint is None  # another answer was believed in its place
+    clock.doubtful = 2
+
+    assert clock.complaint == (
+        "2 answers of the API had a doubtful Date: its clock said 2039-10-22 14:40:00 UTC when "
+        "ours said 2026-07-01 12:00:00 UTC, 4,861 days ahead, where level with ours was expected; "
+        "nothing was appended on that. Check this machine's clock; if it is right, the API's is "
+        "wrong."
+    )
+
+
+@pytest.mark.parametrize("year", [1, 9999])
+def test_the_first_and_the_last_year_raise_nothing(year: int) -> None:
+    date = datetime(year, 12 if year > 1 else 1, 31 if year > 1 else 1, tzinfo=UTC)
+    clock = ServerClock(Ours(), [timedelta()])
+
+    assert clock.as_of(ClockReading(date, NOON, 0.5)) is None
+    assert ClockReading(date, NOON, 0.5).as_of <= NOON
