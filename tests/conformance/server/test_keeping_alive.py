@@ -33,7 +33,7 @@ def proofs_of(stream: Stream) -> Callable[[], int]:
 
 async def test_our_pings_prove_life_where_the_server_pings_rarely(serve: Serve) -> None:
     server = await serve(**RARELY)
-    settings = settings_for(server.url, api_key=KEY, ping_every=0.1)
+    settings = settings_for(server.url, api_key=KEY, ping_every=0.5)
     async with supervised(settings, Source.PARTNER) as stream:
         await stream.connected()
         proofs = proofs_of(stream)
@@ -58,12 +58,12 @@ async def test_a_proxy_that_cuts_idle_connections_is_kept_busy(
     serve: Serve, tmp_path: Path
 ) -> None:
     server = await serve(**RARELY)
-    async with nginx(tmp_path, server.url, read_timeout="1s") as url:
-        settings = settings_for(url, api_key=KEY, ping_every=0.2)
+    async with nginx(tmp_path, server.url, read_timeout="3s") as url:
+        settings = settings_for(url, api_key=KEY, ping_every=1.0)
         async with supervised(settings, Source.PARTNER) as stream:
             await stream.connected()
             proofs = proofs_of(stream)
-            await eventually(lambda: proofs() >= 15)
+            await eventually(lambda: proofs() >= 6)
             assert len(stream.began_) == 1
         rarely = settings_for(url, api_key=KEY, ping_every=30.0)
         async with supervised(rarely, Source.PARTNER) as stream:
@@ -95,7 +95,7 @@ async def test_a_server_without_compression_is_talked_to_all_the_same(serve: Ser
 
 async def test_a_healthy_link_outlasts_a_reader_that_waits_for_our_disk(serve: Serve) -> None:
     server = await serve(**RARELY)
-    settings = settings_for(server.url, api_key=KEY, ping_every=0.05)
+    settings = settings_for(server.url, api_key=KEY, ping_every=1.0)
     stands_still = asyncio.Event()
     received: list[object] = []
 
@@ -114,7 +114,7 @@ async def test_a_healthy_link_outlasts_a_reader_that_waits_for_our_disk(serve: S
     ended = asyncio.ensure_future(connection.wait())
     await server.do("burst", count=5_000, filler=1_500)
     await eventually(lambda: len(received) == 3)
-    for _ in range(20):  # twenty times as long as a silent link would be given
+    for _ in range(3):  # three times as long as a silent link would be given
         await asyncio.wait({ended}, timeout=DEAD_AFTER * settings.ping_every)
     stands_still.set()
     await eventually(lambda: len(received) == 5_000)
