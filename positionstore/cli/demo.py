@@ -28,9 +28,9 @@ def demo(
 
     The sandbox plays the vendor, and makes trouble: events come twice, late or never, and
     connections are cut. The ingester writes what comes into the embedded database, in a data
-    directory of the demo's own, which begins empty each time. At the end a reconciliation repairs
-    what the stream did not tell, and the projection is verified; the exit code is 3 where it is
-    not what it should be.
+    directory of the demo's own, which begins empty each time. What is emitted while a connection
+    is cut is recovered from the gateway. At the end a reconciliation repairs what the stream did
+    not tell, and the projection is verified; the exit code is 3 where it is not what it should be.
 
     Example: positionstore demo --seconds 30
     """
@@ -55,9 +55,15 @@ def _leave(number: int, _: object) -> NoReturn:
 
 
 def _conclude(outcome: Outcome) -> None:
+    if (outage := outcome.outage) is not None:
+        print_line(
+            f"Cut off for {outage.seconds:.1f} s, in which {outage.emitted:,} events were emitted: "
+            f"{outage.recovered:,} came by recovery, with what was under way at either end, and "
+            f"the gap {'still needs a repair' if outage.needs_repair else 'needs no repair'}."
+        )
     if (sight := outcome.sight) is not None and sight.recovered:
         print_line(
-            f"{sight.recovered:,} events were emitted while no connection was up, and recovered: "
+            f"In all, {sight.recovered:,} events that no connection was up for were recovered: "
             f"{sight.recovered_gaps:,} of {sight.connections - 1:,} gaps need no repair."
         )
     if (heard := outcome.heard) is not None:

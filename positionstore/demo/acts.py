@@ -17,6 +17,7 @@ import psycopg
 from psycopg import sql
 
 from positionstore.demo.home import Home, entered
+from positionstore.demo.outage import Outage, cut_off
 from positionstore.demo.processes import Process, none_left
 from positionstore.demo.sight import Sight, look
 from positionstore.demo.vendor import FAULTS, Vendor
@@ -39,6 +40,8 @@ _LOOK_EVERY: Final = 0.25
 _MALFORMED_EVERY: Final = 3.0
 _POLL: Final = 0.02
 _LAST_WORDS: Final = 5
+
+_LOGGED: Final = "SELECT count(*) FROM events WHERE source <> 'rest'"
 
 _SETTINGS: Final = {
     "POSITIONSTORE_LOG_FORMAT": "json",
@@ -73,8 +76,8 @@ class Truth:
         right: of these, those that the store has with the right status.
         behind: those that it has with another status.
         unheard: those that it has never heard of.
-        events_missed: events that never came: lost, or emitted while nobody was connected and not
-            recovered.
+        events_missed: events that never came: lost, or emitted after the server had
+            said goodbye, which is not recovered.
     """
 
     positions: int
@@ -106,6 +109,7 @@ class Outcome:
     Attributes:
         seed: the world's seed.
         sight: what there was to see at the end.
+        outage: what became of a connection that was cut.
         heard: how the store compared with the truth before; None where the world goes on.
         reconciled: what the reconciliation found and did; None where the world goes on.
         differences: positions whose row is not the fold of their facts.
@@ -114,6 +118,7 @@ class Outcome:
 
     seed: int
     sight: Sight | None = None
+    outage: Outage | None = None
     heard: Truth | None = None
     reconciled: Reconciled | None = None
     differences: list[Difference] = field(default_factory=list)
@@ -180,6 +185,12 @@ def watch(stage: Stage) -> None:
         time.sleep(max(0.0, min(pause, began + stage.seconds - time.monotonic())))
 
 
+def recover(stage: Stage) -> None:
+    """Cut the connection, and let what was emitted meanwhile be recovered."""
+    stage.audience.say("Cutting the connection, and letting nobody in for a moment.")
+    stage.outcome.outage = cut_off(stage)
+
+
 def come_to_rest(stage: Stage) -> None:
     """Let the world rest, and stop the ingester when all that came is in the log."""
     vendor = stage.vendor
@@ -241,23 +252,21 @@ def _compared(stage: Stage) -> Truth:
     really = stage.vendor.statuses()
     rows = stage.connection.execute("SELECT position_id, status FROM positions").fetchall()
     found: dict[str, str] = dict(rows)
-    counts = stage.vendor.counts()
-    ((logged,),) = stage.connection.execute(
-        "SELECT count(*) FROM events WHERE source = 'partner'"
-    ).fetchall()
+    happened = stage.vendor.counts()["happened"]
+    ((logged,),) = stage.connection.execute(_LOGGED).fetchall()
     return Truth(
         positions=len(really),
         right=sum(found.get(name) == status for name, status in really.items()),
         behind=sum(name in found and found[name] != status for name, status in really.items()),
         unheard=sum(name not in found for name in really),
-        events_missed=counts["delivered"] + counts["unheard"] + counts["lost"] - logged,
+        events_missed=happened - logged,
     )
 
 
-ACTS: Final = (watch, come_to_rest, listen, reconcile, verify, compare)
-"""A demo, in order; the world rests after the second."""
+ACTS: Final = (watch, recover, come_to_rest, listen, reconcile, verify, compare)
+"""A demo, in order; the world rests after the third."""
 
-KEPT_ACTS: Final = (watch, verify)
+KEPT_ACTS: Final = (watch, recover, verify)
 """A demo that is left running."""
 
 
@@ -370,7 +379,7 @@ def _emptied(home: Home, settings: Settings, say: Callable[[str], None]) -> Iter
 
 
 def _sandbox_options(seed: int) -> list[str]:
-    options = ["sandbox", "--json", "--partners=1", f"--seed={seed}", "--recovery"]
+    options = ["sandbox", "--json", "--recovery", "--partners=1", f"--seed={seed}"]
     options += [f"--rate={_RATE}", f"--positions={_POSITIONS}"]
     return options + [f"--{name}={value}" for name, value in FAULTS.items()]
 

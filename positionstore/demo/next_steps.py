@@ -57,10 +57,11 @@ STEPS: Final = (
             GROUP BY position_id ORDER BY count(*) DESC LIMIT 1)""",
     ),
     Step(
-        "Each connection to the gateway: when, why it ended, and what came over it",
+        "Each connection to the gateway: when, why it ended, what came, and what by recovery",
         "db psql -c",
         """
-        SELECT started_at, ended_at, end_reason, received, duplicates, quarantined
+        SELECT started_at, ended_at, end_reason, received, recovered, duplicates,
+               quarantined
         FROM stream_sessions ORDER BY session_id""",
     ),
     Step(

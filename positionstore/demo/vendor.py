@@ -59,7 +59,7 @@ class Vendor:
         return cls(told.base_url, told.api_key, http)
 
     def counts(self) -> dict[str, int]:
-        """Return its counts: ``clients``, ``delivered``, ``lost``, ``unheard`` and others."""
+        """Return its counts: ``clients``, ``happened``, ``unheard`` and others."""
         return dict(self._ask(lambda: self._http.get("/_sandbox"))["stats"])
 
     def emit_malformed(self, number: int) -> None:
@@ -71,6 +71,20 @@ class Vendor:
     def keep_connections(self) -> None:
         """Disconnect nobody any more."""
         self._ask(lambda: self._http.post("/_sandbox/faults", json={"disconnect_every": 0}))
+
+    def lose_connections(self) -> None:
+        """Disconnect everybody now and then again."""
+        every = FAULTS["disconnect-every"]
+        self._ask(lambda: self._http.post("/_sandbox/faults", json={"disconnect_every": every}))
+
+    def refuse_connections(self, *, refuse: bool) -> None:
+        """Let nobody in any more, or everybody again."""
+        body = {"refuse_connections": refuse}
+        self._ask(lambda: self._http.post("/_sandbox/faults", json=body))
+
+    def cut(self) -> None:
+        """Cut every connection."""
+        self._ask(lambda: self._http.post("/_sandbox/disconnect", json={"how": "transport"}))
 
     def rest(self) -> None:
         """Let nothing happen any more, and send what was held back."""

@@ -144,6 +144,7 @@ class Sandbox:
         )
         self._recorder = Recorder(None, keep=options.keep_records)
         self._quiet = False
+        self._happened = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._ticker: asyncio.Task[None] | None = None
         self._serving = Serving()
@@ -198,6 +199,7 @@ class Sandbox:
             "delivered": self._recorder.counts["delivered"],
             "unheard": self._recorder.counts["unheard"],
             "lost": self._recorder.counts["lost"],
+            "happened": self._happened,
             "waiting": len(self._outbox),
             "clients": len(self._gateway.clients),
             "refused_clients": self._gateway.refused,
@@ -275,6 +277,7 @@ class Sandbox:
             self._take(emission)
 
     def _take(self, emission: Emission) -> None:
+        self._happened += 1
         if not self._outbox.put(emission):
             self._record(emission, copy=0, recipients=None)
 

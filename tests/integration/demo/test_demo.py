@@ -126,6 +126,13 @@ def test_it_shows_the_system_at_work_and_what_it_suggests_works_when_pasted(demo
     assert sight["quarantined"] >= 2
     assert sight["connections"] >= 1
     assert sight["open"] > 0
+    outage = re.search(
+        r"in which (\d+) events were emitted: (\d+) came by recovery, .* the gap needs no repair",
+        shown.stdout,
+    )
+    assert outage is not None, shown.stdout
+    assert int(outage[1]) >= 100
+    assert int(outage[2]) >= int(outage[1])
     assert "Verified: every position is the fold of its facts" in shown.stdout
     assert re.search(r": ([\d,]+) of \1 positions have the right status", shown.stdout)
     assert re.search(r"\(seed 11\): [\d,]+ of [\d,]+ positions have the right", shown.stdout)
