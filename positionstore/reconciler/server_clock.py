@@ -1,8 +1,9 @@
 """Which of the server's answers about the time are believed.
 
 The server's clock and ours may differ, and either may be wrong. Where they agree, they are
-believed. Where they differ, the difference has to stay the same: in this run, and since earlier
-runs. An answer that departs from it is doubtful.
+believed; else where they differ as they did in earlier runs. A server that is further ahead than
+that, or whose time goes back, is doubtful. One that is behind does no harm, as snapshots are then
+dated too early; it is believed where several answers say so.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,6 +14,8 @@ from positionstore.dimes.clock_reading import ClockReading
 
 TOLERANCE: Final = timedelta(seconds=10)
 """How far an answer may depart from the known difference of the two clocks."""
+
+_BORNE_OUT: Final = 3  # answers in a row: one, and two that were asked for again
 
 
 class ServerClock:
@@ -35,6 +38,9 @@ class ServerClock:
         self._settled: timedelta | None = None
         self._first: timedelta | None = None
         self._agree = True
+        self._last_date: datetime | None = None
+        self._last_behind: timedelta | None = None
+        self._behind = 0
         self._doubt: tuple[ClockReading, timedelta] | None = None
 
     # --- what an answer is as of -----------------------------------------------------------
@@ -48,28 +54,50 @@ class ServerClock:
         if reading.age > TOLERANCE.total_seconds():
             self._note_doubt(reading, timedelta())
             return None
-        offset = reading.offset
-        if offset is None:
+        date, offset = reading.date, reading.offset
+        if date is None or offset is None:
             behind = self._offset or timedelta()
             return reading.sent_at + behind if behind < -TOLERANCE else reading.sent_at
         self._first = offset if self._first is None else self._first
         self._agree = self._agree and reading.agrees(self._first, TOLERANCE)
-        if not self._is_plausible(reading, offset):
+        if not self._is_plausible(reading, date, offset):
             self._note_doubt(reading, offset)
             return None
         self._settled = offset
+        self._last_date = date if self._last_date is None else max(date, self._last_date)
         return reading.as_of
 
-    def _is_plausible(self, reading: ClockReading, offset: timedelta) -> bool:
-        if not self._known and self._settled is None and offset <= TOLERANCE:
-            # Nothing but our own clock can bear witness. A server's clock that is behind it can do
-            # no harm; but then the other answers have to agree, with this one or with our clock.
-            return True
+    def _is_plausible(self, reading: ClockReading, date: datetime, offset: timedelta) -> bool:
+        if self._last_date is not None and date < self._last_date - TOLERANCE:
+            return False  # it goes back
         # Two clocks that agree are right, whatever one of them said in earlier runs.
         expected = [timedelta(), *self._known]
         if self._settled is not None:
+            if reading.agrees(self._settled, TOLERANCE):
+                return True
             expected.append(self._settled)
-        return any(reading.agrees(each, TOLERANCE) for each in expected)
+        if any(reading.agrees(each, TOLERANCE) for each in expected):
+            self._note_recovery(reading, offset)
+            return True
+        if offset > max(expected):
+            return False
+        # A clock that is behind, or stands still, dates snapshots too early: no harm. But an
+        # answer may come from a cache; then one that is asked for again does not bear it out.
+        self._behind = self._behind + 1 if self._bears_out(reading) else 1
+        self._last_behind = offset
+        return not self._known or self._settled is not None or self._behind >= _BORNE_OUT
+
+    def _bears_out(self, reading: ClockReading) -> bool:
+        return self._last_behind is not None and reading.agrees(self._last_behind, TOLERANCE)
+
+    def _note_recovery(self, reading: ClockReading, offset: timedelta) -> None:
+        """What was believed of a clock that was behind is doubtful once another answer is right."""
+        self._behind = 0
+        if self._settled is not None and offset > self._settled:
+            self.doubtful += 1
+            self._note_doubt(
+                ClockReading(self._last_date, reading.sent_at, reading.round_trip), self._settled
+            )
 
     def _note_doubt(self, reading: ClockReading, offset: timedelta) -> None:
         if self._doubt is None or abs(offset) > abs(self._doubt[1]):

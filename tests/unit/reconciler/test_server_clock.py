@@ -73,9 +73,12 @@ def judged(
         ((), (180,), [False]),
         ((), (0, 10), [True, False]),
         ((), (-10, 0, 10), [True, True, False]),  # it agrees with our clock, at last
-        ((), (-10, -20), [True, False]),
+        ((), (-10, -20), [True, False]),  # it goes back
         ((0,), (0, 10, -10), [True, False, False]),
-        ((180,), (180, 0, 90), [True, True, False]),
+        ((0,), (10, 10, 10, 10), [False] * 4),
+        ((0,), (-10, -10, -10), [False, False, True]),  # what is asked for again bears it out
+        ((0,), (-10, 0, -10, -10), [False, True, False, False]),
+        ((180,), (180, 0), [True, False]),
         ((180, 0), (0, 180), [True, True]),
         ((-180,), (0,), [True]),  # our clock was put right
     ],
@@ -146,6 +149,22 @@ def test_later_runs_learn_where_all_answers_agree_and_not_where_they_do_not() ->
     assert right.learnt is not None
     assert abs(right.learnt) < TOLERANCE
     assert ServerClock(Ours()).learnt is None
+
+
+def test_a_clock_that_stands_still_is_behind_ever_further() -> None:
+    clock = ServerClock(Ours(), [timedelta()])
+    readings = [ClockReading(NOON, NOON + number * 8 * SECOND, 0.5) for number in range(9)]
+    minutes_later = ClockReading(NOON, NOON + 5 * MINUTES, 0.5)
+
+    assert [clock.as_of(each) is not None for each in [*readings, minutes_later]] == [True] * 10
+    assert clock.complaint is None
+
+
+def test_what_was_believed_of_a_cache_is_doubtful_once_an_answer_is_new() -> None:
+    _, clock = judged(-10 * MINUTES, timedelta())
+
+    assert clock.complaint is not None
+    assert "10 minutes behind" in clock.complaint
 
 
 def test_one_line_names_both_clocks() -> None:
