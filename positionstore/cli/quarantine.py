@@ -113,7 +113,10 @@ def retry(
 ) -> None:
     """Read what waits in quarantine again, as after an upgrade.
 
-    What is understood now is appended to the log. The exit code is 3 where something still is not.
+    Packets are read as a connection reads them, lines as an import does. What is understood now
+    is appended to the log, with the source that the entry has. An item of an answer of REST is
+    released when a later reconciliation has seen its position. The exit code is 3 where something
+    still waits.
 
     Example: positionstore quarantine retry
     """

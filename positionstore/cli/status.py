@@ -56,6 +56,14 @@ def _rows(found: Status, now: datetime) -> Iterator[tuple[str, str]]:
             f"{session.gateway} gateway",
             f"{lost}last heard {seen}, since {session.started_at:%F %T} UTC",
         )
+        if session.understands_nothing:
+            yield (
+                "error",
+                (
+                    f"each of the {session.received:,} inputs of this session is in quarantine; "
+                    "see `positionstore quarantine list`"
+                ),
+            )
     if not found.live_sessions:
         yield "gateways", f"not connected; last heard {_ago(found.stream.last_seen_at, now)}"
     yield "gaps", _gaps(found.coverage, now)

@@ -101,12 +101,16 @@ class HeldLines(Sequence[Received]):
                 head = None
 
     def _received(self, line: Line) -> Received:
-        if not isinstance(line, Logged):
-            return Received(line, self._received_at, Source.IMPORT)
-        # A clock that is ahead of ours is not believed: what is not yet cannot have been received.
-        known = line.received_at is not None and line.received_at < self._received_at
-        received_at = line.received_at if known and line.received_at else self._received_at
-        return Received(line.what, received_at, line.source, line.supersedes_before)
+        return received(line, self._received_at)
+
+
+def received(line: Line, at: datetime) -> Received:
+    """Return what a line brings, which reached this process at a moment (UTC)."""
+    if not isinstance(line, Logged):
+        return Received(line, at, Source.IMPORT)
+    # A clock that is ahead of ours is not believed: what is not yet cannot have been received.
+    received_at = at if line.received_at is None else min(line.received_at, at)
+    return Received(line.what, received_at, line.source, line.supersedes_before)
 
 
 class _Head(msgspec.Struct, array_like=True):

@@ -1,14 +1,22 @@
 """Inputs in quarantine, read again."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 
 import psycopg
 
 from positionstore.dimes.decoder import decode
-from positionstore.facts import Event, Received, Source
+from positionstore.dimes.gateway import NAMESPACES
+from positionstore.dimes.packets import Unpacker
+from positionstore.dimes.page import Listed, read_item
+from positionstore.facts import Event, Received, Rejected, Source
+from positionstore.importer.held import received
+from positionstore.importer.logged import IncompleteSnapshotError, read_line
 from positionstore.store import quarantine
 from positionstore.store.log import Appender
+from positionstore.store.quarantine import Kept
 from positionstore.store.verdict import Verdict, judge
 
 
@@ -18,7 +26,7 @@ class Retried:
 
     Attributes:
         tried: entries of quarantine that were read again.
-        released: those that are in the log now.
+        released: those that are in the log now, or whose position a later answer has told.
     """
 
     tried: int
@@ -28,7 +36,12 @@ class Retried:
 def retry_quarantine(
     connect: Callable[[], psycopg.Connection], *, only: Sequence[int] | None = None
 ) -> Retried:
-    """Read inputs in quarantine again, as after an upgrade of the decoder.
+    """Read inputs in quarantine again, as after an upgrade.
+
+    Each is read as it would be today where it came from: packets as a connection reads them, lines
+    as an import does. What it is then gets the source of the entry. An item of an answer of REST is
+    no fact by itself, since the moment that it speaks of is not known any more; it is released when
+    it can be read and its position was seen by a later reconciliation.
 
     Args:
         connect: opens a connection to the store; called twice.
@@ -41,18 +54,42 @@ def retry_quarantine(
             after = entries[-1].quarantine_id
             tried += len(entries)
             for entry in entries:
-                what = decode(entry.raw)
-                if not isinstance(what, Event):
-                    continue
-                try:
-                    result = appender.append(
-                        [Received(what, entry.received_at, Source(entry.source))]
-                    )
-                except psycopg.Error as error:
-                    if judge(error) is not Verdict.SPLIT:
-                        raise
-                    continue  # it is refused once more, and stays
-                if not result.quarantined:
+                if _is_settled(reader, appender, entry):
                     quarantine.release(reader, [entry.quarantine_id])
                     released += 1
     return Retried(tried, released)
+
+
+def _is_settled(reader: psycopg.Connection, appender: Appender, entry: Kept) -> bool:
+    if entry.source == Source.REST:
+        item = read_item(entry.raw)
+        return isinstance(item.what, Listed) and quarantine.is_seen_since(
+            reader, item.what.position_id, entry.received_at
+        )
+    what = _read(entry)
+    if what is None:
+        return False
+    try:
+        return not appender.append([what]).quarantined
+    except psycopg.Error as error:
+        if judge(error) is not Verdict.SPLIT:
+            raise
+        return False  # it is refused once more, and stays
+
+
+def _read(entry: Kept) -> Received | None:
+    """Return what an input is for the door it came through; None where it is not understood."""
+    source, found = Source(entry.source), None
+    if source is Source.IMPORT:
+        with suppress(IncompleteSnapshotError):
+            found = received(read_line(entry.raw), entry.received_at)
+        return None if found is None or isinstance(found.what, Rejected) else found
+    what = decode(entry.raw)
+    if isinstance(what, Rejected):
+        what = _unpacker(source).unpack(entry.raw)
+    return Received(what, entry.received_at, source) if isinstance(what, Event) else None
+
+
+@cache
+def _unpacker(gateway: Source) -> Unpacker:
+    return Unpacker(NAMESPACES[gateway])

@@ -11,6 +11,7 @@ from positionstore.dimes.packets import Unpacker
 from positionstore.facts import Event, Reason, Received, Rejected, Source
 from positionstore.ingester.inbox import Arrival, Inbox
 from positionstore.ingester.presence import Presence, Proof
+from positionstore.ingester.rejections import Rejections
 
 _log = structlog.get_logger(__name__)
 
@@ -85,6 +86,7 @@ class Writer:
         self._presence = presence
         self._source = source
         self._unpacker = Unpacker(NAMESPACES[source])
+        self._rejections = Rejections()
         self._at_once = at_once
         self._heartbeat_every = min(heartbeat_every, _LOOK_EVERY)
         self._settled = settled
@@ -130,4 +132,5 @@ class Writer:
                 detail = f"It could not be read: {error.__class__.__name__}."
                 what = Rejected(raw, Reason.INTERNAL_ERROR, detail)
                 _log.error("event_not_read", error=error.__class__.__name__)
+        self._rejections.see(what)
         return Received(what, arrival.received_at, self._source)

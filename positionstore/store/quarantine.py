@@ -135,6 +135,14 @@ def to_retry(
         return cursor.fetchall()
 
 
+def is_seen_since(connection: psycopg.Connection, position_id: str, moment: datetime) -> bool:
+    """Whether a reconciliation has told of a position after a moment (UTC)."""
+    found = connection.execute(
+        queries("quarantine")["is_seen_since"], {"position_id": position_id, "moment": moment}
+    ).fetchone()
+    return found is not None
+
+
 def release(connection: psycopg.Connection, quarantine_ids: Sequence[int]) -> None:
     """Mark entries as understood after all."""
     connection.execute(queries("quarantine")["release"], {"ids": list(quarantine_ids)})

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import psycopg
 from psycopg.rows import class_row
@@ -13,6 +13,9 @@ from positionstore.store.queries import queries
 from positionstore.store.reconciliation import InvalidField, invalid_fields
 
 Part = TypeVar("Part")
+
+NONE_UNDERSTOOD: Final = 10
+"""So many inputs in a row in quarantine, and none understood, are an error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +53,26 @@ class Oddities:
 
 @dataclass(frozen=True, slots=True)
 class LiveSession:
-    """A stream session that has not ended. Times are UTC."""
+    """A stream session that has not ended. Times are UTC.
+
+    Attributes:
+        gateway: ``partner`` or ``customer``.
+        started_at: when it began.
+        last_seen_at: its last recorded proof of life.
+        received: inputs that came over it.
+        quarantined: of these, inputs that went to quarantine.
+    """
 
     gateway: str
     started_at: datetime
     last_seen_at: datetime
+    received: int
+    quarantined: int
+
+    @property
+    def understands_nothing(self) -> bool:
+        """Whether every input went to quarantine, and there were enough to say so."""
+        return self.received == self.quarantined >= NONE_UNDERSTOOD
 
 
 @dataclass(frozen=True, slots=True)

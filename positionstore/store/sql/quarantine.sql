@@ -45,6 +45,16 @@ JOIN quarantine USING (quarantine_id)
 WHERE length_before < %(enough_bytes)s
 ORDER BY quarantine_id;
 
+-- name: is_seen_since
+-- Whether a reconciliation has verified a position after a moment, or appended a snapshot of it.
+SELECT 1
+FROM positions p
+WHERE p.position_id = %(position_id)s
+  AND (p.verified_at > %(moment)s OR EXISTS (
+      SELECT FROM events e
+      WHERE e.position_id = p.position_id AND e.source = 'rest' AND e.received_at > %(moment)s
+  ));
+
 -- name: release
 -- Marks entries as understood after all.
 UPDATE quarantine SET released_at = clock_timestamp()

@@ -30,7 +30,7 @@ LEFT JOIN event_types t ON t.type = p.last_event_type;
 
 -- name: sessions
 -- The stream sessions that have not ended, the newest first.
-SELECT gateway, started_at, last_seen_at
+SELECT gateway, started_at, last_seen_at, received, quarantined
 FROM stream_sessions
 WHERE ended_at IS NULL
 ORDER BY session_id DESC

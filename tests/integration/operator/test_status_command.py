@@ -182,9 +182,26 @@ async def test_a_program_reads_all_of_it(
     assert told["coverage"] == {
         "gaps": 1,
         "unrepaired": 1,
+        "recovered": 0,
         "oldest_unrepaired_at": open_since,
         "open_since": open_since,
     }
     assert told["last_run"]["run_id"] == 1
     assert (told["drift"]["stale"], told["drift"]["last_full_at"]) == (1, None)
     assert told["lag"] == {"median": 1.1, "p95": 2.0}
+
+
+@pytest.mark.parametrize(("received", "quarantined"), [(10, 10), (9, 9), (1_000, 999)])
+async def test_a_session_of_which_nothing_is_understood_is_an_error(
+    programs: Programs, database: psycopg.Connection, ago: Ago, received: int, quarantined: int
+) -> None:
+    session(database, ago(hours=1), ago(hours=-1), ended=False)
+    database.execute(
+        "UPDATE stream_sessions SET received = %s, quarantined = %s", [received, quarantined]
+    )
+
+    shown = await rows(programs)
+
+    assert ("error" in shown) is (received == 10)
+    if received == 10:
+        assert shown["error"].startswith("each of the 10 inputs of this session is in quarantine")

@@ -137,7 +137,7 @@ def test_a_fault_of_ours_costs_no_event(monkeypatch: pytest.MonkeyPatch) -> None
     assert isinstance(received.what, Rejected)
     assert received.what.reason is Reason.INTERNAL_ERROR
     assert received.what.raw == packet(1).encode()
-    assert [line["event"] for line in lines] == ["event_not_read"]
+    assert [line["event"] for line in lines] == ["event_not_read", "input_quarantined"]
 
 
 def test_a_burst_is_gathered_while_the_database_is_behind() -> None:
