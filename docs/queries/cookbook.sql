@@ -388,6 +388,7 @@ ORDER BY p.status;
 -- Their columns are NULL; `data` has them as they came.
 SELECT field, count(*) AS positions, min(position_id) AS for_example
 FROM positions, unnest(misfit_fields) field
+WHERE misfit_fields <> '{}'
 GROUP BY field
 ORDER BY positions DESC, field;
 

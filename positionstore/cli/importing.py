@@ -31,7 +31,7 @@ def import_files(
     line that is none of these goes to quarantine, of one of more than 16 MiB its beginning, and
     then the exit code is 3. A file of another kind is refused before anything is read.
 
-    Example: positionstore import log.jsonl.zst
+    Example: positionstore import events.jsonl
     """
     settings = start()
     with opened(settings) as store, progress("Importing", unit="bytes") as show:

@@ -335,6 +335,7 @@ CASES: Final = (
     ),
     Case(of="roles", alone=True, arguments=("--prefix", PREFIX, "--json"), checks=one_line_of_json),
     Case(of="roles", arguments=("--prefix", NAME), code=2, shows=(NAME,)),
+    Case(of="retract", arguments=(NAME, "--reason", NAME), code=2, shows=(NAME,)),
     Case(of="db url", exact=True),
     Case(of="db url", arguments=("--as", NAME), code=2, shows=(NAME,)),
     Case(
