@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from email.utils import formatdate
@@ -36,7 +35,6 @@ class Vendor:
         self.url = ""
         self.unwell = False
         self._connections = 0
-        self._now = time.time()
         self._sio = socketio.AsyncServer(
             async_mode="aiohttp", always_connect=True, namespaces=[*NAMESPACES.values()]
         )
@@ -68,8 +66,7 @@ class Vendor:
         if not request.path.startswith("/v1/"):
             return await handler(request)
         answer = await (self._refuse if self.unwell else handler)(request)
-        self._now += 60
-        answer.headers["Date"] = formatdate(self._now, usegmt=True)
+        answer.headers["Date"] = formatdate(usegmt=True)
         return answer
 
     async def _list(self, _: web.Request) -> web.Response:
