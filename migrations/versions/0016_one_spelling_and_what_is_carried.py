@@ -7,9 +7,9 @@ from alembic import op
 revision: str = "0016"
 down_revision: str | None = "0015"
 
-_SQL = Path(__file__).parent.parent / "sql" / "0016"
-_UP = ("functions", "fact_positions", "as_of", "rows")
-_DOWN = ("before_fact_positions", "before_as_of", "before_rows")
+_SQL = Path(__file__).parent.parent / "sql"
+_UP = ("0016/functions", "0016/fact_positions", "0016/as_of", "0016/rows")
+_DOWN = ("0010/fact_positions", "0016/before_as_of", "0016/before_rows")
 
 
 def upgrade() -> None:
