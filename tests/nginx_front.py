@@ -12,43 +12,47 @@ from patience import eventually
 
 
 @asynccontextmanager
-async def nginx(
-    folder: Path, behind: str, *, location: str = "", read_timeout: str = "60s"
-) -> AsyncIterator[str]:
-    """Run nginx before a server; yield its address.
-
-    Args:
-        folder: for its files.
-        behind: the server's address.
-        location: what else to configure of the one location.
-        read_timeout: after how long without a word of the server a connection is cut.
-    """
+async def nginx(folder: Path, server: str) -> AsyncIterator[int]:
+    """Run nginx with one server block, in which ``PORT`` is where it listens; yield that port."""
     program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
     if program is None:
         pytest.skip("nginx is not installed (Debian: apt install nginx-light)")
     port = free_port()
-    temporary = "".join(
-        f"{kind}_temp_path {folder / kind};"
+    paths = "".join(
+        f"{kind}_temp_path {folder}/{kind};"
         for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
     configuration = folder / "nginx.conf"
     configuration.write_text(
-        f"daemon off; pid {folder / 'nginx.pid'}; error_log {folder / 'error.log'};"
-        "worker_processes 1; events {} "
-        f"http {{ access_log off; {temporary}"
-        f"server {{ listen 127.0.0.1:{port}; location / {{"
-        f"proxy_pass {behind}; proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade;"
-        f'proxy_set_header Connection "upgrade"; proxy_read_timeout {read_timeout}; {location}'
-        "} } }\n"
+        f"daemon off; master_process off; pid {folder}/pid; error_log {folder}/log;"
+        f" events {{}} http {{ access_log off; {paths}"
+        f" server {{ {server.replace('PORT', str(port))} }} }}"
     )
-    nowhere = asyncio.subprocess.DEVNULL
     process = await asyncio.create_subprocess_exec(
-        program, "-c", str(configuration), "-p", str(folder), stdout=nowhere, stderr=nowhere
+        program, "-p", str(folder), "-e", str(folder / "log"), "-c", str(configuration)
     )
     try:
         await eventually(lambda: listens(port))
-        yield f"http://127.0.0.1:{port}"
+        yield port
     finally:
         if process.returncode is None:
             process.terminate()
         await process.wait()
+
+
+@asynccontextmanager
+async def balanced(folder: Path, behind: str, *, read_timeout: str) -> AsyncIterator[str]:
+    """Run nginx before a gateway; yield its address.
+
+    Args:
+        folder: for its files.
+        behind: the gateway's address.
+        read_timeout: after how long without a word of the gateway a connection is cut.
+    """
+    server = (
+        f"listen 127.0.0.1:PORT; location / {{ proxy_pass {behind}; proxy_http_version 1.1;"
+        ' proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection "upgrade";'
+        f" proxy_read_timeout {read_timeout}; }}"
+    )
+    async with nginx(folder, server) as port:
+        yield f"http://127.0.0.1:{port}"

@@ -1,16 +1,12 @@
 """What stands in front of a gateway, or in its place: nginx, and TLS where none is expected."""
 
 import asyncio
-import shutil
-import socket
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
-import pytest
 import structlog
 import trustme
+from nginx_front import nginx
 from official_server import Serve
 from patience import eventually
 from streams import settings_for, supervised
@@ -18,13 +14,6 @@ from streams import settings_for, supervised
 from positionstore.facts import Source
 
 KEY = "dm_sbx_skey_0123456789abcdef0123456789abcdef"
-NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
-
-
-def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 async def _cause(url: str) -> str:
@@ -37,38 +26,6 @@ async def _cause(url: str) -> str:
     assert line["log_level"] == "error"
     assert KEY not in line["cause"]
     return str(line["cause"])
-
-
-def _accepts(port: int) -> bool:
-    with socket.socket() as one:
-        return one.connect_ex(("127.0.0.1", port)) == 0
-
-
-@asynccontextmanager
-async def nginx(folder: Path, server: str) -> AsyncIterator[int]:
-    """Run nginx with one server block, in which ``PORT`` is where it listens."""
-    if NGINX is None:
-        pytest.skip("nginx is not installed")
-    port = _free_port()
-    paths = "".join(
-        f"{kind}_temp_path {folder}/{kind};"
-        for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    )
-    config = folder / "nginx.conf"
-    config.write_text(
-        f"daemon off; master_process off; pid {folder}/pid; error_log {folder}/log;"
-        f" events {{}} http {{ access_log off; {paths}"
-        f" server {{ {server.replace('PORT', str(port))} }} }}"
-    )
-    process = await asyncio.create_subprocess_exec(
-        NGINX, "-p", str(folder), "-e", str(folder / "log"), "-c", str(config)
-    )
-    try:
-        await eventually(lambda: _accepts(port))
-        yield port
-    finally:
-        process.terminate()
-        await process.wait()
 
 
 async def test_a_proxy_that_takes_the_upgrade_away_is_named(serve: Serve, tmp_path: Path) -> None:

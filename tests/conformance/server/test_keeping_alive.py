@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from nginx_front import nginx
+from nginx_front import balanced
 from official_server import Serve
 from patience import eventually
 from streams import Stream, settings_for, supervised
@@ -58,7 +58,7 @@ async def test_a_proxy_that_cuts_idle_connections_is_kept_busy(
     serve: Serve, tmp_path: Path
 ) -> None:
     server = await serve(**RARELY)
-    async with nginx(tmp_path, server.url, read_timeout="3s") as url:
+    async with balanced(tmp_path, server.url, read_timeout="3s") as url:
         settings = settings_for(url, api_key=KEY, ping_every=1.0)
         async with supervised(settings, Source.PARTNER) as stream:
             await stream.connected()
