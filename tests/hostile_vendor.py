@@ -24,8 +24,6 @@ SAID = "".join(TEXTS[name] for name in ("escape", "rich", "lines", "over", "bidi
 class Vendor:
     """Its behaviour: every second connection is thrown out for good.
 
-    Its clock is a minute further at each request, so that no run waits for what changed lately.
-
     Attributes:
         url: where it listens.
         unwell: whether its API answers with errors alone.
@@ -51,12 +49,11 @@ class Vendor:
     async def _connected(self, sid: str, *_: object) -> None:
         self._connections += 1
         namespace = NAMESPACES[Source.PARTNER]
-        words = "The API key is revoked"
+        words = "authentication_error"
         if self._connections % 2:
             words = "Overloaded, try again"
             for name in TEXTS:
                 await self._sio.emit(envelope(name)["type"], envelope(name), sid, namespace)
-        # The words that judge it come first: no more than a few hundred characters are read.
         error = {"type": words, "code": SAID, "message": SAID}
         await self._sio.emit("error", error, sid, namespace=namespace)
         await self._sio.disconnect(sid, namespace=namespace)

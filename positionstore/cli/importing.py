@@ -25,11 +25,12 @@ def import_files(
     """Append captured events, or the log of another store, to the store.
 
     A line is an envelope, a row that `positionstore export events --format jsonl` or `tail --json`
-    wrote (with its source, received_at and supersedes_before; the positions are the same), or a
-    packet as other tools capture it: [name, envelope], 42/namespace,[...]. What the log has already
-    is counted and not appended again, so an import that was interrupted is simply run once more. A
-    line that is none of these goes to quarantine, of one of more than 16 MiB its beginning, and
-    then the exit code is 3. A file of another kind is refused before anything is read.
+    wrote (with its source, received_at and supersedes_before; the positions are the same), or what
+    other tools capture: an array of a name and an envelope, a packet such as 42/namespace,[...].
+    What the log has already is counted and not appended again, so an import that was interrupted is
+    simply run once more. A line that is none of these goes to quarantine, of one of more than 16
+    MiB its beginning, and then the exit code is 3. A file of another kind is refused before
+    anything is read.
 
     Example: positionstore import events.jsonl
     """

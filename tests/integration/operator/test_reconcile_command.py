@@ -51,12 +51,13 @@ async def test_the_json_has_every_column_of_the_runs_table(
         zip([c.name for c in cursor.description or ()], cursor.fetchone() or (), strict=True)
     )
     assert set(row) - set(told) == set()
-    moments = {"closed_since", "started_at", "finished_at", "as_of", "duration"}
+    moments = {"closed_since", "started_at", "finished_at", "as_of", "duration", "clock_offset"}
     assert {name: told[name] for name in row if name not in moments} == {
         name: value for name, value in row.items() if name not in moments
     }
     assert told["started_at"] == row["started_at"].isoformat()
     assert told["duration"] == row["duration"].total_seconds()
+    assert told["clock_offset"] == row["clock_offset"].total_seconds()
 
 
 async def test_a_dry_run_writes_nothing_and_says_what_it_would_do(
@@ -88,6 +89,8 @@ async def test_what_differs_is_shown_with_both_values_and_repaired(
             "UPDATE positions SET side = E'\\x1b[31mup'"
             " WHERE position_id = (SELECT min(position_id) FROM positions WHERE phase = 'live')"
         )
+        await sandbox.quiet()
+        await sandbox.advance(5)  # a later snapshot: the log has one of this second
         told = await programs.run("reconcile")
 
     header, row, summary = told.out.splitlines()

@@ -165,8 +165,8 @@ def test_without_a_command_the_help_is_shown(
     ("arguments", "paragraph"),
     [
         ([], "An append-only event log, .* see `positionstore config`[.]"),
-        (["import"], "A file holds one envelope a line[.] .* the exit code is 3[.]"),
-        (["quarantine", "retry"], "What is understood now is .* where something still is not[.]"),
+        (["import"], "A line is an envelope, .* 42/namespace,\\[...\\][.] .* anything is read[.]"),
+        (["quarantine", "retry"], "Packets are read .* where something still waits[.]"),
     ],
 )
 def test_a_help_takes_the_width_of_the_terminal_not_of_the_source(
@@ -175,7 +175,7 @@ def test_a_help_takes_the_width_of_the_terminal_not_of_the_source(
     arguments: list[str],
     paragraph: str,
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "400")
+    monkeypatch.setenv("COLUMNS", "900")
 
     assert main([*arguments, "--help"]) == 0
 
@@ -220,7 +220,7 @@ def test_a_database_error_is_known_through_sqlalchemy() -> None:
     [
         (psycopg.errors.InsufficientPrivilege("permission denied for table events"), "roles"),
         (psycopg.errors.ReadOnlySqlTransaction("cannot execute INSERT"), "primary"),
-        (psycopg.errors.AdminShutdown("terminating connection"), "runs"),
+        (psycopg.errors.AdminShutdown("terminating connection"), "run it again"),
         (psycopg.errors.DiskFull("could not extend file"), "Make room on the disk"),
     ],
 )
