@@ -141,7 +141,7 @@ class Outcome:
 
     @property
     def exit_code(self) -> int:
-        """As that of a run: 0, 3 where differences remain, 1 where it failed or was partial."""
+        """As that of a run: 0; 3 where differences remain or fields are invalid; 1 else."""
         codes = {report.exit_code for report in self.reports}
         return EXIT_FAILED if EXIT_FAILED in codes else max(codes, default=EXIT_CLEAN)
 

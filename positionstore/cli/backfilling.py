@@ -41,7 +41,8 @@ def backfill(
 
     However it ends, even by kill -9: started again in the same way, it goes on where it was, and
     says so. The exit code is 0 where nothing differs or all is repaired, 3 where differences
-    remain, 1 where it failed or was partial. `positionstore status` shows the gaps.
+    remain or fields of positions are not of their kind, 1 where it failed or was partial.
+    `positionstore status` shows the gaps.
 
     Example: positionstore backfill --since 2026-07-01T03:00:00Z --until 2026-07-01T09:00:00Z
     """

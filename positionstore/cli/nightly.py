@@ -27,8 +27,9 @@ def nightly(
 
     latest.json and latest.html are always the newest. Another reconciliation that is under way is
     waited for. The exit code is 0 where nothing differs or all is repaired, 3 where differences
-    remain, 1 where the run failed or was partial, 2 where the settings are wrong; also then there
-    is a report, unless the directory itself cannot be used.
+    remain or fields of positions are not of their kind, 1 where the run failed or was partial, 2
+    where the settings are wrong; also then there is a report, unless the directory itself cannot be
+    used.
 
     Example: scripts/nightly_reconcile.py --directory /var/lib/positionstore/nightly
     """

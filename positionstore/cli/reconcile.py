@@ -32,7 +32,8 @@ def reconcile(
     the oldest gap that nothing has repaired. A repair appends a snapshot to the log. What differs
     and has changed within the last minute is looked at again when that has passed. The exit code
     is 0 where nothing differs or all is repaired, 3 where differences remain (so with --dry-run
-    where there are any), 1 where the run failed or was partial.
+    where there are any) or fields of positions are not of their kind, 1 where the run failed or was
+    partial.
 
     Example: positionstore reconcile --full
     """

@@ -45,7 +45,8 @@ def told_fields(fields: Iterable[InvalidField], *, at_most: int = 20) -> Iterato
     listed = list(fields)
     for each in listed[:at_most]:
         more = ", ..." if each.positions > len(each.examples) else ""
-        yield f"{each.field} in {each.positions:,} positions ({', '.join(each.examples)}{more})"
+        noun = "position" if each.positions == 1 else "positions"
+        yield f"{each.field} in {each.positions:,} {noun} ({', '.join(each.examples)}{more})"
     if len(listed) > at_most:
         yield f"and {len(listed) - at_most:,} more fields"
 

@@ -28,6 +28,13 @@ from positionstore.dimes.exact import (
 from positionstore.dimes.instant import parse_instant
 from positionstore.dimes.spelling import Spelling, spelled
 from positionstore.facts import Reason, Rejected
+from positionstore.position import FIELDS, Durability
+
+_LASTING: Final = tuple(
+    field
+    for field in FIELDS
+    if field.durability is Durability.ALWAYS and field.path not in {("id",), ("status",)}
+)
 
 
 class Listed(msgspec.Struct, frozen=True, gc=False):
@@ -182,13 +189,26 @@ def _rejected(raw: bytes, text: str, flaw: Flaw) -> Item:
     try:
         value = parse(text)
     except Flaw:
-        own = None
+        own, named = None, ""
     else:
         own = string(value, "id") if isinstance(value, dict) else None
+        named = own or (_told_apart(value) if isinstance(value, dict) else "")
     # What moves with the market would make of one such position another input at every run.
-    named = (own or "").encode(errors="surrogatepass")
-    digest = sha256(b"GET /positions\0" + named).digest() if named else None
+    name_bytes = named.encode(errors="surrogatepass")
+    digest = sha256(b"GET /positions\0" + name_bytes).digest() if named else None
     return Item(own or None, Rejected(raw, flaw.reason, flaw.detail, digest))
+
+
+def _told_apart(value: dict[str, object]) -> str:
+    """Return what an object without an id always says of itself; empty where that is nothing."""
+    found: list[tuple[str, object]] = []
+    for field in _LASTING:
+        inner: object = value
+        for key in field.path:
+            inner = inner.get(key) if isinstance(inner, dict) else None
+        if inner is not None:
+            found.append((field.wire_name, inner))
+    return repr(found) if found else ""
 
 
 def _instant(text: str | None) -> datetime | None:

@@ -40,8 +40,8 @@ class Left:
     Attributes:
         json: the report for machines.
         html: the report for a person.
-        exit_code: 0: nothing differs, or all is repaired; 3: differences remain; 1: it failed;
-            2: the settings are wrong.
+        exit_code: 0: nothing differs, or all is repaired; 3: differences remain, or fields are
+            not of their kind; 1: it failed; 2: the settings are wrong.
         error: what kept it from running; the caller raises it again.
     """
 

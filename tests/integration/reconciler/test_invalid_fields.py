@@ -69,7 +69,7 @@ async def test_status_names_them(api: Api, store_url: str, tmp_path: Path) -> No
         "positions": 1,
         "examples": ["dm_pos_0007"],
     }
-    assert "entry.price_usd_pips in 1 positions (dm_pos_0007)" in shown
+    assert "entry.price_usd_pips in 1 position (dm_pos_0007)" in shown
 
 
 async def test_an_item_that_is_no_position_is_in_quarantine_once_however_it_moves(
@@ -83,12 +83,13 @@ async def test_an_item_that_is_no_position_is_in_quarantine_once_however_it_move
             return None
         current = {"mark_price_usd_pips": str(next(marks))}
         odd_one: Body = {"id": "dm_pos_odd", "status": 7, "current": current}
-        return page([*api.bodies, odd_one, {"status": "open"}], more=False)
+        nameless: Body = {"status": "open", "wallet_address": "0xa", "current": current}
+        return page([*api.bodies, odd_one, nameless, {"status": "open"}], more=False)
 
     api.answer = answered
     for _ in range(3):
         await api.run()
-    assert api.rows("SELECT count(*), count(DISTINCT digest) FROM quarantine") == [(2, 2)]
+    assert api.rows("SELECT count(*), count(DISTINCT digest) FROM quarantine") == [(3, 3)]
 
 
 @pytest.mark.parametrize(
