@@ -19,6 +19,9 @@ from positionstore.sandbox.clock import Clock
 from positionstore.sandbox.credentials import Scope
 from positionstore.sandbox.faults import Faults
 
+PID_PREFIX: Final = "sbx_pid_"
+"""How each private session id of the sandbox begins, for tests that look for secrets."""
+
 _ALPHABET: Final = string.digits + string.ascii_uppercase + string.ascii_lowercase + "-_"
 
 
@@ -90,7 +93,7 @@ class SessionStore:
     @staticmethod
     def new_pid() -> str:
         """Return a private session id that nobody can guess."""
-        return secrets.token_urlsafe(12)
+        return PID_PREFIX + secrets.token_urlsafe(12)
 
     def next_offset(self) -> str:
         """Return an offset that no event had before, in the form of the adapter in force."""

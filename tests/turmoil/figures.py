@@ -23,6 +23,8 @@ class Figures:
         logged: events in the log.
         quarantined: of the nonsense, what is in quarantine.
         lost: delivered, and in neither.
+        recovered: events that came by connection state recovery, again or for the first time.
+        recovered_gaps: gaps of which the gateway replayed all.
         from_memory: delivered to a process that was killed before it had put them on disk.
         most_from_memory: the most that one killed process took with it.
         duplicated: more than once in the log.
@@ -58,6 +60,8 @@ class Figures:
     logged: int = 0
     quarantined: int = 0
     lost: int = 0
+    recovered: int = 0
+    recovered_gaps: int = 0
     from_memory: int = 0
     most_from_memory: int = 0
     duplicated: int = 0
@@ -103,6 +107,8 @@ class Figures:
             ("nonsense in quarantine", f"{self.quarantined:,}"),
             ("lost", f"{self.lost:,}"),
             ("lost from the memory of a killed process", f"{self.from_memory:,}"),
+            ("events that the gateway replayed", f"{self.recovered:,}"),
+            ("gaps that it closed by that", f"{self.recovered_gaps:,}"),
             ("duplicated", f"{self.duplicated:,}"),
             ("altered", f"{self.altered:,}"),
             ("positions compared", f"{self.compared:,}"),

@@ -58,6 +58,17 @@ TRACKS: Final[dict[str, dict[str, tuple[float, float]]]] = {
         "REST page failing": (1.0, 4.0),
         "REST list empty": (0.5, 2.0),
     },
+    "recovery": {
+        "gateway leaves connections half-open": (0.0, 0.0),
+        "gateway away for a while": (0.5, 4.0),
+        "gateway forgets the sessions": (0.5, 2.0),
+        "gateway keeps sessions in Redis streams": (1.0, 4.0),
+    },
+    "REST clock": {
+        "REST clock ahead": (1.0, 6.0),
+        "REST clock behind": (1.0, 6.0),
+        "REST clock wrong now and then": (1.0, 6.0),
+    },
 }
 """For each track its faults, and how long each lasts, from and to, in seconds.
 

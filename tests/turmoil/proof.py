@@ -10,25 +10,10 @@ from reconciling import wrong
 from turmoil.figures import Figures
 from turmoil.ledger import Account, Kept, Ledger
 from turmoil.readers import Readers
-from turmoil.stage import Stage
+from turmoil.stage import CALM, Stage
 
 _PATIENCE: Final = 180.0
 _POLL: Final = 0.1
-_CALM: Final = {
-    "refuse_connections": False,
-    "refuse_api_keys": False,
-    "duplicates": 0.0,
-    "reordering": 0.0,
-    "lost": 0.0,
-    "clock_skew": 0.0,
-    "rest_errors": 0.0,
-    "rest_throttled": 0.0,
-    "rest_resets": 0.0,
-    "rest_latency": 0.0,
-    "replica_lag": 0.0,
-    "failing_page": 0,
-    "empty_list": False,
-}
 _MOST_GROWTH: Final = 96 * 1024 * 1024
 """Bytes by which a process may be larger after a scenario than it was at first."""
 
@@ -38,6 +23,13 @@ _MOST_HANDLES: Final = 8
 
 BATCH_SIZE: Final = 100
 """``POSITIONSTORE_BATCH_SIZE`` of all processes: the most that a kill -9 may cost."""
+
+
+_RECOVERED: Final = """
+    SELECT coalesce(sum(recovered), 0)::int,
+        (SELECT count(*) FROM coverage_gaps WHERE recovered_at IS NOT NULL)
+    FROM stream_sessions
+"""
 
 
 class NotWellError(AssertionError):
@@ -62,7 +54,7 @@ async def prove(
         NotWellError: something did not come right again in time.
     """
     began = time.monotonic()
-    await stage.vendor.faults(**_CALM)
+    await stage.vendor.faults(**CALM)
     await stage.vendor.rest()
     await _until(lambda: _unattached(stage), "every process is connected again")
     await _until(lambda: _unread(stage), "everything that was sent has been read")
@@ -75,6 +67,7 @@ async def prove(
         await _verified(stage, figures)
         await readers.catch_up()
     account = await _account(stage, ledger)
+    [(figures.recovered, figures.recovered_gaps)] = await _rows(stage, _RECOVERED)
     await _until(lambda: _grown(stage, figures, first=first), "memory and file handles came back")
     _note(stage, account, readers, figures)
 
@@ -111,7 +104,9 @@ async def _unkept(stage: Stage, ledger: Ledger) -> str:
 
 
 async def _gaps(stage: Stage) -> str:
-    rows = await _rows(stage, "SELECT * FROM coverage_gaps WHERE repaired_at IS NULL")
+    rows = await _rows(
+        stage, "SELECT * FROM coverage_gaps WHERE repaired_at IS NULL AND recovered_at IS NULL"
+    )
     return f"{len(rows)} gaps, the first {rows[0]}" if rows else ""
 
 

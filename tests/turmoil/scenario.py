@@ -157,7 +157,9 @@ async def _secrets_watched(stage: Stage, figures: Figures) -> AsyncIterator[None
     for actor in stage.actors.values():
         await actor.stop()
     await asyncio.to_thread(watch.database, stage.database.url)
-    await asyncio.to_thread(watch.files, stage.folder, but=[stage.database.data_dir])
+    await asyncio.to_thread(
+        watch.files, stage.folder, but=[stage.database.data_dir, *stage.keepsakes]
+    )
     await asyncio.to_thread(watch.files, stage.database.logs)
     figures.searched = sum(watch.looked.values())
     figures.shown = sorted(watch.found)

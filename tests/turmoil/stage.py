@@ -15,8 +15,31 @@ from turmoil.disk import Disk
 from turmoil.plan import Fault
 from turmoil.vendor import Vendor
 
+from positionstore.sandbox.recovery import PID_PREFIX
+
 _FARTHEST = 30.0
 """Seconds by which our clocks are wrong at most: what lies ahead then comes within a rest."""
+
+CALM = {
+    "refuse_connections": False,
+    "refuse_api_keys": False,
+    "duplicates": 0.0,
+    "reordering": 0.0,
+    "lost": 0.0,
+    "clock_skew": 0.0,
+    "rest_errors": 0.0,
+    "rest_throttled": 0.0,
+    "rest_resets": 0.0,
+    "rest_latency": 0.0,
+    "replica_lag": 0.0,
+    "failing_page": 0,
+    "empty_list": False,
+    "recovery_forgets": False,
+    "recovery_adapter": "memory",
+    "rest_clock_offset": 0.0,
+    "rest_clock_wrong": 1.0,
+}
+"""The sandbox when nothing is wrong with it."""
 
 SLOTS = ("service", "ingester")
 """What runs all the time: two ingesters on one store, one of them with the reconciler."""
@@ -94,7 +117,16 @@ class Stage:
     def secrets(self) -> dict[str, str]:
         """What no log, listing or table may show, by what it is."""
         password = conninfo_to_dict(self.database.url)["password"]
-        return {"the key": self.vendor.api_key, "the database's password": str(password)}
+        return {
+            "the key": self.vendor.api_key,
+            "the database's password": str(password),
+            "a private session id of the gateway": PID_PREFIX,
+        }
+
+    @property
+    def keepsakes(self) -> list[Path]:
+        """Where our processes keep the session that they may recover, for nobody else to read."""
+        return sorted((self.folder / "data").glob("*/recovery"))
 
     def behave(self) -> None:
         """End what may still be wrong."""
@@ -218,6 +250,18 @@ def _disconnect(how: str) -> Inflict:
     return inflict
 
 
+def _away(**faults: object) -> Inflict:
+    """Cut every connection, and let the gateway be otherwise until it is asked again."""
+
+    async def inflict(stage: Stage, fault: Fault) -> None:
+        await stage.vendor.faults(**faults)
+        await stage.vendor.disconnect("transport")
+        await asyncio.sleep(fault.lasts)
+        await stage.vendor.faults(**{name: CALM[name] for name in faults})
+
+    return inflict
+
+
 async def _freeze(stage: Stage, fault: Fault) -> None:
     stage.vendor.freeze()
     try:
@@ -240,12 +284,11 @@ async def _set_clocks(stage: Stage, fault: Fault) -> None:
 
 def _vendor(**faults: object) -> Inflict:
     """Switch faults of the sandbox on, and off again."""
-    off: dict[type, object] = {bool: False, float: 0.0, int: 0}
 
     async def inflict(stage: Stage, fault: Fault) -> None:
         await stage.vendor.faults(**faults)
         await asyncio.sleep(fault.lasts)
-        await stage.vendor.faults(**{name: off[type(value)] for name, value in faults.items()})
+        await stage.vendor.faults(**{name: CALM[name] for name in faults})
 
     return inflict
 
@@ -289,5 +332,12 @@ WAYS: dict[str, Inflict] = {
     "REST behind the stream": _vendor(replica_lag=1.0),
     "REST page failing": _vendor(failing_page=2),
     "REST list empty": _vendor(empty_list=True),
+    "gateway leaves connections half-open": _disconnect("half-open"),
+    "gateway away for a while": _away(refuse_connections=True),
+    "gateway forgets the sessions": _away(recovery_forgets=True),
+    "gateway keeps sessions in Redis streams": _away(recovery_adapter="redis-streams"),
+    "REST clock ahead": _vendor(rest_clock_offset=600.0),
+    "REST clock behind": _vendor(rest_clock_offset=-600.0),
+    "REST clock wrong now and then": _vendor(rest_clock_offset=3.0e8, rest_clock_wrong=0.3),
 }
 """How each kind is brought about."""

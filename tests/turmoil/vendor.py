@@ -108,6 +108,7 @@ async def vendor(folder: Path, environment: dict[str, str], *options: str) -> As
             sys.executable,
             *(*POSITIONSTORE, "sandbox", "--json", f"--record={recording}"),
             *("--partners=1", "--api-key-lists", "--ping-interval=0.2", "--ping-timeout=5"),
+            "--recovery",
             *options,
             cwd=folder,
             env=environment,
