@@ -56,7 +56,7 @@ async def prove(
     began = time.monotonic()
     await stage.vendor.faults(**CALM)
     await stage.vendor.rest()
-    await _until(lambda: _unattached(stage), "every process is connected again")
+    await connected(stage)
     await _until(lambda: _unread(stage), "everything that was sent has been read")
     await _until(lambda: _unkept(stage, ledger), "every delivered event is kept")
     await _until(lambda: _gaps(stage), "the service has repaired every gap")
@@ -70,6 +70,15 @@ async def prove(
     [(figures.recovered, figures.recovered_gaps)] = await _rows(stage, _RECOVERED)
     await _until(lambda: _grown(stage, figures, first=first), "memory and file handles came back")
     _note(stage, account, readers, figures)
+
+
+async def connected(stage: Stage) -> None:
+    """Wait until every process that runs all the time is connected.
+
+    Raises:
+        NotWellError: one was not in time.
+    """
+    await _until(lambda: _unattached(stage), "every process is connected")
 
 
 async def _unattached(stage: Stage) -> str:

@@ -18,7 +18,7 @@ from turmoil.database import database
 from turmoil.disk import small_disk
 from turmoil.figures import Figures
 from turmoil.ledger import Ledger
-from turmoil.proof import BATCH_SIZE, prove
+from turmoil.proof import BATCH_SIZE, connected, prove
 from turmoil.readers import readers
 from turmoil.stage import WAYS, Stage
 from turmoil.vendor import vendor
@@ -132,6 +132,7 @@ async def run(
         await prove(stage, ledger, watching, figures, first=True)
         for number in range(scenarios):
             await _set_durability(stage, durabilities[number % len(durabilities)])
+            await connected(stage)  # a busy machine starts a process in longer than faults last
             faults = plan.draw(f"{seed}-{number}", seconds, available)
             await stage.vendor.resume()
             await _turmoil(stage, faults, seconds, figures)
