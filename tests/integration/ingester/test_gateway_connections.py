@@ -195,6 +195,41 @@ async def test_a_token_is_replaced_before_it_expires_and_nothing_is_missed() -> 
             assert new.connected_at is not None
 
 
+@pytest.mark.parametrize("heard", [True, False], ids=["events since", "none since"])
+async def test_what_is_missed_after_a_renewal_is_fetched(heard: bool) -> None:
+    due = asyncio.Event()
+
+    async def sleep(seconds: float) -> None:
+        # The renewal comes when the test says so; the waits between attempts are short.
+        await (due.wait() if seconds > 100 else asyncio.sleep(min(seconds, 0.05)))
+
+    async with sandbox(partners=1, wallets=1, recovery=True) as serving:
+        settings = settings_for(
+            serving.url, api_key=serving.api_key, wallet_address=serving.wallets[0]
+        )
+        async with supervised(settings, Source.CUSTOMER) as stream:
+            stream.supervisor._sleep = sleep
+            await stream.connected()
+            await serving.step(50)
+            await eventually(lambda: len(stream.events) >= 50)
+            due.set()
+            await stream.connected(2)
+            due.clear()
+            await eventually(lambda: len(stream.ended_) == 1)
+            await serving.wait_for_clients(1)
+            if heard:
+                await serving.step(10)
+            serving.faults.refuse_connections = True
+            await serving.disconnect_clients("transport")
+            await eventually(lambda: len(stream.ended_) == 2)
+            await serving.step(50)
+            assert [record.recipients for record in serving.records[-50:]] == [[]] * 50
+            serving.faults.refuse_connections = False
+            wanted = {bytes(record.envelope) for record in serving.records}
+            await eventually(lambda: {event.envelope for event in stream.events} == wanted)
+        assert stream.reasons[0] == "renewed"
+
+
 async def test_a_connection_that_is_lost_while_its_token_is_renewed_leaves_nobody_behind(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
