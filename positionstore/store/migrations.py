@@ -13,7 +13,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 from positionstore.errors import BusyError, SchemaMismatchError
-from positionstore.store import roles, session
+from positionstore.store import restored, roles, session
 from positionstore.store.locks import MIGRATION_LOCK
 from positionstore.store.queries import queries
 
@@ -115,6 +115,8 @@ def migrate(
 ) -> tuple[str | None, str | None]:
     """Bring the schema of the database at ``url`` to head, in one transaction.
 
+    What a restore left otherwise than the migrations made it is put right as well.
+
     Two that start at once take turns. Where another session holds a table that has to be changed,
     a report for instance, it neither hangs behind that session nor lets everyone else queue up
     behind itself: it gives way after two seconds, with nothing changed, and tries again.
@@ -144,7 +146,7 @@ def migrate(
     try:
         while True:
             try:
-                return _attempt(engine, down_to)
+                return _attempt(engine, down_to, say)
             except (sqlalchemy.exc.DBAPIError, psycopg.Error) as error:
                 if not isinstance(getattr(error, "orig", error), _GIVEN_WAY):
                     raise
@@ -161,7 +163,9 @@ def migrate(
         engine.dispose()
 
 
-def _attempt(engine: sqlalchemy.Engine, down_to: str | None) -> tuple[str | None, str | None]:
+def _attempt(
+    engine: sqlalchemy.Engine, down_to: str | None, say: Callable[[str], None] | None
+) -> tuple[str | None, str | None]:
     config = _config()
     with engine.begin() as connection:
         execute = connection.exec_driver_sql
@@ -181,6 +185,9 @@ def _attempt(engine: sqlalchemy.Engine, down_to: str | None) -> tuple[str | None
             command.downgrade(config, down_to)
         driven = _driven(connection)
         after = current(driven)
+        for change in restored.put_right(driven) if down_to is None else ():
+            if say is not None:
+                say(change)
         if (known := roles.recorded(driven)) is not None:
             roles.grant(driven, known)
     return before, after

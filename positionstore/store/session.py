@@ -43,6 +43,13 @@ _PLANS: Final = {
 }
 
 
+_COMPRESS: Final = b"""(
+    SELECT set_config(name, 'lz4', false) FROM pg_settings
+    WHERE name = 'default_toast_compression' AND 'lz4' = ANY (enumvals)
+)"""
+"""lz4 takes bodies in half again as fast as pglz does; a server may have been built without it."""
+
+
 def settings(server_version: int, *, reads: bool = False) -> dict[str, str]:
     """Return what holds for a session.
 
@@ -67,7 +74,10 @@ def prepare(connection: psycopg.Connection, *, reads: bool = False) -> None:
         psycopg.Error: the server does not take it.
     """
     ours = settings(connection.info.server_version, reads=reads)
+    calls = [b"set_config(%s, %s, false)"] * len(ours)
+    if not reads:
+        calls.append(_COMPRESS)
     connection.execute(
-        b"SELECT " + b", ".join([b"set_config(%s, %s, false)"] * len(ours)),
+        b"SELECT " + b", ".join(calls),
         [part for setting in ours.items() for part in setting],
     )

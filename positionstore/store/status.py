@@ -7,7 +7,7 @@ from typing import Final, TypeVar
 import psycopg
 from psycopg.rows import class_row
 
-from positionstore.store import quarantine
+from positionstore.store import quarantine, restored
 from positionstore.store.identity import identity
 from positionstore.store.queries import queries
 from positionstore.store.reconciliation import InvalidField, invalid_fields
@@ -204,6 +204,7 @@ class Status:
         last_run: the reconciliation that began last; None before the first.
         drift: what the last ones found.
         sizes: bytes on disk.
+        guard: how the trigger stands that keeps the log append-only.
     """
 
     environment: str | None
@@ -220,6 +221,7 @@ class Status:
     last_run: LastRun | None
     drift: Drift
     sizes: Sizes
+    guard: restored.Guard
 
 
 def status(connection: psycopg.Connection) -> Status:
@@ -251,6 +253,7 @@ def status(connection: psycopg.Connection) -> Status:
             last_run=next(iter(_parts(connection, LastRun, "last_run")), None),
             drift=_parts(connection, Drift, "drift")[0],
             sizes=_parts(connection, Sizes, "sizes")[0],
+            guard=restored.guard(connection),
         )
 
 

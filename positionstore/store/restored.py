@@ -1,0 +1,53 @@
+"""What a restore may leave otherwise than the migrations made it: found, and put right.
+
+A dump carries the schema, but not what the server can do, nor that a trigger works for every
+session where it was restored with ``--disable-triggers``.
+
+Source: the PostgreSQL manual, "pg_dump" (``--disable-triggers``), "ALTER TABLE" (``ENABLE ALWAYS
+TRIGGER``, ``SET COMPRESSION``).
+"""
+
+from collections.abc import Iterator
+from enum import StrEnum
+
+import psycopg
+
+from positionstore.store.queries import queries
+
+
+class Guard(StrEnum):
+    """How the trigger stands that keeps the log append-only.
+
+    ``WHOLE``: as it should. ``RESTS``: it sleeps in a session that plays a replica. ``OFF``: it is
+    disabled. ``MISSING``: the restore left it out.
+    """
+
+    WHOLE = "whole"
+    RESTS = "rests"
+    OFF = "off"
+    MISSING = "missing"
+
+
+def guard(connection: psycopg.Connection) -> Guard:
+    """Return how the trigger stands that keeps the log append-only."""
+    row = connection.execute(queries("restored")["guard"]).fetchone()
+    return Guard(row[0]) if row else Guard.MISSING
+
+
+def put_right(connection: psycopg.Connection) -> Iterator[str]:
+    """Bring the store in line with the server at hand; yield a line for each thing changed.
+
+    Args:
+        connection: of the tables' owner, in the transaction of a migration.
+    """
+    ours = queries("restored")
+    if guard(connection) in {Guard.RESTS, Guard.OFF}:
+        connection.execute(ours["enable_guard"])
+        yield "The log's trigger did not work for every session, as after a restore; now it does."
+    has_lz4, is_for_none = connection.execute(ours["has_lz4"]).fetchone() or (False, True)
+    if has_lz4 and is_for_none:
+        connection.execute(ours["layout_with_lz4"])
+        yield "The server has lz4: bodies of positions are compressed from now on."
+    elif not has_lz4 and not is_for_none:
+        connection.execute(ours["layout_without_lz4"])
+        yield "The server has no lz4: bodies of positions are left uncompressed from now on."

@@ -1,0 +1,32 @@
+-- What a restore may leave otherwise than the migrations made it.
+
+-- name: guard
+-- Whether the log's trigger is there, and works also for a session that plays a replica: a restore
+-- with --disable-triggers enables it as an ordinary one afterwards.
+SELECT coalesce(
+    (SELECT CASE tgenabled WHEN 'A' THEN 'whole' WHEN 'D' THEN 'off' ELSE 'rests' END
+     FROM pg_trigger
+     WHERE tgrelid = 'events'::regclass AND tgname = 'events_are_append_only'),
+    'missing'
+);
+
+-- name: enable_guard
+-- Let the log's trigger work for every session.
+ALTER TABLE events ENABLE ALWAYS TRIGGER events_are_append_only;
+
+-- name: has_lz4
+-- Whether the server was built with lz4, and whether positions is laid out for one that was not.
+SELECT
+    EXISTS (SELECT FROM pg_settings
+        WHERE name = 'default_toast_compression' AND 'lz4' = ANY (enumvals)) AS has_lz4,
+    EXISTS (SELECT FROM pg_class
+        WHERE oid = 'positions'::regclass
+          AND reloptions @> ARRAY['toast_tuple_target=8160']) AS is_for_none;
+
+-- name: layout_with_lz4
+-- Bodies are compressed, so that a page has room for updates.
+ALTER TABLE positions RESET (toast_tuple_target), SET (fillfactor = 70);
+
+-- name: layout_without_lz4
+-- A body stays as it is as long as a page holds it; two such rows fill a page.
+ALTER TABLE positions SET (toast_tuple_target = 8160, fillfactor = 100);
