@@ -6,10 +6,11 @@ there is none, and the database is the one that ``DATABASE_URL`` names.
 
 import os
 
-import psycopg
 import sqlalchemy
 from alembic import context
 from sqlalchemy import Connection, text
+
+from positionstore.store import migrations
 
 
 def _run(connection: Connection) -> None:
@@ -29,7 +30,7 @@ if given is not None:
     _run(given)
 else:
     engine = sqlalchemy.create_engine(
-        "postgresql+psycopg://", creator=lambda: psycopg.connect(os.environ["DATABASE_URL"])
+        "postgresql+psycopg://", creator=lambda: migrations.connect(os.environ["DATABASE_URL"])
     )
     with engine.connect() as own:
         _run(own)

@@ -9,6 +9,7 @@ The tree::
     │   └── WrongEnvironmentError          the store holds the other environment's data
     ├── CredentialsError          exit 1   the vendor refuses the key or the token
     ├── DatabaseUnavailableError  exit 1   Postgres cannot be reached or started
+    │   └── SessionLostError               a pooler put another session in the place of ours
     ├── GatewayError              exit 1   the gateway or the REST API cannot be used
     ├── SpoolError                exit 1   the files that outlast the database cannot be used
     └── BusyError                 exit 1   another process does the same work just now
@@ -63,6 +64,10 @@ class CredentialsError(PositionstoreError):
 
 class DatabaseUnavailableError(PositionstoreError):
     """Postgres cannot be reached, or the embedded server cannot be started."""
+
+
+class SessionLostError(DatabaseUnavailableError):
+    """The session of the database became another in the middle of the work."""
 
 
 class GatewayError(PositionstoreError):

@@ -143,6 +143,7 @@ class Reconciler:
                     "Another reconciliation is at work on this database.",
                     remedy="Wait until it has ended.",
                 )
+            stack.callback(records.unlock, reader)
             if not dry_run:
                 report.run_id = records.begin_run(
                     reader,
@@ -178,6 +179,12 @@ class Reconciler:
                     progress=progress,
                 )
                 await walk.run(accesses, at_once=settings.http_concurrency)
+                if not records.holds_lock(reader):
+                    report.errors.append(
+                        "Another session of the database answered in the middle of the run, so "
+                        "another reconciler may have been at work."
+                    )
+                    report.end()
             except (StoppedError, CredentialsError, GatewayError) as error:
                 report.state = RunState.FAILED
                 report.errors.append(str(error))

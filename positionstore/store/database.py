@@ -80,19 +80,24 @@ def connect(
     Raises:
         ConfigurationError: the URL cannot be read, or the database is not in UTF-8.
         DatabaseUnavailableError: the server cannot be reached, or is too old.
+        StoreRefusedError: there is a pooler in front of it that does not keep a session.
     """
     asked = _parameters(url)
     patience: dict[str, Any] = {
         name: asked.get(name) or seconds for name, seconds in _PATIENCE.items()
     }
-    try:
-        connection = psycopg.connect(
+
+    def link() -> psycopg.Connection:
+        return psycopg.connect(
             url,
             autocommit=True,
             application_name=application_name,
             **patience,
             client_encoding="utf8",  # which staged rows are in, whatever the environment says
         )
+
+    try:
+        connection = link()
     except (psycopg.Error, UnicodeError) as error:
         raise DatabaseUnavailableError(
             f"The database cannot be reached: {_first_line(error)}.",
@@ -111,7 +116,7 @@ def connect(
             remedy="Make one with CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0.",
         )
     try:
-        session.prepare(connection, reads=reads)
+        session.prepare(connection, another=link, reads=reads)
     except BaseException:
         connection.close()
         raise

@@ -21,6 +21,7 @@ from positionstore.facts import (
     Snapshot,
     Source,
 )
+from positionstore.store import pooler
 from positionstore.store import retractions as retracting
 from positionstore.store.locks import APPEND_LOCK
 from positionstore.store.projection import project_events, refold_positions
@@ -70,7 +71,9 @@ class _Staged:
 class Appender:
     """Appends batches over one connection, which nothing else may use meanwhile.
 
-    Not for two threads at once. Two appenders on two connections take turns by the lock.
+    Not for two threads at once. Two appenders on two connections take turns by the lock. Where
+    another session of the server answers than the one it was made in, it appends nothing, and
+    raises a ``SessionLostError``.
     """
 
     def __init__(self, connection: psycopg.Connection) -> None:
@@ -78,6 +81,7 @@ class Appender:
         # What another appender committed while this one waited for its turn has to be seen.
         connection.isolation_level = IsolationLevel.READ_COMMITTED
         connection.execute(queries("log")["create_incoming"])
+        self._backend = pooler.backend(connection)
         connection.commit()
         self._connection = connection
         self._staged: _Staged | None = None
@@ -176,19 +180,27 @@ class Appender:
             ):
                 for chunk in rows.chunks():
                     copy.write(chunk)
+        except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
+            self.rollback()
+            raise pooler.lost() from None  # the table was made in another session
         except BaseException:
             self.rollback()
             raise
 
     def _in_turn(self, work: Callable[[], Appended]) -> Appended:
         try:
-            self._connection.execute(queries("log")["lock_log"], {"key": APPEND_LOCK})
+            self._take_turn()
             result = work()
             self._connection.commit()
         except BaseException:
             self.rollback()
             raise
         return result
+
+    def _take_turn(self) -> None:
+        turn = self._connection.execute(queries("log")["lock_log"], {"key": APPEND_LOCK})
+        if (turn.fetchone() or (None,))[0] != self._backend:
+            raise pooler.lost()
 
     def _append_events(self, staged: _Staged) -> Appended:
         appended, first_seq, last_seq, has_retractions = self._append()

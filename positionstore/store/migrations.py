@@ -135,11 +135,12 @@ def migrate(
     Raises:
         BusyError: another session has held what is to be changed for all that time.
         SchemaMismatchError: the schema is ahead of this version, or there is none to migrate in.
+        StoreRefusedError: there is a pooler in front of it that does not keep a session.
     """
     engine = sqlalchemy.create_engine(
         "postgresql+psycopg://",
         # libpq reads the URL, so that all it understands is understood here too.
-        creator=lambda: _opened(url),
+        creator=lambda: connect(url),
         poolclass=sqlalchemy.NullPool,
     )
     deadline = clock() + wait
@@ -193,15 +194,24 @@ def _attempt(
     return before, after
 
 
-def _opened(url: str) -> psycopg.Connection:
-    connection = psycopg.connect(url)
-    session.prepare(connection)
-    connection.commit()
+def connect(url: str) -> psycopg.Connection:
+    """Open a connection to migrate over.
+
+    Raises:
+        StoreRefusedError: there is a pooler in front of it that does not keep a session.
+    """
+    connection = psycopg.connect(url, autocommit=True)
+    try:
+        session.prepare(connection, another=lambda: psycopg.connect(url, autocommit=True))
+        connection.autocommit = False
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
 def _holders(url: str) -> str:
-    with _opened(url) as connection:
+    with connect(url) as connection:
         found = connection.execute(queries("migrations")["holders"]).fetchall()
     return ", ".join(holder for (holder,) in found) or "another session, which has just ended"
 

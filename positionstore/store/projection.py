@@ -4,6 +4,7 @@ The order of facts itself is in the database (``ranked_facts``, ``fold_facts``);
 asked for: for the positions of a batch, or for the whole log.
 """
 
+import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +13,9 @@ import psycopg
 from psycopg import IsolationLevel, sql
 from psycopg.rows import class_row
 
-from positionstore.store.locks import APPEND_LOCK, REBUILD_LOCK
+from positionstore.errors import PositionstoreError
+from positionstore.store import pooler
+from positionstore.store.locks import APPEND_LOCK, REBUILD_LOCK, session_lock
 from positionstore.store.queries import queries
 from positionstore.store.schema import FOLDED_COLUMNS
 
@@ -35,7 +38,7 @@ _ASSIGNMENTS = sql.SQL(", ").join(
 )
 
 
-def _statement(name: str, *, has_retractions: bool = True) -> sql.Composed:
+def _statement(name: str, *, has_retractions: bool = True, mark: str = "unnamed") -> sql.Composed:
     and_counts = queries("projection")["and_counts"] if has_retractions else sql.SQL("")
     return queries("projection")[name].format(
         and_counts=and_counts,
@@ -43,6 +46,8 @@ def _statement(name: str, *, has_retractions: bool = True) -> sql.Composed:
         p_columns=_columns("p"),
         r_columns=_columns("r"),
         assignments=_ASSIGNMENTS,
+        rebuilt=sql.Identifier(f"rebuilt_{mark}"),
+        folded=sql.Identifier(f"folded_{mark}"),
     )
 
 
@@ -108,10 +113,10 @@ def verify(connection: psycopg.Connection, *, progress: Progress | None = None) 
     with (
         _isolated(connection, IsolationLevel.REPEATABLE_READ),
         connection.transaction(),
-        _folded_anew(connection, progress),
-        connection.cursor(row_factory=class_row(Difference)) as cursor,
+        _folded_anew(connection, progress) as anew,
     ):
-        return cursor.execute(_statement("differences")).fetchall()
+        anew.prove()
+        return anew.differences()
 
 
 def rebuild(
@@ -129,14 +134,17 @@ def rebuild(
 
     Returns:
         What differed, and was put right.
+
+    Raises:
+        SessionLostError: it was not one session of the server all along; nothing was changed.
+        PositionstoreError: no position came of a log that has facts; nothing was changed.
     """
     execute = connection.execute
-    execute("SELECT pg_advisory_lock(%s)", [REBUILD_LOCK])
-    try:
+    with session_lock(connection, REBUILD_LOCK):
         row = execute(_statement("last_seq")).fetchone()
         seen = row[0] if row else 0
         with (
-            _folded_anew(connection, progress),
+            _folded_anew(connection, progress) as anew,
             # What was committed while it waits for its turn has to be seen.
             _isolated(connection, IsolationLevel.READ_COMMITTED),
             connection.transaction(),
@@ -144,16 +152,11 @@ def rebuild(
             execute("SELECT pg_advisory_xact_lock(%s)", [APPEND_LOCK])
             late = [name for (name,) in execute(_statement("positions_since"), {"seq": seen})]
             if late:
-                execute(_statement("forget_rebuilt"), {"position_ids": late})
-                execute(_statement("rebuild_positions"), {"position_ids": late})
-            with connection.cursor(row_factory=class_row(Difference)) as cursor:
-                differences = cursor.execute(_statement("differences")).fetchall()
-            if differences:
-                execute(_statement("drop_unfounded"))
-                execute(_statement("swap_in"))
+                anew.fold_again(late)
+            anew.prove()
+            if differences := anew.differences():
+                anew.swap_in()
         return differences
-    finally:
-        execute("SELECT pg_advisory_unlock(%s)", [REBUILD_LOCK])
 
 
 @contextmanager
@@ -167,25 +170,86 @@ def _isolated(connection: psycopg.Connection, level: IsolationLevel) -> Iterator
             connection.isolation_level = previous
 
 
-@contextmanager
-def _folded_anew(connection: psycopg.Connection, progress: Progress | None) -> Iterator[None]:
-    execute = connection.execute
-    execute(_statement("drop_rebuilt"))
-    execute(_statement("drop_folded"))
-    execute(_statement("create_rebuilt"))
-    try:
-        total = execute(_statement("fold_everything")).rowcount
-        execute(_statement("index_folded"))
+class _Anew:
+    """The log folded anew, in temporary tables that this alone has made and knows the names of."""
+
+    def __init__(self, connection: psycopg.Connection) -> None:
+        self._connection = connection
+        self._mark = secrets.token_hex(8)
+        self._backend = pooler.backend(connection)
+        self._rows = 0
+
+    def fold(self, progress: Progress | None) -> None:
+        """Make the tables, and fold the whole log."""
+        self._execute("create_rebuilt")
+        total = self._execute("fold_everything").rowcount
+        self._execute("index_folded")
         for first in range(1, total + 1, SLICE):
-            execute(_statement("rebuild_slice"), {"first": first, "last": first + SLICE - 1})
+            last = min(first + SLICE - 1, total)
+            self._rows += self._execute("rebuild_slice", first=first, last=last).rowcount
             if progress is not None:
-                progress(min(first + SLICE - 1, total), total)
-        execute("ANALYZE pg_temp.rebuilt")
-        yield
+                progress(last, total)
+        self._execute("analyze_rebuilt")
+
+    def fold_again(self, position_ids: Sequence[str]) -> None:
+        """Fold some positions once more, which were folded too early."""
+        self._rows -= self._execute("forget_rebuilt", position_ids=position_ids).rowcount
+        self._rows += self._execute("rebuild_positions", position_ids=position_ids).rowcount
+
+    def prove(self) -> None:
+        """See that the tables hold what was made here, all of it, and that it can be true.
+
+        Raises:
+            SessionLostError: another session of the server answers than the one that made them.
+            PositionstoreError: no position came of a log that has facts.
+        """
+        backend, rows, has_facts = self._execute("made").fetchone() or (None, None, None)
+        if backend != self._backend or rows != self._rows:
+            raise pooler.lost()
+        if has_facts and not rows:
+            raise PositionstoreError(
+                "The log has facts, and not one position came of folding them; nothing was "
+                "changed.",
+                remedy="The functions of the schema are not what `positionstore migrate` made: "
+                "restore them, for instance from a dump of a store of the same version.",
+            )
+
+    def differences(self) -> list[Difference]:
+        """Return where ``positions`` is not what was made."""
+        with self._connection.cursor(row_factory=class_row(Difference)) as cursor:
+            return cursor.execute(_statement("differences", mark=self._mark)).fetchall()
+
+    def swap_in(self) -> None:
+        """Put what was made in the place of what stood."""
+        self._execute("drop_unfounded")
+        self._execute("swap_in")
+
+    def drop(self) -> None:
+        """Leave nothing behind."""
+        self._execute("drop_rebuilt")
+        self._execute("drop_folded")
+
+    def misses(self, error: psycopg.Error) -> bool:
+        """Whether what is not there is a table that was made here: in another session, then."""
+        return self._mark in str(error) or "pg_temp" in str(error)
+
+    def _execute(self, name: str, **values: object) -> psycopg.Cursor:
+        return self._connection.execute(_statement(name, mark=self._mark), values or None)
+
+
+@contextmanager
+def _folded_anew(connection: psycopg.Connection, progress: Progress | None) -> Iterator[_Anew]:
+    anew = _Anew(connection)
+    try:
+        anew.fold(progress)
+        yield anew
+    except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:
+        if anew.misses(error):
+            raise pooler.lost() from None
+        raise
     finally:
         if not connection.broken and connection.info.transaction_status != _FAILED:
-            execute(_statement("drop_rebuilt"))
-            execute(_statement("drop_folded"))
+            anew.drop()
 
 
 _FAILED = psycopg.pq.TransactionStatus.INERROR

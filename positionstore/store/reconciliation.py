@@ -1,7 +1,7 @@
 """What the reconciler asks of the store, and records in it."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
@@ -14,6 +14,7 @@ from psycopg.rows import class_row
 from positionstore.address import one_spelling
 from positionstore.facts import SNAPSHOT_TYPE, Snapshot
 from positionstore.position import DURABLE_FIELDS, VALUATION_FIELDS, Kind
+from positionstore.store import locks
 from positionstore.store.locks import APPEND_LOCK, RECONCILE_LOCK
 from positionstore.store.queries import queries
 
@@ -139,8 +140,18 @@ _SPELLINGS: Final[Mapping[Kind, LiteralString]] = {
 
 def try_lock(connection: psycopg.Connection) -> bool:
     """Become the one reconciler of this database, until the connection ends; False if taken."""
-    row = connection.execute("SELECT pg_try_advisory_lock(%s)", [RECONCILE_LOCK]).fetchone()
-    return bool(row and row[0])
+    return locks.try_session_lock(connection, RECONCILE_LOCK)
+
+
+def holds_lock(connection: psycopg.Connection) -> bool:
+    """Whether the session that answers is still that of the one reconciler."""
+    return locks.holds(connection, RECONCILE_LOCK)
+
+
+def unlock(connection: psycopg.Connection) -> None:
+    """Be the one reconciler no more; where the connection is lost, that was so already."""
+    with suppress(psycopg.Error):
+        locks.unlock(connection, RECONCILE_LOCK)
 
 
 def begin_run(

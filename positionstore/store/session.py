@@ -8,9 +8,12 @@ after this.
 Source: the PostgreSQL manual, "Client Connection Defaults" and "Planner Method Configuration".
 """
 
+from collections.abc import Callable
 from typing import Final
 
 import psycopg
+
+from positionstore.store import pooler
 
 _SINCE_17: Final = 170_000
 _RESULTS: Final = {
@@ -63,21 +66,33 @@ def settings(server_version: int, *, reads: bool = False) -> dict[str, str]:
     return {**_RESULTS, **timeouts, **policies, **_PLANS}
 
 
-def prepare(connection: psycopg.Connection, *, reads: bool = False) -> None:
-    """Make a session ours, in one statement.
+def prepare(
+    connection: psycopg.Connection,
+    *,
+    another: Callable[[], psycopg.Connection],
+    reads: bool = False,
+) -> None:
+    """Make a session ours, in one statement; behind a pooler only once it is seen to be kept.
 
     Args:
-        connection: it; in autocommit mode, or in a transaction that is to be committed.
+        connection: it, in autocommit mode.
+        another: opens a second connection to the same place; asked for behind a pooler alone.
         reads: see :func:`settings`.
 
     Raises:
+        StoreRefusedError: a pooler does not keep it; nothing was set.
+        DatabaseUnavailableError: it cannot be told whether a pooler keeps it; nothing was set.
         psycopg.Error: the server does not take it.
     """
     ours = settings(connection.info.server_version, reads=reads)
     calls = [b"set_config(%s, %s, false)"] * len(ours)
     if not reads:
         calls.append(_COMPRESS)
-    connection.execute(
-        b"SELECT " + b", ".join(calls),
-        [part for setting in ours.items() for part in setting],
-    )
+    statement = b"SELECT " + b", ".join(calls)
+    values: list[object] = [part for setting in ours.items() for part in setting]
+    # The process that the connection began with is the server's, unless a pooler stands between.
+    direct = statement + b" WHERE pg_backend_pid() = %s"
+    begun_with = connection.info.backend_pid
+    if connection.execute(direct, [*values, begun_with], prepare=False).fetchone() is None:
+        pooler.require_session(connection, another)
+        connection.execute(statement, values, prepare=False)

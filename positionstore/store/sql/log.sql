@@ -1,10 +1,11 @@
 -- Appending to the log.
 
 -- name: create_incoming
--- Where a batch waits for its turn: private to the connection, emptied at each commit. Like the
--- log, down to the compression, so that what was compressed once is taken over as it is. Retractions
--- do not come this way.
-CREATE TEMPORARY TABLE IF NOT EXISTS incoming (
+-- Where a batch waits for its turn: private to the connection, emptied at each commit, and made by the
+-- appender that uses it. Like the log, down to the compression, so that what was compressed once is
+-- taken over as it is. Retractions do not come this way.
+DROP TABLE IF EXISTS pg_temp.incoming;
+CREATE TEMPORARY TABLE incoming (
     ordinal integer NOT NULL,
     LIKE events INCLUDING COMPRESSION
 ) ON COMMIT DELETE ROWS;
@@ -15,8 +16,8 @@ ALTER TABLE pg_temp.incoming DROP COLUMN IF EXISTS seq, DROP COLUMN IF EXISTS re
 COPY pg_temp.incoming FROM STDIN (FORMAT binary);
 
 -- name: lock_log
--- Appenders take turns, so that seq is commit order.
-SELECT pg_advisory_xact_lock(%(key)s);
+-- Appenders take turns, so that seq is commit order. Says which process of the server this is.
+SELECT pg_backend_pid(), pg_advisory_xact_lock(%(key)s);
 
 -- name: append
 -- Puts what is new into the log, in the order of arrival; says how much, which seq it got, and

@@ -71,13 +71,14 @@ unvalued AS (
 SELECT count(*) FROM emptied;
 
 -- name: create_rebuilt
--- Where a rebuild builds, beside positions and private to the connection. Nothing is compressed.
-CREATE TEMPORARY TABLE rebuilt (LIKE positions INCLUDING DEFAULTS INCLUDING INDEXES)
+-- Where a rebuild builds, beside positions and private to the connection; its name is used once.
+-- Nothing is compressed.
+CREATE TEMPORARY TABLE {rebuilt} (LIKE positions INCLUDING DEFAULTS INCLUDING INDEXES)
 WITH (toast_tuple_target = 8160) ON COMMIT PRESERVE ROWS;
 
 -- name: drop_rebuilt
 -- Leaves nothing behind.
-DROP TABLE IF EXISTS pg_temp.rebuilt;
+DROP TABLE IF EXISTS pg_temp.{rebuilt};
 
 -- name: last_seq
 -- The highest seq of the log.
@@ -85,25 +86,29 @@ SELECT coalesce(max(seq), 0) FROM events;
 
 -- name: fold_everything
 -- The winner of each position, over the whole log.
-CREATE TEMPORARY TABLE folded ON COMMIT PRESERVE ROWS AS
+CREATE TEMPORARY TABLE {folded} ON COMMIT PRESERVE ROWS AS
 SELECT row_number() OVER (ORDER BY f.seq) AS ordinal, f.position_id, f.seq, f.supersedes_before
 FROM fold_facts() f;
 
 -- name: drop_folded
 -- Leaves nothing behind.
-DROP TABLE IF EXISTS pg_temp.folded;
+DROP TABLE IF EXISTS pg_temp.{folded};
 
 -- name: index_folded
 -- So that the next statement takes its slice at once.
-CREATE INDEX ON pg_temp.folded (ordinal);
+CREATE INDEX ON pg_temp.{folded} (ordinal);
+
+-- name: analyze_rebuilt
+-- So that the planner knows how much was made.
+ANALYZE pg_temp.{rebuilt};
 
 -- name: rebuild_slice
 -- Makes the rows of some winners.
-INSERT INTO pg_temp.rebuilt ({columns})
+INSERT INTO pg_temp.{rebuilt} ({columns})
 SELECT {columns}
 FROM (
     SELECT seq, supersedes_before
-    FROM pg_temp.folded
+    FROM pg_temp.{folded}
     WHERE ordinal BETWEEN %(first)s AND %(last)s
 ) w
 CROSS JOIN LATERAL (SELECT * FROM fact_positions f WHERE f.seq = w.seq OFFSET 0) fact;
@@ -115,11 +120,11 @@ WHERE seq > %(seq)s AND (status IS NOT NULL OR retracts IS NOT NULL);
 
 -- name: forget_rebuilt
 -- Takes back the rows of positions that were folded too early.
-DELETE FROM pg_temp.rebuilt WHERE position_id = ANY (%(position_ids)s);
+DELETE FROM pg_temp.{rebuilt} WHERE position_id = ANY (%(position_ids)s);
 
 -- name: rebuild_positions
 -- Folds some positions once more.
-INSERT INTO pg_temp.rebuilt ({columns})
+INSERT INTO pg_temp.{rebuilt} ({columns})
 SELECT {columns}
 FROM (SELECT seq, supersedes_before FROM fold_facts(%(position_ids)s)) w
 CROSS JOIN LATERAL (SELECT * FROM fact_positions f WHERE f.seq = w.seq OFFSET 0) fact;
@@ -141,20 +146,31 @@ SELECT
         WHERE folded.value IS DISTINCT FROM stands.value AND stands.key <> 'verified_at'
     ) ELSE '{{}}' END AS columns
 FROM positions p
-FULL JOIN pg_temp.rebuilt r ON r.position_id = p.position_id
+FULL JOIN pg_temp.{rebuilt} r ON r.position_id = p.position_id
 WHERE ({p_columns}) IS DISTINCT FROM ({r_columns})
 ORDER BY 1;
+
+-- name: made
+-- Which process of the server this is, how many rows it has made, and whether the log has a fact that
+-- should give one.
+SELECT
+    pg_backend_pid(),
+    (SELECT count(*) FROM pg_temp.{rebuilt}),
+    EXISTS (
+        SELECT FROM events e
+        WHERE e.status IS NOT NULL AND NOT is_retracted(e.position_id, e.event_id)
+    );
 
 -- name: drop_unfounded
 -- Takes rows out of positions that no fact speaks of.
 DELETE FROM positions p
-WHERE NOT EXISTS (SELECT FROM pg_temp.rebuilt r WHERE r.position_id = p.position_id);
+WHERE NOT EXISTS (SELECT FROM pg_temp.{rebuilt} r WHERE r.position_id = p.position_id);
 
 -- name: swap_in
 -- Puts what was folded anew in the place of what stood, where the two differ; readers see the one
 -- or the other, and never an empty table.
 INSERT INTO positions ({columns})
-SELECT {columns} FROM pg_temp.rebuilt r
+SELECT {columns} FROM pg_temp.{rebuilt} r
 WHERE NOT EXISTS (
     SELECT FROM positions p
     WHERE p.position_id = r.position_id AND ({p_columns}) IS NOT DISTINCT FROM ({r_columns})
