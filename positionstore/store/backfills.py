@@ -7,6 +7,7 @@ from datetime import datetime
 import psycopg
 from psycopg.rows import class_row, dict_row
 
+from positionstore.store import sequences
 from positionstore.store.queries import queries
 
 Place = tuple[str | None, bool]
@@ -87,10 +88,10 @@ def begin(
     at: datetime,
 ) -> int:
     """Record that one begins, in place of those of its kind that were interrupted."""
-    row = connection.execute(
-        queries("backfills")["begin"],
-        {"what": what, "since": since, "until": until, "started_at": started_at, "at": at},
-    ).fetchone()
+    values = {"what": what, "since": since, "until": until, "started_at": started_at, "at": at}
+    row = sequences.checked(
+        connection, lambda: connection.execute(queries("backfills")["begin"], values).fetchone()
+    )
     if row is None:
         raise RuntimeError("INSERT ... RETURNING returned nothing")
     return int(row[0])

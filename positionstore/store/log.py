@@ -21,7 +21,7 @@ from positionstore.facts import (
     Snapshot,
     Source,
 )
-from positionstore.store import pooler
+from positionstore.store import pooler, sequences
 from positionstore.store import retractions as retracting
 from positionstore.store.locks import APPEND_LOCK
 from positionstore.store.projection import project_events, refold_positions
@@ -77,6 +77,7 @@ class Appender:
     """
 
     def __init__(self, connection: psycopg.Connection) -> None:
+        sequences.align(connection)
         connection.autocommit = False
         # What another appender committed while this one waited for its turn has to be seen.
         connection.isolation_level = IsolationLevel.READ_COMMITTED
@@ -88,6 +89,13 @@ class Appender:
 
     def append(self, batch: Sequence[Received]) -> Appended:
         """Append what is new, project it, and quarantine what is no event: one transaction."""
+        alone = self._staged is None
+        try:
+            self.stage(batch)
+            return self.commit()
+        except sequences.NumbersBehindError:
+            if not alone:
+                raise
         self.stage(batch)
         return self.commit()
 
@@ -136,6 +144,12 @@ class Appender:
         """Append snapshots and fold their positions anew: one transaction."""
         if self._staged is not None:
             raise RuntimeError("append_snapshots() while events are staged")
+        try:
+            return self._snapshots_in_turn(snapshots, received_at)
+        except sequences.NumbersBehindError:
+            return self._snapshots_in_turn(snapshots, received_at)
+
+    def _snapshots_in_turn(self, snapshots: Sequence[Snapshot], received_at: datetime) -> Appended:
         rows = IncomingRows()
         for snapshot in snapshots:
             rows.add(
@@ -161,7 +175,10 @@ class Appender:
         """
         if self._staged is not None:
             raise RuntimeError("append_retractions() while events are staged")
-        seqs, positions = retracting.append(self._connection, retractions, received_at)
+        seqs, positions = sequences.checked(
+            self._connection,
+            lambda: retracting.append(self._connection, retractions, received_at),
+        )
         return Appended(
             received=len(retractions),
             appended=len(seqs),
@@ -192,6 +209,12 @@ class Appender:
             self._take_turn()
             result = work()
             self._connection.commit()
+        except (psycopg.errors.UniqueViolation, sequences.NumbersBehindError) as error:
+            self.rollback()
+            if sequences.is_of_numbers(error):
+                sequences.align(self._connection, unknown_too=True)
+                raise sequences.NumbersBehindError(str(error)) from error
+            raise
         except BaseException:
             self.rollback()
             raise
@@ -250,7 +273,8 @@ class Appender:
 
     def _append(self) -> tuple[int, int | None, int | None, bool]:
         row = self._connection.execute(queries("log")["append"]).fetchone()
-        appended, first_seq, last_seq, has_retractions = row or (0, None, None, False)
+        appended, first_seq, last_seq, has_retractions, newest = row or (0, None, None, False, None)
+        sequences.check_order(first_seq, newest)
         if last_seq is not None:
             self._connection.execute(queries("log")["announce"], {"seq": str(last_seq)})
         return appended, first_seq, last_seq, has_retractions

@@ -13,7 +13,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 from positionstore.errors import BusyError, SchemaMismatchError
-from positionstore.store import restored, roles, session
+from positionstore.store import restored, roles, sequences, session
 from positionstore.store.locks import MIGRATION_LOCK
 from positionstore.store.queries import queries
 
@@ -189,6 +189,9 @@ def _attempt(
         for change in restored.put_right(driven) if down_to is None else ():
             if say is not None:
                 say(change)
+        for table in sequences.align(driven) if down_to is None else ():
+            if say is not None:
+                say(f"The numbers of {table} began again below those in use; now they go on.")
         if (known := roles.recorded(driven)) is not None:
             roles.grant(driven, known)
     return before, after

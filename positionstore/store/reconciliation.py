@@ -14,7 +14,7 @@ from psycopg.rows import class_row
 from positionstore.address import one_spelling
 from positionstore.facts import SNAPSHOT_TYPE, Snapshot
 from positionstore.position import DURABLE_FIELDS, VALUATION_FIELDS, Kind
-from positionstore.store import locks
+from positionstore.store import locks, sequences
 from positionstore.store.locks import APPEND_LOCK, RECONCILE_LOCK
 from positionstore.store.queries import queries
 
@@ -164,16 +164,16 @@ def begin_run(
     started_at: datetime,
 ) -> int:
     """Record that a run begins; return its number."""
-    row = connection.execute(
-        _statement("begin_run"),
-        {
-            "trigger": trigger,
-            "scope": scope,
-            "closed_since": closed_since,
-            "closed_until": closed_until,
-            "started_at": started_at,
-        },
-    ).fetchone()
+    values = {
+        "trigger": trigger,
+        "scope": scope,
+        "closed_since": closed_since,
+        "closed_until": closed_until,
+        "started_at": started_at,
+    }
+    row = sequences.checked(
+        connection, lambda: connection.execute(_statement("begin_run"), values).fetchone()
+    )
     if row is None:
         raise RuntimeError("INSERT ... RETURNING returned nothing")
     return int(row[0])

@@ -10,6 +10,7 @@ from psycopg import IsolationLevel
 from psycopg.rows import class_row
 
 from positionstore.facts import Retraction
+from positionstore.store import sequences
 from positionstore.store.locks import APPEND_LOCK
 from positionstore.store.projection import drop_emptied, refold_positions
 from positionstore.store.queries import queries
@@ -104,7 +105,9 @@ def append(
     """
     with connection.transaction():
         connection.execute(queries("log")["lock_log"], {"key": APPEND_LOCK})
+        newest = connection.execute(queries("log")["newest"]).fetchone()
         seqs = [seq for each in retractions for seq in _append_one(connection, each, received_at)]
+        sequences.check_order(min(seqs, default=None), newest[0] if newest else None)
         positions = 0
         if seqs:
             position_ids = sorted({each.position_id for each in retractions})
@@ -129,9 +132,21 @@ def apply(
         received_at: when they reached this store, UTC.
         dry_run: whether it is all taken back in the end.
     """
-    position_id = retractions[0].position_id
     # What another appender committed while this one waited for its turn has to be seen.
     connection.isolation_level = IsolationLevel.READ_COMMITTED
+    return sequences.checked(
+        connection, lambda: _apply(connection, retractions, received_at, dry_run=dry_run)
+    )
+
+
+def _apply(
+    connection: psycopg.Connection,
+    retractions: Sequence[Retraction],
+    received_at: datetime,
+    *,
+    dry_run: bool,
+) -> Change:
+    position_id = retractions[0].position_id
     with connection.transaction(force_rollback=dry_run):
         # Before the first look, so that nothing comes between the two.
         connection.execute(queries("log")["lock_log"], {"key": APPEND_LOCK})

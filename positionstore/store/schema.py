@@ -87,7 +87,7 @@ events = Table(
         name="events_retractions_are_operators",
     ),
 )
-Index("events_seq", events.c.seq)
+Index("events_seq", events.c.seq, unique=True)
 Index(
     "events_snapshots",
     events.c.position_id,

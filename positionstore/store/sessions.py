@@ -6,6 +6,7 @@ from datetime import datetime
 import psycopg
 
 from positionstore.facts import Source
+from positionstore.store import sequences
 from positionstore.store.queries import queries
 
 
@@ -32,7 +33,9 @@ class StreamSession:
         row = None
         if once:
             row = connection.execute(queries("sessions")["begun"], values).fetchone()
-        row = row or connection.execute(queries("sessions")["begin"], values).fetchone()
+        row = row or sequences.checked(
+            connection, lambda: connection.execute(queries("sessions")["begin"], values).fetchone()
+        )
         if row is None:
             raise RuntimeError("INSERT ... RETURNING returned nothing")
         return cls(row[0], connection)

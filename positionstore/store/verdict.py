@@ -14,6 +14,7 @@ from positionstore.errors import (
     SchemaMismatchError,
     StoreRefusedError,
 )
+from positionstore.store.sequences import is_of_numbers
 
 
 class Verdict(StrEnum):
@@ -94,6 +95,8 @@ def judge(error: BaseException) -> Verdict:
         return Verdict.STOP
     if not isinstance(error, psycopg.Error):
         return Verdict.SPLIT  # a fault of ours in handling one of them
+    if is_of_numbers(error):
+        return Verdict.RETRY  # a sequence is behind, and no event is to blame: the next sets it
     state = error.sqlstate
     if state is None:
         # Of a value that cannot be sent the driver says so itself.

@@ -20,9 +20,9 @@ COPY pg_temp.incoming FROM STDIN (FORMAT binary);
 SELECT pg_backend_pid(), pg_advisory_xact_lock(%(key)s);
 
 -- name: append
--- Puts what is new into the log, in the order of arrival; says how much, which seq it got, and
--- whether the log has retractions. Each row draws a seq, new or not. Places are sorted, and not the
--- rows, which a large batch would spill.
+-- Puts what is new into the log, in the order of arrival; says how much, which seq it got, whether
+-- the log has retractions, and which seq was the newest before. Each row draws a seq, new or not.
+-- Places are sorted, and not the rows, which a large batch would spill.
 WITH appended AS (
     INSERT INTO events (
         event_id, position_id, type, status, created_at, received_at, source, supersedes_before,
@@ -48,8 +48,13 @@ SELECT
         FROM (
             SELECT FROM events WHERE retracts IS NOT NULL ORDER BY position_id, retracts LIMIT 1
         ) first
-    ) AS has_retractions
+    ) AS has_retractions,
+    (SELECT max(seq) FROM events) AS newest_before
 FROM appended;
+
+-- name: newest
+-- The newest seq of the log.
+SELECT max(seq) FROM events;
 
 -- name: keep_conflicting_duplicates
 -- Puts into quarantine what of the batch bears the id of another fact of the log but is not the same
