@@ -49,15 +49,19 @@ def version() -> tuple[int, ...]:
 
 
 @contextmanager
-def pgbouncer(url: str, *, mode: str, **settings: str | int) -> Iterator[PgBouncer]:
+def pgbouncer(
+    url: str, *, mode: str, port: int | None = None, **settings: str | int
+) -> Iterator[PgBouncer]:
     """Run one in front of the server of a URL, whose user it is to the server for every client.
 
     Args:
         url: any database of that server.
         mode: when it takes a server connection back: ``session``, ``transaction``, ``statement``.
+        port: where; with ``so_reuseport`` several share one. A free one by default.
         settings: more of its settings.
     """
-    program, port, server = _program(), free_port(), conninfo_to_dict(url)
+    program, server = _program(), conninfo_to_dict(url)
+    port = port or free_port()
     with TemporaryDirectory(prefix="positionstore-tests-pgbouncer-") as folder:
         asked = {
             "listen_addr": "127.0.0.1",

@@ -98,6 +98,7 @@ def batches(
     with store.connect(reads=True) as connection:
         statement = selection.statement(_sent, by_day=by_day).as_string(connection)
         ours = session.settings(connection.info.server_version, reads=True)
+    # A pooler that keeps no session was refused just now, and what follows is one transaction.
     with (
         _errors(selection.what),
         adbc.connect(store.url) as connection,

@@ -1,23 +1,24 @@
 """A pooler in front of the server: does it keep one server session for one client?
 
 A server names the process that serves a connection when the connection begins; a pooler names a
-number of its own. So where the two agree there is no pooler. Where they differ, two connections
+number of its own. So where the two agree there is no pooler. Where they differ, a few connections
 take turns asking which process serves them. A pooler that gives a server session away between
-two transactions answers the first one from another session sooner or later, or the second one from
-the session of the first:
+two transactions answers one of them from another session sooner or later, or two of them from the
+same:
 
-- one that takes the session that was used last gives the first one's to the second;
+- one that takes the session that was used last gives the first connection's to the second;
 - one that takes the session that rested longest gives the first one another, and so it is asked
   twice in a row;
-- one that has no session left lets the second wait, and hands it the first one's when it is free.
+- one that has no session left lets the last one wait, and hands it one that is free;
+- of one that is several processes, two connections meet in one process.
 
 Nothing is set, locked, prepared or written meanwhile; each question is a transaction of its own.
 """
 
 import selectors
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
 from typing import Final
 
 import psycopg
@@ -31,11 +32,11 @@ REMEDY: Final = (
 )
 """What a person can do where a session is not kept."""
 
-_OTHERS: Final = 6
-"""Second connections, one after the other: a pooler may be several processes behind one port."""
+_OTHERS: Final = 3
+"""Connections beside the first. More would show more, and take sessions that others may want."""
 
-_ROUNDS: Final = 3
-"""Turns with each. Other clients of the pooler can hide the truth in one, but hardly in all."""
+_ROUNDS: Final = 4
+"""Turns after each that is opened. Other clients can hide the truth in one, but hardly in all."""
 
 _PATIENCE: Final = 1.0
 """Seconds for which a second connection may wait for a server session."""
@@ -67,52 +68,80 @@ def require_session(
 
     Args:
         connection: it, in autocommit mode.
-        another: opens a second one to the same place.
+        another: opens another one to the same place.
 
     Raises:
         StoreRefusedError: it does not.
         DatabaseUnavailableError: the pooler gives no second connection, so it cannot be told.
     """
-    first = backend(connection)
-    for _ in range(_OTHERS):
-        try:
-            with closing(another()) as other:
-                kept = _is_kept(connection, first, other)
-        except psycopg.Error as error:
-            said = str(error).strip().partition("\n")[0].rstrip(".")
-            raise DatabaseUnavailableError(
-                "There is a pooler in front of the database, and the second connection that shows "
-                f"whether it keeps sessions cannot be used: {said}.",
-                remedy="Let it take more clients, or connect to the server itself.",
-            ) from None
-        if kept is False:
-            raise StoreRefusedError(
-                "DATABASE_URL leads to a pooler that does not keep a session: it gives the "
-                "server's to other clients between two transactions. Nothing was done.",
-                remedy=REMEDY,
-            )
-        if kept:
-            return
+    processes = [backend(connection)]
+    with ExitStack() as stack:
+        others: list[psycopg.Connection] = []
+        for number in range(_OTHERS):
+            try:
+                others.append(stack.enter_context(closing(another())))
+                if _wait_in_line(connection, others, processes):
+                    return
+            except _NotKeptError:
+                raise StoreRefusedError(
+                    "DATABASE_URL leads to a pooler that does not keep a session: it gives the "
+                    "server's to other clients between two transactions. Nothing was done.",
+                    remedy=REMEDY,
+                ) from None
+            except psycopg.Error as error:
+                if number:
+                    return  # it gives no third; the second has shown it
+                said = str(error).strip().partition("\n")[0].rstrip(".")
+                raise DatabaseUnavailableError(
+                    "There is a pooler in front of the database, and the second connection that "
+                    f"shows whether it keeps sessions cannot be used: {said}.",
+                    remedy="Let it take more clients, or connect to the server itself.",
+                ) from None
 
 
-def _is_kept(connection: psycopg.Connection, first: int, other: psycopg.Connection) -> bool | None:
-    """Say whether the session is kept; None where nothing speaks against it."""
+class _NotKeptError(Exception):
+    """A connection was served by another process than before, or two by the same."""
+
+
+def _wait_in_line(
+    connection: psycopg.Connection, others: Sequence[psycopg.Connection], processes: list[int]
+) -> bool:
+    """Let all take turns in asking; say whether one waits for a session, though one rests.
+
+    Args:
+        connection: the first.
+        others: the others, of which the last one has asked nothing yet.
+        processes: what all but the last one were told; its answer is added.
+
+    Raises:
+        _NotKeptError: so it is.
+        psycopg.Error: a connection cannot be used.
+    """
+    first = processes[0]
     for _ in range(_ROUNDS):
-        if backend(connection) != first or backend(connection) != first:
-            return False
-        other.pgconn.send_query(_ASK)
-        answer = _answer(other)
-        waits_until = time.monotonic() + _PATIENCE
-        while answer is None:
-            # It waits in line for a server session: of one that rests it would be given that.
-            if backend(connection) != first:
-                return False
-            answer = _answer(other)
-            if answer is None and time.monotonic() > waits_until:
-                return True
-        if answer == first:
-            return False
-    return None
+        _expect(first, backend(connection))
+        _expect(first, backend(connection))
+        for number, other in enumerate(others, start=1):
+            other.pgconn.send_query(_ASK)
+            waits_until = time.monotonic() + _PATIENCE
+            while (answer := _answer(other)) is None:
+                # Of a session that rests, as the first one's does in between, it would be given
+                # that.
+                _expect(first, backend(connection))
+                if time.monotonic() > waits_until:
+                    return True
+            if number < len(processes):
+                _expect(processes[number], answer)
+            elif answer in processes:
+                raise _NotKeptError
+            else:
+                processes.append(answer)
+    return False
+
+
+def _expect(process: int, found: int) -> None:
+    if found != process:
+        raise _NotKeptError
 
 
 def _answer(connection: psycopg.Connection) -> int | None:

@@ -5,11 +5,12 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import psycopg
 import pytest
+from forward_proxies import free_port
 from made_facts import NOON, event, snapshot
 from patience import DEADLINE
 from pgbouncer import PgBouncer, pgbouncer, version
@@ -128,6 +129,21 @@ def test_one_that_is_busy_with_others_is_refused_too(filled_url: str) -> None:
                 database.connect(bouncer.of(filled_url))
 
 
+def test_one_of_several_processes_is_refused_too(filled_url: str) -> None:
+    """Three behind one port: of four connections two meet in one of them."""
+    port = free_port()
+    with ExitStack() as stack:
+        bouncer, *_ = [
+            stack.enter_context(
+                pgbouncer(filled_url, mode="transaction", port=port, so_reuseport=1)
+            )
+            for _ in range(3)
+        ]
+        for _ in range(10):
+            with pytest.raises(StoreRefusedError, match="does not keep a session"):
+                database.connect(bouncer.of(filled_url))
+
+
 @contextmanager
 def others_at_work(url: str, how_many: int) -> Iterator[None]:
     """Other applications that ask short questions all the time."""
@@ -241,6 +257,15 @@ def test_one_that_has_just_one_session_left_is_used(filled_url: str) -> None:
         closing(database.connect(bouncer.of(filled_url))) as connection,
     ):
         assert Appender(connection).append([event("evt_new")]).appended == 1
+
+
+@pytest.mark.parametrize("clients", [2, 3])
+def test_one_that_takes_few_clients_is_used(filled_url: str, clients: int) -> None:
+    with (
+        pgbouncer(filled_url, mode="session", max_client_conn=clients) as bouncer,
+        closing(database.connect(bouncer.of(filled_url))) as connection,
+    ):
+        assert verify(connection) == []
 
 
 def test_appending_rebuilding_and_exporting_through_it(
