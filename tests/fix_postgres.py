@@ -7,26 +7,26 @@ shared by its data directory, started by the first and removed by the last.
     a fresh, empty database on the embedded server.
 ``any_database_url``
     the same, once on the embedded server and once on PostgreSQL 15 where its programs are
-    installed; for tests of the store.
+    installed, or in the one world that ``POSITIONSTORE_TEST_WORLD`` names; for tests of the store.
 """
 
 import hashlib
 import os
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
 import psycopg
 import pytest
+import server_worlds
 from psycopg import sql
+from server_worlds import PG15, World
 
 from positionstore.store import embedded
 from positionstore.store.embedded import EmbeddedServer
-
-PG15 = Path("/usr/lib/postgresql/15/bin")
 
 TEST_SETTINGS = {
     "fsync": "off",
@@ -42,13 +42,21 @@ def _silent(line: str) -> None:
     """Nobody waits in a test."""
 
 
+OWNER = "store_owner"
+"""Who owns the databases of a world without a superuser; the password is the same word."""
+
+_worlds: dict[Path, World] = {}
+
+
 @contextmanager
-def shared_server(kind: str, bin_dir: Path | None = None) -> Iterator[EmbeddedServer]:
+def shared_server(
+    kind: str, bin_dir: Path | None = None, settings: Mapping[str, str] = TEST_SETTINGS
+) -> Iterator[EmbeddedServer]:
     """Use the one server of a kind that all test processes of this checkout share."""
     checkout = hashlib.sha256(os.fsencode(Path(__file__).resolve())).hexdigest()[:8]
     name = f"positionstore-tests-{os.geteuid()}-{checkout}-{kind}"
     data_dir = Path(tempfile.gettempdir()) / name
-    with embedded.running(data_dir, say=_silent, bin_dir=bin_dir, settings=TEST_SETTINGS) as server:
+    with embedded.running(data_dir, say=_silent, bin_dir=bin_dir, settings=settings) as server:
         yield server
     embedded.remove_unused(data_dir)
 
@@ -65,14 +73,22 @@ def fresh_database(
         name: what its name begins with.
     """
     name += uuid.uuid4().hex[:16]
+    world = _worlds.get(server.data_dir, World())
+    owner = "positionstore" if world.superuser else OWNER
+    locale = world.locale if template == "template0" else ""
     with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
         connection.execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy").format(
-                sql.Identifier(name), sql.Identifier(template)
+            sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE {} STRATEGY file_copy").format(
+                sql.Identifier(name), sql.Identifier(owner), sql.Identifier(template)
             )
+            + sql.SQL(f" {locale}")
         )
     try:
-        yield server.url(quote(name))
+        yield (
+            server.url(quote(name))
+            if world.superuser
+            else server.url(quote(name), user=OWNER, password=OWNER)
+        )
     finally:
         with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
             connection.execute(
@@ -87,9 +103,34 @@ def embedded_server() -> Iterator[EmbeddedServer]:
         yield server
 
 
-@pytest.fixture(scope="session", params=["embedded", "pg15"])
+@contextmanager
+def server_of(name: str, world: World) -> Iterator[EmbeddedServer]:
+    """Run the server of a world."""
+    if not world.is_there:
+        pytest.skip(f"The programs of {name} are not installed in {world.bin_dir}")
+    kind = f"world-{name.replace(' ', '-')}"
+    with shared_server(kind, world.bin_dir, TEST_SETTINGS | dict(world.settings)) as server:
+        _worlds[server.data_dir] = world
+        if not world.superuser:
+            with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
+                connection.execute(
+                    f"""DO $$ BEGIN
+                        CREATE ROLE {OWNER} LOGIN CREATEROLE PASSWORD '{OWNER}';
+                    EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"""
+                )
+        yield server
+
+
+CHOSEN = server_worlds.chosen()
+
+
+@pytest.fixture(scope="session", params=[CHOSEN[0]] if CHOSEN else ["embedded", "pg15"])
 def postgres(request: pytest.FixtureRequest) -> Iterator[EmbeddedServer]:
     """Each server that the store's tests run on."""
+    if CHOSEN is not None:
+        with server_of(*CHOSEN) as server:
+            yield server
+        return
     if request.param == "embedded":
         yield request.getfixturevalue("embedded_server")
         return

@@ -5,9 +5,20 @@ from contextlib import ExitStack, closing
 
 import psycopg
 import pytest
+from fix_postgres import CHOSEN
 
 from positionstore.store import database
 from positionstore.store.log import Appender
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Leave out, before anything is made for it, what no ordinary owner of a store may do."""
+    ordinary = CHOSEN is not None and not CHOSEN[1].superuser
+    makes_roles = "urls" in getattr(item, "fixturenames", ())
+    if ordinary and (makes_roles or item.get_closest_marker("superuser")):
+        pytest.skip("It does something that only a superuser may do.")
+
 
 Connect = Callable[[], psycopg.Connection]
 

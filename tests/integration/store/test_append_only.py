@@ -54,6 +54,7 @@ def test_the_refusal_says_what_was_tried_and_what_to_do_instead(
         assert "appending a fact" in str(raised.value.diag.message_hint)
 
 
+@pytest.mark.superuser
 def test_not_even_for_a_session_that_plays_replica(
     connection: psycopg.Connection, appender: Appender
 ) -> None:

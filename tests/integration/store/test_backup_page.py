@@ -11,10 +11,11 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from fix_postgres import PG15, TEST_SETTINGS, fresh_database, shared_server
+from fix_postgres import TEST_SETTINGS, fresh_database, shared_server
 from made_facts import event
 from patience import wait_until
 from programs import ROOT
+from server_worlds import PG15
 
 from positionstore.store import cluster, database, embedded, migrations
 from positionstore.store.account import Account, account_for

@@ -8,10 +8,13 @@ from made_facts import event
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from positionstore.cli.errors import explain
 from positionstore.errors import ConfigurationError, DatabaseUnavailableError, PositionstoreError
 from positionstore.store import database
 from positionstore.store.embedded import EmbeddedServer
 from positionstore.store.log import Appender
+from positionstore.store.projection import verify
+from positionstore.store.status import status
 
 
 def said(url: str, error: type[PositionstoreError]) -> str:
@@ -109,3 +112,21 @@ def test_times_are_utc_whatever_the_server_says(store_url: str) -> None:
             'ALTER DATABASE %I SET timezone = ''Asia/Kolkata''', current_database()); END $$""")
     with database.connect(store_url) as connection:
         assert connection.execute("SHOW timezone").fetchone() == ("UTC",)
+
+
+def test_a_database_that_is_read_only_is_read_and_says_why_it_takes_nothing(
+    any_store_url: str,
+) -> None:
+    with database.connect(any_store_url) as connection:
+        Appender(connection).append([event("evt_1")])
+        connection.execute("""DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET
+            default_transaction_read_only = on', current_database()); END $$""")
+    with database.connect(any_store_url) as connection:
+        assert status(connection).log.last_seq == 1
+    for work in (lambda its: Appender(its).append([event("evt_2")]), verify):
+        with (
+            database.connect(any_store_url) as connection,
+            pytest.raises(psycopg.errors.ReadOnlySqlTransaction) as raised,
+        ):
+            work(connection)
+        assert "primary" in str(explain(raised.value))

@@ -20,6 +20,8 @@ from positionstore.store.grants import Role
 from positionstore.store.log import Appender
 from positionstore.store.projection import rebuild, verify
 
+pytestmark = pytest.mark.superuser
+
 CHANGE = "ALTER TABLE positions ADD COLUMN further text"
 BOOK = "SELECT position_id, status FROM positions ORDER BY 1"
 WAITS = """

@@ -232,6 +232,7 @@ def test_a_search_path_that_names_no_schema_is_said_in_one_line(database_url: st
         migrations.migrate(nowhere)
 
 
+@pytest.mark.superuser
 def test_a_database_in_another_locale(postgres: EmbeddedServer, any_database_url: str) -> None:
     name = sql.Identifier(f"{conninfo_to_dict(any_database_url)['dbname']}_icu")
     with psycopg.connect(any_database_url, autocommit=True) as connection:

@@ -310,6 +310,7 @@ def test_one_that_comes_during_a_rebuild_is_not_forgotten(
     assert verify(connection) == []
 
 
+@pytest.mark.superuser
 def test_the_writer_retracts_and_the_reader_sees_it(any_store_url: str) -> None:
     with roles_on(any_store_url) as urls:
         with closing(database.connect(urls[Role.WRITER])) as writer:

@@ -17,6 +17,8 @@ from positionstore.store.log import Appender
 from positionstore.store.projection import rebuild, verify
 from positionstore.store.roles import apply, plan, recorded, url_of
 
+pytestmark = pytest.mark.superuser
+
 DENIED = (psycopg.errors.InsufficientPrivilege, psycopg.errors.ReadOnlySqlTransaction)
 
 
