@@ -1,33 +1,22 @@
 """What docs/backup.md tells an operator to type, typed: from one server to another."""
 
-import os
-import re
-import subprocess
-import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
 import pytest
 from fix_postgres import TEST_SETTINGS, fresh_database, shared_server
-from made_facts import event
 from patience import wait_until
-from programs import ROOT
 from server_worlds import PG15
+from typed_in import blocks_of, fill, rows, type_in
 
-from positionstore.store import cluster, database, embedded, migrations
+from positionstore.store import cluster, embedded, migrations
 from positionstore.store.account import Account, account_for
-from positionstore.store.binaries import find_binaries
 from positionstore.store.embedded import EmbeddedServer
-from positionstore.store.log import Appender
 
-PAGE = (ROOT / "docs" / "backup.md").read_text(encoding="utf-8")
-BLOCKS = {
-    title: re.findall(r"^```sh\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
-    for title, text in re.findall(r"^## (.*?)\n(.*?)(?=^## |\Z)", PAGE, re.DOTALL | re.MULTILINE)
-}
+BLOCKS = blocks_of("backup.md")
 AFTERWARDS = "Afterwards, in every case"
 IN_TIME = "To a point in time"
 DUMPS = sorted(
@@ -35,28 +24,6 @@ DUMPS = sorted(
 )
 LOG = "SELECT seq, event_id, position_id, type, envelope::text FROM events ORDER BY seq"
 BOOK = "SELECT position_id, status, last_event_id, data::text FROM positions ORDER BY position_id"
-
-Rows = list[tuple[object, ...]]
-
-
-def fill(url: str, first: int, count: int) -> None:
-    """Append events of as many positions, and a snapshot."""
-    with database.connect(url) as connection:
-        appender = Appender(connection)
-        appender.append(
-            [
-                event(
-                    f"evt_{n}", position=f"dm_pos_{n % 7}", at=n, body={"market_title": "x" * 4_000}
-                )
-                for n in range(first, first + count)
-            ]
-        )
-        connection.commit()
-
-
-def rows(url: str, query: str) -> Rows:
-    with psycopg.connect(url) as connection:
-        return connection.execute(query.encode()).fetchall()
 
 
 @pytest.fixture(scope="module", params=["15 with lz4", "18"])
@@ -74,30 +41,6 @@ def store(request: pytest.FixtureRequest, embedded_server: EmbeddedServer) -> It
         migrations.migrate(url)
         fill(url, 0, 50)
         yield url
-
-
-def type_in(
-    blocks: list[str],
-    folder: Path,
-    variables: Mapping[str, str],
-    account: Account | None = None,
-) -> None:
-    """Run what the page says, as an operator's shell would."""
-    ours = f"{find_binaries().directory}:{Path(sys.executable).parent}"
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("PG", "DATABASE_URL"))}
-    for block in blocks:
-        done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", block],
-            cwd=folder,
-            env={**inherited, "PATH": f"{ours}:{os.environ['PATH']}", **variables},
-            capture_output=True,
-            text=True,
-            check=False,
-            user=account.uid if account else None,
-            group=account.gid if account else None,
-            extra_groups=[] if account else None,
-        )
-        assert done.returncode == 0, (block, done.stdout, done.stderr)
 
 
 def proved(url: str, was: str, folder: Path) -> None:
