@@ -5,9 +5,10 @@ come. One that was interrupted, even by kill -9, goes on from there when it is s
 counts as old as its first part: that it closes a gap is as certain as if it had never stopped.
 """
 
+import asyncio
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as time_of_day
@@ -24,6 +25,12 @@ from positionstore.settings import Settings
 from positionstore.store import backfills
 from positionstore.store.backfills import Done, Place, Unfinished, Unrepaired
 from positionstore.store.database import Store
+
+_HEARTBEATS: Final = 3
+"""How many of its heartbeats a session that lives may miss."""
+
+_MARGIN: Final = 1.0
+"""Seconds by which a wait for a gap to show is longer than it need be."""
 
 _DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 
@@ -156,6 +163,7 @@ class Backfill:
         progress: is told after each page how far it has come.
         clock: tells our time, UTC.
         monotonic: a clock, seconds.
+        sleep: waits for seconds.
         reconciler: does the runs, for tests.
     """
 
@@ -168,8 +176,11 @@ class Backfill:
         progress: Callable[[Progress], None] = lambda _: None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         reconciler: Callable[[Settings, Store], Reconciler] = Reconciler,
     ) -> None:
+        self._silence = _HEARTBEATS * settings.heartbeat_every
+        self._sleep = sleep
         self._store = store
         self._say = say
         self._progress = progress
@@ -190,6 +201,8 @@ class Backfill:
             DatabaseUnavailableError: the store cannot be reached.
         """
         with self._store.connect() as connection:
+            if wanted.what is What.GAPS:
+                await self._let_gaps_show(connection)
             gaps = backfills.unrepaired(connection)
             outcome = Outcome(wanted, gaps, gaps)
             if wanted.what is What.GAPS:
@@ -204,6 +217,18 @@ class Backfill:
                 self._say("Meanwhile there were other gaps.")
                 await self._do(connection, Wanted(What.GAPS, gaps.since, gaps.until), outcome)
             return outcome
+
+    async def _let_gaps_show(self, connection: psycopg.Connection) -> None:
+        """Wait until a session that is silent is heard again, or is taken for dead."""
+        silent_for = backfills.in_doubt(connection, self._silence)
+        if silent_for is None:
+            return
+        wait = backfills.DEAD_AFTER - silent_for + _MARGIN
+        self._say(
+            f"A stream session was last heard {silent_for:.0f} seconds ago. If its process was "
+            f"killed, its gap shows in {wait:.0f} seconds: waiting for that."
+        )
+        await self._sleep(max(0.0, wait))
 
     def _has_more(self, wanted: Wanted, outcome: Outcome) -> bool:
         """Whether gaps are left that were over when the part that was gone on with began."""

@@ -101,6 +101,10 @@ def _checked(reason: str) -> str:
 
 def _find(connection: psycopg.Connection, event_id: str, position: str | None) -> NamedFact:
     """Return the fact that is meant, if it can be retracted."""
+    if not event_id:
+        raise ConfigurationError(
+            "EVENT_ID is empty.", remedy="`positionstore tail` shows the ids of facts."
+        )
     if position is None:
         holders = retractions.positions_with(connection, event_id)
         if len(holders) > 1:
@@ -116,7 +120,8 @@ def _find(connection: psycopg.Connection, event_id: str, position: str | None) -
     if fact is None:
         raise ConfigurationError(
             f"{where} has no fact {event_id}.",
-            remedy="position_timeline lists the facts of a position.",
+            remedy="List the facts of a position: positionstore db psql -c "
+            "\"SELECT * FROM position_timeline WHERE position_id = 'ID'\".",
         )
     if fact.status is None and fact.retracts is None:
         raise ConfigurationError(

@@ -63,7 +63,8 @@ def _print_discrepancies(report: RunReport) -> None:
         ],
     )
     if (more := len(first) + report.omitted - _MOST_ROWS) > 0:
-        print_line(f"And {more:,} more; the table discrepancies has all of them.")
+        rest = "." if report.dry_run else "; the table discrepancies has all of them."
+        print_line(f"And {more:,} more{rest}")
 
 
 def _shown(discrepancy: Discrepancy, report: RunReport) -> str:

@@ -65,7 +65,7 @@ def _rows(found: Status, now: datetime) -> Iterator[tuple[str, str]]:
                     "see `positionstore quarantine list`"
                 ),
             )
-    if not found.live_sessions:
+    if not any(now - session.last_seen_at < _ALIVE for session in found.live_sessions):
         yield "gateways", f"not connected; last heard {_ago(found.stream.last_seen_at, now)}"
     yield "gaps", _gaps(found.coverage, now)
     yield "last reconciliation", _last_run(found.last_run, now)

@@ -62,7 +62,7 @@ _PASSING_CODES: Final = _names(
     " maintenance shutting_down not_ready try_again_later not_before_error jwt_not_active"
     " token_not_active econnrefused econnreset etimedout enotfound eai_again epipe ehostunreach"
     " type_error reference_error range_error fetch_error session_replaced duplicate_session"
-    " connection_replaced err_jwks_timeout"
+    " connection_replaced err_jwks_timeout axios_error err_bad_request err_bad_response"
 )
 _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _NO_WORD: Final = re.compile(r"[^a-z0-9]+")
@@ -102,7 +102,11 @@ def is_field(key: object, names: frozenset[str]) -> bool:
 
 # --- sentences ------------------------------------------------------------------------------------
 
-_KEY: Final = r"(?:api[ _-]?key|apikey|partner key|access key|key|credentials?)"
+# A key alone may be a cache's, or a row's.
+_KEY: Final = (
+    r"(?:api[ _-]?key|apikey|partner key|access key|credentials?"
+    r"|(?:your|provided|given|supplied) key)"
+)
 _TOKEN: Final = (
     r"(?:(?:access|auth|authentication|bearer|user|id|session|json web) ?token|jwt|token)"  # noqa: S105 - a pattern
 )
@@ -164,7 +168,8 @@ _PASSING: Final = re.compile(
     r"|connection (?:limit|pool)|(?:limit|quota) (?:reached|exceeded)"
     r"|newer connection|taken over|another connection|connected (?:from )?elsewhere"
     r"|\b(?:jwt|token) (?:is )?not (?:yet )?active|\bnbf\b|not (?:yet )?ready|starting up"
-    r"|fetch failed|network error|\btime(?:d )?out|deadline exceeded|socket hang up"
+    r"|fetch failed|request failed with status|network error|\btime(?:d )?out|deadline exceeded"
+    r"|socket hang up"
     r"|\be(?:connrefused|connreset|connaborted|notfound|timedout|hostunreach|pipe|ai_again)\b"
     r"|connection (?:refused|reset|lost|terminated|timed out)"
     r"|cannot read propert|is not a function|is not defined|is not iterable"

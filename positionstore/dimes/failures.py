@@ -94,6 +94,10 @@ def _strongest(found: set[Label]) -> Verdict:
     return Verdict.CREDENTIALS if found & {Label.SURE, Label.GENERAL} else Verdict.UNCLEAR
 
 
+_INNER: Final = frozenset({"response", "request", "config", "cause", "innererror"})
+"""Where a server tells of a request of its own: a 401 there refused the server, not us."""
+
+
 def _of_labels(value: object, depth: int = 0) -> Iterator[Label]:
     if depth >= _DEEPEST:
         return
@@ -101,7 +105,10 @@ def _of_labels(value: object, depth: int = 0) -> Iterator[Label]:
         for key, inner in value.items():
             if is_field(key, _CODES):
                 yield label_of_code(inner)
-            yield from _of_labels(inner, depth + 1)
+            found = _of_labels(inner, depth + 1)
+            if is_field(key, _INNER):
+                found = (label for label in found if label is Label.PASSING)
+            yield from found
     elif isinstance(value, list):
         for inner in value:
             yield from _of_labels(inner, depth + 1)

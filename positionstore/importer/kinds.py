@@ -49,6 +49,7 @@ _CONVERT: Final = "Convert it: `iconv -f {0} -t UTF-8 FILE | positionstore impor
 _MAGIC: Final[tuple[tuple[bytes, Refusal], ...]] = (
     (b"PAR1", Refusal("Parquet", _AS_JSON_LINES)),
     (b"ARROW1\0", Refusal("an Arrow file", _AS_JSON_LINES)),
+    (b"\xff\xff\xff\xff", Refusal("an Arrow stream", _AS_JSON_LINES)),
     (b"\xfd7zXZ\0", Refusal("packed by xz", _UNPACK.format("xz -dc"))),
     (b"BZh", Refusal("packed by bzip2", _UNPACK.format("bzip2 -dc"))),
     (b"\x04\x22\x4d\x18", Refusal("packed by lz4", _UNPACK.format("lz4 -dc"))),
@@ -72,7 +73,7 @@ _SHAPES: Final[tuple[tuple[re.Pattern[bytes], Refusal], ...]] = (
     (re.compile(rb"[\t-~]\0[\t-~]\0"), Refusal("UTF-16", _CONVERT.format("UTF-16LE"))),
     (re.compile(rb"\0[\t-~]\0[\t-~]"), Refusal("UTF-16", _CONVERT.format("UTF-16BE"))),
     (
-        re.compile(rb"\x1e?\s*\{[ \t\r]*\n"),
+        re.compile(rb"\x1e?\s*\{(?:[ \t\r]*|[^\n]*[,:{\[][ \t\r]*)\n"),
         Refusal("JSON over several lines", _COMPACT.format(".")),
     ),
     (
@@ -90,6 +91,9 @@ _SHAPES: Final[tuple[tuple[re.Pattern[bytes], Refusal], ...]] = (
         Refusal("CSV", _AS_JSON_LINES),
     ),
 )
+_TAR_AT: Final = 257
+"""Where a tar archive says that it is one."""
+
 _BOM: Final = b"\xef\xbb\xbf"
 
 
@@ -112,5 +116,7 @@ def refusal(first: bytes) -> Refusal | None:
     for magic, refused in _MAGIC:
         if first.startswith(magic):
             return refused
+    if first[_TAR_AT:].startswith(b"ustar"):
+        return Refusal("a tar archive", _UNPACK.format("tar -xOf"))
     text = first.removeprefix(_BOM)
     return next((refused for shape, refused in _SHAPES if shape.match(text)), None)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 import psycopg
 from psycopg.rows import class_row, dict_row
@@ -117,6 +118,26 @@ def count(connection: psycopg.Connection, backfill_id: int, done: Done, at: date
 def finish(connection: psycopg.Connection, backfill_id: int, at: datetime) -> None:
     """Record that all of it was seen."""
     connection.execute(queries("backfills")["finish"], {"backfill_id": backfill_id, "at": at})
+
+
+DEAD_AFTER: Final = 60.0
+"""Seconds of silence after which ``coverage_gaps`` takes a session that has not ended for dead."""
+
+
+def in_doubt(connection: psycopg.Connection, silence: float) -> float | None:
+    """Return how many seconds ago a session was last heard that may have died; None where none is.
+
+    A process that was killed leaves a session that has not ended. Until it is taken for dead, its
+    gap does not show.
+
+    Args:
+        connection: any.
+        silence: after how many seconds a session that lives should have been heard again.
+    """
+    row = connection.execute(
+        queries("backfills")["in_doubt"], {"silence": silence, "dead_after": DEAD_AFTER}
+    ).fetchone()
+    return None if row is None or row[0] is None else float(row[0])
 
 
 def unrepaired(connection: psycopg.Connection, *, before: datetime | None = None) -> Unrepaired:

@@ -62,6 +62,15 @@ FROM coverage_gaps
 WHERE repaired_at IS NULL AND recovered_at IS NULL
   AND (%(before)s::timestamptz IS NULL OR started_at < %(before)s);
 
+-- name: in_doubt
+-- How many seconds ago a session that has not ended was last heard, where it is silent for longer than
+-- it should be, and not yet so long that coverage takes it for dead: the one that is latest to be.
+SELECT extract(epoch FROM clock_timestamp() - max(last_seen_at))::float8
+FROM stream_sessions
+WHERE ended_at IS NULL
+  AND last_seen_at < clock_timestamp() - make_interval(secs => %(silence)s)
+  AND last_seen_at > clock_timestamp() - make_interval(secs => %(dead_after)s);
+
 -- name: seen_in_full
 -- How many positions the last run of all of them saw.
 SELECT seen FROM reconciliation_runs

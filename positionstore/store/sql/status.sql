@@ -29,10 +29,14 @@ LEFT JOIN position_statuses s USING (status)
 LEFT JOIN event_types t ON t.type = p.last_event_type;
 
 -- name: sessions
--- The stream sessions that have not ended, the newest first.
+-- The stream sessions that have not ended, the newest first. One that is silent for a minute died with
+-- its process: it is shown until another one of its gateway has begun.
 SELECT gateway, started_at, last_seen_at, received, quarantined
-FROM stream_sessions
+FROM stream_sessions s
 WHERE ended_at IS NULL
+  AND (last_seen_at > now() - interval '1 minute' OR NOT EXISTS (
+      SELECT FROM stream_sessions later
+      WHERE later.gateway = s.gateway AND later.session_id > s.session_id))
 ORDER BY session_id DESC
 LIMIT 20;
 

@@ -38,6 +38,10 @@ DOUBTFUL = [
     {},
     "nope",
     "Forbidden resource",
+    "Connection limit reached for API key",
+    "Key not found",
+    {"message": "Request failed with status code 401", "name": "AxiosError", "status": 401},
+    {"message": "internal", "response": {"status": 401}},
 ]
 
 

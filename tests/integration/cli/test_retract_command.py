@@ -13,7 +13,10 @@ from patience import DEADLINE
 from programs import POSITIONSTORE
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
-TIMELINE = "position_timeline lists the facts of a position."
+TIMELINE = (
+    "List the facts of a position: positionstore db psql -c "
+    "\"SELECT * FROM position_timeline WHERE position_id = 'ID'\"."
+)
 REASON = ("--reason", "Dated 2096.")
 SECRET = "dm_sbx_skey_retractretractretract"
 
@@ -133,6 +136,7 @@ def test_the_last_fact_of_a_position_takes_its_row_along(run: Run) -> None:
     ("arguments", "said"),
     [
         (["evt_9", *REASON], ("The log has no fact evt_9.", TIMELINE)),
+        (["", *REASON], ("EVENT_ID is empty.", "`positionstore tail` shows the ids of facts.")),
         (
             ["evt_2", "--position", "dm_pos_9", *REASON],
             ("Position dm_pos_9 has no fact evt_2.", TIMELINE),

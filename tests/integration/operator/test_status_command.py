@@ -74,6 +74,9 @@ async def test_an_outage_shows_as_an_open_gap_until_it_is_over_and_repaired(
 
     since = ago(hours=6)
     assert down["partner gateway"].startswith("no sign of life: last heard 6 hours ago, since ")
+    assert down["gateways"] == "not connected; last heard 6 hours ago"
+    assert "no sign of life" not in back["partner gateway"]
+    assert "gateways" not in back
     assert down["gaps"] == (
         "1 unrepaired, 6 hours together, the oldest began 6 hours ago; "
         f"one is open since {since:%F %T} UTC"

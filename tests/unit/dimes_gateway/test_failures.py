@@ -80,7 +80,7 @@ def verdict(answer: object) -> Verdict:
         "Missing apiKey",
         "No API key provided",
         "API key required",
-        "bad key",
+        "bad api key",
         "Unknown API key",
         "Incorrect API key provided.",
         "Invalid credentials",

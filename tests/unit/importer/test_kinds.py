@@ -6,6 +6,7 @@ import io
 import json
 import lzma
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -44,6 +45,23 @@ def zipped() -> bytes:
     return file.getvalue()
 
 
+def arrow(writer: type) -> bytes:
+    file = io.BytesIO()
+    table = pa.table({"seq": [1]})
+    with writer(file, table.schema) as opened:
+        opened.write_table(table)
+    return file.getvalue()
+
+
+def tarred() -> bytes:
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w") as archive:
+        member = tarfile.TarInfo("events.jsonl")
+        member.size = len(VALID)
+        archive.addfile(member, io.BytesIO(VALID))
+    return file.getvalue()
+
+
 WRONG = {
     "utf16": (TEXT.encode("utf-16"), "UTF-16", "iconv"),
     "utf16le": (TEXT.encode("utf-16-le"), "UTF-16", "iconv -f UTF-16LE"),
@@ -53,12 +71,16 @@ WRONG = {
     "pretty": (json.dumps(VALUE, indent=2).encode(), "several lines", "jq -c"),
     "pretty crlf": (json.dumps(VALUE, indent=2).replace("\n", "\r\n").encode(), "several", "jq"),
     "pretty bom": (b"\xef\xbb\xbf" + json.dumps(VALUE, indent=2).encode(), "several", "jq"),
+    "half pretty": (b'{ "id": "a",\n  "type": "x"\n}\n', "several", "jq"),
     "array": (json.dumps([VALUE, VALUE]).encode(), "array", "jq -c '.[]'"),
     "pretty array": (json.dumps([VALUE], indent=2).encode(), "array", "jq -c '.[]'"),
     "parquet": (parquet(), "Parquet", "--format jsonl"),
     "csv": (b"seq,event_id,position_id\n1,a,b\n", "CSV", "--format jsonl"),
     "xz": (lzma.compress(VALID), "xz", "xz -dc"),
     "bzip2": (bz2.compress(VALID), "bzip2", "bzip2 -dc"),
+    "arrow file": (arrow(pa.ipc.RecordBatchFileWriter), "Arrow", "--format jsonl"),
+    "arrow stream": (arrow(pa.ipc.RecordBatchStreamWriter), "Arrow", "--format jsonl"),
+    "tar": (tarred(), "tar", "tar -xOf"),
     "zip": (zipped(), "zip", "unzip -p"),
     "html": (b"<!DOCTYPE html>\n<html>", "HTML", "error page"),
     "dump": (b"PGDMP\1\x0e", "PostgreSQL", "pg_restore"),
