@@ -17,7 +17,24 @@ const http = createServer();
 const gateway = new Server(http).of(NAMESPACE);
 let envelopes = [];
 
-gateway.on("connection", () => say({ on: "connection" }));
+let newest;
+
+gateway.on("connection", (socket) => {
+  newest = socket;
+  say({ on: "connection" });
+});
+
+// A client reads in order: when it answers a ping, it is done with all that was sent before it.
+const answered = (engine) =>
+  new Promise((resolve) => {
+    const look = (packet) => {
+      if (packet.type !== "pong") return;
+      engine.off("packet", look);
+      resolve();
+    };
+    engine.on("packet", look);
+    engine.sendPacket("ping");
+  });
 
 const commands = {
   async load({ path, count }) {
@@ -31,13 +48,17 @@ const commands = {
 
   // As fast as it can. Now and then it lets its own socket write, as a server does that awaits.
   burst() {
+    const began = process.hrtime.bigint();
     let next = 0;
     const some = () => {
       for (const end = Math.min(next + AT_ONCE, envelopes.length); next < end; next++) {
         gateway.emit(envelopes[next].type, envelopes[next]);
       }
-      if (next < envelopes.length) setImmediate(some);
-      else say({ on: "sent" });
+      if (next < envelopes.length) return void setImmediate(some);
+      say({ on: "sent" });
+      answered(newest.conn).then(() =>
+        say({ on: "answered", seconds: Number(process.hrtime.bigint() - began) / 1e9 }),
+      );
     };
     some();
   },
