@@ -1,4 +1,4 @@
-"""A standby of an embedded server, which follows it in step, for tests of failing over."""
+"""A standby of an embedded server, in step or lagging, for tests of failing over."""
 
 import signal
 import subprocess
@@ -35,13 +35,18 @@ class Standby:
 
 
 @contextmanager
-def standby_of(primary: EmbeddedServer, folder: Path) -> Iterator[Standby]:
-    """Start one, without which the primary acknowledges no commit; stop it in the end.
+def standby_of(
+    primary: EmbeddedServer, folder: Path, *, in_step: bool = True, way: int | None = None
+) -> Iterator[Standby]:
+    """Start one; stop it in the end.
 
     Args:
         primary: whom it follows.
         folder: an empty one, for its files.
+        in_step: whether the primary acknowledges no commit without it.
+        way: the port by which it reaches the primary, where that is another than the primary's.
     """
+    leader = primary.url("postgres").replace(f":{primary.port}/", f":{way or primary.port}/")
     account = account_for(primary.data_dir / "postgres" / "cluster", primary.data_dir)
     binaries = find_binaries()
     cluster.give(account, folder)
@@ -58,17 +63,21 @@ def standby_of(primary: EmbeddedServer, folder: Path) -> Iterator[Standby]:
 
         copying = spawn(
             "pg_basebackup",
-            *("--dbname", primary.url("postgres"), "--write-recovery-conf"),
+            *("--dbname", leader, "--write-recovery-conf"),
             *("--checkpoint", "fast", "--no-sync"),
         )
         assert copying.wait(DEADLINE) == 0, (folder / "log").read_text()
         server = spawn("postgres", "-p", str(port), "-c", "logging_collector=off")
         try:
             with psycopg.connect(primary.url("postgres"), autocommit=True) as desk:
-                desk.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
-                desk.execute("SELECT pg_reload_conf()")
-                follows = "SELECT FROM pg_stat_replication WHERE sync_state = 'sync'"
-                wait_until(lambda: desk.execute(follows).fetchone() is not None, "it follows")
+                if in_step:
+                    desk.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+                    desk.execute("SELECT pg_reload_conf()")
+                follows = "SELECT FROM pg_stat_replication WHERE state = 'streaming'"
+                follows += " AND sync_state = 'sync'" if in_step else ""
+                wait_until(
+                    lambda: desk.execute(follows.encode()).fetchone() is not None, "it follows"
+                )
             url = primary.url("postgres").replace(f":{primary.port}/", f":{port}/")
             yield Standby(port, url)
         finally:
