@@ -91,7 +91,9 @@ def begin(
     """Record that one begins, in place of those of its kind that were interrupted."""
     values = {"what": what, "since": since, "until": until, "started_at": started_at, "at": at}
     row = sequences.checked(
-        connection, lambda: connection.execute(queries("backfills")["begin"], values).fetchone()
+        connection,
+        ["backfills"],
+        lambda: connection.execute(queries("backfills")["begin"], values).fetchone(),
     )
     if row is None:
         raise RuntimeError("INSERT ... RETURNING returned nothing")

@@ -77,7 +77,7 @@ class Appender:
     """
 
     def __init__(self, connection: psycopg.Connection) -> None:
-        sequences.align(connection)
+        sequences.align(connection, sequences.OF_THE_LOG)
         connection.autocommit = False
         # What another appender committed while this one waited for its turn has to be seen.
         connection.isolation_level = IsolationLevel.READ_COMMITTED
@@ -177,6 +177,7 @@ class Appender:
             raise RuntimeError("append_retractions() while events are staged")
         seqs, positions = sequences.checked(
             self._connection,
+            sequences.OF_THE_LOG,
             lambda: retracting.append(self._connection, retractions, received_at),
         )
         return Appended(
@@ -212,7 +213,7 @@ class Appender:
         except (psycopg.errors.UniqueViolation, sequences.NumbersBehindError) as error:
             self.rollback()
             if sequences.is_of_numbers(error):
-                sequences.align(self._connection, unknown_too=True)
+                sequences.align(self._connection, sequences.OF_THE_LOG, unknown_too=True)
                 raise sequences.NumbersBehindError(str(error)) from error
             raise
         except BaseException:

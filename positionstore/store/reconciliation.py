@@ -172,7 +172,9 @@ def begin_run(
         "started_at": started_at,
     }
     row = sequences.checked(
-        connection, lambda: connection.execute(_statement("begin_run"), values).fetchone()
+        connection,
+        ["reconciliation_runs"],
+        lambda: connection.execute(_statement("begin_run"), values).fetchone(),
     )
     if row is None:
         raise RuntimeError("INSERT ... RETURNING returned nothing")

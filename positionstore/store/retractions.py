@@ -135,7 +135,9 @@ def apply(
     # What another appender committed while this one waited for its turn has to be seen.
     connection.isolation_level = IsolationLevel.READ_COMMITTED
     return sequences.checked(
-        connection, lambda: _apply(connection, retractions, received_at, dry_run=dry_run)
+        connection,
+        sequences.OF_THE_LOG,
+        lambda: _apply(connection, retractions, received_at, dry_run=dry_run),
     )
 
 

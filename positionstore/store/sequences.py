@@ -13,7 +13,7 @@ Source: the PostgreSQL manual, "Logical Replication", "Restrictions"; "Sequence 
 Functions".
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Final, LiteralString, TypeVar
@@ -40,7 +40,7 @@ _COLUMNS: Final = {
     for column in table.columns
     if column.identity is not None
 }
-"""The tables whose numbers a sequence gives, and the column of each."""
+"""The column of each table whose numbers a sequence gives."""
 
 _KEYS: Final = {"events_seq", "quarantine_quarantine_id_key"} | {
     f"{name}_pkey" for name in _COLUMNS.keys() - {"events", "quarantine"}
@@ -74,19 +74,30 @@ class Numbers:
         return self.last is not None and self.last < self.newest
 
 
-def numbers(connection: psycopg.Connection) -> list[Numbers]:
-    """Return the numbers of each table that is not empty."""
+TABLES: Final = tuple(sorted(_COLUMNS))
+"""The tables whose numbers a sequence gives."""
+
+OF_THE_LOG: Final = ("events", "quarantine")
+"""Those of them that an appender writes to. It looks at no others, which may be locked."""
+
+
+def numbers(connection: psycopg.Connection, tables: Sequence[str] = TABLES) -> list[Numbers]:
+    """Return the numbers of each of these tables that is not empty."""
+    look = sql.SQL(" UNION ALL ").join(_of("one", table) for table in tables)
     with connection.cursor(row_factory=class_row(Numbers)) as cursor:
-        return cursor.execute(_LOOK).fetchall()
+        return cursor.execute(look).fetchall()
 
 
-def align(connection: psycopg.Connection, *, unknown_too: bool = False) -> list[str]:
+def align(
+    connection: psycopg.Connection, tables: Sequence[str] = TABLES, *, unknown_too: bool = False
+) -> list[str]:
     """Let each sequence go on after the numbers that are in use; return which were behind.
 
     Only where one is behind the appenders' lock is taken, until the transaction ends.
 
     Args:
         connection: one on which no transaction is open, or whose transaction this becomes part of.
+        tables: whose.
         unknown_too: whether a number is drawn of those that this role may not look at.
 
     Raises:
@@ -94,32 +105,35 @@ def align(connection: psycopg.Connection, *, unknown_too: bool = False) -> list[
     """
     # Without autocommit a look alone would leave a transaction open.
     with nullcontext() if connection.autocommit else connection.transaction():
-        suspects = any(_suspects(connection, unknown_too=unknown_too))
+        suspects = any(_suspects(connection, tables, unknown_too=unknown_too))
     if not suspects:
         return []
     with connection.transaction():
         connection.execute(queries("log")["lock_log"], {"key": APPEND_LOCK})
         return [
             each.table
-            for each in _suspects(connection, unknown_too=unknown_too)
+            for each in _suspects(connection, tables, unknown_too=unknown_too)
             if _catch_up(connection, each)
         ]
 
 
-def checked(connection: psycopg.Connection, write: Callable[[], Result]) -> Result:
+def checked(
+    connection: psycopg.Connection, tables: Sequence[str], write: Callable[[], Result]
+) -> Result:
     """Do what draws a number of a sequence; where it is behind, set it and do it again.
 
     Args:
         connection: one in autocommit mode, or one on which no transaction is open.
+        tables: whose sequences.
         write: it; one transaction.
     """
-    align(connection)
+    align(connection, tables)
     try:
         return write()
     except psycopg.Error as error:
         if not is_of_numbers(error):
             raise
-    align(connection, unknown_too=True)
+    align(connection, tables, unknown_too=True)
     return write()
 
 
@@ -142,8 +156,10 @@ def check_order(first: int | None, newest: int | None) -> None:
         )
 
 
-def _suspects(connection: psycopg.Connection, *, unknown_too: bool) -> Iterator[Numbers]:
-    for each in numbers(connection):
+def _suspects(
+    connection: psycopg.Connection, tables: Sequence[str], *, unknown_too: bool
+) -> Iterator[Numbers]:
+    for each in numbers(connection, tables):
         if each.is_behind or (unknown_too and each.last is None):
             yield each
 
@@ -191,6 +207,3 @@ def _of(name: LiteralString, table: str) -> sql.Composed:
         column=sql.Identifier(_COLUMNS[table]),
         column_name=sql.Literal(_COLUMNS[table]),
     )
-
-
-_LOOK: Final = sql.SQL(" UNION ALL ").join(_of("one", table) for table in sorted(_COLUMNS))

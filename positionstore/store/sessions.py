@@ -34,7 +34,9 @@ class StreamSession:
         if once:
             row = connection.execute(queries("sessions")["begun"], values).fetchone()
         row = row or sequences.checked(
-            connection, lambda: connection.execute(queries("sessions")["begin"], values).fetchone()
+            connection,
+            ["stream_sessions"],
+            lambda: connection.execute(queries("sessions")["begin"], values).fetchone(),
         )
         if row is None:
             raise RuntimeError("INSERT ... RETURNING returned nothing")

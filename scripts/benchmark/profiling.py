@@ -129,7 +129,10 @@ def _metered(meter: _Meter) -> type[psycopg.Cursor[Any]]:
 
     class MeteredCursor(psycopg.Cursor[Any]):
         def execute(self, query: Any, *rest: Any, **options: Any) -> "MeteredCursor":
-            text = query if isinstance(query, str) else query.as_string(None)
+            if isinstance(query, bytes):
+                text = query.decode()
+            else:
+                text = query if isinstance(query, str) else query.as_string(None)
             for beginning, step in _STEPS.items():
                 if beginning in text:
                     with meter.step(step):

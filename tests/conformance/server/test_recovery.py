@@ -169,6 +169,10 @@ async def test_what_a_server_does_not_remember_is_a_gap_that_needs_repair(
     await server.do("engine-close")
     found = [await server.hear_about("connection") for _ in range(3)]
     assert [each["recovered"] for each in found] == [False, False, False]
+    # When its connection has ended, and something else is committed, it has said how it came out.
+    await server.hear_about("disconnect")
+    await server.do("broadcast", **{"from": 1}, count=1, filler=0)
+    await desk.logged(2)
     log = await stop(process)
     assert [line["action"] for line in log].count("session_not_recovered") == 1
     assert desk.needing_repair() >= 1
