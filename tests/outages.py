@@ -59,6 +59,8 @@ class Scene:
         process = await self.start()
         await self.serving.step(20)
         await self.all_logged()
+        # Its session is recorded over a connection of its own, maybe later than the events.
+        await eventually(lambda: self.rows("SELECT FROM stream_sessions LIMIT 1") != [])
         self.proxy.stop()
         return process
 

@@ -30,7 +30,7 @@ def blocks_of(page: str) -> dict[str, list[str]]:
 
 
 def fill(url: str, first: int, count: int) -> None:
-    """Append events of as many positions, and a snapshot."""
+    """Append events of seven positions."""
     with database.connect(url) as connection:
         appender = Appender(connection)
         appender.append(

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import psycopg
 from fix_postgres import TEST_SETTINGS
 from fix_proxy import proxy_to
 from outages import scene_of
@@ -10,19 +9,15 @@ from patience import eventually
 from programs import programs_on
 from server_user import kill_all
 from standby import standby_of
+from typed_in import rows
 
 from positionstore.store import embedded, migrations
 
 BOOK = "SELECT position_id, status, last_event_id FROM positions ORDER BY position_id"
 
 
-def rows_of(url: str, query: str) -> list[tuple[object, ...]]:
-    with psycopg.connect(url, autocommit=True) as connection:
-        return connection.execute(query.encode()).fetchall()
-
-
 def events_of(url: str) -> object:
-    return rows_of(url, "SELECT count(*) FROM events")[0][0]
+    return rows(url, "SELECT count(*) FROM events")[0][0]
 
 
 async def test_a_standby_that_is_promoted_gets_what_arrived_meanwhile_in_order(
@@ -105,4 +100,4 @@ async def test_what_a_lagging_standby_lost_the_log_of_another_ingester_brings_ba
                 assert (told["appended"], told["duplicates"]) == (lost, len(kept))
                 assert scene.logged == kept + scene.sent[had : had + lost]
                 await scene.programs.run("verify")
-                assert scene.rows(BOOK) == rows_of(store_url, BOOK)
+                assert scene.rows(BOOK) == rows(store_url, BOOK)
