@@ -25,6 +25,7 @@ from positionstore.settings import Settings
 from positionstore.store import backfills
 from positionstore.store.backfills import Done, Place, Unfinished, Unrepaired
 from positionstore.store.database import Store
+from positionstore.store.sessions import DEAD_AFTER
 
 _HEARTBEATS: Final = 3
 """How many of its heartbeats a session that lives may miss."""
@@ -223,7 +224,7 @@ class Backfill:
         silent_for = backfills.in_doubt(connection, self._silence)
         if silent_for is None:
             return
-        wait = backfills.DEAD_AFTER - silent_for + _MARGIN
+        wait = DEAD_AFTER.total_seconds() - silent_for + _MARGIN
         self._say(
             f"A stream session was last heard {silent_for:.0f} seconds ago. If its process was "
             f"killed, its gap shows in {wait:.0f} seconds: waiting for that."

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
-from typing import Annotated, Final
+from datetime import UTC, datetime
+from typing import Annotated
 
 import typer
 
@@ -14,11 +14,9 @@ from positionstore.errors import DatabaseUnavailableError
 from positionstore.ingester.spools import Spools, SpoolTotals
 from positionstore.store.database import opened
 from positionstore.store.restored import Guard
+from positionstore.store.sessions import DEAD_AFTER
 from positionstore.store.status import Coverage, Drift, LastRun, Status
 from positionstore.store.status import status as look
-
-_ALIVE: Final = timedelta(minutes=1)
-"""How old the last proof of life of a living connection may be; ``coverage_gaps`` says the same."""
 
 
 def status(
@@ -52,7 +50,7 @@ def _rows(found: Status, now: datetime) -> Iterator[tuple[str, str]]:
     yield "environment", found.environment or "none yet"
     for session in found.live_sessions:
         seen = _ago(session.last_seen_at, now)
-        lost = "" if now - session.last_seen_at < _ALIVE else "no sign of life: "
+        lost = "" if now - session.last_seen_at < DEAD_AFTER else "no sign of life: "
         yield (
             f"{session.gateway} gateway",
             f"{lost}last heard {seen}, since {session.started_at:%F %T} UTC",
@@ -65,7 +63,7 @@ def _rows(found: Status, now: datetime) -> Iterator[tuple[str, str]]:
                     "see `positionstore quarantine list`"
                 ),
             )
-    if not any(now - session.last_seen_at < _ALIVE for session in found.live_sessions):
+    if not any(now - session.last_seen_at < DEAD_AFTER for session in found.live_sessions):
         yield "gateways", f"not connected; last heard {_ago(found.stream.last_seen_at, now)}"
     yield "gaps", _gaps(found.coverage, now)
     yield "last reconciliation", _last_run(found.last_run, now)

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
 
 import psycopg
 from psycopg.rows import class_row, dict_row
 
 from positionstore.store import sequences
 from positionstore.store.queries import queries
+from positionstore.store.sessions import DEAD_AFTER
 
 Place = tuple[str | None, bool]
 """How far a walk has come: the id of the last position passed, and whether the list has ended."""
@@ -120,10 +120,6 @@ def count(connection: psycopg.Connection, backfill_id: int, done: Done, at: date
 def finish(connection: psycopg.Connection, backfill_id: int, at: datetime) -> None:
     """Record that all of it was seen."""
     connection.execute(queries("backfills")["finish"], {"backfill_id": backfill_id, "at": at})
-
-
-DEAD_AFTER: Final = 60.0
-"""Seconds of silence after which ``coverage_gaps`` takes a session that has not ended for dead."""
 
 
 def in_doubt(connection: psycopg.Connection, silence: float) -> float | None:

@@ -1,7 +1,7 @@
 """The schema's version: where it stands, and bringing it to head."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -186,15 +186,19 @@ def _attempt(
             command.downgrade(config, down_to)
         driven = _driven(connection)
         after = current(driven)
-        for change in restored.put_right(driven) if down_to is None else ():
+        for change in _put_right(driven) if down_to is None else ():
             if say is not None:
                 say(change)
-        for table in sequences.align(driven) if down_to is None else ():
-            if say is not None:
-                say(f"The numbers of {table} began again below those in use; now they go on.")
         if (known := roles.recorded(driven)) is not None:
             roles.grant(driven, known)
     return before, after
+
+
+def _put_right(connection: psycopg.Connection) -> Iterator[str]:
+    """Put right what a restore or a cut-over left otherwise; yield a line for each change."""
+    yield from restored.put_right(connection)
+    for table in sequences.align(connection):
+        yield f"The numbers of {table} began again below those in use; now they go on."
 
 
 def connect(url: str) -> psycopg.Connection:

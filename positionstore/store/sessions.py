@@ -1,13 +1,17 @@
 """Stream sessions: each connection to a gateway, from its first to its last proof of life."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 import psycopg
 
 from positionstore.facts import Source
 from positionstore.store import sequences
 from positionstore.store.queries import queries
+
+DEAD_AFTER: Final = timedelta(minutes=1)
+"""How old the last proof of life of a living session may be; ``coverage_gaps`` says the same."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,7 @@ SELECT extract(epoch FROM clock_timestamp() - max(last_seen_at))::float8
 FROM stream_sessions
 WHERE ended_at IS NULL
   AND last_seen_at < clock_timestamp() - make_interval(secs => %(silence)s)
-  AND last_seen_at > clock_timestamp() - make_interval(secs => %(dead_after)s);
+  AND last_seen_at > clock_timestamp() - %(dead_after)s::interval;
 
 -- name: seen_in_full
 -- How many positions the last run of all of them saw.
