@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import time
+from itertools import pairwise
 
 import psycopg
 import pytest
@@ -126,8 +127,11 @@ async def test_a_run_that_fails_does_not_stop_the_ingester_and_is_tried_again(
         await eventually(lambda: runs(database) > 1)
         logged = await stopped(process)
 
-    assert logged.count("reconciliation_failed") in {1, 2}  # 500, and 503
-    assert logged.count("reconciliation_back") == 1
+    told = [action for action in logged if action.startswith("reconciliation_")]
+    # Without a budget for retries a slow machine may know another trouble afterwards.
+    first = told[: told.index("reconciliation_back")]
+    assert first in (["reconciliation_failed"], ["reconciliation_failed"] * 2)  # 500, and 503
+    assert ("reconciliation_back", "reconciliation_back") not in set(pairwise(told))
 
 
 async def test_it_waits_for_another_process_that_reconciles(
