@@ -19,12 +19,17 @@ from positionstore.sandbox import Options, Sandbox
 class Scene:
     """A sandbox, a store behind a proxy, and programs that reach it by the proxy alone."""
 
-    def __init__(self, url: str, proxy: Proxy, serving: Sandbox, programs: Programs) -> None:
+    def __init__(self, url: str, proxy: Proxy | None, serving: Sandbox, programs: Programs) -> None:
         self.url = url
-        self.proxy = proxy
+        self._proxy = proxy
         self.serving = serving
         self.programs = programs
         self.spools = Spools(programs.folder / "data", max_bytes=0)
+
+    @property
+    def proxy(self) -> Proxy:
+        assert self._proxy is not None
+        return self._proxy
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         with psycopg.connect(self.url, autocommit=True) as connection:
@@ -77,11 +82,11 @@ class Scene:
 
 
 @asynccontextmanager
-async def scene_of(store_url: str, proxy: Proxy, folder: Path) -> AsyncIterator[Scene]:
-    """Set one, in a folder; nothing is started yet."""
+async def scene_of(store_url: str, proxy: Proxy | None, folder: Path) -> AsyncIterator[Scene]:
+    """Set one, in a folder; nothing is started yet. Without a proxy programs go straight."""
     async with (
         Sandbox(Options(seed=7, ticking=False)) as serving,
-        programs_on(proxy.of(store_url), folder) as programs,
+        programs_on(proxy.of(store_url) if proxy else store_url, folder) as programs,
     ):
         programs.against(serving)
         programs.environment["POSITIONSTORE_DATABASE_PATIENCE"] = "2"
