@@ -233,3 +233,19 @@ VALUATION_FIELDS: Final[tuple[Field, ...]] = tuple(
     )
 )
 """What moves with the market and is kept as the latest valuation."""
+
+FOLDED_COLUMNS: Final[tuple[str, ...]] = (
+    "position_id",
+    "status",
+    "phase",
+    *(each.column for each in FIELDS if each.column not in {"position_id", "status"}),
+    "data",
+    "misfit_fields",
+    "last_event_id",
+    "last_event_type",
+    "last_event_at",
+    "source",
+    "supersedes_before",
+    "updated_at",
+)
+"""The columns of ``positions`` that the fold decides; ``verified_at`` is the reconciler's."""

@@ -1,21 +1,21 @@
 """The schema's version: where it stands, and bringing it to head."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import psycopg
-import sqlalchemy
-from alembic import command
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 
 from positionstore.errors import BusyError, SchemaMismatchError
 from positionstore.store import restored, roles, sequences, session
 from positionstore.store.locks import MIGRATION_LOCK
 from positionstore.store.queries import queries
+
+if TYPE_CHECKING:
+    import sqlalchemy
+    from alembic.config import Config
 
 LONGEST_WAIT: Final = 900.0
 """Seconds a migration tries to come by its locks: longer than a reader's statement may run."""
@@ -35,24 +35,31 @@ def _folder() -> Path:
     return installed if installed.is_dir() else package.parent / "migrations"
 
 
-def _config(folder: Path | None = None) -> Config:
+def _config() -> "Config":
+    from alembic.config import Config  # noqa: PLC0415 - half of the start-up of every command
+
     config = Config()
-    config.set_main_option("script_location", str(folder or _folder()).replace("%", "%%"))
+    config.set_main_option("script_location", str(_folder()).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     return config
 
 
 def head() -> str:
     """Return the revision that this version of positionstore works with."""
-    return _head_in(_folder())
+    return _revisions()[-1]
+
+
+def _revisions() -> Sequence[str]:
+    """Return all revisions, the oldest first: what the names of their files begin with."""
+    return _revisions_in(_folder())
 
 
 @cache  # asked for at each new connection, and read from files
-def _head_in(folder: Path) -> str:
-    revision = ScriptDirectory.from_config(_config(folder)).get_current_head()
-    if revision is None:
-        raise SchemaMismatchError("This installation has no migrations.", remedy="Reinstall it.")
-    return revision
+def _revisions_in(folder: Path) -> Sequence[str]:
+    files = (folder / "versions").glob("*.py")
+    if revisions := sorted(file.name.partition("_")[0] for file in files):
+        return revisions
+    raise SchemaMismatchError("This installation has no migrations.", remedy="Reinstall it.")
 
 
 def current(connection: psycopg.Connection) -> str | None:
@@ -93,7 +100,7 @@ def check(connection: psycopg.Connection) -> None:
         raise SchemaMismatchError(
             "The database has no positionstore schema yet.", remedy="Run `positionstore migrate`."
         )
-    if found in _known():
+    if found in _revisions():
         raise SchemaMismatchError(
             f"The database's schema is behind: {found}, and this version needs {wanted}.",
             remedy="Run `positionstore migrate`.",
@@ -137,6 +144,8 @@ def migrate(
         SchemaMismatchError: the schema is ahead of this version, or there is none to migrate in.
         StoreRefusedError: there is a pooler in front of it that does not keep a session.
     """
+    import sqlalchemy  # noqa: PLC0415 - half of the start-up of every command
+
     engine = sqlalchemy.create_engine(
         "postgresql+psycopg://",
         # libpq reads the URL, so that all it understands is understood here too.
@@ -165,8 +174,10 @@ def migrate(
 
 
 def _attempt(
-    engine: sqlalchemy.Engine, down_to: str | None, say: Callable[[str], None] | None
+    engine: "sqlalchemy.Engine", down_to: str | None, say: Callable[[str], None] | None
 ) -> tuple[str | None, str | None]:
+    from alembic import command  # noqa: PLC0415 - the same
+
     config = _config()
     with engine.begin() as connection:
         execute = connection.exec_driver_sql
@@ -174,7 +185,7 @@ def _attempt(
         # Whoever comes later waits behind a lock that is waited for.
         execute(f"SET LOCAL lock_timeout = {_LOCK_TIMEOUT}")
         before = current(_driven(connection))
-        if before is not None and before not in _known():
+        if before is not None and before not in _revisions():
             raise SchemaMismatchError(
                 f"The database's schema is ahead: {before}, and this version knows {head()}.",
                 remedy="Upgrade positionstore.",
@@ -223,12 +234,8 @@ def _holders(url: str) -> str:
     return ", ".join(holder for (holder,) in found) or "another session, which has just ended"
 
 
-def _driven(connection: sqlalchemy.Connection) -> psycopg.Connection:
+def _driven(connection: "sqlalchemy.Connection") -> psycopg.Connection:
     driver = connection.connection.driver_connection
     if not isinstance(driver, psycopg.Connection):
         raise TypeError("the engine was made for psycopg")
     return driver
-
-
-def _known() -> set[str]:
-    return {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}

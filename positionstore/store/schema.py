@@ -306,6 +306,3 @@ backfill_walks = Table(
     Column("ended", Boolean, nullable=False),
     PrimaryKeyConstraint("backfill_id", "walk"),
 )
-
-FOLDED_COLUMNS = tuple(column.name for column in positions.columns if column.name != "verified_at")
-"""The columns of ``positions`` that the fold decides; ``verified_at`` is the reconciler's."""

@@ -25,7 +25,6 @@ from psycopg.rows import class_row
 from positionstore.errors import StoreRefusedError
 from positionstore.store.locks import APPEND_LOCK
 from positionstore.store.queries import queries
-from positionstore.store.schema import metadata
 
 Result = TypeVar("Result")
 
@@ -35,10 +34,11 @@ DRAWN_AT_MOST: Final = 100_000
 _DRAWN_AT_ONCE: Final = 1_000
 
 _COLUMNS: Final = {
-    table.name: column.name
-    for table in metadata.tables.values()
-    for column in table.columns
-    if column.identity is not None
+    "backfills": "backfill_id",
+    "events": "seq",
+    "quarantine": "quarantine_id",
+    "reconciliation_runs": "run_id",
+    "stream_sessions": "session_id",
 }
 """The column of each table whose numbers a sequence gives."""
 

@@ -13,8 +13,8 @@ from typing import Final
 import psycopg
 from psycopg import sql
 
+from positionstore.position import FOLDED_COLUMNS
 from positionstore.store.queries import read_queries
-from positionstore.store.schema import FOLDED_COLUMNS
 
 FACTS_EACH: Final = 10
 """About how many facts a position has."""

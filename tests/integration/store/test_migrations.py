@@ -70,6 +70,7 @@ def test_at_head_nothing_happens(store_url: str) -> None:
 def test_there_is_one_head() -> None:
     scripts = ScriptDirectory.from_config(migrations._config())
     assert scripts.get_heads() == [migrations.head()]
+    assert revisions() == migrations._revisions(), "the files' names begin with their revisions"
 
 
 def test_a_database_without_a_schema_is_told_to_migrate(database_url: str) -> None:

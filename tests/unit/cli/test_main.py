@@ -308,6 +308,19 @@ def test_help_and_version_import_neither_the_network_nor_postgres() -> None:
         assert done.stdout.splitlines()[-1] == "[]"
 
 
+def test_no_command_imports_what_only_a_migration_needs() -> None:
+    code = (
+        "import importlib, sys; from positionstore.cli.commands import COMMANDS\n"
+        "for _, home, _ in COMMANDS.values():\n"
+        "    importlib.import_module('positionstore.cli.' + home.partition(':')[0])\n"
+        "print(sorted({'alembic', 'mako', 'sqlalchemy'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
+    )
+    assert done.stdout == "[]\n"
+
+
 @pytest.mark.parametrize(
     ("words", "found"),
     [("positionstore conf", ["config"]), ("positionstore db ", ["psql", "stop", "url"])],
