@@ -1,4 +1,4 @@
-"""What docs/house.md says of the rooms is what the import contract holds them to."""
+"""The layers of docs/architecture.md are those of the import contract."""
 
 import re
 import tomllib
@@ -7,15 +7,15 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_every_room_stands_on_its_floor() -> None:
+def test_every_package_is_in_its_layer() -> None:
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"][
         "importlinter"
     ]["contracts"]
-    (floors,) = (contract["layers"] for contract in contracts if contract["id"] == "floors")
+    (layers,) = (contract["layers"] for contract in contracts if contract["id"] == "layers")
     there = {path.stem for path in (ROOT / "positionstore").iterdir()}
-    contract = [set(re.findall(r"\w+", floor)) & there for floor in floors]
+    contract = [set(re.findall(r"\w+", layer)) & there for layer in layers]
 
-    page = (ROOT / "docs" / "house.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| \d \| ([^|]+) \|", page, re.MULTILINE)
 
     assert [set(re.findall(r"`(\w+)`", row)) for row in rows] == contract
