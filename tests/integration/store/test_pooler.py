@@ -12,10 +12,11 @@ import psycopg
 import pytest
 from forward_proxies import free_port
 from made_facts import NOON, event, snapshot
-from patience import DEADLINE
+from patience import DEADLINE, eventually
 from pgbouncer import PgBouncer, pgbouncer, version
-from programs import ROOT, programs_on
+from programs import ROOT, ended, programs_on
 from psycopg import sql
+from typed_in import rows
 
 from positionstore.errors import (
     DatabaseUnavailableError,
@@ -309,6 +310,27 @@ async def test_every_command_works_through_it(store_url: str, tmp_path: Path) ->
                 ("export", "events", "--out", "events.csv"),
             ):
                 await programs.run(*command)
+
+
+async def test_the_service_runs_through_it(store_url: str, tmp_path: Path) -> None:
+    complete = "SELECT count(*) FROM reconciliation_runs WHERE state = 'complete'"
+    with pgbouncer(store_url, mode="session") as bouncer:
+        async with (
+            Sandbox(Options(seed=7, ticking=False, partners=1, api_key_lists=True)) as sandbox,
+            programs_on(bouncer.of(store_url), tmp_path) as programs,
+        ):
+            programs.against(sandbox)
+            process = await programs.start("run", POSITIONSTORE_RECONCILE_EVERY="0.2")
+            await sandbox.wait_for_clients(1, within=DEADLINE)
+            await sandbox.step(60)
+            sent = len({bytes(each.envelope) for each in sandbox.records if each.recipients})
+            streamed = "SELECT count(*) FROM events WHERE source = 'partner'"
+            await eventually(lambda: rows(store_url, streamed) == [(sent,)])
+            await eventually(lambda: rows(store_url, complete) != [(0,)])
+            process.terminate()
+            assert (await ended(process)).code == 0
+    with closing(database.connect(store_url)) as connection:
+        assert verify(connection) == []
 
 
 def test_a_store_is_made_through_it(database_url: str) -> None:
