@@ -24,7 +24,7 @@ owner's rights. What is named nowhere on this page, neither of the two can touch
 ## On the embedded server
 
 There is nothing to do. Commands work as the writer, migrations are made by the server's
-superuser, and `positionstore db url --as reader` prints the reader's URL. The passwords lie in
+superuser, and `positionstore db url` prints the reader's URL. The passwords lie in
 `postgres/roles/` under the data directory, readable for its owner alone.
 
 ## On a server of your own

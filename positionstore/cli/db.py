@@ -1,6 +1,6 @@
 """``positionstore db``: let any tool into the database in use."""
 
-from collections.abc import Callable
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -16,9 +16,21 @@ from positionstore.store.embedded import EmbeddedServer
 from positionstore.store.grants import Role
 from positionstore.store.psql import run_psql
 
+
+class Login(StrEnum):
+    """As whom one may connect to the embedded server."""
+
+    READER = "reader"
+    WRITER = "writer"
+    OWNER = "owner"
+    SUPERUSER = "superuser"
+
+
 As = Annotated[
-    Role | None,
-    typer.Option("--as", help="As which role; on the embedded server alone, else its superuser."),
+    Login | None,
+    typer.Option(
+        "--as", help="As whom, on the embedded server; the reader unless another is asked for."
+    ),
 ]
 
 app = typer.Typer(
@@ -27,22 +39,21 @@ app = typer.Typer(
 
 
 @app.command()
-def url(*, role: As = None) -> None:
+def url(*, login: As = None) -> None:
     """Print the URL of the database in use, password included, for any tool.
 
-    The embedded server is started if need be, and goes on until `positionstore db stop`. Give a
-    dashboard or a notebook the reader's: --as reader.
+    The embedded server is started if need be, and goes on until `positionstore db stop`. Its URL is
+    the reader's, which can change nothing, unless --as asks for another.
 
     Example: psql "$(positionstore db url)"
     """
     settings = start()
     if settings.database_url is not None:
-        _refuse(role)
+        _refuse(login)
         print_exact(settings.database_url.get_secret_value())
         return
-    url_of = _urls(settings, role)
     with embedded.running(settings.data_dir, keep=True, bin_dir=settings.pg_bin) as server:
-        print_exact(url_of(server))
+        print_exact(_url_as(login, server, settings))
     typer.echo("The embedded server goes on until `positionstore db stop`.", err=True)
 
 
@@ -53,20 +64,21 @@ def url(*, role: As = None) -> None:
         "allow_interspersed_args": False,
     }
 )
-def psql(context: typer.Context, *, role: As = None) -> None:
+def psql(context: typer.Context, *, login: As = None) -> None:
     """Open psql on the database in use; arguments are handed on to it.
+
+    On the embedded server as the reader, who can change nothing, unless --as asks for another.
 
     Example: positionstore db psql -c 'SELECT count(*) FROM events'
     """
     settings = start()
     if settings.database_url is not None:
-        _refuse(role)
+        _refuse(login)
         database_url = settings.database_url.get_secret_value()
         raise typer.Exit(run_psql(find_psql(settings.pg_bin), database_url, context.args))
     program = find_psql(settings.pg_bin)
-    url_of = _urls(settings, role)
     with embedded.running(settings.data_dir, bin_dir=settings.pg_bin) as server:
-        code = run_psql(program, url_of(server), context.args)
+        code = run_psql(program, _url_as(login, server, settings), context.args)
     raise typer.Exit(code)
 
 
@@ -83,16 +95,16 @@ def stop() -> None:
     typer.echo("Stopped." if stopped else "It was not running.", err=True)
 
 
-def _refuse(role: Role | None) -> None:
-    if role is not None:
+def _refuse(login: Login | None) -> None:
+    if login is not None:
         raise ConfigurationError(
             "--as is for the embedded server, and DATABASE_URL is set.",
             remedy="`positionstore roles` keeps the URL of each role in a file.",
         )
 
 
-def _urls(settings: Settings, role: Role | None) -> Callable[[EmbeddedServer], str]:
-    if role is None:
-        return EmbeddedServer.url
+def _url_as(login: Login | None, server: EmbeddedServer, settings: Settings) -> str:
+    if login is Login.SUPERUSER:
+        return server.url()
     with opened(settings):  # which makes the roles where there are none yet
-        return lambda server: embedded_roles.url_as(server, role)
+        return embedded_roles.url_as(server, Role(login or Login.READER))

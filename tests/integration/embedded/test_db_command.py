@@ -59,7 +59,7 @@ def test_psql_is_a_user_of_the_server_and_gets_the_arguments_as_they_are(
     db: Caller, data_dir: Path
 ) -> None:
     answer = db("psql", "-At", "-F", " | ", "-c", "SELECT 'a b', current_user")
-    assert answer.stdout == "a b | positionstore\n", answer.stderr
+    assert answer.stdout == "a b | positionstore_reader\n", answer.stderr
     assert answer.returncode == 0
     assert postgres_processes(data_dir) == []
     assert db("psql", "-v", "ON_ERROR_STOP=1", "-c", "SELECT 1/0").returncode == 1
@@ -99,6 +99,7 @@ def test_commands_work_as_the_writer_and_a_dashboard_as_the_reader(
     with opened(Settings(data_dir=data_dir)) as store, store.connect() as connection:
         assert connection.info.user == "positionstore_writer"
     who = "SELECT current_user, usesuper FROM pg_user WHERE usename = current_user"
+    assert db("url").stdout == db("url", "--as", "reader").stdout
     for role in ("owner", "writer", "reader"):
         url = db("url", "--as", role).stdout.strip()
         with psycopg.connect(url) as connection:
@@ -108,9 +109,17 @@ def test_commands_work_as_the_writer_and_a_dashboard_as_the_reader(
         for other in ("postgres", "template1"):
             with pytest.raises(psycopg.OperationalError, match="permission denied"):
                 psycopg.connect(url, dbname=other)
+    with psycopg.connect(db("url", "--as", "superuser").stdout.strip()) as connection:
+        assert connection.execute(who).fetchone() == ("positionstore", True)
     files = list((data_dir / "postgres" / "roles").iterdir())
     assert {path.name for path in files} == {"owner", "writer", "reader"}
     assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
+
+
+def test_who_looks_into_the_database_changes_nothing_by_mistake(db: Caller) -> None:
+    answer = db("psql", "-v", "ON_ERROR_STOP=1", "-c", "DELETE FROM positions")
+    assert answer.returncode == 1
+    assert "cannot execute DELETE in a read-only transaction" in answer.stderr
 
 
 def test_a_store_from_before_the_roles_gets_them_and_a_lost_password_is_made_anew(
