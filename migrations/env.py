@@ -14,6 +14,11 @@ from positionstore.store import migrations
 
 
 def _run(connection: Connection) -> None:
+    # What SET search_path FROM CURRENT gives a function: the store's own schema, and temporary
+    # objects last, where they hide nothing. By default they come first.
+    connection.execute(
+        text("SELECT set_config('search_path', quote_ident(current_schema()) || ', pg_temp', true)")
+    )
     # One transaction for all steps: a migration that fails leaves the schema as it was.
     context.configure(
         connection=connection,

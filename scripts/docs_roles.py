@@ -18,8 +18,8 @@ Three roles, each with no more rights than its work needs:
 
 The writer cannot change or remove a fact, empty a table, change the schema or a trigger, or act
 as anybody else. The reader cannot write anything at all: not even a temporary table or a large
-object, and it cannot take the lock by which appenders take turns. No function runs with its
-owner's rights. What is named nowhere on this page, neither of the two can touch.
+object, and it cannot take the lock by which appenders take turns. No function and no view runs
+with its owner's rights. What is named nowhere on this page, neither of the two can touch.
 
 ## On the embedded server
 
@@ -62,6 +62,34 @@ is told in [the schema](schema.md).
   positionstore_reader`. A role of their own does not inherit the settings below: set them for it
   too.
 
+## Readers of your own
+
+A role that may select from the tables may read every view and call every function that reads:
+
+    GRANT CONNECT ON DATABASE positions TO ana;
+    GRANT USAGE ON SCHEMA public TO ana;
+    GRANT SELECT ON ALL TABLES IN SCHEMA public TO ana;
+
+Views are `security_invoker`: a view shows its reader what that role may select from the tables
+behind it, and no more. So the functions that views call are everybody's to execute; they read
+what their caller may read. Each function has a search path of its own, or names that depend on
+none, so that no object of a caller's can take the place of what it reads.
+
+Row security therefore holds through the views and functions too. To show a desk only its wallets:
+
+    ALTER ROLE positionstore_writer BYPASSRLS;
+    ALTER TABLE positions ENABLE ROW LEVEL SECURITY;
+    CREATE POLICY desk ON positions FOR SELECT TO ana
+        USING (wallet_address IN ('0xabc', '0xdef'));
+    ALTER TABLE events ENABLE ROW LEVEL SECURITY;
+    CREATE POLICY desk ON events FOR SELECT TO ana
+        USING (position_id IN (SELECT position_id FROM positions));
+
+The other tables want policies as well where they are granted (`valuations`, `valuation_history`,
+`discrepancies`, `quarantine`). The writer must see every row, or it would take hidden ones for
+missing: without `BYPASSRLS`, which a superuser grants, it ends with an error and writes nothing.
+The owner of the tables passes by their policies; `positionstore_reader` needs one of its own.
+
 ## The reader's safety
 
 | setting of the reader | value | why |
@@ -86,6 +114,8 @@ it waits for.
 {relations}
 
 ## Functions
+
+What reads or computes is everybody's to call, with the caller's own rights.
 
 | name | writer | reader |
 | --- | --- | --- |

@@ -15,10 +15,12 @@ class Access:
     Attributes:
         writer: those of the writer, which the service runs as.
         reader: those of the reader, which analysts and their tools run as.
+        public: those of every role of the server.
     """
 
     writer: frozenset[str]
     reader: frozenset[str]
+    public: frozenset[str] = frozenset()
 
 
 def _table(*writes: str, read: bool = True) -> Access:
@@ -26,7 +28,11 @@ def _table(*writes: str, read: bool = True) -> Access:
 
 
 _SEEN_BY_BOTH: Final = _table()
-_CALLED_BY_BOTH: Final = Access(frozenset({"EXECUTE"}), frozenset({"EXECUTE"}))
+_EXECUTE: Final = frozenset({"EXECUTE"})
+_CALLED_BY_ALL: Final = Access(_EXECUTE, _EXECUTE, _EXECUTE)
+"""Of a function that only reads and computes. A view calls it with its reader's rights, so that
+whoever may select from the view has to be allowed the call; what it reads is guarded by itself."""
+
 _CALLED_BY_NOBODY: Final = Access(frozenset(), frozenset())
 
 RELATIONS: Final[dict[str, Access]] = {
@@ -58,20 +64,20 @@ RELATIONS: Final[dict[str, Access]] = {
 """Tables and views."""
 
 FUNCTIONS: Final[dict[str, Access]] = {
-    "address_from_wire": _CALLED_BY_BOTH,
-    "bigint_from_wire": _CALLED_BY_BOTH,
-    "book_changes": _CALLED_BY_BOTH,
-    "changed_fields": _CALLED_BY_BOTH,
-    "events_after": _CALLED_BY_BOTH,
-    "facts_as_of": _CALLED_BY_BOTH,
-    "fold_facts": _CALLED_BY_BOTH,
-    "instant_from_wire": _CALLED_BY_BOTH,
-    "is_retracted": _CALLED_BY_BOTH,
-    "jsonb_from_wire": _CALLED_BY_BOTH,
-    "positions_as_of": _CALLED_BY_BOTH,
-    "rank_of_fact": _CALLED_BY_BOTH,
+    "address_from_wire": _CALLED_BY_ALL,
+    "bigint_from_wire": _CALLED_BY_ALL,
+    "book_changes": _CALLED_BY_ALL,
+    "changed_fields": _CALLED_BY_ALL,
+    "events_after": _CALLED_BY_ALL,
+    "facts_as_of": _CALLED_BY_ALL,
+    "fold_facts": _CALLED_BY_ALL,
+    "instant_from_wire": _CALLED_BY_ALL,
+    "is_retracted": _CALLED_BY_ALL,
+    "jsonb_from_wire": _CALLED_BY_ALL,
+    "positions_as_of": _CALLED_BY_ALL,
+    "rank_of_fact": _CALLED_BY_ALL,
     "refuse_change_of_events": _CALLED_BY_NOBODY,  # a trigger asks for nobody's leave
-    "with_carried": _CALLED_BY_BOTH,
+    "with_carried": _CALLED_BY_ALL,
 }
 """Functions; none of them runs with its owner's rights."""
 

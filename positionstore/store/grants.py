@@ -187,7 +187,10 @@ def _grants(connection: psycopg.Connection, roles: Roles) -> Iterator[sql.Compos
     for name, called, _, grants in connection.execute(queries("roles")["functions"]).fetchall():
         if name in FUNCTIONS:
             on = sql.SQL("FUNCTION {}").format(_raw(called))
-            yield from _differences(roles, on, grants, _wanted(FUNCTIONS[name]))
+            access = FUNCTIONS[name]
+            yield from _differences(
+                roles, on, grants, _wanted(access), of_public=access.public, is_for_public=True
+            )
 
 
 def _wanted(access: Access) -> dict[Role, set[str]]:
@@ -212,8 +215,12 @@ def _differences(
     wanted: Mapping[Role, set[str]],
     *,
     of_public: Iterable[str] = (),
+    is_for_public: bool = False,
 ) -> Iterator[sql.Composed]:
-    """Grant what is missing and revoke what is too much, of these roles and of PUBLIC."""
+    """Grant what is missing and revoke what is too much, of these roles and of PUBLIC.
+
+    PUBLIC may have less than ``of_public``, and is granted it only where ``is_for_public``.
+    """
     grantees: dict[str, tuple[sql.Composable, set[str]]] = {
         "": (sql.SQL("PUBLIC"), set(of_public)),
         **{
@@ -227,8 +234,7 @@ def _differences(
             ("REVOKE {} ON {} FROM {}", has - should),
             ("GRANT {} ON {} TO {}", should - has),
         ):
-            # PUBLIC may be allowed less than it is, never more.
-            if privileges and not (grantee == "" and words.startswith("GRANT")):
+            if privileges and (grantee or is_for_public or words.startswith("REVOKE")):
                 yield _raw(words).format(
                     sql.SQL(", ").join(map(_raw, sorted(privileges))), on, called
                 )
