@@ -77,6 +77,14 @@ _SHAPES: Final[tuple[tuple[re.Pattern[bytes], Refusal], ...]] = (
         Refusal("JSON over several lines", _COMPACT.format(".")),
     ),
     (
+        # Never valid on one line: nothing but the CR separates two values.
+        re.compile(rb"[^\n]*[}\]]\r+[{\[]"),
+        Refusal(
+            "text whose lines end in CR alone",
+            "Convert it: `tr '\\r' '\\n' < FILE | positionstore import -`.",
+        ),
+    ),
+    (
         re.compile(rb"\s*\[\s*[\[{]|\s*\[[ \t\r]*\n"),
         Refusal("a JSON array", _COMPACT.format("'.[]'")),
     ),

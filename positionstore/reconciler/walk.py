@@ -26,6 +26,7 @@ from positionstore.reconciler.inquiry import GIVE_UP_AFTER, Inquiry, Look
 from positionstore.reconciler.report import Resolution, RunReport
 from positionstore.reconciler.server_clock import ServerClock
 from positionstore.reconciler.together import all_of
+from positionstore.store.reconciliation import Rival
 
 _PROBES: Final = 10
 _MOST_HELD: Final = 1_000
@@ -126,8 +127,7 @@ class Walk:
         self._report.clock_offset = self._server_clock.learnt
         if complaint := self._server_clock.complaint:
             self._report.errors.append(complaint)
-        future = self._clock() + self._server_clock.ahead + _FUTURE
-        if note := say_what_holds(self._book.held_by_later_than(future)):
+        if note := say_what_holds(self._held_by_the_future()):
             self._report.notes.append(note)
         if self._inquiry.not_asked:
             self._report.errors.append(
@@ -374,13 +374,21 @@ class Walk:
             wait = timedelta() if number else self._longest_wait(unsettled.values())
             await self._wait(wait, len(unsettled))
             unsettled = await self._inquiry.ask(unsettled)
+        held = self._held_by_the_future()  # those the next run cannot judge either
         await self._findings.add(
             [
-                look.suspect.concluded(Resolution.IN_FLUX)
+                look.suspect.concluded(
+                    Resolution.UNRESOLVED
+                    if look.suspect.position_id in held
+                    else Resolution.IN_FLUX
+                )
                 for look in unsettled.values()
                 if look.suspect is not None
             ]
         )
+
+    def _held_by_the_future(self) -> dict[str, Rival]:
+        return self._book.held_by_later_than(self._clock() + self._server_clock.ahead + _FUTURE)
 
     async def _wait(self, wait: timedelta, settling: int) -> None:
         self._report.settling = settling

@@ -698,7 +698,7 @@ async def test_an_emitter_whose_clock_is_ahead_holds_nobody_up_for_long(
             assert sum(desk.slept) > MINUTE  # a snapshot would have lost until then
         else:
             assert (report.exit_code, report.repaired) == (3, 0)
-            assert [each.resolution for each in report.discrepancies] == [Resolution.IN_FLUX]
+            assert [each.resolution for each in report.discrepancies] == [Resolution.UNRESOLVED]
             assert "positionstore retract evt_ahead --reason" in report.notes[0]
         assert sum(desk.slept) < 2 * MINUTE
         facts = desk.facts

@@ -72,6 +72,7 @@ WRONG = {
     "pretty crlf": (json.dumps(VALUE, indent=2).replace("\n", "\r\n").encode(), "several", "jq"),
     "pretty bom": (b"\xef\xbb\xbf" + json.dumps(VALUE, indent=2).encode(), "several", "jq"),
     "half pretty": (b'{ "id": "a",\n  "type": "x"\n}\n', "several", "jq"),
+    "cr": (TEXT.strip().encode() + b"\r" + TEXT.strip().encode() + b"\r", "CR alone", "tr "),
     "array": (json.dumps([VALUE, VALUE]).encode(), "array", "jq -c '.[]'"),
     "pretty array": (json.dumps([VALUE], indent=2).encode(), "array", "jq -c '.[]'"),
     "parquet": (parquet(), "Parquet", "--format jsonl"),
