@@ -27,6 +27,11 @@ _RESULTS: Final = {
     "extra_float_digits": "1",
     "xmloption": "content",
 }
+_TRANSACTIONS: Final = {
+    # What waits for a lock has to see what was committed meanwhile, and not to fail because of it.
+    "default_transaction_isolation": "read committed",
+    "default_transaction_deferrable": "off",
+}
 _TIMEOUTS: Final = {
     "statement_timeout": 0,
     "lock_timeout": 0,
@@ -63,7 +68,7 @@ def settings(server_version: int, *, reads: bool = False) -> dict[str, str]:
     """
     timeouts = {name: "0" for name, since in _TIMEOUTS.items() if server_version >= since}
     policies = {} if reads else {"row_security": "off"}
-    return {**_RESULTS, **timeouts, **policies, **_PLANS}
+    return {**_RESULTS, **_TRANSACTIONS, **timeouts, **policies, **_PLANS}
 
 
 def prepare(

@@ -29,6 +29,7 @@ HOSTILE = {
     "idle_session_timeout": "3s",
     "jit": "on",
     "plan_cache_mode": "force_generic_plan",
+    "default_transaction_isolation": "serializable",
 }
 
 
