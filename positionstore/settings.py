@@ -28,6 +28,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from positionstore import postgres_url
 from positionstore.address import one_spelling
 from positionstore.errors import ConfigurationError, WrongEnvironmentError
 
@@ -144,15 +145,10 @@ def _of_host(url: str) -> str:
 
 def _of_postgres(secret: SecretStr) -> SecretStr:
     url = secret.get_secret_value()
-    scheme, separator, rest = url.partition("://")
-    if not separator:
-        if "=" not in url:
-            raise ValueError("it is not of the form postgresql://user:password@host/database")
-        return secret
-    # SQLAlchemy's spelling names a driver, which is of no concern here.
-    if scheme.split("+")[0] not in {"postgresql", "postgres"}:
-        raise ValueError(f"{scheme}:// is not PostgreSQL")
-    return SecretStr(f"postgresql://{rest}")
+    if (said := postgres_url.not_for_postgres(url)) is not None:
+        raise ValueError(said)
+    _, separator, rest = url.partition("://")
+    return SecretStr(f"postgresql://{rest}") if separator else secret
 
 
 Credential = Annotated[SecretStr, AfterValidator(_fit_for_a_header)]
@@ -392,8 +388,7 @@ class Settings(BaseSettings):
         found = [secret.get_secret_value() for secret in (self.api_key, self.jwt) if secret]
         if self.database_url is not None:
             url = self.database_url.get_secret_value()
-            found.append(url)
-            found += _passwords(url)
+            found += [url, *postgres_url.passwords(url)]
         if self.proxy is not None:
             found += [self.proxy.get_secret_value(), *_passwords(self.proxy.get_secret_value())]
         for url in getproxies_environment().values():

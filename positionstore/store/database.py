@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
+from positionstore import postgres_url
 from positionstore.errors import ConfigurationError, DatabaseUnavailableError
 from positionstore.settings import Settings
 from positionstore.store import embedded, embedded_roles, known, migrations, session
@@ -99,9 +100,12 @@ def connect(
     try:
         connection = link()
     except (psycopg.Error, UnicodeError) as error:
+        said = _first_line(error)
+        hint = "Check DATABASE_URL and that the server runs."
+        if "password authentication failed" in said and "%" in "".join(postgres_url.passwords(url)):
+            hint += " A % of the password itself is written %25 there."
         raise DatabaseUnavailableError(
-            f"The database cannot be reached: {_first_line(error)}.",
-            remedy="Check DATABASE_URL and that the server runs.",
+            f"The database cannot be reached: {said}.", remedy=hint
         ) from None
     if connection.info.server_version < OLDEST_SERVER * 10_000:
         found = connection.info.parameter_status("server_version")
@@ -221,19 +225,25 @@ def _as_the_writer(server: embedded.EmbeddedServer) -> str:
 
 
 def _parameters(url: str) -> dict[str, str | int | None]:
-    unreadable = ConfigurationError(
-        "DATABASE_URL cannot be read.",
-        remedy="Special characters in its user, password and database must be percent-encoded: "
-        "@ as %40, % as %25, / as %2F.",
-    )
+    """Return what a URL says; libpq's own words are never shown, as they quote it.
+
+    Raises:
+        ConfigurationError: it cannot be read, or not be told from one with a part of the password
+            in the place of a host.
+    """
     try:
         parameters = conninfo_to_dict(url)
     except psycopg.ProgrammingError:
-        # libpq's own words quote what they are about, which may be the password.
-        raise unreadable from None
-    # An @ in a host was one of the password's; only in front it is an abstract socket's.
-    if "@" in str(parameters.get("host") or "")[1:]:
-        raise unreadable
+        cause, remedy = postgres_url.unreadable(url)
+        raise ConfigurationError(cause, remedy=remedy) from None
+    if (found := postgres_url.ambiguous(url)) is not None:
+        raise ConfigurationError(found[0], remedy=found[1])
+    if parameters.get("sslmode") not in {None, *postgres_url.SSL_MODES}:
+        raise ConfigurationError(
+            "DATABASE_URL has an sslmode that PostgreSQL's own library does not know.",
+            remedy=f"It takes {', '.join(postgres_url.SSL_MODES)}; what other programs call "
+            "no-verify is require.",
+        )
     return parameters
 
 

@@ -11,6 +11,7 @@ import psycopg
 from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict
 
+from positionstore import postgres_url
 from positionstore.errors import ConfigurationError
 
 _OUR_SECRETS = re.compile("DIMES_.*|DATABASE_URL.*")
@@ -30,9 +31,8 @@ def libpq_environment(url: str) -> dict[str, str]:
     try:
         given = conninfo_to_dict(re.sub(r"^(postgres(?:ql)?)\+\w+:", r"\1:", url))
     except psycopg.ProgrammingError:
-        raise ConfigurationError(
-            "DATABASE_URL is not of the form postgresql://user:password@host:port/database."
-        ) from None
+        cause, remedy = postgres_url.unreadable(url)
+        raise ConfigurationError(cause, remedy=remedy) from None
     variables = {
         option.keyword.decode(): option.envvar.decode()
         for option in pq.Conninfo.get_defaults()

@@ -12,12 +12,13 @@ What each may do with an object is said in :mod:`positionstore.store.access`.
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+from urllib.parse import quote
 
 import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from positionstore import postgres_url
 from positionstore.store.cluster import new_password
 from positionstore.store.grants import (
     FOR_ADMINISTRATORS,
@@ -117,24 +118,17 @@ def url_of(url: str, user: str, password: str) -> str:
         user: the role.
         password: its password.
     """
-    if "://" not in url:
+    parts = postgres_url.split(url)
+    if parts is None:
         return make_conninfo(url, user=user, password=password)
-    parts = urlsplit(url)
-    place = parts.netloc.rpartition("@")[2]
-    query = [
-        (key, value)
-        for key, value in parse_qsl(parts.query, keep_blank_values=True)
-        if key not in {"user", "password"}
+    kept = [
+        parameter
+        for parameter in parts.query.split("&")
+        if parameter.partition("=")[0] not in {"", "user", "password"}
     ]
-    return urlunsplit(
-        (
-            parts.scheme,
-            f"{quote(user, safe='')}:{quote(password, safe='')}@{place}",
-            parts.path,
-            urlencode(query, quote_via=quote),
-            "",
-        )
-    )
+    query = f"?{'&'.join(kept)}" if kept else ""
+    credentials = f"{quote(user, safe='')}:{quote(password, safe='')}"
+    return f"postgresql://{credentials}@{parts.place}{parts.path}{query}"
 
 
 def set_password(connection: psycopg.Connection, name: str, password: str) -> None:

@@ -49,21 +49,6 @@ def test_the_server_will_not_have_it(
     assert named in said(url, DatabaseUnavailableError)
 
 
-@pytest.mark.parametrize(
-    "url",
-    [
-        "postgresql://user:100%s3cret@127.0.0.1/db",
-        "postgresql://user:s3cret s3cret@127.0.0.1/db",
-        "postgresql://user:p@s3cret@127.0.0.1/db",
-        "postgresql://user:s3cret@[::1/db",
-        "postgres:/user:s3cret@127.0.0.1/db",
-        "postgresql://user:s3cret@127.0.0.1/db?nonsense=s3cret",
-    ],
-)
-def test_a_url_that_cannot_be_read_is_not_shown(url: str) -> None:
-    assert "percent-encoded" in said(url, ConfigurationError)
-
-
 def test_a_server_that_is_too_old(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "OLDEST_SERVER", 99)
     line = said(database_url, DatabaseUnavailableError)
