@@ -1,7 +1,8 @@
 """Alembic's environment: runs the migrations on a connection that it is given.
 
 positionstore passes one in ``config.attributes["connection"]``. From Alembic's own command line
-there is none, and the database is the one that ``DATABASE_URL`` names.
+there is none, and the database is the one that ``DATABASE_URL`` names, in the schema that
+``POSITIONSTORE_SCHEMA`` names.
 """
 
 import os
@@ -35,7 +36,10 @@ if given is not None:
     _run(given)
 else:
     engine = sqlalchemy.create_engine(
-        "postgresql+psycopg://", creator=lambda: migrations.connect(os.environ["DATABASE_URL"])
+        "postgresql+psycopg://",
+        creator=lambda: migrations.connect(
+            os.environ["DATABASE_URL"], schema=os.environ.get("POSITIONSTORE_SCHEMA") or None
+        ),
     )
     with engine.connect() as own:
         _run(own)

@@ -12,6 +12,7 @@ The tree::
     │   └── SessionLostError               a pooler put another session in the place of ours
     ├── GatewayError              exit 1   the gateway or the REST API cannot be used
     ├── SpoolError                exit 1   the files that outlast the database cannot be used
+    ├── NeighbourError            exit 1   the schema holds another program's tables
     └── BusyError                 exit 1   another process does the same work just now
 
 Each message is one line for the person who reads it: what is wrong, and what to do. Exit 3
@@ -80,6 +81,10 @@ class DoubtfulClockError(GatewayError):
 
 class SpoolError(PositionstoreError):
     """What is kept on disk while the database is away cannot be used."""
+
+
+class NeighbourError(PositionstoreError):
+    """Another program has taken the place in the database; nothing of it was touched."""
 
 
 class BusyError(PositionstoreError):

@@ -16,7 +16,7 @@ from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 from urllib.request import getproxies_environment
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
@@ -40,6 +40,7 @@ _VARIABLES: Final = {
     "wallet_address": "DIMES_WALLET_ADDRESS",
     "jwt": "DIMES_JWT",
     "database_url": "DATABASE_URL",
+    "schema_name": "POSITIONSTORE_SCHEMA",
 }
 """The variables that have a name of their own; all others are the field's with the prefix."""
 
@@ -47,6 +48,7 @@ _SECRETS: Final = ("DIMES_API_KEY", "DIMES_JWT", "DATABASE_URL", "POSITIONSTORE_
 _BASE_URL: Final = re.compile(
     r"https?://(\[[0-9a-f:.]+\]|[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?)(:\d{1,5})?/?", re.IGNORECASE
 )
+_LONGEST_NAME: Final = 63  # in PostgreSQL, which would cut the rest off
 _A_YEAR: Final = 366 * 86_400.0
 _ALIKE: Final = 0.75  # how alike two names are for one to be taken for a slip of the other
 
@@ -151,6 +153,16 @@ def _of_postgres(secret: SecretStr) -> SecretStr:
     return SecretStr(f"postgresql://{rest}") if separator else secret
 
 
+def _of_a_schema(name: str) -> str:
+    if len(name.encode()) > _LONGEST_NAME:
+        raise ValueError(f"a name has {_LONGEST_NAME} bytes at most")
+    if not name.isprintable():
+        raise ValueError("it holds a character that cannot be printed")
+    if name.startswith("pg_") or name in {"information_schema", "$user"}:
+        raise ValueError(f"{name} is PostgreSQL's own; take another name")
+    return name
+
+
 Credential = Annotated[SecretStr, AfterValidator(_fit_for_a_header)]
 LocalPath = Annotated[Path, AfterValidator(_expanded)]
 Seconds = Annotated[float, Field(ge=0, le=_A_YEAR, allow_inf_nan=False)]
@@ -178,6 +190,13 @@ class Settings(BaseSettings):
     database_url: Annotated[SecretStr, AfterValidator(_of_postgres)] | None = Field(
         default=None,
         description="Any PostgreSQL 15 or newer; the embedded server where it is not set.",
+    )
+    schema_name: Annotated[str, AfterValidator(_of_a_schema)] | None = Field(
+        default=None,
+        description=(
+            "The database's schema that the store is in; `migrate` makes it. Where it is not set,"
+            " the first of the role's search_path: public, as a rule."
+        ),
     )
     data_dir: LocalPath = Field(
         default_factory=default_data_dir,
@@ -376,6 +395,13 @@ class Settings(BaseSettings):
                 remedy="Write https://.",
             )
         return url
+
+    @property
+    def store_dir(self) -> Path:
+        """Where this store's own files are: what waits for one store is not for another."""
+        if self.schema_name is None:
+            return self.data_dir
+        return self.data_dir / "schemas" / quote(self.schema_name, safe="")
 
     @property
     def settle_window_duration(self) -> timedelta:

@@ -14,7 +14,7 @@ from positionstore.store.binaries import find_psql
 from positionstore.store.database import opened
 from positionstore.store.embedded import EmbeddedServer
 from positionstore.store.grants import Role
-from positionstore.store.psql import run_psql
+from positionstore.store.psql import run_psql, url_in_schema
 
 
 class Login(StrEnum):
@@ -50,10 +50,10 @@ def url(*, login: As = None) -> None:
     settings = start()
     if settings.database_url is not None:
         _refuse(login)
-        print_exact(settings.database_url.get_secret_value())
+        print_exact(_in_schema(settings, settings.database_url.get_secret_value()))
         return
     with embedded.running(settings.data_dir, keep=True, bin_dir=settings.pg_bin) as server:
-        print_exact(_url_as(login, server, settings))
+        print_exact(_in_schema(settings, _url_as(login, server, settings)))
     typer.echo("The embedded server goes on until `positionstore db stop`.", err=True)
 
 
@@ -75,10 +75,17 @@ def psql(context: typer.Context, *, login: As = None) -> None:
     if settings.database_url is not None:
         _refuse(login)
         database_url = settings.database_url.get_secret_value()
-        raise typer.Exit(run_psql(find_psql(settings.pg_bin), database_url, context.args))
+        program = find_psql(settings.pg_bin)
+        schema = settings.schema_name
+        raise typer.Exit(run_psql(program, database_url, context.args, schema=schema))
     program = find_psql(settings.pg_bin)
     with embedded.running(settings.data_dir, bin_dir=settings.pg_bin) as server:
-        code = run_psql(program, _url_as(login, server, settings), context.args)
+        code = run_psql(
+            program,
+            _url_as(login, server, settings),
+            context.args,
+            schema=settings.schema_name,
+        )
     raise typer.Exit(code)
 
 
@@ -101,6 +108,10 @@ def _refuse(login: Login | None) -> None:
             "--as is for the embedded server, and DATABASE_URL is set.",
             remedy="`positionstore roles` keeps the URL of each role in a file.",
         )
+
+
+def _in_schema(settings: Settings, url: str) -> str:
+    return url if settings.schema_name is None else url_in_schema(url, settings.schema_name)
 
 
 def _url_as(login: Login | None, server: EmbeddedServer, settings: Settings) -> str:

@@ -94,7 +94,7 @@ def _conclude(outcome: Outcome) -> None:
 
 def _suggest(settings: Settings, *, kept: bool) -> None:
     directory = acts.directory_of(settings)
-    shielded = settings.database_url is not None
+    shielded = settings.database_url is not None or settings.schema_name is not None
     program = shown(acts.program(), anywhere=shielded)
     print_line("")
     print_line("What to try next (the database starts by itself):")

@@ -28,7 +28,7 @@ def migrate(
     """
     settings = start()
     with opened(settings, check=False) as store:
-        before, after = migrations.migrate(store.url, wait=wait, say=to_stderr)
+        before, after = migrations.migrate(store.url, schema=store.schema, wait=wait, say=to_stderr)
     if before == after:
         print_line(f"The schema is at head: {after}.")
     else:

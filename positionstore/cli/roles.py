@@ -10,6 +10,7 @@ import typer
 from positionstore.cli.console import print_exact, print_json, print_line
 from positionstore.cli.start import start
 from positionstore.errors import ConfigurationError
+from positionstore.store import migrations
 from positionstore.store import roles as database_roles
 from positionstore.store.cluster import write_private
 from positionstore.store.database import opened
@@ -58,6 +59,7 @@ def roles(
         )
     kept: dict[str, str] = {}
     with opened(settings, check=False) as store, store.connect() as connection:
+        migrations.current(connection)  # another program's tables are not given away
         known = recorded(connection)
         which = Roles(_checked(prefix)) if prefix else known or Roles(DEFAULT_PREFIX)
         if only_print:

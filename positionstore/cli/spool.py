@@ -87,4 +87,4 @@ def _beyond(before: int, total: int, show: Show) -> Callable[[int], None]:
 
 
 def _spools(settings: Settings) -> Spools:
-    return Spools(settings.data_dir, max_bytes=settings.spool_max_bytes)
+    return Spools(settings.store_dir, max_bytes=settings.spool_max_bytes)

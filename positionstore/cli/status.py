@@ -29,7 +29,7 @@ def status(
     Example: positionstore status
     """
     settings = start()
-    spool = Spools(settings.data_dir, max_bytes=settings.spool_max_bytes).totals()
+    spool = Spools(settings.store_dir, max_bytes=settings.spool_max_bytes).totals()
     now = datetime.now(UTC)
     try:
         with opened(settings) as store, store.connect() as connection:

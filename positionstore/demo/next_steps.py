@@ -25,6 +25,9 @@ class Step:
     sql: str = ""
 
 
+_WOULD_WIN: Final = ("DATABASE_URL", "DATABASE_URL_FILE", "POSITIONSTORE_SCHEMA")
+"""Variables that lead to another store than the demo's."""
+
 STEPS: Final = (
     Step(
         "The book: positions by status, in dollars",
@@ -95,7 +98,8 @@ def commands(program: str, directory: Path, *, shielded: bool) -> list[tuple[str
             line += f' "\n{sql}"'
         if shielded:
             # From elsewhere, because the reader's directory may have a .env file.
-            line = f"(cd / && env -u DATABASE_URL -u DATABASE_URL_FILE {line})"
+            unset = " ".join(f"-u {name}" for name in _WOULD_WIN)
+            line = f"(cd / && env {unset} {line})"
         pasted.append((step.words, line))
     return pasted
 

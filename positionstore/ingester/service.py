@@ -79,7 +79,7 @@ class Ingester:
         self._environment = settings.environment
         self._settings = settings
         self._store = store
-        self._spools = Spools(settings.data_dir, max_bytes=settings.spool_max_bytes)
+        self._spools = Spools(settings.store_dir, max_bytes=settings.spool_max_bytes)
         self._durable = settings.durability == "spool"
         self._barrier: DurabilityBarrier | None = None
         self._inbox = Inbox()
@@ -87,7 +87,7 @@ class Ingester:
         self._presence = Presence(self._inbox.wake)
         self._gate = Gate()
         self._session_file = SessionFile(
-            settings.data_dir, gateway=gateway, base_url=settings.base_url
+            settings.store_dir, gateway=gateway, base_url=settings.base_url
         )
         self._supervisor = Supervisor(
             gateway,
@@ -268,11 +268,11 @@ def _claim(store: Store, settings: Settings) -> None:
         with store.connect() as connection:
             identity.claim(connection, environment)
     except DatabaseUnavailableError as error:
-        if known.environment_of(settings.data_dir, where) is not environment:
+        if known.environment_of(settings.store_dir, where) is not environment:
             raise
         _log.warning("started_without_database", error=redacted(str(error)))
     else:
-        known.remember(settings.data_dir, where, environment)
+        known.remember(settings.store_dir, where, environment)
 
 
 class _Aside:

@@ -97,7 +97,7 @@ def batches(
     """
     with store.connect(reads=True) as connection:
         statement = selection.statement(_sent, by_day=by_day).as_string(connection)
-        ours = session.settings(connection.info.server_version, reads=True)
+        ours = session.settings(connection.info.server_version, reads=True, schema=store.schema)
     # A pooler that keeps no session was refused just now, and what follows is one transaction.
     with (
         _errors(selection.what),
@@ -107,7 +107,10 @@ def batches(
         for setting in (
             "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",
             f"SET LOCAL application_name = '{APPLICATION}'",
-            *(f"SET LOCAL {name} = '{value}'" for name, value in ours.items()),
+            *(
+                f"SET LOCAL {name} = " + (value if name == session.SEARCH_PATH else f"'{value}'")
+                for name, value in ours.items()
+            ),
         ):
             cursor.execute(setting)
         cursor.adbc_statement.set_options(

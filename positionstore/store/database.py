@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypedDict
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
@@ -12,7 +12,7 @@ from psycopg.conninfo import conninfo_to_dict
 from positionstore import postgres_url
 from positionstore.errors import ConfigurationError, DatabaseUnavailableError
 from positionstore.settings import Settings
-from positionstore.store import embedded, embedded_roles, known, migrations, session
+from positionstore.store import embedded, embedded_roles, known, migrations, neighbours, session
 from positionstore.store.grants import Role
 
 _PATIENCE = {
@@ -38,11 +38,13 @@ class Store:
         embedded: whether it is the embedded server's.
         revive: starts the server again where it was killed and returns the URL; None where it
             was stopped on purpose. To be had only of the embedded server's.
+        schema: the schema that it is in; None for the first of the ``search_path``.
     """
 
     url: str = field(repr=False)
     embedded: bool
     revive: Callable[[], str | None] | None = field(default=None, repr=False, compare=False)
+    schema: str | None = None
 
     def connect(
         self, *, application_name: str = "positionstore", reads: bool = False
@@ -56,20 +58,35 @@ class Store:
         Raises:
             DatabaseUnavailableError: the server cannot be reached, or is too old.
         """
+        how: _How = {
+            "application_name": application_name,
+            "reads": reads,
+            "schema": self.schema,
+        }
         unavailable = DatabaseUnavailableError("The embedded server has not started yet.")
         if self.url:
             try:
-                return connect(self.url, application_name=application_name, reads=reads)
+                return connect(self.url, **how)
             except DatabaseUnavailableError as error:
                 unavailable = error
         url = None if self.revive is None else self.revive()
         if url is None:
             raise unavailable
-        return connect(url, application_name=application_name, reads=reads)
+        return connect(url, **how)
+
+
+class _How(TypedDict):
+    application_name: str
+    reads: bool
+    schema: str | None
 
 
 def connect(
-    url: str, *, application_name: str = "positionstore", reads: bool = False
+    url: str,
+    *,
+    application_name: str = "positionstore",
+    reads: bool = False,
+    schema: str | None = None,
 ) -> psycopg.Connection:
     """Open a connection in autocommit mode, set up for the store's statements.
 
@@ -77,6 +94,7 @@ def connect(
         url: where to.
         application_name: what the server calls it.
         reads: whether it is for reading what the role may see; see :mod:`.session`.
+        schema: the one that the store is in; None leaves the ``search_path`` as it is.
 
     Raises:
         ConfigurationError: the URL cannot be read, or the database is not in UTF-8.
@@ -120,7 +138,7 @@ def connect(
             remedy="Make one with CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0.",
         )
     try:
-        session.prepare(connection, another=link, reads=reads)
+        session.prepare(connection, another=link, reads=reads, schema=schema)
     except BaseException:
         connection.close()
         raise
@@ -153,13 +171,15 @@ def opened(
         SchemaMismatchError: its schema is behind or ahead; the message names the remedy.
     """
     if settings.database_url is not None:
-        store = Store(settings.database_url.get_secret_value(), embedded=False)
+        store = Store(
+            settings.database_url.get_secret_value(), embedded=False, schema=settings.schema_name
+        )
         try:
             with store.connect() as connection:
                 if check:
                     migrations.check(connection)
         except DatabaseUnavailableError:
-            if not may_be_away or known.environment_of(settings.data_dir, store.url) is None:
+            if not may_be_away or known.environment_of(settings.store_dir, store.url) is None:
                 raise
         yield store
         return
@@ -167,10 +187,10 @@ def opened(
         try:
             url = own.start()
         except DatabaseUnavailableError:
-            if not may_be_away or known.environment_of(settings.data_dir, None) is None:
+            if not may_be_away or known.environment_of(settings.store_dir, None) is None:
                 raise
             url = ""
-        yield Store(url, embedded=True, revive=own.revive)
+        yield Store(url, embedded=True, revive=own.revive, schema=settings.schema_name)
 
 
 class _Own:
@@ -191,12 +211,13 @@ class _Own:
             self._server = embedded.ensure_running(
                 self._settings.data_dir, say=self._say, bin_dir=self._settings.pg_bin
             )
-        store = Store(self._server.url(), embedded=True, revive=self._alive)
+        schema = self._settings.schema_name
+        store = Store(self._server.url(), embedded=True, revive=self._alive, schema=schema)
         if self._check:
             with store.connect() as connection:
-                behind = migrations.current(connection) != migrations.head()
+                behind = _is_behind(connection, schema)
             if behind:
-                migrations.migrate(store.url, say=self._say)
+                migrations.migrate(store.url, schema=schema, say=self._say)
             with store.connect() as connection:
                 embedded_roles.ensure(connection, self._server)
             self._url_of = _as_the_writer
@@ -218,6 +239,12 @@ class _Own:
             return None
         alive = embedded.ensure_alive(self._server, say=self._say, bin_dir=self._settings.pg_bin)
         return None if alive is None else self._url_of(alive)
+
+
+def _is_behind(connection: psycopg.Connection, schema: str | None) -> bool:
+    if schema is not None and not neighbours.exists(connection, schema):
+        return True
+    return migrations.current(connection) != migrations.head()
 
 
 def _as_the_writer(server: embedded.EmbeddedServer) -> str:

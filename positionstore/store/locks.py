@@ -1,4 +1,8 @@
-"""The advisory locks of a store; they die with the connection that holds them."""
+"""The advisory locks of a store; they die with the connection that holds them.
+
+Stores in several schemas of one database share the locks of appending and migrating, and take turns
+with them. Those that are held for minutes, by a rebuild and a reconciliation, are each store's own.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,12 +32,12 @@ def session_lock(connection: psycopg.Connection, key: int) -> Iterator[None]:
 
     Args:
         connection: one in autocommit mode.
-        key: the lock.
+        key: the lock; each schema has its own of it.
 
     Raises:
         SessionLostError: when it is given back, another session answers than the one that holds it.
     """
-    connection.execute("SELECT pg_advisory_lock(%s)", [key])
+    connection.execute(f"SELECT pg_advisory_lock({_OF_SCHEMA})", [key])
     try:
         yield
     except BaseException:
@@ -50,7 +54,7 @@ def session_lock(connection: psycopg.Connection, key: int) -> Iterator[None]:
 
 def try_session_lock(connection: psycopg.Connection, key: int) -> bool:
     """Take a lock until :func:`unlock` or the end of the connection; False where another has it."""
-    row = connection.execute("SELECT pg_try_advisory_lock(%s)", [key]).fetchone()
+    row = connection.execute(f"SELECT pg_try_advisory_lock({_OF_SCHEMA})", [key]).fetchone()
     return bool(row and row[0])
 
 
@@ -64,11 +68,16 @@ def unlock(connection: psycopg.Connection, key: int) -> bool:
     return connection.execute(_UNLOCK, [key]).fetchone() == (True,)
 
 
-_UNLOCK: Final = "SELECT pg_advisory_unlock(%s)"
-_HOLDS: Final = """
+_OF_SCHEMA: Final = """%s::bigint # CASE current_schema()
+    WHEN 'public' THEN 0 ELSE hashtextextended(current_schema(), 0) END"""
+"""The key of a lock in the session's schema; in ``public`` it is the plain one."""
+
+_UNLOCK: Final = f"SELECT pg_advisory_unlock({_OF_SCHEMA})"
+# ruff cannot see that the key's expression is ours, and takes what is given as a parameter.
+_HOLDS: Final = f"""
     SELECT EXISTS (
         SELECT FROM pg_locks
         WHERE locktype = 'advisory' AND pid = pg_backend_pid() AND granted AND objsubid = 1
-          AND (classid::bigint << 32) + objid::bigint = %s
+          AND (classid::bigint << 32) + objid::bigint = ({_OF_SCHEMA})
     )
-"""
+"""  # noqa: S608

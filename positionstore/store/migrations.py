@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import psycopg
 
 from positionstore.errors import BusyError, SchemaMismatchError
-from positionstore.store import restored, roles, sequences, session
+from positionstore.store import neighbours, restored, roles, sequences, session
 from positionstore.store.locks import MIGRATION_LOCK
 from positionstore.store.queries import queries
 
@@ -67,24 +67,14 @@ def current(connection: psycopg.Connection) -> str | None:
 
     Raises:
         SchemaMismatchError: ``search_path`` names no schema that exists.
+        StoreRefusedError: this role may not use it.
+        NeighbourError: another program is in it.
     """
-    with connection.cursor() as cursor:
-        # Only of the schema that things are created in: one behind it holds another store.
-        cursor.execute("""
-            SELECT current_schema(),
-                to_regclass(quote_ident(current_schema()) || '.alembic_version') IS NOT NULL
-        """)
-        schema, exists = cursor.fetchone() or (None, None)
-        if schema is None:
-            raise SchemaMismatchError(
-                "The search_path of this connection names no schema that exists.",
-                remedy="Make it with CREATE SCHEMA, or name another.",
-            )
-        if not exists:
-            return None
-        cursor.execute("SELECT version_num FROM alembic_version")
-        row = cursor.fetchone()
-        return str(row[0]) if row else None
+    # Only of the schema that things are created in: one behind it holds another store.
+    if not neighbours.is_versioned(connection):
+        return None
+    row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    return str(row[0]) if row else None
 
 
 def check(connection: psycopg.Connection) -> None:
@@ -92,6 +82,7 @@ def check(connection: psycopg.Connection) -> None:
 
     Raises:
         SchemaMismatchError: it is behind, or ahead; the message says which and what to do.
+        NeighbourError: it is another program's.
     """
     found, wanted = current(connection), head()
     if found == wanted:
@@ -114,6 +105,7 @@ def check(connection: psycopg.Connection) -> None:
 def migrate(
     url: str,
     *,
+    schema: str | None = None,
     down_to: str | None = None,
     wait: float = LONGEST_WAIT,
     say: Callable[[str], None] | None = None,
@@ -130,6 +122,8 @@ def migrate(
 
     Args:
         url: the database.
+        schema: the schema to migrate in, which is made where there is none; None for the first of
+            the ``search_path``.
         down_to: take the schema back to this revision instead (``base`` for nothing at all).
         wait: how many seconds it may try.
         say: takes a line for the person who waits.
@@ -142,6 +136,7 @@ def migrate(
     Raises:
         BusyError: another session has held what is to be changed for all that time.
         SchemaMismatchError: the schema is ahead of this version, or there is none to migrate in.
+        NeighbourError: another program is in it; nothing has changed.
         StoreRefusedError: there is a pooler in front of it that does not keep a session.
     """
     import sqlalchemy  # noqa: PLC0415 - half of the start-up of every command
@@ -149,18 +144,18 @@ def migrate(
     engine = sqlalchemy.create_engine(
         "postgresql+psycopg://",
         # libpq reads the URL, so that all it understands is understood here too.
-        creator=lambda: connect(url),
+        creator=lambda: connect(url, schema=schema),
         poolclass=sqlalchemy.NullPool,
     )
     deadline = clock() + wait
     try:
         while True:
             try:
-                return _attempt(engine, down_to, say)
+                return _attempt(engine, schema, down_to, say)
             except (sqlalchemy.exc.DBAPIError, psycopg.Error) as error:
                 if not isinstance(getattr(error, "orig", error), _GIVEN_WAY):
                     raise
-            held = f"A table that the migration changes is in use by {_holders(url)}"
+            held = f"A table that the migration changes is in use by {_holders(url, schema)}"
             if clock() >= deadline:
                 raise BusyError(
                     f"{held}; nothing has changed.",
@@ -174,7 +169,10 @@ def migrate(
 
 
 def _attempt(
-    engine: "sqlalchemy.Engine", down_to: str | None, say: Callable[[str], None] | None
+    engine: "sqlalchemy.Engine",
+    schema: str | None,
+    down_to: str | None,
+    say: Callable[[str], None] | None,
 ) -> tuple[str | None, str | None]:
     from alembic import command  # noqa: PLC0415 - the same
 
@@ -184,6 +182,8 @@ def _attempt(
         execute(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")
         # Whoever comes later waits behind a lock that is waited for.
         execute(f"SET LOCAL lock_timeout = {_LOCK_TIMEOUT}")
+        if schema is not None:
+            neighbours.make_schema(_driven(connection), schema)
         before = current(_driven(connection))
         if before is not None and before not in _revisions():
             raise SchemaMismatchError(
@@ -212,7 +212,7 @@ def _put_right(connection: psycopg.Connection) -> Iterator[str]:
         yield f"The numbers of {table} began again below those in use; now they go on."
 
 
-def connect(url: str) -> psycopg.Connection:
+def connect(url: str, *, schema: str | None = None) -> psycopg.Connection:
     """Open a connection to migrate over.
 
     Raises:
@@ -220,7 +220,9 @@ def connect(url: str) -> psycopg.Connection:
     """
     connection = psycopg.connect(url, autocommit=True)
     try:
-        session.prepare(connection, another=lambda: psycopg.connect(url, autocommit=True))
+        session.prepare(
+            connection, another=lambda: psycopg.connect(url, autocommit=True), schema=schema
+        )
         connection.autocommit = False
     except BaseException:
         connection.close()
@@ -228,8 +230,8 @@ def connect(url: str) -> psycopg.Connection:
     return connection
 
 
-def _holders(url: str) -> str:
-    with connect(url) as connection:
+def _holders(url: str, schema: str | None) -> str:
+    with connect(url, schema=schema) as connection:
         found = connection.execute(queries("migrations")["holders"]).fetchall()
     return ", ".join(holder for (holder,) in found) or "another session, which has just ended"
 

@@ -15,6 +15,9 @@ import psycopg
 
 from positionstore.store import pooler
 
+SEARCH_PATH: Final = "search_path"
+"""Its value is a list of identifiers, and no text like that of the others."""
+
 _SINCE_17: Final = 170_000
 _RESULTS: Final = {
     "TimeZone": "UTC",
@@ -58,17 +61,26 @@ _COMPRESS: Final = b"""(
 """lz4 takes bodies in half again as fast as pglz does; a server may have been built without it."""
 
 
-def settings(server_version: int, *, reads: bool = False) -> dict[str, str]:
+def settings(
+    server_version: int, *, reads: bool = False, schema: str | None = None
+) -> dict[str, str]:
     """Return what holds for a session.
 
     Args:
         server_version: as libpq tells it: 150004 is 15.4.
         reads: whether it is for reading what a role may see. Otherwise row security is off: a row
             that a policy hides would be a lie, and is an error instead.
+        schema: the one that the store is in; None leaves the role's or the URL's ``search_path``.
     """
     timeouts = {name: "0" for name, since in _TIMEOUTS.items() if server_version >= since}
     policies = {} if reads else {"row_security": "off"}
-    return {**_RESULTS, **_TRANSACTIONS, **timeouts, **policies, **_PLANS}
+    path = {} if schema is None else {SEARCH_PATH: quoted(schema)}
+    return {**_RESULTS, **_TRANSACTIONS, **timeouts, **policies, **_PLANS, **path}
+
+
+def quoted(name: str) -> str:
+    """Return a name as an SQL identifier, which keeps its case and every character."""
+    return '"' + name.replace('"', '""') + '"'
 
 
 def prepare(
@@ -76,6 +88,7 @@ def prepare(
     *,
     another: Callable[[], psycopg.Connection],
     reads: bool = False,
+    schema: str | None = None,
 ) -> None:
     """Make a session ours, in one statement; behind a pooler only once it is seen to be kept.
 
@@ -83,13 +96,14 @@ def prepare(
         connection: it, in autocommit mode.
         another: opens a second connection to the same place; asked for behind a pooler alone.
         reads: see :func:`settings`.
+        schema: see :func:`settings`.
 
     Raises:
         StoreRefusedError: a pooler does not keep it; nothing was set.
         DatabaseUnavailableError: it cannot be told whether a pooler keeps it; nothing was set.
         psycopg.Error: the server does not take it.
     """
-    ours = settings(connection.info.server_version, reads=reads)
+    ours = settings(connection.info.server_version, reads=reads, schema=schema)
     calls = [b"set_config(%s, %s, false)"] * len(ours)
     if not reads:
         calls.append(_COMPRESS)

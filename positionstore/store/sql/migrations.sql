@@ -9,7 +9,7 @@ FROM pg_locks l
 JOIN pg_class c ON c.oid = l.relation
 JOIN pg_stat_activity a ON a.pid = l.pid
 WHERE l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-  AND c.relnamespace = current_schema()::regnamespace
+  AND c.relnamespace = quote_ident(current_schema())::regnamespace
   AND l.granted
   AND l.pid <> pg_backend_pid()
 GROUP BY l.pid, a.usename, a.application_name, a.xact_start

@@ -3,7 +3,7 @@
 -- name: recorded
 -- The owner of the log.
 SELECT pg_get_userbyid(relowner) FROM pg_class
-WHERE relname = 'events' AND relnamespace = current_schema()::regnamespace;
+WHERE relname = 'events' AND relnamespace = quote_ident(current_schema())::regnamespace;
 
 -- name: existing
 -- Which of these roles there are.
@@ -19,7 +19,7 @@ SELECT
         FROM aclexplode(coalesce(relacl, acldefault('r', relowner)))
     )
 FROM pg_class
-WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p', 'v', 'm')
+WHERE relnamespace = quote_ident(current_schema())::regnamespace AND relkind IN ('r', 'p', 'v', 'm')
 ORDER BY relname;
 
 -- name: functions
@@ -33,14 +33,14 @@ SELECT
         FROM aclexplode(coalesce(proacl, acldefault('f', proowner)))
     )
 FROM pg_proc
-WHERE pronamespace = current_schema()::regnamespace
+WHERE pronamespace = quote_ident(current_schema())::regnamespace
 ORDER BY 2;
 
 -- name: types
 -- The owner of each type that is not a table's.
 SELECT typname, pg_get_userbyid(typowner)
 FROM pg_type
-WHERE typnamespace = current_schema()::regnamespace AND typname = ANY (%(names)s)
+WHERE typnamespace = quote_ident(current_schema())::regnamespace AND typname = ANY (%(names)s)
 ORDER BY typname;
 
 -- name: surroundings

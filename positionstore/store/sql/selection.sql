@@ -4,7 +4,7 @@
 -- The tables and views of the store's schema that this role may read.
 SELECT relname
 FROM pg_class
-WHERE relnamespace = current_schema()::regnamespace
+WHERE relnamespace = quote_ident(current_schema())::regnamespace
   AND relkind IN ('r', 'p', 'v', 'm')
   AND relname <> 'alembic_version'
   AND has_table_privilege(oid, 'SELECT')
