@@ -20,9 +20,9 @@ _HEAD = """\
 
 <!-- Made by scripts/docs.py from a migrated database's comments; edit those, and run this. -->
 
-Everything stands in the schema that `search_path` names: `public` unless told otherwise. The same
-words stand in the database as comments, where `\\d+ positions` of psql and most SQL clients show
-them.
+Everything stands in one schema: the one that `POSITIONSTORE_SCHEMA` names, else the first of the
+`search_path`, which is `public` as a rule. The same words stand in the database as comments, where
+`\\d+ positions` of psql and most SQL clients show them.
 
 Amounts end in `_usd_pips`: 10,000 pips are 1 USD. Ratios end in `_bps`: 10,000 basis points are 1,
 and 20,000 bps of leverage are 2x. Both are whole numbers, and so exact. Column names follow the
