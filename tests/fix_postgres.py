@@ -83,6 +83,15 @@ def fresh_database(
             )
             + sql.SQL(f" {locale}")
         )
+    if world.schema != "public":
+        with psycopg.connect(server.url(quote(name)), autocommit=True) as connection:
+            schema = sql.Identifier(world.schema)
+            connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(schema))
+            connection.execute(
+                sql.SQL("ALTER DATABASE {} SET search_path = {}").format(
+                    sql.Identifier(name), schema
+                )
+            )
     try:
         yield (
             server.url(quote(name))

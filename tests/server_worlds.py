@@ -25,12 +25,14 @@ class World:
         settings: of the server.
         locale: what its databases are made with, as SQL.
         superuser: whether the store's owner is one.
+        schema: the one that the store is in, by the database's ``search_path``.
     """
 
     programs: Path | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
     locale: str = ""
     superuser: bool = True
+    schema: str = "public"
 
     @property
     def bin_dir(self) -> Path | None:
@@ -62,6 +64,7 @@ WORLDS: Final[dict[str, World]] = {
         }
     ),
     "no superuser": World(superuser=False),
+    "schema": World(schema="desk_book"),
 }
 """By name. Encodings that are refused, and a server that is read only, have tests of their own."""
 

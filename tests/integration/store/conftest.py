@@ -18,6 +18,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     makes_roles = "urls" in getattr(item, "fixturenames", ())
     if ordinary and (makes_roles or item.get_closest_marker("superuser")):
         pytest.skip("It does something that only a superuser may do.")
+    elsewhere = CHOSEN is not None and CHOSEN[1].schema != "public"
+    if elsewhere and item.get_closest_marker("in_public"):
+        pytest.skip("It names the schema public, and the store is in another.")
 
 
 Connect = Callable[[], psycopg.Connection]

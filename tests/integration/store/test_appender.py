@@ -306,6 +306,7 @@ def test_a_connection_that_is_killed_while_it_waits_leaves_nothing(
     assert Appender(connect()).append([event("evt_1")]).appended == 1
 
 
+@pytest.mark.in_public
 def test_a_name_in_the_user_s_schema_does_not_stand_in_the_way(
     any_store_url: str, connection: psycopg.Connection
 ) -> None:

@@ -41,6 +41,7 @@ def earlier_url(any_database_url: str) -> str:
     return any_database_url
 
 
+@pytest.mark.in_public
 def test_a_store_of_b0076ff_keeps_all_it_has_and_goes_on(earlier_url: str) -> None:
     columns = rows(earlier_url, COLUMNS)
     reading = {table: f"SELECT {names} FROM {table} ORDER BY 1, 2" for table, names in columns}

@@ -286,6 +286,7 @@ def test_to_apply_it_again_does_nothing_and_keeps_what_was_set(
         assert connection.execute("SHOW statement_timeout").fetchone() == ("1h",)
 
 
+@pytest.mark.in_public
 def test_what_was_granted_by_mistake_is_taken_back(any_store_url: str, urls: Urls) -> None:
     roles = roles_in(urls)
     mistakes = [
@@ -326,6 +327,7 @@ def test_what_is_printed_is_what_is_executed(any_store_url: str) -> None:
             drop_roles(any_store_url, roles)
 
 
+@pytest.mark.in_public
 def test_a_role_that_is_no_superuser_may_make_them(any_store_url: str) -> None:
     """As on a managed server: it owns the database, and may make roles."""
     name = f"{conninfo_to_dict(any_store_url)['dbname']}_dba"

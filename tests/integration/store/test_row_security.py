@@ -96,6 +96,7 @@ def test_every_view_reads_with_its_reader_s_rights(any_store_url: str) -> None:
     assert owners == []
 
 
+@pytest.mark.in_public
 @pytest.mark.parametrize("has_roles", [False, True], ids=["a store of one role", "of three"])
 def test_select_on_all_tables_is_enough_to_read_every_view(
     any_store_url: str, admin: psycopg.Connection, *, has_roles: bool
@@ -120,6 +121,7 @@ def test_select_on_all_tables_is_enough_to_read_every_view(
             reader.execute("DELETE FROM positions")
 
 
+@pytest.mark.in_public
 def test_without_a_right_to_the_table_a_view_shows_nothing(
     any_store_url: str, admin: psycopg.Connection
 ) -> None:
@@ -133,6 +135,7 @@ def test_without_a_right_to_the_table_a_view_shows_nothing(
             count(reader, name)
 
 
+@pytest.mark.in_public
 def test_row_security_of_every_table_holds_through_every_view(
     admin: psycopg.Connection, reader: psycopg.Connection
 ) -> None:
@@ -151,6 +154,7 @@ def test_row_security_of_every_table_holds_through_every_view(
         assert reader.execute(f"SELECT * FROM {call}".encode()).fetchall() == []
 
 
+@pytest.mark.in_public
 def test_a_policy_on_positions_and_events_holds_through_every_view(
     admin: psycopg.Connection, reader: psycopg.Connection
 ) -> None:
@@ -174,6 +178,7 @@ def test_a_policy_on_positions_and_events_holds_through_every_view(
     assert (reader.execute(daily).fetchone(), admin.execute(daily).fetchone()) == ((2,), (4,))
 
 
+@pytest.mark.in_public
 def test_what_the_page_says_lets_a_desk_see_its_wallets(
     any_store_url: str, admin: psycopg.Connection
 ) -> None:

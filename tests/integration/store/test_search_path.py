@@ -117,6 +117,7 @@ def results(
     return found
 
 
+@pytest.mark.in_public
 @pytest.mark.parametrize("function", QUALIFIED)
 def test_namesakes_ahead_of_postgresql_s_own_are_not_called(
     any_store_url: str, function: str
@@ -136,6 +137,7 @@ def test_namesakes_ahead_of_postgresql_s_own_are_not_called(
         assert results(caller, function) == wanted
 
 
+@pytest.mark.in_public
 def test_the_decoys_take_in_a_body_that_does_not_say_where_its_names_are(
     any_store_url: str,
 ) -> None:
@@ -148,6 +150,7 @@ def test_the_decoys_take_in_a_body_that_does_not_say_where_its_names_are(
             admin.execute("DROP SCHEMA decoys CASCADE")
 
 
+@pytest.mark.in_public
 def test_a_temporary_table_does_not_hide_the_log_from_a_function(any_store_url: str) -> None:
     with connected(any_store_url) as connection:
         Appender(connection).append([event("evt_1")])
