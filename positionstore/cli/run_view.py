@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from positionstore.cli.console import Show, print_line, print_table
+from positionstore.reconciler.comparison import DiscrepancyKind
 from positionstore.reconciler.report import Discrepancy, Resolution, RunReport, RunState
 from positionstore.store.reconciliation import InvalidField
 
@@ -11,6 +12,7 @@ _MOST_ROWS: Final = 50
 _MOST_FIELDS: Final = 3
 _MOST_ERRORS: Final = 10
 _LONGEST: Final = 40
+_LONGEST_REASON: Final = 200
 _URGENT: Final = (Resolution.UNRESOLVED, Resolution.IN_FLUX, Resolution.REPAIRED)
 
 
@@ -74,6 +76,8 @@ def _shown(discrepancy: Discrepancy, report: RunReport) -> str:
 
 
 def _fields(discrepancy: Discrepancy) -> str:
+    if discrepancy.kind is DiscrepancyKind.UNREADABLE:  # no fields but one: why it cannot be read
+        return ", ".join(each.rest_value or "" for each in discrepancy.fields)[:_LONGEST_REASON]
     shown = [
         f"{each.field}: {_short(each.store_value)} → {_short(each.rest_value)}"
         for each in discrepancy.fields[:_MOST_FIELDS]

@@ -58,6 +58,25 @@ def test_the_worst_comes_first(capsys: pytest.CaptureFixture[str]) -> None:
     ]
 
 
+def test_why_a_position_cannot_be_read_is_shown_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    why = "The API did not show it to the API key (403: forbidden: In words.)."
+    field = FieldDifference("", None, why)
+
+    print_run(
+        report(
+            discrepancy(
+                "dm_pos_1",
+                field,
+                kind=DiscrepancyKind.UNREADABLE,
+                resolution=Resolution.UNRESOLVED,
+            )
+        )
+    )
+
+    row = capsys.readouterr().out.splitlines()[1]
+    assert row == f"dm_pos_1\tunreadable\tunresolved\t{why}"
+
+
 def test_many_fields_and_long_values_are_cut_short(capsys: pytest.CaptureFixture[str]) -> None:
     fields = [FieldDifference(f"field_{n}", None, "x" * 1_000_000) for n in range(9)]
 
