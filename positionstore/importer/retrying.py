@@ -11,7 +11,7 @@ from positionstore.dimes.decoder import decode
 from positionstore.dimes.gateway import NAMESPACES
 from positionstore.dimes.packets import Unpacker
 from positionstore.dimes.page import Listed, read_item
-from positionstore.facts import Event, Received, Rejected, Source
+from positionstore.facts import Event, Reason, Received, Rejected, Source
 from positionstore.importer.held import received
 from positionstore.importer.logged import IncompleteSnapshotError, read_line
 from positionstore.store import quarantine
@@ -39,9 +39,10 @@ def retry_quarantine(
     """Read inputs in quarantine again, as after an upgrade.
 
     Each is read as it would be today where it came from: packets as a connection reads them, lines
-    as an import does. What it is then gets the source of the entry. An item of an answer of REST is
-    no fact by itself, since the moment that it speaks of is not known any more; it is released when
-    it can be read and its position was seen by a later reconciliation.
+    as an import does. What it is then gets the source of the entry. A snapshot of a log that the
+    database refused was kept as a row of a log, and is appended as that. An item of an answer of
+    REST is no fact by itself, since the moment that it speaks of is not known any more; it is
+    released when it can be read and its position was seen by a later reconciliation.
 
     Args:
         connect: opens a connection to the store; called twice.
@@ -61,7 +62,7 @@ def retry_quarantine(
 
 
 def _is_settled(reader: psycopg.Connection, appender: Appender, entry: Kept) -> bool:
-    if entry.source == Source.REST:
+    if entry.source == Source.REST and entry.reason != Reason.REFUSED_BY_DATABASE:
         item = read_item(entry.raw)
         return isinstance(item.what, Listed) and quarantine.is_seen_since(
             reader, item.what.position_id, entry.received_at
@@ -80,7 +81,7 @@ def _is_settled(reader: psycopg.Connection, appender: Appender, entry: Kept) -> 
 def _read(entry: Kept) -> Received | None:
     """Return what an input is for the door it came through; None where it is not understood."""
     source, found = Source(entry.source), None
-    if source is Source.IMPORT:
+    if source in {Source.IMPORT, Source.REST}:
         with suppress(IncompleteSnapshotError):
             found = received(read_line(entry.raw), entry.received_at)
         return None if found is None or isinstance(found.what, Rejected) else found

@@ -5,10 +5,11 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from functools import partial
 
+import msgspec
 import psycopg
 import structlog
 
-from positionstore.facts import Reason, Received, Rejected
+from positionstore.facts import SNAPSHOT_TYPE, Reason, Received, Rejected
 from positionstore.store.log import Appended, Appender
 from positionstore.store.pipeline import Pipeline
 from positionstore.store.verdict import Verdict, judge
@@ -153,5 +154,24 @@ def _without_blame(batch: Sequence[Received], error: Exception) -> list[Sequence
     else:
         reason, said = Reason.INTERNAL_ERROR, f"{error.__class__.__name__}: {error}"
     _log.error("event_not_appended", reason=reason, error=said)
-    refused = Rejected(received.what.envelope, reason, said)
+    refused = Rejected(_whole(received.what.envelope, received), reason, said)
     return [[Received(refused, received.received_at, received.source)]]
+
+
+def _whole(envelope: bytes, received: Received) -> bytes:
+    """Return what quarantine keeps of a fact; of a snapshot a row of a log.
+
+    What a snapshot overrules is not in its envelope, and a retry could not take it without.
+    """
+    before = received.supersedes_before
+    if before is None:
+        return envelope
+    head = msgspec.json.encode(
+        {
+            "type": SNAPSHOT_TYPE,
+            "received_at": received.received_at.isoformat(),
+            "source": received.source,
+            "supersedes_before": before.isoformat(),
+        }
+    )
+    return head[:-1] + b',"envelope":' + envelope + b"}"

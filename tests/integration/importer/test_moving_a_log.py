@@ -21,6 +21,7 @@ from programs import POSITIONSTORE
 from positionstore.errors import PositionstoreError
 from positionstore.facts import Retraction
 from positionstore.importer.files import Imported, import_files
+from positionstore.importer.retrying import Retried, retry_quarantine
 from positionstore.store.database import Store, connect
 from positionstore.store.embedded import EmbeddedServer
 from positionstore.store.log import Appender
@@ -104,6 +105,24 @@ def test_the_positions_are_the_same(
         assert rows == here.execute(ROWS).fetchall()
         assert first.positions == len(rows) > 40
         assert verify(there) == []
+
+
+def test_facts_that_the_database_refused_come_in_whole_by_a_retry(
+    store_url: str, other_url: str, tmp_path: Path
+) -> None:
+    fill(store_url)
+    with psycopg.connect(other_url, autocommit=True) as desk:
+        desk.execute("ALTER TABLE events ADD CONSTRAINT no_own CHECK (event_id !~ '^(snp|ret)_')")
+
+        done = imported(other_url, tmp_path / "log.jsonl", written(store_url, tmp_path, "export"))
+
+        desk.execute("ALTER TABLE events DROP CONSTRAINT no_own")
+    retried = retry_quarantine(Store(other_url, embedded=False).connect)
+    assert retried == Retried(tried=done.quarantined, released=done.quarantined)
+    with connect(store_url) as here, connect(other_url) as there:
+        assert there.execute(FACTS).fetchall() == here.execute(FACTS).fetchall()
+        assert there.execute(ROWS).fetchall() == here.execute(ROWS).fetchall()
+        assert done.quarantined > 10
 
 
 def test_a_log_that_moves_into_a_store_with_facts_of_its_own_is_one_book(
