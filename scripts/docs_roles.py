@@ -49,7 +49,8 @@ is told in [the schema](schema.md).
 
 - `positionstore roles` may be run at any time. It does what is missing and takes back what was
   granted by mistake to one of the three or to `PUBLIC`; what stands is left alone, passwords and
-  `ALTER ROLE ... SET` included. Other roles that you grant something to are yours.
+  `ALTER ROLE ... SET` included. Other roles are named and left alone: see
+  [below](#other-roles).
 - `--print` prints the SQL that is missing, for a review or for somebody else to execute. It holds
   no password; `\\password positionstore_writer` in psql sets one.
 - `--new-password reader` replaces a password.
@@ -61,6 +62,27 @@ is told in [the schema](schema.md).
 - Let analysts in as the reader itself, or as roles of their own: `CREATE ROLE ana LOGIN IN ROLE
   positionstore_reader`. A role of their own does not inherit the settings below: set them for it
   too.
+
+## Other roles
+
+A hosted service may grant on each new table to roles of its own, `ALTER DEFAULT PRIVILEGES ...
+GRANT SELECT, INSERT, DELETE, TRUNCATE ON TABLES TO anon` for instance, and a grant by hand is soon
+forgotten. `positionstore roles`, `positionstore check` and `positionstore status` name such roles,
+and the first two print the SQL that takes the rights back. They do not execute it.
+
+| right | what it counts as |
+| --- | --- |
+| to change a table, a view, a column or a sequence (`INSERT`, `UPDATE`, `DELETE`, `TRUNCATE`, `TRIGGER`, `REFERENCES`, `MAINTAIN`, `USAGE` of a sequence), to make things in the schema, to act as the owner or the writer | a fault: `check` exits 3 |
+| to change what a migration makes later, by default privileges of the log's owner or of the role that looks | told, with the statement |
+| to read; to call a function, which lends no rights; to write every table of the server (`pg_write_all_data`, `pg_maintain`), which its administrator gave | told |
+
+Not named are the log's owner, superusers, the three roles, the role of `DATABASE_URL`, and
+administrators (`CREATEROLE`, the database's owner) for being members of the owner or the writer.
+`positionstore roles --print` prints these statements behind its own, each under a comment: strike
+out what you want to keep. Where one role alone works with the store, all but that one are others.
+
+`positionstore check` also sees whether the writer (without the three roles: the role of
+`DATABASE_URL`) may do all that it needs and cannot change the log, and prints the missing `GRANT`.
 
 ## Readers of your own
 

@@ -58,6 +58,11 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
         "status:status",
         "Show connection, lag, gaps, drift, spool and sizes at a glance.",
     ),
+    "check": (
+        _SEE,
+        "check:check",
+        "Check the database, its schema, the append-only log and who may do what.",
+    ),
     "tail": (_SEE, "tail:tail", "Follow the log: each fact once, in the order of the log."),
     "export": (
         _SEE,

@@ -68,16 +68,13 @@ def _of_postgres(error: BaseException) -> PositionstoreError | None:
     error = getattr(error, "orig", None) or error
     if psycopg is None or not isinstance(error, psycopg.Error):
         return None
+    from positionstore.store.refusals import TO_WORK  # noqa: PLC0415 - only after an error
     from positionstore.store.verdict import REMEDIES  # noqa: PLC0415 - only after an error
 
     said = str(error).strip().splitlines()[0].rstrip(".") if str(error) else "?"
     message = f"PostgreSQL says: {said}."
     if isinstance(error, psycopg.errors.InsufficientPrivilege):
-        return PositionstoreError(
-            message,
-            remedy="The role of DATABASE_URL may not do this; `positionstore roles` makes one "
-            "that may: the owner migrates, the writer writes, the reader reads.",
-        )
+        return PositionstoreError(message, remedy=TO_WORK)
     remedy = REMEDIES.get(error.sqlstate or "")
     if remedy is None and isinstance(error, psycopg.OperationalError):
         remedy = "See whether the server of DATABASE_URL runs and lets you in."

@@ -1,21 +1,25 @@
 """``positionstore roles``: who may do what in the database."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
+import psycopg
 import typer
 
 from positionstore.cli.console import print_exact, print_json, print_line
 from positionstore.cli.start import start
 from positionstore.errors import ConfigurationError
-from positionstore.store import migrations
+from positionstore.escaping import printable
+from positionstore.store import migrations, refusals
 from positionstore.store import roles as database_roles
 from positionstore.store.cluster import write_private
 from positionstore.store.database import opened
 from positionstore.store.grants import Role, Roles
-from positionstore.store.roles import DEFAULT_PREFIX, recorded, url_of
+from positionstore.store.other_roles import OtherRight, Weight, other_rights
+from positionstore.store.roles import DEFAULT_PREFIX, Applied, recorded, url_of
 
 _PREFIX = re.compile(r"[a-z_][a-z0-9_]{0,40}")
 
@@ -44,7 +48,8 @@ def roles(
     The owner migrates; the service runs as the writer, which cannot change a fact of the log; the
     reader is for analysts and their tools. DATABASE_URL is to be a superuser's, or that of a role
     that may make roles and owns the database and what is in it. Run it again whenever you like:
-    what stands is left alone.
+    what stands is left alone. Other roles that have rights on the store are named, with the SQL
+    that takes from them what changes something; that is for you to run.
 
     Each password is made at random and shown nowhere. The role's URL goes into a file that only
     you can read, for DATABASE_URL_FILE. On the embedded server all this happens by itself.
@@ -65,6 +70,8 @@ def roles(
         if only_print:
             for statement in database_roles.plan(connection, which):
                 print_exact(f"{statement};")
+            for right in other_rights(connection, which):
+                _print_other(right, "-- ")
             return
         folder = directory or settings.data_dir / "roles"
 
@@ -76,7 +83,11 @@ def roles(
                 write_private(path, url_of(store.url, which.name(role), password) + "\n")
                 kept[which.name(role)] = str(path)
 
-        applied = database_roles.apply(connection, which, keep=keep, renew=renew or ())
+        try:
+            applied = database_roles.apply(connection, which, keep=keep, renew=renew or ())
+        except psycopg.errors.InsufficientPrivilege as error:
+            raise refusals.of_roles(error) from None
+        others = other_rights(connection, which)
     if as_json:
         print_json(
             {
@@ -84,14 +95,31 @@ def roles(
                 "urls": kept,
                 "statements": applied.statements,
                 "open_doors": applied.open_doors,
+                "other_roles": [asdict(right) for right in others],
             }
         )
-        return
+    else:
+        _tell(applied, kept, others)
+
+
+def _tell(applied: Applied, kept: Mapping[str, str], others: Sequence[OtherRight]) -> None:
     for name, path in kept.items():
         print_line(f"{name}: its URL is in {path}")
     print_line(f"{len(applied.statements)} statements executed." if applied.statements else _DONE)
+    for right in others:
+        _print_other(right)
     if applied.open_doors:
         typer.echo(_OPEN_DOORS, err=True)
+
+
+def _print_other(right: OtherRight, comment: str = "") -> None:
+    """Name a role that is none of the store's, and how to take from it what it should not have."""
+    may = printable(f"{right.role} has {right.may}")
+    if right.weight is Weight.ALLOWED:
+        print_exact(f"{comment}{may}")
+        return
+    print_exact(f"{comment}{may}; to take it back:")
+    print_exact(f"{right.statement};")
 
 
 _DONE = "Nothing was missing."

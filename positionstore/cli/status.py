@@ -13,7 +13,7 @@ from positionstore.cli.start import start
 from positionstore.errors import DatabaseUnavailableError
 from positionstore.ingester.spools import Spools, SpoolTotals
 from positionstore.store.database import opened
-from positionstore.store.restored import Guard
+from positionstore.store.restored import remedy
 from positionstore.store.sessions import DEAD_AFTER
 from positionstore.store.status import Coverage, Drift, LastRun, Status
 from positionstore.store.status import status as look
@@ -97,8 +97,11 @@ def _rows(found: Status, now: datetime) -> Iterator[tuple[str, str]]:
             f"{oddities.misfits:,} with an invalid field"
         ),
     )
-    if (guard := _guard(found.guard)) is not None:
+    if (guard := remedy(found.guard)) is not None:
         yield "error", guard
+    if found.others_may_change:
+        who = ", ".join(found.others_may_change)
+        yield "error", f"{who} can change the store: see `positionstore check`"
     if found.invalid_fields:
         yield "invalid fields", "; ".join(told_fields(found.invalid_fields))
     sizes = found.sizes
@@ -109,22 +112,6 @@ def _rows(found: Status, now: datetime) -> Iterator[tuple[str, str]]:
             f"positions {_bytes(sizes.positions)}, quarantine {_bytes(sizes.quarantine)}"
         ),
     )
-
-
-def _guard(guard: Guard) -> str | None:
-    match guard:
-        case Guard.WHOLE:
-            return None
-        case Guard.MISSING:
-            return (
-                "the trigger events_are_append_only, which keeps the log append-only, is missing: "
-                "restore the schema again"
-            )
-        case _:
-            return (
-                "the trigger that keeps the log append-only does not work for every session, as "
-                "after a restore with --disable-triggers: run `positionstore migrate`"
-            )
 
 
 def _spool(spool: SpoolTotals, now: datetime) -> str:

@@ -251,6 +251,9 @@ Part = Callable[[psycopg.Connection, Roles], Iterator[sql.Composed]]
 ON_OBJECTS: Final[tuple[Part, ...]] = (_owners, _grants)
 """What a migration ends with."""
 
+AFTER_THE_ROLES: Final[tuple[Part, ...]] = (_surroundings, *ON_OBJECTS)
+"""What is to stand as soon as the roles are there, and drifts by what somebody grants."""
+
 FOR_ADMINISTRATORS: Final[tuple[Part, ...]] = (
     _roles,
     _reader_settings,

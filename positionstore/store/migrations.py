@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import psycopg
 
 from positionstore.errors import BusyError, SchemaMismatchError
-from positionstore.store import neighbours, restored, roles, sequences, session
+from positionstore.store import neighbours, refusals, restored, roles, sequences, session
 from positionstore.store.locks import MIGRATION_LOCK
 from positionstore.store.queries import queries
 
@@ -135,6 +135,7 @@ def migrate(
 
     Raises:
         BusyError: another session has held what is to be changed for all that time.
+        PositionstoreError: this role may not do it; the remedy names the grant.
         SchemaMismatchError: the schema is ahead of this version, or there is none to migrate in.
         NeighbourError: another program is in it; nothing has changed.
         StoreRefusedError: there is a pooler in front of it that does not keep a session.
@@ -153,7 +154,11 @@ def migrate(
             try:
                 return _attempt(engine, schema, down_to, say)
             except (sqlalchemy.exc.DBAPIError, psycopg.Error) as error:
-                if not isinstance(getattr(error, "orig", error), _GIVEN_WAY):
+                cause = getattr(error, "orig", error)
+                if isinstance(cause, psycopg.errors.InsufficientPrivilege):
+                    with connect(url, schema=schema) as connection:
+                        raise refusals.of_migration(connection, cause) from None
+                if not isinstance(cause, _GIVEN_WAY):
                     raise
             held = f"A table that the migration changes is in use by {_holders(url, schema)}"
             if clock() >= deadline:

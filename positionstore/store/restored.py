@@ -34,6 +34,23 @@ def guard(connection: psycopg.Connection) -> Guard:
     return Guard(row[0]) if row else Guard.MISSING
 
 
+def remedy(guard: Guard) -> str | None:
+    """Return what is wrong with the trigger and what to do, in one line; None where all is well."""
+    match guard:
+        case Guard.WHOLE:
+            return None
+        case Guard.MISSING:
+            return (
+                "the trigger events_are_append_only, which keeps the log append-only, is missing: "
+                "restore the schema again"
+            )
+        case _:
+            return (
+                "the trigger that keeps the log append-only does not work for every session, as "
+                "after a restore with --disable-triggers: run `positionstore migrate`"
+            )
+
+
 def put_right(connection: psycopg.Connection) -> Iterator[str]:
     """Bring the store in line with the server at hand; yield a line for each thing changed.
 

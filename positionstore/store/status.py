@@ -9,8 +9,10 @@ from psycopg.rows import class_row
 
 from positionstore.store import quarantine, restored
 from positionstore.store.identity import identity
+from positionstore.store.other_roles import Weight, other_rights
 from positionstore.store.queries import queries
 from positionstore.store.reconciliation import InvalidField, invalid_fields
+from positionstore.store.roles import recorded
 
 Part = TypeVar("Part")
 
@@ -205,6 +207,7 @@ class Status:
         drift: what the last ones found.
         sizes: bytes on disk.
         guard: how the trigger stands that keeps the log append-only.
+        others_may_change: roles other than the store's that can change something of it.
     """
 
     environment: str | None
@@ -222,6 +225,7 @@ class Status:
     drift: Drift
     sizes: Sizes
     guard: restored.Guard
+    others_may_change: list[str]
 
 
 def status(connection: psycopg.Connection) -> Status:
@@ -254,7 +258,13 @@ def status(connection: psycopg.Connection) -> Status:
             drift=_parts(connection, Drift, "drift")[0],
             sizes=_parts(connection, Sizes, "sizes")[0],
             guard=restored.guard(connection),
+            others_may_change=_others_may_change(connection),
         )
+
+
+def _others_may_change(connection: psycopg.Connection) -> list[str]:
+    found = other_rights(connection, recorded(connection))
+    return list(dict.fromkeys(right.role for right in found if right.weight is Weight.FAULT))
 
 
 def _parts(connection: psycopg.Connection, part: type[Part], name: str) -> list[Part]:

@@ -14,6 +14,7 @@ from positionstore.errors import (
     SchemaMismatchError,
     StoreRefusedError,
 )
+from positionstore.store.refusals import TO_WORK
 from positionstore.store.sequences import is_of_numbers
 
 
@@ -110,9 +111,11 @@ def explained(error: Exception) -> Exception:
         return error
     said = (error.diag.message_primary or str(error)).strip().partition("\n")[0]
     state = error.sqlstate or ""
-    if state == "42501" or state.startswith("28"):
+    if state == "42501":
+        return StoreRefusedError(f"PostgreSQL says: {said}.", remedy=TO_WORK)
+    if state.startswith("28"):
         return StoreRefusedError(
-            f"PostgreSQL says: {said}.", remedy="Grant the role of DATABASE_URL what it lacks."
+            f"PostgreSQL says: {said}.", remedy="Let the role of DATABASE_URL log in."
         )
     if state.startswith(("42", "3F")):
         return SchemaMismatchError(

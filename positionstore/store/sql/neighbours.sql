@@ -37,8 +37,12 @@ ORDER BY 1;
 SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = %(name)s);
 
 -- name: not_for_us
--- The schema that search_path names, where it is there and not for this role.
-SELECT nspname FROM pg_namespace
-WHERE current_setting('search_path') IN (
-    quote_ident(nspname), '"' || replace(nspname, '"', '""') || '"'
-) AND NOT has_schema_privilege(oid, 'USAGE');
+-- The first schema that search_path names and that is there, but not for this role.
+SELECT nspname
+FROM regexp_split_to_table(current_setting('search_path'), ', *') WITH ORDINALITY p(part, place)
+JOIN pg_namespace ON
+    part IN (quote_ident(nspname), '"' || replace(nspname, '"', '""') || '"')
+    OR (part = '"$user"' AND nspname = current_user)
+WHERE NOT has_schema_privilege(pg_namespace.oid, 'USAGE')
+ORDER BY place
+LIMIT 1;

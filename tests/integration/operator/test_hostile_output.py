@@ -299,6 +299,8 @@ CASES: Final = (
         shows=(NAME,),
         checks=the_page_is_harmless,
     ),
+    Case(of="check"),
+    Case(of="check", arguments=("--json",), checks=one_line_of_json),
     Case(of="status", shows=(TEXTS["escape"], *IDS)),
     Case(of="status", arguments=("--json",), checks=the_statuses_are_exact),
     Case(of="status", environment={"DATABASE_URL": NOWHERE}, code=1),

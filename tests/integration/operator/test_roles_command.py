@@ -56,7 +56,7 @@ async def test_it_keeps_each_url_in_a_file_that_only_its_owner_reads(
     programs.environment["DATABASE_URL_FILE"] = str(folder / f"{roles.prefix}_writer.url")
     await programs.run("verify")
     refused = await programs.run("roles", "--new-password", "reader", expect=1)
-    assert "The role of DATABASE_URL may not do this" in refused.err
+    assert "`positionstore roles --print` prints the SQL that is missing" in refused.err
     assert len(refused.err.splitlines()) == 1
 
 
