@@ -37,9 +37,15 @@ ORDER BY 1;
 SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = %(name)s);
 
 -- name: not_for_us
--- The first schema that search_path names and that is there, but not for this role.
+-- The first schema that search_path names and that is there, but not for this role. The path may be the
+-- name of one alone, which may hold a comma.
 SELECT nspname
-FROM regexp_split_to_table(current_setting('search_path'), ', *') WITH ORDINALITY p(part, place)
+FROM (
+    SELECT current_setting('search_path') AS part, 0 AS place
+    UNION ALL
+    SELECT part, place
+    FROM regexp_split_to_table(current_setting('search_path'), ', *') WITH ORDINALITY s(part, place)
+) p
 JOIN pg_namespace ON
     part IN (quote_ident(nspname), '"' || replace(nspname, '"', '""') || '"')
     OR (part = '"$user"' AND nspname = current_user)

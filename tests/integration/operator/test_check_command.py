@@ -141,6 +141,17 @@ async def test_migrate_without_create_names_the_grant(
         assert "ok" in (await programs.run("check")).out
 
 
+async def test_migrate_without_usage_of_the_schema_names_the_grant(
+    embedded_server: EmbeddedServer, programs: Programs
+) -> None:
+    with fresh_database(embedded_server) as url, a_role(url) as (name, theirs):
+        with connected(url) as admin:
+            admin.execute("REVOKE USAGE ON SCHEMA public FROM PUBLIC")
+        programs.environment["DATABASE_URL"] = theirs
+        said = one_line((await programs.run("migrate", expect=2)).err)
+        assert said.endswith(f'GRANT USAGE ON SCHEMA "public" TO "{name}";')
+
+
 @pytest.mark.parametrize("grant", ["", "GRANT CREATE ON SCHEMA public TO {role}"])
 async def test_migrate_as_another_than_the_owner_names_the_owner(
     programs: Programs, store_url: str, urls: Urls, grant: str
