@@ -1,9 +1,8 @@
 """Every setting, from the environment or a ``.env`` file; nothing else is configured.
 
-A secret may also stand in a file of its own: ``DIMES_API_KEY_FILE``, ``DIMES_JWT_FILE`` and
-``DATABASE_URL_FILE`` name one, as container platforms provide them. The environment wins over
-``.env``, and in each of them the variable wins over its ``_FILE``. A variable that is empty or
-blank is not set.
+A secret may also stand in a file of its own: ``DIMES_API_KEY_FILE``, ``DATABASE_URL_FILE`` and so
+on name one, as container platforms provide them. The environment wins over ``.env``, and in each of
+them the variable wins over its ``_FILE``. A variable that is empty or blank is not set.
 """
 
 import difflib
@@ -44,11 +43,19 @@ _VARIABLES: Final = {
 }
 """The variables that have a name of their own; all others are the field's with the prefix."""
 
-_SECRETS: Final = ("DIMES_API_KEY", "DIMES_JWT", "DATABASE_URL", "POSITIONSTORE_PROXY")
+_SECRETS: Final = (
+    "DIMES_API_KEY",
+    "DIMES_JWT",
+    "DATABASE_URL",
+    "POSITIONSTORE_PROXY",
+    "POSITIONSTORE_LISTEN_TOKEN",
+)
 _BASE_URL: Final = re.compile(
     r"https?://(\[[0-9a-f:.]+\]|[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?)(:\d{1,5})?/?", re.IGNORECASE
 )
 _LONGEST_NAME: Final = 63  # in PostgreSQL, which would cut the rest off
+_LISTEN: Final = re.compile(r"(?P<host>\[[0-9a-fA-F:.%]+\]|[A-Za-z0-9_.-]+):(?P<port>\d{1,5})")
+_SHORTEST_TOKEN: Final = 16
 _A_YEAR: Final = 366 * 86_400.0
 _ALIKE: Final = 0.75  # how alike two names are for one to be taken for a slip of the other
 
@@ -143,6 +150,19 @@ def _of_host(url: str) -> str:
     if not well_formed:
         raise ValueError("it is not of the form https://host[:port]")
     return url
+
+
+def _of_listener(address: str) -> str:
+    found = _LISTEN.fullmatch(address)
+    if address.lower() != "off" and (found is None or int(found["port"]) > 65_535):
+        raise ValueError("it is neither off nor of the form host:port, such as 127.0.0.1:9464")
+    return address
+
+
+def _long_enough(secret: SecretStr) -> SecretStr:
+    if len(secret.get_secret_value()) < _SHORTEST_TOKEN:
+        raise ValueError(f"it has fewer than {_SHORTEST_TOKEN} characters, and may be guessed")
+    return secret
 
 
 def _of_postgres(secret: SecretStr) -> SecretStr:
@@ -316,6 +336,27 @@ class Settings(BaseSettings):
             " by commas, or @ and the path of a file with one a line (# begins a comment)."
         ),
     )
+    listen: Annotated[str, AfterValidator(_of_listener)] = Field(
+        default="127.0.0.1:9464",
+        description=(
+            "Where `run` and `ingest` serve `/metrics`, `/livez` and `/readyz` by HTTP: host:port"
+            " (port 0: any that is free), or `off`."
+        ),
+    )
+    listen_token: Annotated[Credential, AfterValidator(_long_enough)] | None = Field(
+        default=None,
+        description=(
+            "The bearer token that `/metrics` wants, of 16 characters or more; wanted for another"
+            " address than loopback."
+        ),
+    )
+    listen_without_token: bool = Field(
+        default=False,
+        description=(
+            "Whether another address than loopback may do without a token: whoever reaches it reads"
+            " the metrics then."
+        ),
+    )
     log_format: Literal["auto", "console", "json"] = Field(
         default="auto", description="The log's form: for people on a terminal, JSON otherwise."
     )
@@ -404,6 +445,26 @@ class Settings(BaseSettings):
         return self.data_dir / "schemas" / quote(self.schema_name, safe="")
 
     @property
+    def listen_address(self) -> tuple[str, int] | None:
+        """The host and port to serve HTTP on; None where it is turned off.
+
+        Raises:
+            ConfigurationError: others than this machine would reach it, and no token is set.
+        """
+        found = _LISTEN.fullmatch(self.listen)
+        if found is None:
+            return None
+        host = found["host"].strip("[]")
+        if not (is_loopback(host) or self.listen_token or self.listen_without_token):
+            raise ConfigurationError(
+                f"POSITIONSTORE_LISTEN={self.listen} would show the metrics to others than this"
+                " machine.",
+                remedy="Set POSITIONSTORE_LISTEN_TOKEN; or POSITIONSTORE_LISTEN_WITHOUT_TOKEN=true"
+                " where whoever reaches that address may read them.",
+            )
+        return host, int(found["port"])
+
+    @property
     def settle_window_duration(self) -> timedelta:
         """The settle window as a duration."""
         return timedelta(seconds=self.settle_window)
@@ -411,7 +472,11 @@ class Settings(BaseSettings):
     @property
     def secret_values(self) -> tuple[str, ...]:
         """Every secret there is, the database's password among them, for whoever masks them."""
-        found = [secret.get_secret_value() for secret in (self.api_key, self.jwt) if secret]
+        found = [
+            secret.get_secret_value()
+            for secret in (self.api_key, self.jwt, self.listen_token)
+            if secret
+        ]
         if self.database_url is not None:
             url = self.database_url.get_secret_value()
             found += [url, *postgres_url.passwords(url)]

@@ -14,6 +14,7 @@ import checkout
 checkout.enter()
 
 from docs_chaos import guarantees_page  # noqa: E402 - the checkout's package comes first
+from docs_metrics import metrics_page  # noqa: E402 - the checkout's package comes first
 from docs_roles import roles_page  # noqa: E402 - the checkout's package comes first
 from docs_schema import database_pages  # noqa: E402 - the checkout's package comes first
 
@@ -32,8 +33,9 @@ what is in force, where it comes from and what it means, with secrets masked.
 
 A variable may also stand in a file `.env` in the directory that a command is started in; the
 environment wins. A variable that is empty or blank is not set. A secret may stand in a file of its
-own instead, as container platforms provide them: `DIMES_API_KEY_FILE`, `DIMES_JWT_FILE` and
-`DATABASE_URL_FILE` name one. No secret is ever an argument of a command.
+own instead, as container platforms provide them: `DIMES_API_KEY_FILE`, `DIMES_JWT_FILE`,
+`DATABASE_URL_FILE`, `POSITIONSTORE_PROXY_FILE` and `POSITIONSTORE_LISTEN_TOKEN_FILE` name one. No
+secret is ever an argument of a command.
 
 Whom the vendor's host is believed to be is told by the authorities of the system and those of
 certifi. `SSL_CERT_FILE`, in the environment only, names a file of certificates to trust in their
@@ -85,6 +87,7 @@ def settings_page() -> str:
 
 PAGES: dict[str, Callable[[], str]] = {
     "settings.md": settings_page,
+    "metrics.md": metrics_page,
     "roles.md": roles_page,
     "schema.md": lambda: database_pages()["schema.md"],
     "sql.md": lambda: database_pages()["sql.md"],

@@ -109,6 +109,7 @@ async def programs_on(store_url: str, folder: Path) -> AsyncIterator[Programs]:
             "POSITIONSTORE_RECONNECT_CAP": "0.2",
             "POSITIONSTORE_HTTP_RATE": "1000",
             "POSITIONSTORE_SETTLE_WINDOW": "0.5",
+            "POSITIONSTORE_LISTEN": "off",
             "PYTHONPATH": str(ROOT),
         },
     )

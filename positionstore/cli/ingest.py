@@ -9,8 +9,10 @@ import typer
 from positionstore.cli.start import start
 from positionstore.cli.waiting import until_signalled
 from positionstore.facts import Source
+from positionstore.ingester.meter import Meter
 from positionstore.ingester.service import Ingester
 from positionstore.store.database import opened
+from positionstore.web.serving import shown
 
 
 class Gateway(StrEnum):
@@ -32,11 +34,15 @@ def ingest(
     Ctrl-C what has arrived is written first; a second signal ends it at once. What was missed
     while there was no connection, this command does not ask for: `positionstore run` does.
 
+    Metrics and health are served by HTTP on POSITIONSTORE_LISTEN.
+
     Example: DIMES_API_KEY=dm_sbx_skey_... positionstore ingest
     """
     settings = start()
+    _ = settings.listen_address  # refused before anything is begun
     with opened(settings, may_be_away=True) as store:
-        ingester = Ingester(settings, store, Source(gateway))
+        source, meter = Source(gateway), Meter()
+        ingester = Ingester(settings, store, source, meter=meter)
         if sys.stderr.isatty():
             typer.echo(f"Ingesting from {settings.base_url}. Ctrl-C stops it.", err=True)
-        until_signalled(ingester.run)
+        until_signalled(shown(settings, store, source, meter, ingester.run))

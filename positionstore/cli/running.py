@@ -9,8 +9,10 @@ from positionstore.cli.ingest import Gateway
 from positionstore.cli.start import start
 from positionstore.cli.waiting import until_signalled
 from positionstore.facts import Source
+from positionstore.ingester.meter import Meter
 from positionstore.service.service import Service
 from positionstore.store.database import opened
+from positionstore.web.serving import shown
 
 
 def run(
@@ -26,14 +28,18 @@ def run(
     POSITIONSTORE_FULL_PASS_AT. Neither stops when the other fails; only wrong credentials of the
     gateway end it (exit 1). On SIGTERM or Ctrl-C it ends within ten seconds (exit 0).
 
+    Metrics and health are served by HTTP on POSITIONSTORE_LISTEN.
+
     Example: DIMES_API_KEY=dm_sbx_skey_... positionstore run
     """
     settings = start()
+    _ = settings.listen_address  # refused before anything is begun
     with opened(settings, may_be_away=True) as store:
-        service = Service(settings, store, Source(gateway))
+        source, meter = Source(gateway), Meter()
+        service = Service(settings, store, source, meter=meter)
         if sys.stderr.isatty():
             typer.echo(
                 f"Ingesting from and reconciling with {settings.base_url}. Ctrl-C stops it.",
                 err=True,
             )
-        until_signalled(service.run)
+        until_signalled(shown(settings, store, source, meter, service.run))

@@ -45,6 +45,7 @@ _LOGGED: Final = "SELECT count(*) FROM events WHERE source <> 'rest'"
 
 _SETTINGS: Final = {
     "POSITIONSTORE_LOG_FORMAT": "json",
+    "POSITIONSTORE_LISTEN": "off",
     # So that the view is of this moment, and a disconnect does not cost the short show.
     "POSITIONSTORE_HEARTBEAT_EVERY": "0.25",
     "POSITIONSTORE_RECONNECT_CAP": "2",

@@ -107,6 +107,16 @@ class Backlog:
         return self._next - self._acked
 
     @property
+    def spooled(self) -> int:
+        """How many of these are in the spool; told without waiting for the disk."""
+        return max(0, min(self._kept_end, self._next) - self._acked)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether there was room for more, when that was last asked."""
+        return self._room
+
+    @property
     def waits(self) -> bool:
         """Whether something was taken that was not handed out yet."""
         with self._changed:

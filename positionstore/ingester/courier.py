@@ -12,6 +12,7 @@ from positionstore.dimes.redaction import redacted
 from positionstore.ingester.backlog import Backlog
 from positionstore.ingester.backoff import Backoff
 from positionstore.ingester.draining import drain
+from positionstore.ingester.meter import Meter
 from positionstore.ingester.presence import Presence
 from positionstore.ingester.recorder import Recorder
 from positionstore.ingester.spool import Spool
@@ -41,6 +42,7 @@ class Courier:
         left_behind: takes over spools of dead processes.
         heartbeat_every: how often sessions are looked after at least, seconds.
         patience: for how long the database may work on one thing, seconds.
+        meter: is told how attempts on the database end.
         random: draws a number from 0 to 1, for the waits.
         monotonic: a clock, seconds.
     """
@@ -55,6 +57,7 @@ class Courier:
         left_behind: LeftBehind,
         heartbeat_every: float,
         patience: float,
+        meter: Meter | None = None,
         random: Callable[[], float] = random.random,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -65,6 +68,7 @@ class Courier:
         self._left_behind = left_behind
         self._heartbeat_every = heartbeat_every
         self._patience = patience
+        self._meter = meter or Meter()
         self._backoff = Backoff(base=_BASE_WAIT, cap=_LONGEST_WAIT, random=random)
         self._monotonic = monotonic
         self._given_up = threading.Event()
@@ -150,12 +154,14 @@ class Courier:
             raise InterruptedError("stopped")
 
     def _lost_database(self, error: Exception) -> None:
+        self._meter.note_database(works=False)
         if self._lost_at is None:
             self._lost_at = self._monotonic()
             said = redacted(str(error))
             _log.error("database_lost", error=said, unwritten=self._backlog.pending)
 
     def _has_database(self) -> None:
+        self._meter.note_database(works=True)
         if self._lost_at is not None:
             away = self._monotonic() - self._lost_at
             _log.info("database_back", seconds=round(away, 1), unwritten=self._backlog.pending)

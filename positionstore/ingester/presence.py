@@ -86,6 +86,9 @@ class Presence:
 
     Args:
         on_change: called after a connection has begun or ended.
+
+    Attributes:
+        recovered_events: how many missed events were fetched.
     """
 
     def __init__(self, on_change: Callable[[], None]) -> None:
@@ -93,7 +96,9 @@ class Presence:
         self._watched: list[_Watched] = []
         self._lock = threading.Lock()
         self._count = 0
+        self.recovered_events = 0
         self._unclaimed: Recovered | None = None
+        self._last_packet_at: datetime | None = None
 
     def began(self, connection: Line) -> None:
         """The gateway has let a connection in."""
@@ -120,6 +125,7 @@ class Presence:
         Where the connection is forgotten already, the youngest one vouches for it, or the next.
         """
         with self._lock:
+            self.recovered_events += recovered.events
             own = [watched for watched in self._watched if watched.connection is connection]
             for watched in own or self._watched[-1:]:
                 watched.recovered = recovered.joined(watched.recovered)
@@ -144,4 +150,28 @@ class Presence:
         """Forget connections whose end is on record."""
         gone = {proof.number for proof in proofs if proof.end_reason is not None}
         with self._lock:
+            self._note_packets()
             self._watched = [w for w in self._watched if w.number not in gone]
+
+    @property
+    def last_packet_at(self) -> datetime | None:
+        """When the last packet of any connection came, forgotten ones included, UTC."""
+        with self._lock:
+            self._note_packets()
+            return self._last_packet_at
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether a connection is up."""
+        with self._lock:
+            return any(watched.end_reason is None for watched in self._watched)
+
+    @property
+    def count(self) -> int:
+        """How many connections have begun."""
+        return self._count
+
+    def _note_packets(self) -> None:
+        for watched in self._watched:
+            seen = watched.connection.last_packet_at or watched.started_at
+            self._last_packet_at = max(seen, self._last_packet_at or seen)

@@ -11,6 +11,7 @@ import psycopg
 from positionstore.dimes.recovery import Recovered, RecoverySession
 from positionstore.facts import Received
 from positionstore.ingester.endings import Ending
+from positionstore.ingester.meter import Meter
 from positionstore.ingester.presence import Proof
 from positionstore.settings import Environment
 from positionstore.store import identity, migrations
@@ -38,6 +39,7 @@ class Recorder:
         committed: told of each transaction, how many inputs it brought.
         safe: handed the recovery session of a connection whose proof of life was recorded, and
             all of whose events up to then are committed.
+        meter: counts what is committed.
     """
 
     def __init__(
@@ -51,12 +53,14 @@ class Recorder:
         patience: float = 120.0,
         committed: Callable[[int], None] = lambda _: None,
         safe: Callable[[RecoverySession], None] = lambda _: None,
+        meter: Meter | None = None,
     ) -> None:
         self._store = store
         self._environment = environment
         self._patience = patience
         self._on_committed = committed
         self._on_safe = safe
+        self._meter = meter or Meter()
         self._connections: list[psycopg.Connection] = []
         self._heartbeat_every = heartbeat_every
         self._monotonic = monotonic
@@ -77,6 +81,7 @@ class Recorder:
     def take(self, batch: Sequence[Received]) -> None:
         """Take responsibility for a batch. This never fails, and writes nothing yet."""
         self._writing.take(batch)
+        self._meter.take(batch)
 
     def write(self, *, everything: bool) -> None:
         """Do as :meth:`~positionstore.store.writing.Writing.write`; raise what it raises.
@@ -90,6 +95,7 @@ class Recorder:
             raise
 
     def _committed(self, result: Appended) -> None:
+        self._meter.count_committed(result)
         self._uncounted.add(result)
         self._on_committed(result.received)
 
@@ -211,6 +217,7 @@ class Recorder:
         """Let go of the database, and of what is not committed: somebody else keeps it."""
         self.drop()
         self._writing.forget()
+        self._meter.forget()
 
     def cut(self) -> None:
         """Break off whatever the database is being waited for; in any thread."""

@@ -1,7 +1,6 @@
 """The ingester: everything from the handshake to the log, put together."""
 
 import asyncio
-import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -21,6 +20,7 @@ from positionstore.ingester.courier import Courier
 from positionstore.ingester.durability import DurabilityBarrier
 from positionstore.ingester.gate import Gate
 from positionstore.ingester.inbox import Inbox
+from positionstore.ingester.meter import Meter, Standing
 from positionstore.ingester.presence import Presence
 from positionstore.ingester.recorder import Recorder
 from positionstore.ingester.session_file import SessionFile
@@ -28,6 +28,7 @@ from positionstore.ingester.spool import DamagedSpoolError, Spool
 from positionstore.ingester.spools import Spools, tell_damage
 from positionstore.ingester.supervisor import OnConnected, Supervisor
 from positionstore.ingester.told import Counted
+from positionstore.ingester.worker_thread import WorkerThread
 from positionstore.ingester.writer import AT_ONCE, GATHERING, Writer
 from positionstore.settings import Settings
 from positionstore.store import identity, known
@@ -56,6 +57,7 @@ class Ingester:
         on_connected: called, in the event loop, after each (re)connection and at the start, when
             the stream is attached: live first, snapshot second.
         clock: tells the time, UTC.
+        meter: counts what happens.
 
     Raises:
         ConfigurationError: a setting is missing, or does not fit the store.
@@ -70,8 +72,10 @@ class Ingester:
         *,
         on_connected: Sequence[OnConnected] = (),
         clock: Callable[[], datetime] = utc_now,
+        meter: Meter | None = None,
     ) -> None:
         self._gateway = gateway
+        self._meter = meter or Meter()
         self._socket_options = SocketOptions.of(settings)
         self._clock = clock
         credentials = credentials_for(settings, gateway)
@@ -127,10 +131,12 @@ class Ingester:
             heartbeat_every=self._settings.heartbeat_every,
             gathering=0.0 if self._durable else GATHERING,
             settled=self._settled,
+            meter=self._meter,
         )
+        self._meter.standing = self._standing
         # Daemons, so that a second signal need not wait for a statement to come back.
-        writing = _Aside("writer", writer.run)
-        carrying = _Aside("courier", self._courier.run)
+        writing = WorkerThread("writer", writer.run)
+        carrying = WorkerThread("courier", self._courier.run)
         tasks = [
             asyncio.ensure_future(awaitable)
             for awaitable in (
@@ -161,7 +167,7 @@ class Ingester:
                 remedy="Check the database; the next reconciliation repairs what is missing.",
             )
 
-    async def _finish(self, writing: "_Aside", carrying: "_Aside", deadline: float) -> None:
+    async def _finish(self, writing: WorkerThread, carrying: WorkerThread, deadline: float) -> None:
         """Let both come to their ends; what is not in the database then is in the spool."""
         with suppress(TimeoutError):
             async with asyncio.timeout_at(deadline):
@@ -203,7 +209,9 @@ class Ingester:
         )
 
     def _new_courier(self) -> Courier:
-        self._recorder = self._new_recorder(self._backlog.committed, safe=self._keep_session)
+        self._recorder = self._new_recorder(
+            self._backlog.committed, safe=self._keep_session, meter=self._meter
+        )
         return Courier(
             self._backlog,
             self._recorder,
@@ -212,6 +220,7 @@ class Ingester:
             left_behind=lambda: self._spools.left_behind(self._environment),
             heartbeat_every=self._settings.heartbeat_every,
             patience=self._settings.database_patience * 1.25,
+            meter=self._meter,
         )
 
     def _keep_session(self, session: RecoverySession) -> None:
@@ -221,6 +230,7 @@ class Ingester:
         self,
         committed: Callable[[int], None],
         safe: Callable[[RecoverySession], None] = lambda _: None,
+        meter: Meter | None = None,
     ) -> Recorder:
         return Recorder(
             self._store,
@@ -231,6 +241,21 @@ class Ingester:
             patience=self._settings.database_patience,
             committed=committed,
             safe=safe,
+            meter=meter,
+        )
+
+    def _standing(self) -> Standing:
+        """Tell how this one stands; in any thread, and without waiting for the disk."""
+        spooled = self._backlog.spooled
+        return Standing(
+            connected=self._presence.is_connected,
+            connections=self._presence.count,
+            recovered=self._presence.recovered_events,
+            last_packet_at=self._presence.last_packet_at,
+            in_memory=max(0, self._writer.in_hand + self._backlog.pending - spooled),
+            spooled=spooled,
+            spool_bytes=self._spool.bytes,
+            has_room=self._backlog.has_room,
         )
 
     def _settled(self, has_room: bool) -> None:
@@ -273,27 +298,3 @@ def _claim(store: Store, settings: Settings) -> None:
         _log.warning("started_without_database", error=redacted(str(error)))
     else:
         known.remember(settings.store_dir, where, environment)
-
-
-class _Aside:
-    """A piece of work in a thread of its own, and how it ended.
-
-    Attributes:
-        ended: set in the loop that it was begun in.
-        error: what it raised.
-    """
-
-    def __init__(self, name: str, work: Callable[[], None]) -> None:
-        self.ended = asyncio.Event()
-        self.error: BaseException | None = None
-        self._loop = asyncio.get_running_loop()
-        self._work = work
-        threading.Thread(target=self._run, name=name, daemon=True).start()
-
-    def _run(self) -> None:
-        try:
-            self._work()
-        except BaseException as error:  # noqa: BLE001 - told to whoever waits
-            self.error = error
-        with suppress(RuntimeError):  # nobody waits any more
-            self._loop.call_soon_threadsafe(self.ended.set)

@@ -10,6 +10,7 @@ from positionstore.dimes.gateway import NAMESPACES
 from positionstore.dimes.packets import Unpacker
 from positionstore.facts import Event, Reason, Received, Rejected, Source
 from positionstore.ingester.inbox import Arrival, Inbox
+from positionstore.ingester.meter import Meter
 from positionstore.ingester.presence import Presence, Proof
 from positionstore.ingester.rejections import Rejections
 
@@ -62,6 +63,7 @@ class Writer:
         heartbeat_every: how often sessions are looked after at least, seconds.
         gathering: for how long a burst is gathered while the database is behind, seconds.
         settled: called after each turn, with whether there is room for more.
+        meter: counts what arrives.
 
     Attributes:
         handed_over: how many arrivals were handed over.
@@ -78,6 +80,7 @@ class Writer:
         heartbeat_every: float,
         gathering: float = GATHERING,
         settled: Callable[[bool], None] = lambda _: None,
+        meter: Meter | None = None,
     ) -> None:
         self.handed_over = 0
         self._gathering = gathering
@@ -90,6 +93,7 @@ class Writer:
         self._at_once = at_once
         self._heartbeat_every = min(heartbeat_every, _LOOK_EVERY)
         self._settled = settled
+        self._meter = meter or Meter()
         self._in_hand = 0
 
     @property
@@ -110,6 +114,7 @@ class Writer:
                 self._in_hand = len(taken.arrivals)
                 batch = [self._understand(arrival) for arrival in taken.arrivals]
                 self._sink.take(batch, proofs=proofs, emptied=taken.emptied)
+                self._meter.count_received(batch)
                 self.handed_over += self._in_hand
                 self._in_hand = 0
                 self._settled(self._sink.settle())

@@ -19,6 +19,7 @@ from positionstore.errors import (
 )
 from positionstore.facts import Source
 from positionstore.ingester.backoff import Backoff
+from positionstore.ingester.meter import Meter
 from positionstore.ingester.service import Ingester
 from positionstore.reconciler.reconcile import Reconciler
 from positionstore.reconciler.report import RunReport
@@ -48,6 +49,7 @@ class Service:
         settings: whom to connect to, as whom, and when to reconcile.
         store: the store; its schema is at head.
         gateway: ``Source.PARTNER`` or ``Source.CUSTOMER``.
+        meter: counts what the ingester does.
         reconciler: does the runs, for tests.
 
     Raises:
@@ -60,11 +62,13 @@ class Service:
         store: Store,
         gateway: Source,
         *,
+        meter: Meter | None = None,
         reconciler: Callable[[Settings, Store], Reconciler] | None = None,
     ) -> None:
         self._settings = settings
         self._store = store
         self._gateway = gateway
+        self._meter = meter or Meter()
         # What the gateway does not tell of would drift from one run to the next.
         make = reconciler or partial(Reconciler, as_customer=gateway is Source.CUSTOMER)
         self._reconciler = make(settings, store)
@@ -118,7 +122,11 @@ class Service:
 
     def _new_ingester(self) -> Ingester:
         return Ingester(
-            self._settings, self._store, self._gateway, on_connected=[self._on_connected]
+            self._settings,
+            self._store,
+            self._gateway,
+            on_connected=[self._on_connected],
+            meter=self._meter,
         )
 
     def _on_connected(self) -> None:

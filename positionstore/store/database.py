@@ -39,12 +39,14 @@ class Store:
         revive: starts the server again where it was killed and returns the URL; None where it
             was stopped on purpose. To be had only of the embedded server's.
         schema: the schema that it is in; None for the first of the ``search_path``.
+        reader: returns the reader's URL, where there is one. The embedded server's again.
     """
 
     url: str = field(repr=False)
     embedded: bool
     revive: Callable[[], str | None] | None = field(default=None, repr=False, compare=False)
     schema: str | None = None
+    reader: Callable[[], str | None] | None = field(default=None, repr=False, compare=False)
 
     def connect(
         self, *, application_name: str = "positionstore", reads: bool = False
@@ -73,6 +75,28 @@ class Store:
         if url is None:
             raise unavailable
         return connect(url, **how)
+
+    def connect_to_look(self, *, application_name: str) -> psycopg.Connection:
+        """Open a connection that can write nothing: the reader's, where its URL is known.
+
+        A server that is away is not revived for it.
+
+        Args:
+            application_name: what the server calls it.
+
+        Raises:
+            DatabaseUnavailableError: the server cannot be reached, or is too old.
+        """
+        url = (self.reader() if self.reader is not None else None) or self.url
+        if not url:
+            raise DatabaseUnavailableError("The embedded server has not started yet.")
+        connection = connect(url, application_name=application_name, schema=self.schema)
+        try:
+            connection.execute("SET default_transaction_read_only = on")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
 
 class _How(TypedDict):
@@ -190,7 +214,13 @@ def opened(
             if not may_be_away or known.environment_of(settings.store_dir, None) is None:
                 raise
             url = ""
-        yield Store(url, embedded=True, revive=own.revive, schema=settings.schema_name)
+        yield Store(
+            url,
+            embedded=True,
+            revive=own.revive,
+            schema=settings.schema_name,
+            reader=own.reader,
+        )
 
 
 class _Own:
@@ -228,6 +258,12 @@ class _Own:
         """Start it again, or at last; return the URL, or None where it was stopped on purpose."""
         with self._starting:
             return self._alive() if self._ready else self.start()
+
+    def reader(self) -> str | None:
+        """Return the reader's URL; None where the roles are not there yet."""
+        if self._server is None or not (self._ready and self._check):
+            return None
+        return embedded_roles.url_as(self._server, Role.READER)
 
     def close(self) -> None:
         """Use it no more; the last user stops it."""

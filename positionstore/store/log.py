@@ -5,8 +5,9 @@ and then committed: under the appenders' lock it goes into the log, is projected
 are told. A crash or an error at any point leaves the database as it was.
 """
 
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import psycopg
@@ -47,6 +48,7 @@ class Appended:
         quarantined: inputs that are in quarantine now.
         positions: rows of ``positions`` that changed.
         last_seq: the highest ``seq`` of the new facts; None where there are none.
+        seconds: how long the commit of staged inputs took, waiting for its turn included.
     """
 
     received: int = 0
@@ -55,6 +57,7 @@ class Appended:
     quarantined: int = 0
     positions: int = 0
     last_seq: int | None = None
+    seconds: float = field(default=0.0, compare=False)
 
 
 @dataclass(slots=True)
@@ -133,7 +136,9 @@ class Appender:
         if self._staged is None:
             raise RuntimeError("commit() without stage()")
         staged, self._staged = self._staged, None
-        return self._in_turn(lambda: self._append_events(staged))
+        began = time.monotonic()
+        result = self._in_turn(lambda: self._append_events(staged))
+        return replace(result, seconds=time.monotonic() - began)
 
     def rollback(self) -> None:
         """Forget what was staged."""

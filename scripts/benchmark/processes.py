@@ -105,6 +105,7 @@ def _ingester(
             "DIMES_BASE_URL": gateway.url,
             "DIMES_API_KEY": _ANY_KEY,
             "POSITIONSTORE_LOG_LEVEL": "warning",
+            "POSITIONSTORE_LISTEN": "off",
             **settings,
         },
     )

@@ -15,6 +15,7 @@ from docs_sql import sql_pages
 from positionstore.settings import Settings, environment_variable
 from positionstore.store import database
 from positionstore.store.schema import metadata
+from positionstore.web.catalogue import BY_NAME
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -40,6 +41,12 @@ def test_the_page_of_the_settings_has_every_variable() -> None:
         if f"| `{variable}` |" not in page
     }
     assert missing == set()
+
+
+def test_the_page_of_the_metrics_has_every_metric() -> None:
+    page = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
+
+    assert {m.full_name for m in BY_NAME.values() if f"| `{m.full_name}` |" not in page} == set()
 
 
 def test_the_page_of_the_schema_has_every_table_and_column() -> None:

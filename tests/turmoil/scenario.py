@@ -34,6 +34,7 @@ _SETTINGS = {
     "POSITIONSTORE_RECONCILE_EVERY": "5",
     "POSITIONSTORE_BATCH_SIZE": str(BATCH_SIZE),
     "POSITIONSTORE_LOG_FORMAT": "json",
+    "POSITIONSTORE_LISTEN": "off",
     "PYTHONPATH": str(ROOT),
 }
 _COMMANDS = {"service": "run", "ingester": "ingest"}

@@ -118,6 +118,7 @@ class Stage:
             "POSITIONSTORE_HTTP_RETRY_BUDGET": "0",
             "POSITIONSTORE_RECONNECT_CAP": "0.1",
             "POSITIONSTORE_SETTLE_WINDOW": "0",
+            "POSITIONSTORE_LISTEN": "off",
             f"POSITIONSTORE_{NAME}": "a slip",
         } | case.environment
 

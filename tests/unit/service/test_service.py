@@ -9,6 +9,7 @@ from structlog.testing import capture_logs
 
 from positionstore.errors import CredentialsError, DatabaseUnavailableError
 from positionstore.facts import Source
+from positionstore.ingester.meter import Meter
 from positionstore.ingester.supervisor import OnConnected
 from positionstore.reconciler.reconcile import Reconciler
 from positionstore.service import service as module
@@ -25,10 +26,12 @@ async def served(
     """Run the service with ingesters that end so; return how many there were, and the log."""
     stop = asyncio.Event()
     made = 0
+    meter_of_all = Meter()
 
     class Ingester:
-        def __init__(self, *_: object, on_connected: Sequence[OnConnected]) -> None:
+        def __init__(self, *_: object, on_connected: Sequence[OnConnected], meter: Meter) -> None:
             assert len(on_connected) == 1
+            assert meter is meter_of_all
             nonlocal made
             made += 1
 
@@ -43,7 +46,11 @@ async def served(
     monkeypatch.setattr(module, "_BASE_WAIT", 0.001)
     with capture_logs() as lines:
         service = Service(
-            load_settings(), Store("", embedded=False), Source.PARTNER, reconciler=Reconciler
+            load_settings(),
+            Store("", embedded=False),
+            Source.PARTNER,
+            meter=meter_of_all,
+            reconciler=Reconciler,
         )
         await asyncio.wait_for(service.run(stop), DEADLINE)
     return made, [line["event"] for line in lines]

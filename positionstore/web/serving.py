@@ -1,0 +1,153 @@
+"""Serves what a running ingester shows, for as long as it runs."""
+
+import asyncio
+import hmac
+from collections.abc import Awaitable, Callable
+from importlib.metadata import version
+from typing import Final
+
+from aiohttp import web
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from pydantic import SecretStr
+
+from positionstore.facts import Source
+from positionstore.ingester.meter import Meter
+from positionstore.settings import Settings
+from positionstore.store import migrations
+from positionstore.store.database import Store
+from positionstore.web.collector import Metrics
+from positionstore.web.health import Check, Pulse, body, readiness
+from positionstore.web.http import HttpServer
+from positionstore.web.store_reader import StoreReader
+
+_BEAT_EVERY: Final = 1.0
+_TIME_TO_END: Final = 1.0
+"""Seconds that each of two threads gets to end: the process itself has ten."""
+
+Work = Callable[[asyncio.Event], Awaitable[None]]
+
+
+def shown(settings: Settings, store: Store, gateway: Source, meter: Meter, work: Work) -> Work:
+    """Return work that is shown by HTTP while it is done; as it is where that is turned off.
+
+    Args:
+        settings: where to listen.
+        store: the store that is written to.
+        gateway: what is ingested from.
+        meter: what the work counts with.
+        work: ingests until it is told to stop.
+
+    Raises:
+        ConfigurationError: others than this machine would see it, and nothing allows that.
+    """
+    address = settings.listen_address
+    if address is None:
+        return work
+
+    async def served(stop: asyncio.Event) -> None:
+        pulse, reader = Pulse(), StoreReader(store)
+        metrics = Metrics(
+            settings,
+            gateway,
+            meter,
+            lambda: reader.reading,
+            version=version("positionstore"),
+            schema=migrations.head(),
+        )
+        pages = Pages(
+            metrics.text,
+            alive=lambda: [pulse.check()],
+            ready=lambda: readiness(meter, reader.reading),
+            token=settings.listen_token,
+        )
+        server = HttpServer(*address, pages.routes())
+
+        async def look_until_stopped() -> None:
+            # Before the work ends: an embedded server goes with its last user.
+            await stop.wait()
+            await asyncio.to_thread(reader.stop, _TIME_TO_END)
+
+        tasks = [asyncio.ensure_future(_beat(pulse)), asyncio.ensure_future(look_until_stopped())]
+        reader.start()
+        server.start()
+        try:
+            await work(stop)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(
+                *tasks,
+                asyncio.to_thread(server.stop, _TIME_TO_END),
+                asyncio.to_thread(reader.stop, _TIME_TO_END),
+                return_exceptions=True,
+            )
+
+    return served
+
+
+class Pages:
+    """What answers each path.
+
+    Args:
+        metrics: makes the metrics.
+        alive: checks whether the process is alive.
+        ready: checks whether it is ready.
+        token: what to show to see more than whether a check fails; None: nothing.
+    """
+
+    def __init__(
+        self,
+        metrics: Callable[[], bytes],
+        *,
+        alive: Callable[[], list[Check]],
+        ready: Callable[[], list[Check]],
+        token: SecretStr | None,
+    ) -> None:
+        self._metrics = metrics
+        self._alive = alive
+        self._ready = ready
+        self._token = token
+
+    def routes(self) -> dict[str, Callable[[web.Request], Awaitable[web.StreamResponse]]]:
+        """Return what answers, by path."""
+        return {"/metrics": self._show_metrics, "/livez": self._livez, "/readyz": self._readyz}
+
+    async def _show_metrics(self, request: web.Request) -> web.StreamResponse:
+        if not self._may_see(request):
+            return web.Response(
+                status=401,
+                text="A bearer token is wanted: POSITIONSTORE_LISTEN_TOKEN.\n",
+                headers={"WWW-Authenticate": 'Bearer realm="positionstore"'},
+            )
+        return web.Response(
+            body=self._metrics(), headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4}
+        )
+
+    async def _livez(self, request: web.Request) -> web.StreamResponse:
+        return self._checked(request, self._alive())
+
+    async def _readyz(self, request: web.Request) -> web.StreamResponse:
+        return self._checked(request, self._ready())
+
+    def _checked(self, request: web.Request, checks: list[Check]) -> web.StreamResponse:
+        # A probe has no token; what fails it may know, but not what was found.
+        verbose = "verbose" in request.query and self._may_see(request)
+        return web.Response(
+            status=200 if all(check.ok for check in checks) else 503,
+            text=body(checks, verbose=verbose),
+            content_type="application/json",
+        )
+
+    def _may_see(self, request: web.Request) -> bool:
+        if self._token is None:
+            return True
+        scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+        wanted = self._token.get_secret_value().encode()
+        given_bytes = given.strip().encode(errors="surrogateescape")
+        return scheme.lower() == "bearer" and hmac.compare_digest(given_bytes, wanted)
+
+
+async def _beat(pulse: Pulse) -> None:
+    while True:
+        pulse.beat()
+        await asyncio.sleep(_BEAT_EVERY)

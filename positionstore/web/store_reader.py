@@ -1,0 +1,179 @@
+"""Reads what the metrics tell of the store, beside everything else.
+
+It has a thread and a connection of its own. Whoever shows what was read takes the last reading,
+with its age: a slow or absent database keeps nobody waiting.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+import psycopg
+import structlog
+
+from positionstore.dimes.redaction import redacted
+from positionstore.errors import PositionstoreError
+from positionstore.store import metrics, migrations
+from positionstore.store.database import Store
+
+_log = structlog.get_logger(__name__)
+
+EVERY: Final = 10.0
+"""Seconds between two looks at the database."""
+
+_SHARE: Final = 20
+"""A part that took a second is read again after so many: a twentieth of the time, at most."""
+
+_LONGEST: Final = 600.0
+_LIMITS: Final = {"statement_timeout": "5s", "lock_timeout": "1s"}
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A part of the store, as it was read last.
+
+    Attributes:
+        what: what was read.
+        at: when, by :func:`time.time`.
+    """
+
+    what: metrics.Part
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What is known of the database.
+
+    Attributes:
+        looked_at: when it was last looked at, by the monotonic clock; None before the first time.
+        reachable: whether it answered then.
+        revision: the revision of its schema; None where it has none, or has not answered yet.
+        parts: what was read last, by the part's name.
+        failures: how often a part could not be read.
+    """
+
+    looked_at: float | None = None
+    reachable: bool = False
+    revision: str | None = None
+    parts: Mapping[str, Read] = field(default_factory=dict)
+    failures: Mapping[str, int] = field(default_factory=lambda: dict.fromkeys(metrics.PARTS, 0))
+
+
+class StoreReader:
+    """Looks at the database every so often, from :meth:`start` to :meth:`stop`.
+
+    Args:
+        store: the database.
+        every: seconds between two looks.
+        parts: what to read.
+        monotonic: a clock, seconds.
+
+    Attributes:
+        reading: what is known; it is replaced as a whole, so that any thread may take it.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        every: float = EVERY,
+        parts: Mapping[str, Callable[[psycopg.Connection], metrics.Part]] = metrics.PARTS,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.reading = Reading()
+        self._store = store
+        self._every = every
+        self._parts = parts
+        self._monotonic = monotonic
+        self._due = dict.fromkeys(parts, 0.0)
+        self._told: set[str] = set()
+        self._connection: psycopg.Connection | None = None
+        self._stopped = threading.Event()
+        # A daemon: a database that does not answer must not hold up the end of the process.
+        self._thread = threading.Thread(target=self._run, name="store-reader", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self, within: float) -> None:
+        """End; what is under way is broken off. A second time does nothing more.
+
+        Args:
+            within: seconds to wait for that at most.
+        """
+        self._stopped.set()
+        connection = self._connection
+        if connection is not None:
+            with suppress(psycopg.Error):
+                connection.cancel_safe(timeout=within)
+        self._thread.join(within)
+
+    def look(self) -> None:
+        """Look at the database once."""
+        try:
+            connection = self._connection = self._connection or self._connect()
+            revision = migrations.current(connection)
+        except (PositionstoreError, psycopg.Error, OSError):
+            # The ingester logs it, and has its own patience.
+            self._drop()
+            self._note(reachable=False)
+            return
+        self._note(reachable=True, revision=revision)
+        if revision != migrations.head():
+            return
+        for name, read in self._parts.items():
+            if self._stopped.is_set() or self._monotonic() < self._due[name]:
+                continue
+            began = self._monotonic()
+            try:
+                what = read(connection)
+            except psycopg.Error as error:
+                self._failed(name, error)
+                if connection.broken:
+                    break
+            else:
+                self._told.discard(name)
+                parts = {**self.reading.parts, name: Read(what, time.time())}
+                self.reading = replace(self.reading, parts=parts)
+            took = self._monotonic() - began
+            self._due[name] = began + min(max(self._every, took * _SHARE), _LONGEST)
+
+    def _run(self) -> None:
+        try:
+            while not self._stopped.is_set():
+                self.look()
+                self._stopped.wait(self._every)
+        finally:
+            self._drop()
+
+    def _connect(self) -> psycopg.Connection:
+        connection = self._store.connect_to_look(application_name="positionstore metrics")
+        try:
+            for name, value in _LIMITS.items():
+                connection.execute("SELECT set_config(%s, %s, false)", [name, value])
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(psycopg.Error):
+                connection.close()
+
+    def _note(self, **what: Any) -> None:
+        self.reading = replace(self.reading, looked_at=self._monotonic(), **what)
+
+    def _failed(self, name: str, error: psycopg.Error) -> None:
+        failures = {**self.reading.failures, name: self.reading.failures[name] + 1}
+        self.reading = replace(self.reading, failures=failures)
+        if name not in self._told and not self._stopped.is_set():
+            self._told.add(name)
+            said = redacted(str(error)).strip().partition("\n")[0]
+            _log.warning("metrics_not_read", part=name, error=said)
