@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -64,7 +65,9 @@ def roles(
         )
     kept: dict[str, str] = {}
     with opened(settings, check=False) as store, store.connect() as connection:
-        migrations.current(connection)  # another program's tables are not given away
+        # Another program's tables are not given away; who may not look at them cannot do that.
+        with suppress(psycopg.errors.InsufficientPrivilege):
+            migrations.current(connection)
         known = recorded(connection)
         which = Roles(_checked(prefix)) if prefix else known or Roles(DEFAULT_PREFIX)
         if only_print:

@@ -78,7 +78,7 @@ def test_what_a_hosted_service_grants_on_each_new_table_is_named_and_taken_back(
             # Nor has it any of what the next migration makes.
             migrations.migrate(url, down_to="base")
             migrations.migrate(url)
-            assert faults(url) == []
+            assert anon not in {right.role for right in faults(url)}
             if not has_roles:
                 with connected(anon_url) as connection:
                     assert connection.execute("SELECT count(*) FROM events").fetchone() == (0,)
