@@ -7,7 +7,6 @@ from importlib.metadata import version
 from typing import Final
 
 from aiohttp import web
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from pydantic import SecretStr
 
 from positionstore.facts import Source
@@ -19,6 +18,9 @@ from positionstore.web.collector import Metrics
 from positionstore.web.health import Check, Pulse, body, readiness
 from positionstore.web.http import HttpServer
 from positionstore.web.store_reader import StoreReader
+
+_TEXT_FORMAT: Final = "text/plain; version=0.0.4; charset=utf-8"
+"""What the client library writes; its own name for it differs between its versions."""
 
 _BEAT_EVERY: Final = 1.0
 _TIME_TO_END: Final = 1.0
@@ -119,9 +121,7 @@ class Pages:
                 text="A bearer token is wanted: POSITIONSTORE_LISTEN_TOKEN.\n",
                 headers={"WWW-Authenticate": 'Bearer realm="positionstore"'},
             )
-        return web.Response(
-            body=self._metrics(), headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4}
-        )
+        return web.Response(body=self._metrics(), headers={"Content-Type": _TEXT_FORMAT})
 
     async def _livez(self, request: web.Request) -> web.StreamResponse:
         return self._checked(request, self._alive())
