@@ -93,7 +93,7 @@ def test_every_error_of_postgres_has_a_verdict() -> None:
     ("error", "kind", "remedy"),
     [
         (errors.UndefinedTable("no table events"), SchemaMismatchError, "positionstore migrate"),
-        (errors.InsufficientPrivilege("denied"), StoreRefusedError, "Grant"),
+        (errors.InsufficientPrivilege("denied"), StoreRefusedError, "and the GRANT"),
         (errors.InvalidCatalogName("no database"), StoreRefusedError, "DATABASE_URL"),
     ],
 )
