@@ -79,8 +79,8 @@ class Wanted:
             return cls(What.ALL)
         if not since and not until:
             return cls(What.GAPS)
-        begin = _moment("--since", since) if since else None
-        end = _moment("--until", until, end_of_day=True) if until else None
+        begin = moment_of("--since", since) if since else None
+        end = moment_of("--until", until, end_of_day=True) if until else None
         if begin is not None and begin > now:
             raise ConfigurationError(f"--since {since} lies in the future.")
         if begin is not None and end is not None and begin >= end:
@@ -383,7 +383,17 @@ def _progress(
     )
 
 
-def _moment(option: str, text: str, *, end_of_day: bool = False) -> datetime:
+def moment_of(option: str, text: str, *, end_of_day: bool = False) -> datetime:
+    """Return the moment that an option of a command line names, UTC.
+
+    Args:
+        option: its name.
+        text: a moment with an offset, or a date.
+        end_of_day: whether a date is the end of that day, and not its midnight.
+
+    Raises:
+        ConfigurationError: it is neither.
+    """
     unreadable = ConfigurationError(
         f"{option} {text} is no moment.",
         remedy="Write it as 2026-07-01T03:00:00Z, with an offset, or as a date: 2026-07-01.",

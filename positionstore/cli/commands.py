@@ -46,6 +46,11 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
         "importing:import_files",
         "Append captured events, or the log of another store, to the store.",
     ),
+    "archive": (
+        _KEEP,
+        "archive:archive",
+        "Move the facts of positions that ended long ago out of the log, into Parquet.",
+    ),
     "retract": (
         _KEEP,
         "retract:retract",

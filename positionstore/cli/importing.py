@@ -8,7 +8,9 @@ import typer
 
 from positionstore.cli.console import print_json, print_line, progress
 from positionstore.cli.start import start
+from positionstore.importer import archives
 from positionstore.importer import files as importer
+from positionstore.settings import Settings
 from positionstore.store.database import opened
 
 
@@ -16,7 +18,8 @@ def import_files(
     files: Annotated[
         list[str],
         typer.Argument(
-            metavar="FILE", help="JSON Lines, packed by gzip or zstd too; - is standard input."
+            metavar="FILE",
+            help="JSON Lines, packed by gzip or zstd too; - is standard input. Or archives.",
         ),
     ],
     *,
@@ -32,9 +35,15 @@ def import_files(
     MiB its beginning, and then the exit code is 3. A file of another kind is refused before
     anything is read.
 
+    Files of `positionstore archive` bring their facts back, each where it was in the log; for that
+    DATABASE_URL has to be that of the tables' owner.
+
     Example: positionstore import events.jsonl
     """
     settings = start()
+    if archives.are_archives(files):
+        _bring_back(settings, files, as_json=as_json)
+        return
     with opened(settings) as store, progress("Importing", unit="bytes") as show:
         result = importer.import_files(
             files,
@@ -56,4 +65,28 @@ def import_files(
     if result.quarantined:
         if not as_json:
             print_line("`positionstore quarantine list` shows what could not be understood.")
+        raise typer.Exit(3)
+
+
+def _bring_back(settings: Settings, files: list[str], *, as_json: bool) -> None:
+    with (
+        opened(settings, as_owner=True) as store,
+        progress("Bringing back", unit="facts") as show,
+    ):
+        done = archives.bring_back(store, files, now=datetime.now(UTC), progress=show)
+    conflicting = sum(each.conflicting for each in done)
+    if as_json:
+        print_json({"restored": [asdict(each) for each in done]})
+    else:
+        for each in done:
+            print_line(
+                f"{each.file}: {each.positions:,} positions are whole again; "
+                f"{each.returned:,} of its {each.facts:,} facts came back, the others were there."
+            )
+    if conflicting:
+        if not as_json:
+            print_line(
+                f"{conflicting:,} facts came once more meanwhile, with other content: what the "
+                "archive has is in quarantine; `positionstore quarantine list` shows it."
+            )
         raise typer.Exit(3)

@@ -37,6 +37,8 @@ _CALLED_BY_NOBODY: Final = Access(frozenset(), frozenset())
 
 RELATIONS: Final[dict[str, Access]] = {
     "alembic_version": _SEEN_BY_BOTH,
+    "archived_positions": _SEEN_BY_BOTH,  # only the owner moves facts
+    "archives": _SEEN_BY_BOTH,
     "backfill_walks": _table("INSERT", "UPDATE", read=False),
     "backfills": _table("INSERT", "UPDATE", read=False),
     "closed_positions": _SEEN_BY_BOTH,
@@ -69,6 +71,7 @@ FUNCTIONS: Final[dict[str, Access]] = {
     "book_changes": _CALLED_BY_ALL,
     "changed_fields": _CALLED_BY_ALL,
     "events_after": _CALLED_BY_ALL,
+    "fact_digest": _CALLED_BY_ALL,
     "facts_as_of": _CALLED_BY_ALL,
     "fold_facts": _CALLED_BY_ALL,
     "instant_from_wire": _CALLED_BY_ALL,
@@ -77,6 +80,8 @@ FUNCTIONS: Final[dict[str, Access]] = {
     "positions_as_of": _CALLED_BY_ALL,
     "rank_of_fact": _CALLED_BY_ALL,
     "refuse_change_of_events": _CALLED_BY_NOBODY,  # a trigger asks for nobody's leave
+    "refuse_what_is_archived": _CALLED_BY_ALL,
+    "see_what_left_the_log": _CALLED_BY_NOBODY,
     "with_carried": _CALLED_BY_ALL,
 }
 """Functions; none of them runs with its owner's rights."""

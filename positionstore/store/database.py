@@ -175,6 +175,7 @@ def opened(
     *,
     check: bool = True,
     may_be_away: bool = False,
+    as_owner: bool = False,
     say: Callable[[str], None] = embedded.to_stderr,
 ) -> Iterator[Store]:
     """Find the database in use, and keep it running meanwhile if it is the embedded server's.
@@ -188,6 +189,8 @@ def opened(
             embedded server's superuser.
         may_be_away: whether a database that the data directory remembers may be away just now, or
             its embedded server unable to start; it is not checked then, or not until it starts.
+        as_owner: whether one is the owner of the tables on the embedded server, for what the
+            writer may not do.
         say: takes a line for the person who waits.
 
     Raises:
@@ -207,7 +210,8 @@ def opened(
                 raise
         yield store
         return
-    with closing(_Own(settings, check=check, say=say)) as own:
+    role = Role.OWNER if as_owner else Role.WRITER
+    with closing(_Own(settings, check=check, role=role, say=say)) as own:
         try:
             url = own.start()
         except DatabaseUnavailableError:
@@ -226,9 +230,12 @@ def opened(
 class _Own:
     """The embedded server, as one of its users; it may come up later than it was asked for."""
 
-    def __init__(self, settings: Settings, *, check: bool, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, settings: Settings, *, check: bool, role: Role, say: Callable[[str], None]
+    ) -> None:
         self._settings = settings
         self._check = check
+        self._role = role
         self._say = say
         self._server: embedded.EmbeddedServer | None = None
         self._ready = False
@@ -250,7 +257,7 @@ class _Own:
                 migrations.migrate(store.url, schema=schema, say=self._say)
             with store.connect() as connection:
                 embedded_roles.ensure(connection, self._server)
-            self._url_of = _as_the_writer
+            self._url_of = self._as_the_role
         self._ready = True
         return self._url_of(self._server)
 
@@ -276,15 +283,14 @@ class _Own:
         alive = embedded.ensure_alive(self._server, say=self._say, bin_dir=self._settings.pg_bin)
         return None if alive is None else self._url_of(alive)
 
+    def _as_the_role(self, server: embedded.EmbeddedServer) -> str:
+        return embedded_roles.url_as(server, self._role)
+
 
 def _is_behind(connection: psycopg.Connection, schema: str | None) -> bool:
     if schema is not None and not neighbours.exists(connection, schema):
         return True
     return migrations.current(connection) != migrations.head()
-
-
-def _as_the_writer(server: embedded.EmbeddedServer) -> str:
-    return embedded_roles.url_as(server, Role.WRITER)
 
 
 def _parameters(url: str) -> dict[str, str | int | None]:

@@ -10,7 +10,7 @@ from psycopg import IsolationLevel
 from psycopg.rows import class_row
 
 from positionstore.facts import Retraction
-from positionstore.store import sequences
+from positionstore.store import archives, sequences
 from positionstore.store.locks import APPEND_LOCK
 from positionstore.store.projection import drop_emptied, refold_positions
 from positionstore.store.queries import queries
@@ -102,6 +102,9 @@ def append(
 
     Returns:
         The seq of each that is new in the log, and how many rows of ``positions`` were written.
+
+    Raises:
+        StoreRefusedError: a position's other facts are in an archive; nothing was written.
     """
     with connection.transaction():
         connection.execute(queries("log")["lock_log"], {"key": APPEND_LOCK})
@@ -111,6 +114,7 @@ def append(
         positions = 0
         if seqs:
             position_ids = sorted({each.position_id for each in retractions})
+            archives.refuse_needing(connection, position_ids)
             positions = refold_positions(connection, position_ids)
             positions += drop_emptied(connection, position_ids)
             connection.execute(queries("log")["announce"], {"seq": str(max(seqs))})

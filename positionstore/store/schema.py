@@ -14,6 +14,7 @@ from sqlalchemy import (
     Column,
     Computed,
     DateTime,
+    ForeignKey,
     Identity,
     Index,
     Integer,
@@ -106,6 +107,49 @@ Index(
     postgresql_where=text("source IN ('partner', 'customer')"),
 )
 Index("events_received", events.c.received_at, postgresql_using="brin")
+
+archives = Table(
+    "archives",
+    metadata,
+    Column("archive_id", _word(), primary_key=True),
+    Column("file", Text, nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("ended_before", _moment(), nullable=False),
+    *(
+        Column(name, BigInteger, nullable=False)
+        for name in ("positions", "facts", "first_seq", "last_seq")
+    ),
+    *(
+        Column(name, _moment(), nullable=False)
+        for name in (
+            "first_created_at",
+            "last_created_at",
+            "first_received_at",
+            "last_received_at",
+            "archived_at",
+        )
+    ),
+    Column("restored_at", _moment()),
+)
+
+archived_positions = Table(
+    "archived_positions",
+    metadata,
+    Column("position_id", _word(), primary_key=True),
+    Column("archive_id", _word(), ForeignKey("archives.archive_id"), nullable=False),
+    Column("facts", BigInteger, nullable=False),
+    *(
+        Column(name, _moment(), nullable=False)
+        for name in (
+            "first_created_at",
+            "last_created_at",
+            "first_received_at",
+            "last_received_at",
+        )
+    ),
+)
+Index("archived_positions_archive", archived_positions.c.archive_id)
 
 
 def _type_of(kind: Kind) -> TypeEngine[Any]:

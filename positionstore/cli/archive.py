@@ -1,0 +1,74 @@
+"""``positionstore archive``: facts of positions that ended long ago, out of the log."""
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from positionstore.backfill import moment_of
+from positionstore.cli.console import print_json, print_line, progress
+from positionstore.cli.start import start
+from positionstore.export.archive import Done
+from positionstore.export.archive import archive as run
+from positionstore.store.database import opened
+
+
+def archive(
+    *,
+    before: Annotated[
+        str,
+        typer.Option(
+            metavar="TIME",
+            help="Only positions whose every fact is older: a moment or a date, UTC.",
+            show_default=False,
+        ),
+    ],
+    to: Annotated[
+        Path, typer.Option(metavar="FOLDER", help="Where the files go.", show_default=False)
+    ],
+    limit: Annotated[
+        int | None, typer.Option(metavar="POSITIONS", min=1, help="So many positions at most.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only count what would move; write nothing.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
+) -> None:
+    """Move the facts of positions that ended long ago out of the log, into Parquet.
+
+    A file gets all facts of its positions. It is brought to the disk, read back and compared before
+    they leave the log, in one transaction with a fact that says what went where. The rows of these
+    positions stay, and so does what the fold needs, so that `positionstore verify` holds as before;
+    `positionstore import FILE` brings the rest back. TIME is at least 30 days ago. Killed at any
+    moment, it loses nothing: run it again. DATABASE_URL has to be that of the tables' owner.
+
+    Example: positionstore archive --before 2025-01-01 --to archives --dry-run
+    """
+    moment, now = moment_of("--before", before), datetime.now(UTC)
+    settings = start()
+    with (
+        opened(settings, as_owner=True) as store,
+        progress("Archiving", unit="positions") as show,
+    ):
+        done = run(store, to, before=moment, now=now, limit=limit, dry_run=dry_run, progress=show)
+    if as_json:
+        print_json({**asdict(done), "files": list(done.files)})
+    else:
+        for name in done.files:
+            print_line(str(to / name))
+        print_line(_said(done))
+
+
+def _said(done: Done) -> str:
+    what = f"{done.positions:,} positions with {done.facts:,} facts"
+    if done.dry_run:
+        return f"{what} ({done.bytes:,} bytes of envelopes) would move. Nothing was written."
+    said = (
+        f"{what} are in {len(done.files):,} files of {done.bytes:,} bytes; "
+        f"{done.left:,} facts left the log."
+    )
+    if done.passed_over:
+        said += f" {done.passed_over:,} positions got a fact meanwhile, and stay: run it again."
+    return said

@@ -1,0 +1,89 @@
+"""What is away in archives, and what is wrong with it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+
+from positionstore.errors import PositionstoreError
+from positionstore.extras import arrow_needed
+from positionstore.store import archives
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something to be put right.
+
+    Attributes:
+        what: the position, the archive or the file.
+        fault: what is wrong with it.
+    """
+
+    what: str
+    fault: str
+
+
+@dataclass(frozen=True, slots=True)
+class Away:
+    """What is away.
+
+    Attributes:
+        positions: how many positions have facts in an archive.
+        archives: in how many archives they are.
+        proved: how many of these were read and are what the log tells of; 0 where no folder was
+            given.
+        findings: what is wrong.
+    """
+
+    positions: int
+    archives: int
+    proved: int
+    findings: list[Finding]
+
+
+def check(connection: psycopg.Connection, folder: Path | None = None) -> Away:
+    """See that what is away is on record, that nothing here needs it, and that it is whole.
+
+    Args:
+        connection: to the store.
+        folder: where the files are; they are not read where it is None.
+
+    Raises:
+        ConfigurationError: the files cannot be read without an extra that is not installed.
+    """
+    positions, number = archives.count(connection)
+    findings = [
+        Finding(name, "the log, archives and archived_positions say different things of it")
+        for name in archives.faulty(connection)
+    ]
+    findings += [
+        Finding(
+            position_id,
+            f"a fact came with which its archive is needed: positionstore import {file}",
+        )
+        for position_id, file in archives.needing(connection)
+    ]
+    proved = 0
+    if folder is not None:
+        for archive in archives.standing(connection):
+            fault = _fault(folder / archive.file, archive)
+            if fault is None:
+                proved += 1
+            else:
+                findings.append(Finding(archive.file, fault))
+    return Away(positions, number, proved, findings)
+
+
+def _fault(path: Path, archive: archives.Archive) -> str | None:
+    with arrow_needed():
+        from positionstore.store.archive_file import ArchiveReader  # noqa: PLC0415 - needs an extra
+    if not path.exists():
+        return f"it is not in {path.parent}"
+    try:
+        reader = ArchiveReader(path)
+        reader.prove()
+    except PositionstoreError as error:
+        return str(error)
+    if reader.about.digest != archive.digest:
+        return "its facts are others than the log tells of"
+    return None

@@ -1,0 +1,69 @@
+"""Archives of ``positionstore archive``, brought back into the log."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from positionstore.extras import arrow_needed
+from positionstore.store import archives, sequences
+from positionstore.store.archives import Restored
+from positionstore.store.database import Store
+
+_MAGIC: Final = b"PAR1"
+
+
+def are_archives(names: Sequence[str]) -> bool:
+    """Whether these files are Parquet, which an import takes of archives alone.
+
+    Where only some are, this is False: the import of lines then refuses them by name.
+    """
+    return bool(names) and all(map(_is_parquet, names))
+
+
+def bring_back(
+    store: Store,
+    names: Sequence[str],
+    *,
+    now: datetime,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Restored]:
+    """Put the facts of archives back into the log, each file in one transaction.
+
+    Each file is read to its end and compared with its digest before anything is changed.
+
+    Args:
+        store: where to, as the owner of its tables.
+        names: paths.
+        now: the moment, UTC.
+        progress: is told how many facts were read, and of how many.
+
+    Raises:
+        ConfigurationError: a file cannot be read, or is no archive; nothing was changed.
+        PositionstoreError: a file is damaged; those before it are back.
+        StoreRefusedError: this role does not own the tables, or nothing of a file is away.
+    """
+    with arrow_needed():
+        from positionstore.store import archive_file  # noqa: PLC0415 - it needs an extra
+
+    readers = [(name, archive_file.ArchiveReader(Path(name))) for name in names]
+    total, read = sum(reader.about.facts for _, reader in readers), 0
+    done = []
+    with store.connect() as connection:
+        archives.require_owner(connection)
+        sequences.align(connection, sequences.OF_THE_LOG)
+        for name, reader in readers:
+            restored = archives.bring_back(connection, name, reader.about.digest, reader.facts, now)
+            done.append(restored)
+            read += restored.facts
+            if progress is not None:
+                progress(read, total)
+    return done
+
+
+def _is_parquet(name: str) -> bool:
+    try:
+        with Path(name).open("rb") as file:
+            return file.read(len(_MAGIC)) == _MAGIC
+    except OSError:
+        return False
