@@ -15,7 +15,7 @@ from typing import Final
 import psycopg
 from psycopg import IsolationLevel, sql
 
-from positionstore.errors import ConfigurationError
+from positionstore.errors import ConfigurationError, PositionstoreError
 from positionstore.extras import arrow_needed
 from positionstore.store import archives, sequences
 from positionstore.store.archives import Archive, ChangedMeanwhileError, Mark
@@ -30,6 +30,8 @@ POSITIONS_OF_A_FILE: Final = 20_000
 
 FACTS_OF_A_FILE: Final = 500_000
 """Facts of a file at most, where a position has no more of its own."""
+
+_ANOTHER_DISK: Final = "Nothing left the log; give --to another place."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,7 +224,8 @@ class _Work:
             about = archive_file.About(1, digest, len(marks), file.digest.facts, self._before)
             name = f"archive-{self._before:%Y%m%d}-{digest[:16]}.parquet"
             path = file.keep(about, name)
-        archive_file.ArchiveReader(path).prove()
+        if archive_file.ArchiveReader(path).prove() != digest:
+            raise PositionstoreError(f"{path} is not what was written.", remedy=_ANOTHER_DISK)
         if first_seq is None or last_seq is None:
             raise AssertionError("an eligible position has facts")
         made = Archive(

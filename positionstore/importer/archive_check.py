@@ -80,10 +80,9 @@ def _fault(path: Path, archive: archives.Archive) -> str | None:
     if not path.exists():
         return f"it is not in {path.parent}"
     try:
-        reader = ArchiveReader(path)
-        reader.prove()
+        digest = ArchiveReader(path).prove()
     except PositionstoreError as error:
         return str(error)
-    if reader.about.digest != archive.digest:
+    if digest != archive.digest:
         return "its facts are others than the log tells of"
     return None

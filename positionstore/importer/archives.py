@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -47,13 +48,15 @@ def bring_back(
         from positionstore.store import archive_file  # noqa: PLC0415 - it needs an extra
 
     readers = [(name, archive_file.ArchiveReader(Path(name))) for name in names]
-    total, read = sum(reader.about.facts for _, reader in readers), 0
+    total, read = sum(reader.rows for _, reader in readers), 0
     done = []
     with store.connect() as connection:
         archives.require_owner(connection)
         sequences.align(connection, sequences.OF_THE_LOG)
         for name, reader in readers:
-            restored = archives.bring_back(connection, name, reader.about.digest, reader.facts, now)
+            digest = reader.prove()
+            facts = partial(reader.facts, digest)
+            restored = archives.bring_back(connection, name, digest, facts, now)
             done.append(restored)
             read += restored.facts
             if progress is not None:

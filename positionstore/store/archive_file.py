@@ -87,17 +87,9 @@ class Digest:
     def __init__(self) -> None:
         self.facts = 0
         self._all = hashlib.sha256()
-        self._newest: int | None = None
 
     def add(self, fact: ArchivedFact) -> None:
-        """Add a fact.
-
-        Raises:
-            ValueError: it is not in the order of ``seq``.
-        """
-        if self._newest is not None and fact.seq <= self._newest:
-            raise ValueError("facts are not in the order of seq")
-        self._newest = fact.seq
+        """Add a fact."""
         self.facts += 1
         self._all.update(hashlib.sha256(b"".join(map(_netstring, fact))).digest())
 
@@ -179,13 +171,13 @@ class ArchiveWriter:
 
 
 class ArchiveReader:
-    """Reads a file.
+    """Reads a file, also one that another tool wrote anew from an archive.
 
     Args:
         path: where it is.
 
     Attributes:
-        about: what it says of itself.
+        rows: how many facts it has.
 
     Raises:
         ConfigurationError: it cannot be read, or is no archive.
@@ -195,50 +187,77 @@ class ArchiveReader:
         self._path = path
         try:
             with pq.ParquetFile(path) as file:
-                metadata = file.schema_arrow.metadata or {}
-                written = (file.metadata.metadata or {}) | metadata
-                is_ours = file.schema_arrow.remove_metadata().equals(_SCHEMA)
+                self.rows: int = file.metadata.num_rows
+                names, written = file.schema_arrow.names, file.metadata.metadata or {}
         except (OSError, pa.ArrowException) as error:
             raise _unreadable(path, error) from None
-        if _ABOUT not in written or not is_ours:
+        if names != _SCHEMA.names:
             raise ConfigurationError(
                 f"{path} is Parquet, and no archive of `positionstore archive`.",
                 remedy="Of a log, write JSON Lines: `positionstore export events --format jsonl`.",
             )
         try:
-            self.about = msgspec.json.decode(written[_ABOUT], type=About)
+            self._about = (
+                msgspec.json.decode(written[_ABOUT], type=About) if _ABOUT in written else None
+            )
         except msgspec.MsgspecError as error:
             raise _unreadable(path, error) from None
 
-    def facts(self) -> Iterator[list[ArchivedFact]]:
-        """Yield its facts in the order of ``seq``, some at a time.
+    def prove(self) -> str:
+        """Read all of it; return the digest of its facts.
 
         Raises:
             PositionstoreError: they cannot be read, or are not what the file says of itself.
         """
         digest = Digest()
+        for facts in self._facts():
+            for fact in facts:
+                digest.add(fact)
+        found = digest.hexdigest()
+        if self._about is not None and (found, digest.facts) != (
+            self._about.digest,
+            self._about.facts,
+        ):
+            raise self._damaged("its facts have another digest than it says")
+        return found
+
+    def facts(self, digest: str) -> Iterator[list[ArchivedFact]]:
+        """Yield its facts in the order of ``seq``, some at a time.
+
+        Args:
+            digest: what :meth:`prove` returned.
+
+        Raises:
+            PositionstoreError: they are others than then.
+        """
+        again = Digest()
+        for facts in self._facts():
+            for fact in facts:
+                again.add(fact)
+            yield facts
+        if again.hexdigest() != digest:
+            raise self._damaged("it changed while it was read")
+
+    def _facts(self) -> Iterator[list[ArchivedFact]]:
+        newest = 0
         try:
             with pq.ParquetFile(self._path) as file:
                 for batch in file.iter_batches(FACTS_AT_ONCE):
-                    columns = [column.to_pylist() for column in batch.columns]
+                    columns = [
+                        column.cast(field.type).to_pylist()
+                        for column, field in zip(batch.columns, _SCHEMA, strict=True)
+                    ]
                     facts = [ArchivedFact(*row) for row in zip(*columns, strict=True)]
                     for fact in facts:
-                        digest.add(fact)
+                        if fact.seq <= newest:
+                            raise self._damaged("its facts are not in the order of seq")
+                        newest = fact.seq
                     yield facts
         except (OSError, pa.ArrowException, ValueError) as error:
-            raise PositionstoreError(
-                f"{self._path} is damaged: {_words(error)}.", remedy=_ANOTHER_COPY
-            ) from None
-        if (digest.hexdigest(), digest.facts) != (self.about.digest, self.about.facts):
-            raise PositionstoreError(
-                f"{self._path} is damaged: its facts have another digest than it says.",
-                remedy=_ANOTHER_COPY,
-            )
+            raise self._damaged(_words(error)) from None
 
-    def prove(self) -> None:
-        """Read all of it, as :meth:`facts` does."""
-        for _ in self.facts():
-            pass
+    def _damaged(self, how: str) -> PositionstoreError:
+        return PositionstoreError(f"{self._path} is damaged: {how}.", remedy=_ANOTHER_COPY)
 
 
 def sha256_of(path: Path) -> str:

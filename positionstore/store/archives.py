@@ -309,8 +309,9 @@ def _nothing_away(connection: psycopg.Connection, name: str, digest: str) -> Sto
             remedy="There is nothing to do.",
         )
     return StoreRefusedError(
-        f"The log does not tell of the archive {name}: no fact of it is away.",
-        remedy="Import it into the store that it came from, or one that its log was moved to.",
+        f"{name} is none of the archives whose facts are away from this log.",
+        remedy="Import it, undamaged, into the store that it came from, or one that its log was "
+        "moved to.",
     )
 
 

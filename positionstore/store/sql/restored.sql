@@ -1,18 +1,23 @@
 -- What a restore may leave otherwise than the migrations made it.
 
 -- name: guard
--- Whether the log's trigger is there, and works also for a session that plays a replica: a restore
--- with --disable-triggers enables it as an ordinary one afterwards.
-SELECT coalesce(
-    (SELECT CASE tgenabled WHEN 'A' THEN 'whole' WHEN 'D' THEN 'off' ELSE 'rests' END
-     FROM pg_trigger
-     WHERE tgrelid = 'events'::regclass AND tgname = 'events_are_append_only'),
-    'missing'
-);
+-- Whether the log's triggers are there, and work also for a session that plays a replica: a restore
+-- with --disable-triggers enables them as ordinary ones afterwards.
+SELECT CASE
+    WHEN count(*) < 2 THEN 'missing'
+    WHEN bool_or(tgenabled = 'D') THEN 'off'
+    WHEN bool_and(tgenabled = 'A') THEN 'whole'
+    ELSE 'rests'
+END
+FROM pg_trigger
+WHERE tgrelid = 'events'::regclass
+  AND tgname IN ('events_are_append_only', 'events_leave_for_an_archive');
 
 -- name: enable_guard
--- Let the log's trigger work for every session.
-ALTER TABLE events ENABLE ALWAYS TRIGGER events_are_append_only;
+-- Let the log's triggers work for every session.
+ALTER TABLE events
+    ENABLE ALWAYS TRIGGER events_are_append_only,
+    ENABLE ALWAYS TRIGGER events_leave_for_an_archive;
 
 -- name: has_lz4
 -- Whether the server was built with lz4, and whether positions is laid out for one that was not.

@@ -1,0 +1,559 @@
+"""Archives: the one way out of the log, and back."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import duckdb
+import psycopg
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from fix_postgres import fresh_database
+from made_facts import event, moment, snapshot
+from old_positions import CUT, DAY, LATER, archived, facts, files, fill, life, now, rows
+from patience import DEADLINE
+
+from positionstore.errors import ConfigurationError, PositionstoreError, StoreRefusedError
+from positionstore.export.archive import YOUNGEST, archive
+from positionstore.facts import Retraction
+from positionstore.importer import archive_check
+from positionstore.importer.archives import bring_back
+from positionstore.store import archives, migrations, projection
+from positionstore.store.database import Store
+from positionstore.store.embedded import EmbeddedServer
+from positionstore.store.log import Appender
+
+Connect = Callable[[], psycopg.Connection]
+REFUSED = psycopg.errors.RestrictViolation
+
+
+def back(url: str, *paths: str) -> list[archives.Restored]:
+    return bring_back(Store(url, embedded=False), paths, now=LATER + timedelta(days=1))
+
+
+@pytest.fixture
+def filled(appender: Appender) -> Appender:
+    fill(appender)
+    return appender
+
+
+def test_facts_leave_the_log_and_the_book_stays(
+    connection: psycopg.Connection, filled: Appender, any_store_url: str, tmp_path: Path
+) -> None:
+    before, book = facts(connection), rows(connection)
+
+    done = archived(any_store_url, tmp_path)
+
+    assert (done.positions, done.facts, done.left, done.passed_over) == (3, 16, 12, 0)
+    assert [str(tmp_path / name) for name in done.files] == files(tmp_path)
+    assert len(facts(connection)) == len(before) - 12
+    assert rows(connection) == book
+    assert projection.verify(connection) == []
+    connection.execute("UPDATE positions SET market_title = 'tampered'")
+    assert len(projection.rebuild(connection)) == 4
+    assert rows(connection) == book
+    assert archive_check.check(connection, tmp_path) == archive_check.Away(3, 1, 1, [])
+
+
+def test_the_log_says_what_went_where(
+    connection: psycopg.Connection, filled: Appender, any_store_url: str, tmp_path: Path
+) -> None:
+    archived(any_store_url, tmp_path)
+
+    ((archive_id, file, sha256, digest, number),) = connection.execute(
+        "SELECT archive_id, file, sha256, digest, facts FROM archives"
+    )
+    told = connection.execute("""
+        SELECT event_id, type, source, data ->> 'file', data ->> 'sha256', data ->> 'digest',
+            (data ->> 'facts')::int, (data ->> 'ended_before')::timestamptz
+        FROM (
+            SELECT *, jsonb_from_wire(envelope) -> 'data' AS data
+            FROM events_after((SELECT max(seq) - 1 FROM events))
+        ) e
+    """).fetchone()
+    assert told == (archive_id, "archive", "import", file, sha256, digest, number, CUT)
+    assert Path(files(tmp_path)[0]).name == file
+
+
+def test_what_comes_back_is_what_was_there(
+    connection: psycopg.Connection, filled: Appender, any_store_url: str, tmp_path: Path
+) -> None:
+    before, book = facts(connection), rows(connection)
+    archived(any_store_url, tmp_path, positions_of_a_file=1)
+
+    done = back(any_store_url, *files(tmp_path))
+
+    assert sorted(each.returned for each in done) == [3, 4, 5]
+    assert facts(connection) == before
+    assert rows(connection) == book
+    assert projection.verify(connection) == []
+    assert archives.count(connection) == (0, 0)
+    assert archive_check.check(connection, tmp_path).findings == []
+    with pytest.raises(StoreRefusedError, match="brought back already"):
+        back(any_store_url, files(tmp_path)[0])
+
+
+def test_it_can_go_out_again(
+    connection: psycopg.Connection, filled: Appender, any_store_url: str, tmp_path: Path
+) -> None:
+    before = facts(connection)
+    archived(any_store_url, tmp_path)
+    back(any_store_url, *files(tmp_path))
+    again = archived(any_store_url, tmp_path, now=LATER + timedelta(days=2))
+    assert again.positions == 3
+    back(any_store_url, *files(tmp_path))
+    assert facts(connection) == before
+
+
+def test_a_second_run_finds_nothing_to_do(
+    connection: psycopg.Connection, filled: Appender, any_store_url: str, tmp_path: Path
+) -> None:
+    archived(any_store_url, tmp_path)
+    again = archived(any_store_url, tmp_path, now=LATER + timedelta(days=2))
+    assert (again.positions, again.files) == (0, ())
+
+
+def test_what_is_young_live_or_has_a_young_fact_stays(
+    appender: Appender, connection: psycopg.Connection, any_store_url: str, tmp_path: Path
+) -> None:
+    appender.append(life("dm_pos_old"))
+    appender.append(life("dm_pos_young", at=2 * DAY))
+    appender.append(
+        [*life("dm_pos_touched"), event("evt_n", position="dm_pos_touched", at=3 * DAY)]
+    )
+    appender.append([event("evt_one", position="dm_pos_one", status="closed")])
+    appender.append(
+        [event("evt_1", position="dm_pos_live"), event("evt_2", position="dm_pos_live")]
+    )
+
+    archived(any_store_url, tmp_path)
+
+    found = connection.execute("SELECT position_id FROM archived_positions").fetchall()
+    assert found == [("dm_pos_old",)]
+
+
+def test_a_dry_run_counts_and_writes_nothing(
+    connection: psycopg.Connection, filled: Appender, any_store_url: str, tmp_path: Path
+) -> None:
+    before = facts(connection)
+    store = Store(any_store_url, embedded=False)
+    done = archive(store, tmp_path / "there", before=CUT, now=LATER, dry_run=True, limit=2)
+    assert (done.positions, done.left, done.files) == (2, None, ())
+    assert not (tmp_path / "there").exists()
+    assert facts(connection) == before
+
+
+def test_the_limit_is_kept(filled: Appender, any_store_url: str, tmp_path: Path) -> None:
+    assert archived(any_store_url, tmp_path, limit=2, positions_of_a_file=1).positions == 2
+    assert len(files(tmp_path)) == 2
+
+
+def test_a_moment_that_is_too_young_is_refused(any_store_url: str, tmp_path: Path) -> None:
+    store = Store(any_store_url, embedded=False)
+    with pytest.raises(ConfigurationError, match="less than 30 days ago"):
+        archive(store, tmp_path, before=LATER - YOUNGEST + timedelta(seconds=1), now=LATER)
+
+
+# --- the guard -----------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("filled")
+def test_nothing_else_is_deleted_before_during_or_after(
+    connect: Connect,
+    any_store_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    statement = "DELETE FROM events WHERE event_id = 'evt_live'"
+    refusals = []
+
+    def try_it() -> None:
+        with pytest.raises(REFUSED, match="append-only"):
+            connect().execute(statement)
+        refusals.append(statement)
+
+    take_out = archives._append
+
+    def during(*arguments: object) -> None:
+        try_it()  # the record is there, and its facts are deleted, in another transaction
+        take_out(*arguments)  # type: ignore[arg-type] # handed on
+
+    try_it()
+    monkeypatch.setattr(archives, "_append", during)
+    archived(any_store_url, tmp_path)
+    try_it()
+    assert len(refusals) == 3
+
+
+DOORS = {
+    "other facts too": ("DELETE FROM events", "not the facts of the archive"),
+    "facts of another position": (
+        "DELETE FROM events WHERE event_id = 'evt_live'",
+        "not the facts of the archive",
+    ),
+    "the one that the row shows": (
+        "DELETE FROM events WHERE event_id = 'evt_dm_pos_0_3'",
+        "the fold of a position would be another",
+    ),
+    "a retraction": (
+        "DELETE FROM events WHERE retracts IS NOT NULL",
+        "the fold of a position would be another",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", DOORS)
+def test_who_records_an_archive_can_delete_nothing_but_its_facts(
+    connection: psycopg.Connection, filled: Appender, any_store_url: str, tmp_path: Path, what: str
+) -> None:
+    archived(any_store_url, tmp_path)
+    row = connection.execute("SELECT * FROM archives").fetchone()
+    marks = connection.execute("SELECT * FROM archived_positions").fetchall()
+    back(any_store_url, *files(tmp_path))
+    before = facts(connection)
+    statement, refusal = DOORS[what]
+
+    assert row is not None
+    forged = ("arc_forged", *row[1:])
+
+    def forge() -> None:
+        with connection.transaction():
+            places = ", ".join(["%s"] * len(forged))
+            connection.execute(f"INSERT INTO archives VALUES ({places})".encode(), forged)
+            for mark in marks:
+                connection.execute(
+                    "INSERT INTO archived_positions VALUES (%s, %s, %s, %s, %s, %s, %s)",
+                    (mark[0], "arc_forged", *mark[2:]),
+                )
+            connection.execute(statement.encode())
+
+    with pytest.raises(REFUSED, match=refusal):
+        forge()
+
+    assert facts(connection) == before
+
+
+def test_with_a_record_no_fact_can_be_changed_all_the_same(
+    connection: psycopg.Connection, filled: Appender, any_store_url: str, tmp_path: Path
+) -> None:
+    archived(any_store_url, tmp_path)
+
+    def forge(statement: str) -> None:
+        with connection.transaction():
+            connection.execute("""
+                INSERT INTO archives
+                SELECT 'arc_forged', file, sha256, digest, ended_before, positions, facts,
+                    first_seq, last_seq, first_created_at, last_created_at, first_received_at,
+                    last_received_at, archived_at
+                FROM archives
+            """)
+            connection.execute(statement.encode())
+
+    for statement in ("UPDATE events SET type = 'x'", "TRUNCATE events"):
+        with pytest.raises(REFUSED, match="append-only"):
+            forge(statement)
+
+
+# --- crashes -------------------------------------------------------------------------------
+
+KILLED = """
+import os, signal, sys
+from datetime import datetime
+from pathlib import Path
+from positionstore.export import archive as export
+from positionstore.store import archive_file, archives
+from positionstore.store.database import Store
+
+def killed(*arguments, **named):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+url, folder, before, now, where = sys.argv[1:]
+match where:
+    case "before the file has its name": archive_file.ArchiveWriter.keep = killed
+    case "before the file is proved": archive_file.ArchiveReader.prove = killed
+    case "before the record": archives.take_out = killed
+    case "before the fact of the log": archives._append = killed
+    case "after the commit":
+        take_out = archives.take_out
+        archives.take_out = lambda *a, **k: (take_out(*a, **k), killed())
+export.archive(
+    Store(url, embedded=False), Path(folder), before=datetime.fromisoformat(before),
+    now=datetime.fromisoformat(now), positions_of_a_file=2,
+)
+"""
+EDGES = (
+    "before the file has its name",
+    "before the file is proved",
+    "before the record",
+    "before the fact of the log",
+    "after the commit",
+)
+
+
+@pytest.mark.parametrize("where", EDGES)
+def test_killed_at_any_step_it_loses_nothing(
+    connection: psycopg.Connection, filled: Appender, any_store_url: str, tmp_path: Path, where: str
+) -> None:
+    before, book = facts(connection), rows(connection)
+    arguments = [any_store_url, str(tmp_path), CUT.isoformat(), LATER.isoformat(), where]
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, *arguments],
+        check=False,
+        timeout=DEADLINE,
+        env={**os.environ},
+    )
+    assert done.returncode == -signal.SIGKILL
+    if where == "after the commit":
+        assert archives.count(connection) == (2, 1)
+    else:
+        while facts(connection) != before:
+            pass  # until the server has noticed that the process is gone
+        assert archives.count(connection) == (0, 0)
+    assert rows(connection) == book
+    assert projection.verify(connection) == []
+
+    archived(any_store_url, tmp_path, now=now(), positions_of_a_file=2)
+
+    assert archives.count(connection) == (3, 2)
+    assert rows(connection) == book
+    back(any_store_url, *files(tmp_path))
+    assert facts(connection) == before
+
+
+def test_a_fact_that_comes_meanwhile_keeps_its_position_in_the_log(
+    connection: psycopg.Connection,
+    filled: Appender,
+    any_store_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = facts(connection)
+    take_out = archives.take_out
+
+    def late(*arguments: object, **named: object) -> int:
+        filled.append([event("evt_late", position="dm_pos_0", status="open", at=1.5)])
+        return take_out(*arguments, **named)  # type: ignore[arg-type] # handed on
+
+    monkeypatch.setattr(archives, "take_out", late)
+    done = archived(any_store_url, tmp_path)
+
+    assert (done.positions, done.passed_over, done.files) == (0, 3, ())
+    assert len(facts(connection)) == len(before) + 1
+    assert files(tmp_path) == []
+
+
+# --- files ---------------------------------------------------------------------------------
+
+
+def test_the_file_is_what_an_export_of_the_log_looks_like(
+    connection: psycopg.Connection, filled: Appender, any_store_url: str, tmp_path: Path
+) -> None:
+    before = [fact for fact in facts(connection) if fact[2] != "dm_pos_live"]
+    archived(any_store_url, tmp_path)
+    (path,) = files(tmp_path)
+    assert [tuple(row.values()) for row in pq.read_table(path).to_pylist()] == before
+    with duckdb.connect() as ducks:
+        query = f"SELECT count(*), count(DISTINCT position_id) FROM '{path}'"
+        assert ducks.execute(query).fetchone() == (16, 3)
+
+
+def test_a_file_that_was_written_anew_by_another_tool_comes_back_too(
+    connection: psycopg.Connection, filled: Appender, any_store_url: str, tmp_path: Path
+) -> None:
+    before = facts(connection)
+    archived(any_store_url, tmp_path)
+    (path,) = files(tmp_path)
+    with duckdb.connect() as ducks:
+        ducks.execute(f"CREATE TABLE f AS SELECT * FROM '{path}'")
+        ducks.execute(f"COPY (SELECT * FROM f ORDER BY seq) TO '{path}' (COMPRESSION gzip)")
+    assert archive_check.check(connection, tmp_path).findings == []
+    back(any_store_url, path)
+    assert facts(connection) == before
+
+
+def damaged(path: str, how: str) -> None:
+    table = pq.read_table(path)
+    match how:
+        case "a fact less":
+            pq.write_table(table.slice(0, 7), path)
+        case "an envelope changed":
+            envelopes = table["envelope"].to_pylist()
+            envelopes[1] = envelopes[1].replace("open", "opem")
+            place = table.schema.get_field_index("envelope")
+            pq.write_table(table.set_column(place, "envelope", pa.array(envelopes)), path)
+        case "another order":
+            pq.write_table(table.sort_by([("seq", "descending")]), path)
+        case "cut short":
+            content = Path(path).read_bytes()
+            Path(path).write_bytes(content[: len(content) // 2])
+        case "other Parquet":
+            pq.write_table(pa.table({"a": [1]}), path)
+
+
+@pytest.mark.parametrize(
+    "how", ["a fact less", "an envelope changed", "another order", "cut short", "other Parquet"]
+)
+def test_a_damaged_file_is_seen_and_changes_nothing(
+    connection: psycopg.Connection, filled: Appender, any_store_url: str, tmp_path: Path, how: str
+) -> None:
+    archived(any_store_url, tmp_path)
+    before = facts(connection)
+    (path,) = files(tmp_path)
+    damaged(path, how)
+
+    with pytest.raises(PositionstoreError):
+        back(any_store_url, path)
+
+    assert facts(connection) == before
+    assert archives.count(connection) == (3, 1)
+    (finding,) = archive_check.check(connection, tmp_path).findings
+    assert finding.what == Path(path).name
+
+
+def test_a_file_that_is_gone_is_named(
+    connection: psycopg.Connection, filled: Appender, any_store_url: str, tmp_path: Path
+) -> None:
+    archived(any_store_url, tmp_path)
+    Path(files(tmp_path)[0]).unlink()
+    (finding,) = archive_check.check(connection, tmp_path).findings
+    assert "is not in" in finding.fault
+
+
+def test_a_mark_that_is_lost_is_named(
+    connection: psycopg.Connection, filled: Appender, any_store_url: str, tmp_path: Path
+) -> None:
+    archived(any_store_url, tmp_path)
+    connection.execute("DELETE FROM archived_positions WHERE position_id = 'dm_pos_1'")
+    (finding,) = archive_check.check(connection).findings
+    assert "different things" in finding.fault
+
+
+# --- what comes late -----------------------------------------------------------------------
+
+
+def test_a_late_correction_is_folded_against_what_the_row_shows(
+    connection: psycopg.Connection, filled: Appender, any_store_url: str, tmp_path: Path
+) -> None:
+    archived(any_store_url, tmp_path)
+    book = rows(connection)
+    filled.append([event("evt_older", position="dm_pos_0", status="settled", at=1)])
+    assert rows(connection) == book
+    filled.append([event("evt_newer", position="dm_pos_0", status="settled", at=2 * DAY)])
+    found = connection.execute("SELECT status FROM positions WHERE position_id = 'dm_pos_0'")
+    assert found.fetchone() == ("settled",)
+    filled.append_snapshots([snapshot(position="dm_pos_1", status="open", as_of=3 * DAY)], CUT)
+    found = connection.execute("SELECT status FROM positions WHERE position_id = 'dm_pos_1'")
+    assert found.fetchone() == ("open",)
+    assert projection.verify(connection) == []
+    assert archive_check.check(connection).findings == []
+
+
+def test_one_that_comes_once_more_is_not_twice_there_afterwards(
+    connection: psycopg.Connection, filled: Appender, any_store_url: str, tmp_path: Path
+) -> None:
+    before, book = facts(connection), rows(connection)
+    archived(any_store_url, tmp_path)
+    filled.append(life("dm_pos_2", at=20))
+    filled.append([event("evt_dm_pos_0_1", position="dm_pos_0", status="closing", at=77)])
+
+    (done,) = back(any_store_url, *files(tmp_path))
+
+    assert done.conflicting == 1
+    ids = sorted((fact[2], fact[1]) for fact in facts(connection))
+    assert ids == sorted((fact[2], fact[1]) for fact in before)
+    assert rows(connection) == book
+    assert projection.verify(connection) == []
+    kept = connection.execute("SELECT reason, raw FROM quarantine").fetchall()
+    assert [reason for reason, _ in kept] == ["conflicting_duplicate"]
+    assert b'"open"' in kept[0][1]
+
+
+def test_a_retraction_that_needs_the_archive_is_refused(
+    connection: psycopg.Connection, filled: Appender, any_store_url: str, tmp_path: Path
+) -> None:
+    archived(any_store_url, tmp_path)
+    before, book = facts(connection), rows(connection)
+    wrong = Retraction("dm_pos_0", "evt_dm_pos_0_3", "It did not.", moment(DAY))
+    with pytest.raises(StoreRefusedError, match="Bring them back first: positionstore import"):
+        filled.append_retractions([wrong], LATER)
+    assert facts(connection) == before
+
+    back(any_store_url, *files(tmp_path))
+    filled.append_retractions([wrong], LATER)
+    found = connection.execute("SELECT status FROM positions WHERE position_id = 'dm_pos_0'")
+    assert found.fetchone() == ("closing",)
+    assert rows(connection) != book
+
+
+def test_a_late_fact_can_be_retracted(
+    connection: psycopg.Connection, filled: Appender, any_store_url: str, tmp_path: Path
+) -> None:
+    archived(any_store_url, tmp_path)
+    book = rows(connection)
+    filled.append([event("evt_bad", position="dm_pos_0", status="settled", at=2 * DAY)])
+    assert rows(connection) != book
+    filled.append_retractions([Retraction("dm_pos_0", "evt_bad", "No.", moment(3 * DAY))], LATER)
+    assert rows(connection) == book
+
+
+# --- the past ------------------------------------------------------------------------------
+
+
+def test_a_moment_that_needs_the_archive_is_refused_and_names_the_file(
+    connection: psycopg.Connection, filled: Appender, any_store_url: str, tmp_path: Path
+) -> None:
+    at = "SELECT position_id, status FROM positions_as_of(%s) ORDER BY position_id"
+    early, amid, after = moment(-1), moment(21), moment(DAY)
+    expected = {when: connection.execute(at, [when]).fetchall() for when in (early, amid, after)}
+    archived(any_store_url, tmp_path)
+
+    for when in (early, after):
+        assert connection.execute(at, [when]).fetchall() == expected[when]
+    with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState) as raised:
+        connection.execute(at, [amid])
+    assert Path(files(tmp_path)[0]).name in str(raised.value)
+    assert "positionstore import" in str(raised.value.diag.message_hint)
+    live = "SELECT status FROM positions_as_of(%s, of_position => 'dm_pos_live')"
+    assert connection.execute(live, [amid]).fetchone() == ("open",)
+    changes = "SELECT count(*) FROM book_changes(%s, %s)"
+    with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState):
+        connection.execute(changes, [moment(0), moment(DAY)])
+    assert connection.execute(changes, [moment(DAY), moment(2 * DAY)]).fetchone() == (0,)
+
+    back(any_store_url, *files(tmp_path))
+    assert connection.execute(at, [amid]).fetchall() == expected[amid]
+
+
+# --- other stores, other roles -------------------------------------------------------------
+
+
+def test_the_schema_does_not_go_back_while_facts_are_away(
+    connection: psycopg.Connection, filled: Appender, any_store_url: str, tmp_path: Path
+) -> None:
+    archived(any_store_url, tmp_path)
+    with pytest.raises(Exception, match="are in archives"):
+        migrations.migrate(any_store_url, down_to="0019")
+    back(any_store_url, *files(tmp_path))
+    migrations.migrate(any_store_url, down_to="0019")
+    migrations.migrate(any_store_url)
+    assert projection.verify(connection) == []
+
+
+def test_a_store_that_knows_nothing_of_it_takes_no_archive(
+    filled: Appender,
+    any_store_url: str,
+    tmp_path: Path,
+    postgres: EmbeddedServer,
+    any_store_template: str,
+) -> None:
+    archived(any_store_url, tmp_path)
+    with (
+        fresh_database(postgres, any_store_template) as other,
+        pytest.raises(StoreRefusedError, match="none of the archives"),
+    ):
+        back(other, *files(tmp_path))
