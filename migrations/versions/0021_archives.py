@@ -8,8 +8,15 @@ revision: str = "0021"
 down_revision: str | None = "0020"
 
 _SQL = Path(__file__).parent.parent / "sql"
-_UP = ("0021/archives", "0021/guard", "0021/fold", "0021/book_changes")
-_DOWN = ("0021/before", "0011/fold", "0011/as_of", "0021/after")
+_UP = ("0021/archives", "0021/guard", "0021/fold", "0021/book_changes", "0021/history")
+_DOWN = (
+    "0021/before",
+    "0021/before_history",
+    "0004/comments",
+    "0011/fold",
+    "0011/as_of",
+    "0021/after",
+)
 
 
 def upgrade() -> None:

@@ -51,6 +51,9 @@ WIDEST_DECIMAL: Final = 38
 """Digits of a decimal of 128 bits, the widest that every reader of Parquet takes as it is."""
 
 _ONLY_READS: Final = "It has to be one statement that only reads: SELECT, WITH, VALUES or TABLE."
+_ARCHIVED: Final = "needs facts that are in an archive"
+"""What the functions of the past say of a moment for which the log is not enough."""
+_BRING_BACK: Final = "Bring them back with `positionstore import`, or ask for a later moment."
 _QUERY_SCALE: Final = 20
 _DOLLAR_SCALE: Final = 4
 
@@ -302,7 +305,8 @@ def refused(what: str, words: str) -> PositionstoreError:
     said = f"PostgreSQL says: {words.strip().partition(chr(10))[0]}."
     if what != QUERY:
         return PositionstoreError(said)
-    return ConfigurationError(f"The query cannot be run; {said}", remedy=_ONLY_READS)
+    remedy = _BRING_BACK if _ARCHIVED in words else _ONLY_READS
+    return ConfigurationError(f"The query cannot be run; {said}", remedy=remedy)
 
 
 def _described(

@@ -1,10 +1,12 @@
 """Archives: the one way out of the log, and back."""
 
+import io
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -20,10 +22,13 @@ from patience import DEADLINE
 
 from positionstore.errors import ConfigurationError, PositionstoreError, StoreRefusedError
 from positionstore.export.archive import YOUNGEST, archive
+from positionstore.export.export import Order, export
+from positionstore.export.formats import Format
 from positionstore.facts import Retraction
 from positionstore.importer import archive_check
 from positionstore.importer.archives import bring_back
-from positionstore.store import archives, migrations, projection
+from positionstore.importer.files import import_files
+from positionstore.store import archives, database, migrations, projection
 from positionstore.store.database import Store
 from positionstore.store.embedded import EmbeddedServer
 from positionstore.store.log import Appender
@@ -537,23 +542,59 @@ def test_the_schema_does_not_go_back_while_facts_are_away(
 ) -> None:
     archived(any_store_url, tmp_path)
     with pytest.raises(Exception, match="are in archives"):
-        migrations.migrate(any_store_url, down_to="0019")
+        migrations.migrate(any_store_url, down_to="0020")
     back(any_store_url, *files(tmp_path))
-    migrations.migrate(any_store_url, down_to="0019")
+    migrations.migrate(any_store_url, down_to="0020")
     migrations.migrate(any_store_url)
     assert projection.verify(connection) == []
 
 
+@pytest.fixture
+def other_url(postgres: EmbeddedServer, any_store_template: str) -> Iterator[str]:
+    """A second store, empty."""
+    with fresh_database(postgres, any_store_template) as url:
+        yield url
+
+
+@pytest.mark.usefixtures("filled")
 def test_a_store_that_knows_nothing_of_it_takes_no_archive(
-    filled: Appender,
-    any_store_url: str,
-    tmp_path: Path,
-    postgres: EmbeddedServer,
-    any_store_template: str,
+    any_store_url: str, other_url: str, tmp_path: Path
 ) -> None:
     archived(any_store_url, tmp_path)
-    with (
-        fresh_database(postgres, any_store_template) as other,
-        pytest.raises(StoreRefusedError, match="none of the archives"),
-    ):
-        back(other, *files(tmp_path))
+    with pytest.raises(StoreRefusedError, match="none of the archives"):
+        back(other_url, *files(tmp_path))
+
+
+@pytest.mark.usefixtures("filled")
+def test_a_log_that_moves_takes_its_archives_along(
+    connection: psycopg.Connection, any_store_url: str, other_url: str, tmp_path: Path
+) -> None:
+    """The new store refuses the moments that need them until they are imported there too."""
+    amid = "SELECT position_id, status FROM positions_as_of(%s) ORDER BY position_id"
+    book, then = rows(connection), connection.execute(amid, [moment(21)]).fetchall()
+    ids = sorted((fact[2], fact[1]) for fact in facts(connection))
+    archived(any_store_url, tmp_path)
+    log = tmp_path / "log.jsonl"
+    export(
+        Store(any_store_url, embedded=False),
+        Order(relation="events", query=None, form=Format.JSONL, out=log),
+        standard_output=io.BytesIO(),
+        progress=lambda *_: None,
+    )
+    with closing(database.connect(other_url)) as moved:
+        store = Store(other_url, embedded=False)
+        import_files([str(log)], store.connect, now=LATER, batch_size=1_000)
+        assert rows(moved) == book
+        with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState):
+            moved.execute(amid, [moment(21)])
+        assert moved.execute(amid, [moment(DAY)]).fetchall()
+
+        (done,) = back(other_url, *files(tmp_path))
+
+        assert done.returned == 12
+        assert sorted((fact[2], fact[1]) for fact in facts(moved)) == ids
+        assert rows(moved) == book
+        assert moved.execute(amid, [moment(21)]).fetchall() == then
+        assert projection.verify(moved) == []
+        with pytest.raises(StoreRefusedError):
+            back(other_url, *files(tmp_path))

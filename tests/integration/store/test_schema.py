@@ -163,7 +163,9 @@ def test_the_reference_tables_know_every_documented_word(store_url: str) -> None
         statuses = connection.execute(
             "SELECT status, phase, is_terminal FROM position_statuses ORDER BY precedence"
         ).fetchall()
-        types = connection.execute("SELECT type FROM event_types ORDER BY precedence").fetchall()
+        types = connection.execute(
+            "SELECT type FROM event_types ORDER BY precedence, type"
+        ).fetchall()
     assert statuses == [
         ("pending", "pending", False),
         ("open", "live", False),
@@ -176,8 +178,9 @@ def test_the_reference_tables_know_every_documented_word(store_url: str) -> None
         ("liquidated", "terminal", True),
     ]
     assert [name.removeprefix("position.") for (name,) in types] == [
-        "retraction", "created", "opening", "opened", "force_unwound", "partial_close_requested",
-        "partial_close_initiated", "partial_close_aborted", "partial_closed",
+        "archive", "restoration", "retraction", "created", "opening", "opened", "force_unwound",
+        "partial_close_requested", "partial_close_initiated",
+        "partial_close_aborted", "partial_closed",
         "settlement_state_changed", "close_requested", "closed", "settled", "liquidated",
         "reverted", "cancelled", "snapshot",
     ]  # fmt: skip
