@@ -40,6 +40,10 @@ RELATIONS: Final = (
     Relation("positions", "position_id", "|o--o{", "discrepancies", "position_id", "differs in"),
     Relation("backfills", "backfill_id", "||--o{", "backfill_walks", "backfill_id", "walks"),
     Relation("reconciliation_runs", "run_id", "|o--o|", "backfills", "run_id", "ends"),
+    Relation(
+        "positions", "position_id", "||--o|", "archived_positions", "position_id", "is kept by"
+    ),
+    Relation("archives", "archive_id", "||--o{", "archived_positions", "archive_id", "holds"),
 )
 ALONE: Final = ("quarantine", "stream_sessions", "store_identity")
 

@@ -113,7 +113,7 @@ def _lines(connection: psycopg.Connection) -> Iterator[str]:
 
 
 def _content(connection: psycopg.Connection, name: str) -> Iterator[str]:
-    query = psycopg.sql.SQL("SELECT * FROM {} ORDER BY precedence").format(
+    query = psycopg.sql.SQL("SELECT * FROM {} ORDER BY precedence, 1").format(
         psycopg.sql.Identifier(name)
     )
     cursor = connection.execute(query)
