@@ -64,7 +64,7 @@ def archive(
 def _said(done: Done) -> str:
     what = f"{done.positions:,} positions with {done.facts:,} facts"
     if done.dry_run:
-        return f"{what} ({done.bytes:,} bytes of envelopes) would move. Nothing was written."
+        return f"{what} ({done.bytes:,} bytes as stored) would move. Nothing was written."
     said = (
         f"{what} are in {len(done.files):,} files of {done.bytes:,} bytes; "
         f"{done.left:,} facts left the log."

@@ -6,7 +6,7 @@ that says so. A file whose transaction never came is of no harm; the next run wr
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -20,6 +20,7 @@ from positionstore.extras import arrow_needed
 from positionstore.store import archives, sequences
 from positionstore.store.archives import Archive, ChangedMeanwhileError, Mark
 from positionstore.store.database import Store
+from positionstore.store.locks import REBUILD_LOCK, session_lock
 from positionstore.store.queries import queries
 
 YOUNGEST: Final = timedelta(days=30)
@@ -44,7 +45,7 @@ class Done:
         positions: positions whose facts are in a file now.
         facts: facts in files.
         left: those of them that left the log; None where it was a dry run.
-        bytes: the size of the files; of the envelopes where it was a dry run.
+        bytes: the size of the files; of the envelopes, as the log stores them, in a dry run.
         passed_over: positions that got a fact meanwhile, and stay for the next run.
         files: what was written.
     """
@@ -103,14 +104,15 @@ def archive(
             done = 0
             while done < total and (limit is None or work.positions < limit):
                 window = (done, min(done + positions_of_a_file, total))
-                some = work.eligible(window)
-                if limit is not None:
-                    some = some[: limit - work.positions]
-                if dry_run:
-                    work.count(some)
-                else:
-                    for part in _parts(some, facts_of_a_file):
-                        work.move(part)
+                with nullcontext() if dry_run else session_lock(writer, REBUILD_LOCK):
+                    some = work.eligible(window)
+                    if limit is not None:
+                        some = some[: limit - work.positions]
+                    if dry_run:
+                        work.count(some)
+                    else:
+                        for part in _parts(some, facts_of_a_file):
+                            work.move(part)
                 done = window[1]
                 if progress is not None:
                     progress(done, total)

@@ -7,7 +7,7 @@ import psycopg
 
 from positionstore.errors import PositionstoreError
 from positionstore.extras import arrow_needed
-from positionstore.store import archives
+from positionstore.store import archived, archives
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,21 +51,21 @@ def check(connection: psycopg.Connection, folder: Path | None = None) -> Away:
     Raises:
         ConfigurationError: the files cannot be read without an extra that is not installed.
     """
-    positions, number = archives.count(connection)
+    positions, number = archived.count(connection)
     findings = [
         Finding(name, "the log, archives and archived_positions say different things of it")
-        for name in archives.faulty(connection)
+        for name in archived.faulty(connection)
     ]
     findings += [
         Finding(
             position_id,
             f"a fact came with which its archive is needed: positionstore import {file}",
         )
-        for position_id, file in archives.needing(connection)
+        for position_id, file in archived.needing(connection)
     ]
     proved = 0
     if folder is not None:
-        for archive in archives.standing(connection):
+        for archive in archived.standing(connection):
             fault = _fault(folder / archive.file, archive)
             if fault is None:
                 proved += 1

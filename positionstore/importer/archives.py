@@ -10,6 +10,7 @@ from positionstore.extras import arrow_needed
 from positionstore.store import archives, sequences
 from positionstore.store.archives import Restored
 from positionstore.store.database import Store
+from positionstore.store.locks import REBUILD_LOCK, session_lock
 
 _MAGIC: Final = b"PAR1"
 
@@ -56,7 +57,8 @@ def bring_back(
         for name, reader in readers:
             digest = reader.prove()
             facts = partial(reader.facts, digest)
-            restored = archives.bring_back(connection, name, digest, facts, now)
+            with session_lock(connection, REBUILD_LOCK):
+                restored = archives.bring_back(connection, name, digest, facts, now)
             done.append(restored)
             read += restored.facts
             if progress is not None:

@@ -7,7 +7,8 @@ that are there, and a late fact is folded as ever. What is away is told by a fac
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final, LiteralString
@@ -102,7 +103,7 @@ class Restored:
 
 
 class ChangedMeanwhileError(PositionstoreError):
-    """A position got a fact after its facts were read: nothing of this archive left the log."""
+    """A position got a fact meanwhile: nothing of this archive left the log, or came back."""
 
 
 def archive_id(digest: str, at: datetime) -> str:
@@ -148,7 +149,7 @@ def take_out(
         "position_ids": [mark.position_id for mark in marks],
         "seq": read_until,
     }
-    with connection.transaction():
+    with _no_deadlock(), connection.transaction():
         connection.execute(_query("look_up_by_key"))
         connection.execute(_query("record"), asdict(archive))
         with connection.cursor() as cursor, cursor.copy(_query("mark")) as copy:
@@ -198,7 +199,7 @@ def bring_back(
     """
     connection.isolation_level = IsolationLevel.READ_COMMITTED
     returning = sql.Identifier("returning_facts")
-    with connection.transaction():
+    with _no_deadlock(), connection.transaction():
         with connection.cursor(row_factory=class_row(Archive)) as cursor:
             archive = cursor.execute(_query("standing"), {"digest": digest}).fetchone()
         told = connection.execute(_query("told"), {"digest": digest}).fetchone()
@@ -239,55 +240,25 @@ def bring_back(
     return Restored(called, name, len(position_ids), count, returned, int(row[0]) if row else 0)
 
 
-def standing(connection: psycopg.Connection) -> list[Archive]:
-    """Return the archives whose facts are away."""
-    with connection.cursor(row_factory=class_row(Archive)) as cursor:
-        return cursor.execute(_query("all_standing")).fetchall()
+@contextmanager
+def _no_deadlock() -> Iterator[None]:
+    """Say what a deadlock is: an appender met one of these facts, and this gave way to it."""
+    try:
+        yield
+    except psycopg.errors.DeadlockDetected:
+        raise _changed() from None
 
 
-def count(connection: psycopg.Connection) -> tuple[int, int]:
-    """Return how many positions have facts in an archive, and in how many archives."""
-    return connection.execute(_query("count")).fetchone() or (0, 0)
-
-
-def needing(
-    connection: psycopg.Connection, position_ids: Sequence[str] | None = None
-) -> list[tuple[str, str]]:
-    """Return the positions whose archive the fold needs now, and the file that it is in.
-
-    Args:
-        connection: where to look.
-        position_ids: of these alone; of all where it is None.
-    """
-    values = {"position_ids": None if position_ids is None else list(position_ids)}
-    return connection.execute(_query("needing"), values).fetchall()
-
-
-def faulty(connection: psycopg.Connection) -> list[str]:
-    """Return the archives of which the log, ``archives`` and the marks say different things."""
-    return [name for (name,) in connection.execute(_query("faulty"))]
-
-
-def refuse_needing(connection: psycopg.Connection, position_ids: Sequence[str]) -> None:
-    """See that the log alone is enough to fold some positions.
-
-    Raises:
-        StoreRefusedError: one needs facts that are in an archive.
-    """
-    for position_id, file in needing(connection, position_ids):
-        raise StoreRefusedError(
-            f"The facts of {position_id} are in the archive {file}, and without them the position "
-            "cannot be folded anew. Nothing was written.",
-            remedy="Bring them back first: positionstore import FILE.",
-        )
+def _changed() -> ChangedMeanwhileError:
+    return ChangedMeanwhileError(
+        "A position got a fact while its facts were moved; nothing was changed.",
+        remedy="Run it again.",
+    )
 
 
 def _unchanged(connection: psycopg.Connection, values: dict[str, Any]) -> None:
     if connection.execute(_query("younger"), values).fetchone() != (False,):
-        raise ChangedMeanwhileError(
-            "A position got a fact while it was being archived; nothing of it left the log.",
-            remedy="Run it again.",
-        )
+        raise _changed()
 
 
 def _append(

@@ -10,7 +10,7 @@ from psycopg import IsolationLevel
 from psycopg.rows import class_row
 
 from positionstore.facts import Retraction
-from positionstore.store import archives, sequences
+from positionstore.store import archived, sequences
 from positionstore.store.locks import APPEND_LOCK
 from positionstore.store.projection import drop_emptied, refold_positions
 from positionstore.store.queries import queries
@@ -114,7 +114,7 @@ def append(
         positions = 0
         if seqs:
             position_ids = sorted({each.position_id for each in retractions})
-            archives.refuse_needing(connection, position_ids)
+            archived.refuse_needing(connection, position_ids)
             positions = refold_positions(connection, position_ids)
             positions += drop_emptied(connection, position_ids)
             connection.execute(queries("log")["announce"], {"seq": str(max(seqs))})

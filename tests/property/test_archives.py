@@ -18,7 +18,7 @@ from profiles import tries
 from positionstore.errors import StoreRefusedError
 from positionstore.export.archive import archive
 from positionstore.importer.archives import bring_back
-from positionstore.store import archives, projection
+from positionstore.store import archived, projection
 from positionstore.store.database import Store
 from positionstore.store.embedded import EmbeddedServer
 from positionstore.store.log import Appender
@@ -118,7 +118,7 @@ def test_what_comes_late_is_folded_as_if_nothing_were_away_or_the_archive_is_ask
                 except StoreRefusedError:
                     continue
                 told += batch.arrivals
-            needing = {name for name, _ in archives.needing(connection)}
+            needing = {name for name, _ in archived.needing(connection)}
             assert needing <= away(connection, ids)
             expected = fold(told)
             found = rows_of(connection, ids)
@@ -131,7 +131,7 @@ def test_what_comes_late_is_folded_as_if_nothing_were_away_or_the_archive_is_ask
                 bring_back(store, [str(path)], now=LATER)
         assert rows_of(connection, ids) == expected
         assert projection.verify(connection) == []
-        assert archives.needing(connection) == []
+        assert archived.needing(connection) == []
 
 
 @tries(10)

@@ -74,8 +74,7 @@ CREATE FUNCTION fact_digest(
     envelope json,
     retracts text
 ) RETURNS bytea
-LANGUAGE sql STABLE
-SET search_path FROM CURRENT
+LANGUAGE sql STABLE PARALLEL SAFE -- and set into the query that calls it, as no SET clause stands here
 RETURN sha256(convert_to(
     coalesce(octet_length(seq::text) || ':' || seq || ',', '-,')
     || coalesce(octet_length(event_id) || ':' || event_id || ',', '-,')

@@ -25,8 +25,6 @@ LANGUAGE plpgsql
 SET search_path FROM CURRENT
 -- One look-up by key a position, whatever the planner thinks of their number.
 SET enable_seqscan = off
-SET enable_hashjoin = off
-SET enable_mergejoin = off
 AS $$
 DECLARE
     recorded archives[] := ARRAY(
@@ -69,7 +67,11 @@ BEGIN
         ELSIF EXISTS (
             SELECT FROM positions p
             LEFT JOIN fold_facts(ids) f ON f.position_id = p.position_id
-            LEFT JOIN events e ON e.position_id = p.position_id AND e.event_id = p.last_event_id
+            LEFT JOIN LATERAL (
+                SELECT e.seq FROM events e
+                WHERE e.position_id = p.position_id AND e.event_id = p.last_event_id
+                OFFSET 0
+            ) e ON true
             WHERE p.position_id = ANY (ids)
                 AND (
                     p.phase <> 'terminal' OR f.seq IS DISTINCT FROM e.seq

@@ -31,13 +31,14 @@ DROP TABLE IF EXISTS pg_temp.{candidates};
 -- anything but the fact that the row shows, the latest snapshot and retractions.
 SELECT
     e.position_id, count(*), min(e.created_at), max(e.created_at),
-    min(e.received_at), max(e.received_at), sum(octet_length(e.envelope::text))
+    min(e.received_at), max(e.received_at), sum(pg_column_size(e.envelope))
 FROM pg_temp.{candidates} c
 JOIN positions p ON p.position_id = c.position_id
 CROSS JOIN LATERAL (
     SELECT * FROM events e WHERE e.position_id = c.position_id OFFSET 0
 ) e
 WHERE c.ordinal > %(after)s AND c.ordinal <= %(until)s AND p.phase = 'terminal'
+  AND NOT EXISTS (SELECT FROM archived_positions a WHERE a.position_id = c.position_id)
 GROUP BY e.position_id
 HAVING max(e.created_at) < %(before)s
    AND max(e.received_at) < %(before)s
@@ -106,7 +107,9 @@ kept AS MATERIALIZED (
 DELETE FROM events e
 WHERE e.position_id = ANY (%(position_ids)s)
   AND e.retracts IS NULL
-  AND (e.position_id, e.event_id) NOT IN (SELECT k.position_id, k.event_id FROM kept k);
+  AND NOT EXISTS (
+      SELECT FROM kept k WHERE k.position_id = e.position_id AND k.event_id = e.event_id
+  );
 
 -- name: younger
 -- Whether a fact of some positions came after a seq.

@@ -28,6 +28,7 @@ from positionstore.facts import Retraction
 from positionstore.importer import archive_check
 from positionstore.importer.archives import bring_back
 from positionstore.importer.files import import_files
+from positionstore.store import archived as away
 from positionstore.store import archives, database, migrations, projection
 from positionstore.store.database import Store
 from positionstore.store.embedded import EmbeddedServer
@@ -97,7 +98,7 @@ def test_what_comes_back_is_what_was_there(
     assert facts(connection) == before
     assert rows(connection) == book
     assert projection.verify(connection) == []
-    assert archives.count(connection) == (0, 0)
+    assert away.count(connection) == (0, 0)
     assert archive_check.check(connection, tmp_path).findings == []
     with pytest.raises(StoreRefusedError, match="brought back already"):
         back(any_store_url, files(tmp_path)[0])
@@ -314,17 +315,17 @@ def test_killed_at_any_step_it_loses_nothing(
     )
     assert done.returncode == -signal.SIGKILL
     if where == "after the commit":
-        assert archives.count(connection) == (2, 1)
+        assert away.count(connection) == (2, 1)
     else:
         while facts(connection) != before:
             pass  # until the server has noticed that the process is gone
-        assert archives.count(connection) == (0, 0)
+        assert away.count(connection) == (0, 0)
     assert rows(connection) == book
     assert projection.verify(connection) == []
 
     archived(any_store_url, tmp_path, now=now(), positions_of_a_file=2)
 
-    assert archives.count(connection) == (3, 2)
+    assert away.count(connection) == (3, 2)
     assert rows(connection) == book
     back(any_store_url, *files(tmp_path))
     assert facts(connection) == before
@@ -415,7 +416,7 @@ def test_a_damaged_file_is_seen_and_changes_nothing(
         back(any_store_url, path)
 
     assert facts(connection) == before
-    assert archives.count(connection) == (3, 1)
+    assert away.count(connection) == (3, 1)
     (finding,) = archive_check.check(connection, tmp_path).findings
     assert finding.what == Path(path).name
 

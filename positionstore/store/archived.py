@@ -1,0 +1,59 @@
+"""What is away in archives, as the store says it."""
+
+from collections.abc import Sequence
+from typing import LiteralString
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import class_row
+
+from positionstore.errors import StoreRefusedError
+from positionstore.store.archives import Archive
+from positionstore.store.queries import queries
+
+
+def standing(connection: psycopg.Connection) -> list[Archive]:
+    """Return the archives whose facts are away."""
+    with connection.cursor(row_factory=class_row(Archive)) as cursor:
+        return cursor.execute(_query("all_standing")).fetchall()
+
+
+def count(connection: psycopg.Connection) -> tuple[int, int]:
+    """Return how many positions have facts in an archive, and in how many archives."""
+    return connection.execute(_query("count")).fetchone() or (0, 0)
+
+
+def needing(
+    connection: psycopg.Connection, position_ids: Sequence[str] | None = None
+) -> list[tuple[str, str]]:
+    """Return the positions whose archive the fold needs now, and the file that it is in.
+
+    Args:
+        connection: where to look.
+        position_ids: of these alone; of all where it is None.
+    """
+    values = {"position_ids": None if position_ids is None else list(position_ids)}
+    return connection.execute(_query("needing"), values).fetchall()
+
+
+def faulty(connection: psycopg.Connection) -> list[str]:
+    """Return the archives of which the log, ``archives`` and the marks say different things."""
+    return [name for (name,) in connection.execute(_query("faulty"))]
+
+
+def refuse_needing(connection: psycopg.Connection, position_ids: Sequence[str]) -> None:
+    """See that the log alone is enough to fold some positions.
+
+    Raises:
+        StoreRefusedError: one needs facts that are in an archive.
+    """
+    for position_id, file in needing(connection, position_ids):
+        raise StoreRefusedError(
+            f"The facts of {position_id} are in the archive {file}, and without them the position "
+            "cannot be folded anew. Nothing was written.",
+            remedy="Bring them back first: positionstore import FILE.",
+        )
+
+
+def _query(name: LiteralString) -> sql.SQL:
+    return queries("archives")[name]
