@@ -12,6 +12,7 @@ from positionstore.errors import PositionstoreError
 from positionstore.store.queries import queries
 
 TO_WORK: Final = (
+    "Work as the writer: the reader only reads. "
     "`positionstore check` names what the role of DATABASE_URL lacks, and the GRANT; "
     "`positionstore roles`, as an administrator, makes a writer and a reader that lack nothing."
 )
