@@ -70,7 +70,7 @@ def test_the_summary_of_a_file_is_on_standard_output(run: Run, tmp_path: Path) -
 
 def test_slips_are_one_line_with_a_remedy(run: Run) -> None:
     slips = {
-        ("nothing",): b"There are: backfill",
+        ("nothing",): b"There are: archived_positions, archives, backfill",
         (): b"positionstore export positions",
         ("events", "--sql", "SELECT 1"): b"Either a table or view",
         ("--sql", "SELECT 1", "--since", "1"): b"--since goes with events",
