@@ -112,24 +112,19 @@ def of_packed_lines(path: Path) -> None:
         assert error is not None
     # What was unpacked together with the damage may be lost with it.
     complete = unpacked[: unpacked.rfind(b"\n") + 1] if damaged else unpacked
-    several = path.read_bytes().count(b"\x1f\x8b") > 1
-    _of_a_file(found, error, bytes(complete), bytes(unpacked), several=several)
+    _of_a_file(found, error, bytes(complete), bytes(unpacked))
     if not damaged and error is None:
         assert len(found) == len(_wanted(bytes(unpacked))[0])
 
 
-def _of_a_file(
-    found: list[Line], error: str | None, content: bytes, begins: bytes, *, several: bool = False
-) -> None:
+def _of_a_file(found: list[Line], error: str | None, content: bytes, begins: bytes) -> None:
     """What was found is what the lines say, in their order, up to the error if there is one."""
     if error is not None:
         assert error.isprintable()
         assert len(error) < 5000
     if kinds.packing(begins) is not None:
         return
-    refused = kinds.refusal(begins[: kinds.FIRST_BYTES]) is not None
-    # Of several packed pieces the first alone may be looked at; the lines are then read as such.
-    if refused and (error is not None or not several):
+    if kinds.refusal(begins[: kinds.FIRST_BYTES]) is not None:
         assert error is not None
         assert not found
         return

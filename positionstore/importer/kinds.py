@@ -4,8 +4,9 @@ import gzip
 import io
 import re
 import sys
+import zlib
 from enum import Enum
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -15,8 +16,8 @@ else:
 FIRST_BYTES: Final = 4096
 """How many bytes of a file are looked at, at most."""
 
-UNPACKING_ERRORS: Final = (zstd.ZstdError,)
-"""What a damaged zstd file raises, besides EOFError where it is cut short."""
+UNREADABLE: Final = (OSError, EOFError, zlib.error, zstd.ZstdError)
+"""What a file raises that cannot be read on: the system, or a damage of what is packed."""
 
 
 class Packing(Enum):
@@ -112,11 +113,46 @@ def packing(first: bytes) -> Packing | None:
     return Packing.ZSTD if _ZSTD.match(first) else None
 
 
-def unpacked(file: io.BufferedReader, how: Packing) -> gzip.GzipFile | zstd.ZstdFile:
-    """Return what a packed file holds, unpacked as it is read, in pieces of bounded size."""
-    if how is Packing.GZIP:
-        return gzip.GzipFile(fileobj=file, mode="rb")
-    return zstd.ZstdFile(file, "rb")
+def unpacked(file: io.BufferedReader, how: Packing) -> io.BufferedReader:
+    """Return what a packed file holds, unpacked as it is read, in pieces of bounded size.
+
+    Its first ``FIRST_BYTES`` can be peeked at, in however many packed parts they are.
+    """
+    packed = gzip.GzipFile(fileobj=file, mode="rb") if how is Packing.GZIP else zstd.ZstdFile(file)
+    return io.BufferedReader(_Gathered(packed), FIRST_BYTES)
+
+
+class _Gathered(io.RawIOBase):
+    """What a packed file holds, without its borders: one read goes on into the next part of it.
+
+    What came before a damage is handed on before the damage is told.
+    """
+
+    def __init__(self, packed: gzip.GzipFile | zstd.ZstdFile) -> None:
+        self._packed = packed
+        self._damage: Exception | None = None
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if self._damage is not None:
+            raise self._damage
+        view = memoryview(buffer).cast("B")
+        filled = 0
+        try:
+            while filled < len(view) and (piece := self._packed.read1(len(view) - filled)):
+                view[filled : filled + len(piece)] = piece
+                filled += len(piece)
+        except UNREADABLE as error:
+            if not filled:
+                raise
+            self._damage = error
+        return filled
+
+    def close(self) -> None:
+        self._packed.close()
+        super().close()
 
 
 def refusal(first: bytes) -> Refusal | None:

@@ -3,7 +3,6 @@
 import hashlib
 import io
 import sys
-import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -32,7 +31,6 @@ _RECORD: Final = b"\x1e"
 """Separates records in a JSON text sequence (RFC 7464), and packets in a payload of polling."""
 _HAS_AN_ENVELOPE: Final = (ROW, b"[", b"42", _RECORD)
 _NAMED: Final = {".gz": Packing.GZIP, ".zst": Packing.ZSTD}
-_UNREADABLE: Final = (OSError, EOFError, zlib.error, *kinds.UNPACKING_ERRORS)
 
 
 class Lines:
@@ -79,7 +77,7 @@ class Lines:
                 stack.callback(unpacked.close)
                 try:
                     first = unpacked.peek(kinds.FIRST_BYTES)
-                except _UNREADABLE as error:
+                except kinds.UNREADABLE as error:
                     first, self._broken = b"", error  # told where its first line would be
             if (refused := kinds.refusal(first)) is not None:
                 raise ConfigurationError(
@@ -167,7 +165,7 @@ class Lines:
                 end = self._lines.readline(_BYTES_AT_A_TIME)
                 length += len(end)
                 digest.update(end)
-        except _UNREADABLE as error:
+        except kinds.UNREADABLE as error:
             place = f"after line {number - 1}" if number > 1 else "at all"
             raise PositionstoreError(
                 f"{self.name} cannot be read {place}: {error}.",

@@ -90,7 +90,13 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize("packed", [lambda it: it, gzip.compress, zstd.compress])
+def in_parts(content: bytes) -> bytes:
+    """Pack it as ``cat one.gz two.gz`` does."""
+    parts = (content[at : at + 20] for at in range(0, len(content), 20))
+    return b"".join(map(gzip.compress, parts))
+
+
+@pytest.mark.parametrize("packed", [lambda it: it, gzip.compress, zstd.compress, in_parts])
 @pytest.mark.parametrize(("content", "kind", "remedy"), WRONG.values(), ids=WRONG)
 def test_a_file_of_the_wrong_kind_is_refused_before_anything_is_read(
     tmp_path: Path, content: bytes, kind: str, remedy: str, packed: type[bytes]
