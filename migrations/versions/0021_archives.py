@@ -11,7 +11,9 @@ _SQL = Path(__file__).parent.parent / "sql"
 _UP = ("0021/archives", "0021/guard", "0021/fold", "0021/book_changes", "0021/history")
 _DOWN = (
     "0021/before",
+    "0011/history",
     "0021/before_history",
+    "0020/views",
     "0004/comments",
     "0011/fold",
     "0011/as_of",

@@ -25,3 +25,6 @@ $$;
 COMMENT ON FUNCTION refuse_change_of_events() IS 'Refuses UPDATE, DELETE and TRUNCATE of the log.';
 COMMENT ON TABLE events IS
     'The log: every event, every snapshot and every retraction, once, as received. Append-only: UPDATE, DELETE and TRUNCATE are refused.';
+
+-- Made again behind this, without the column archived.
+DROP VIEW position_timeline, position_lifecycle;
