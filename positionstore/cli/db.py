@@ -1,5 +1,7 @@
 """``positionstore db``: let any tool into the database in use."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from typing import Annotated
 
@@ -48,13 +50,11 @@ def url(*, login: As = None) -> None:
     Example: psql "$(positionstore db url)"
     """
     settings = start()
-    if settings.database_url is not None:
-        _refuse(login)
-        print_exact(_in_schema(settings, settings.database_url.get_secret_value()))
-        return
-    with embedded.running(settings.data_dir, keep=True, bin_dir=settings.pg_bin) as server:
-        print_exact(_in_schema(settings, _url_as(login, server, settings)))
-    typer.echo("The embedded server goes on until `positionstore db stop`.", err=True)
+    schema = settings.schema_name
+    with _database(settings, login, keep=True) as found:
+        print_exact(found if schema is None else url_in_schema(found, schema))
+    if settings.database_url is None:
+        typer.echo("The embedded server goes on until `positionstore db stop`.", err=True)
 
 
 @app.command(
@@ -72,20 +72,9 @@ def psql(context: typer.Context, *, login: As = None) -> None:
     Example: positionstore db psql -c 'SELECT count(*) FROM events'
     """
     settings = start()
-    if settings.database_url is not None:
-        _refuse(login)
-        database_url = settings.database_url.get_secret_value()
-        program = find_psql(settings.pg_bin)
-        schema = settings.schema_name
-        raise typer.Exit(run_psql(program, database_url, context.args, schema=schema))
     program = find_psql(settings.pg_bin)
-    with embedded.running(settings.data_dir, bin_dir=settings.pg_bin) as server:
-        code = run_psql(
-            program,
-            _url_as(login, server, settings),
-            context.args,
-            schema=settings.schema_name,
-        )
+    with _database(settings, login) as found:
+        code = run_psql(program, found, context.args, schema=settings.schema_name)
     raise typer.Exit(code)
 
 
@@ -102,16 +91,19 @@ def stop() -> None:
     typer.echo("Stopped." if stopped else "It was not running.", err=True)
 
 
-def _refuse(login: Login | None) -> None:
+@contextmanager
+def _database(settings: Settings, login: Login | None, *, keep: bool = False) -> Iterator[str]:
+    """Yield the URL of the database in use; an embedded server runs meanwhile."""
+    if settings.database_url is None:
+        with embedded.running(settings.data_dir, keep=keep, bin_dir=settings.pg_bin) as server:
+            yield _url_as(login, server, settings)
+        return
     if login is not None:
         raise ConfigurationError(
             "--as is for the embedded server, and DATABASE_URL is set.",
             remedy="`positionstore roles` keeps the URL of each role in a file.",
         )
-
-
-def _in_schema(settings: Settings, url: str) -> str:
-    return url if settings.schema_name is None else url_in_schema(url, settings.schema_name)
+    yield settings.database_url.get_secret_value()
 
 
 def _url_as(login: Login | None, server: EmbeddedServer, settings: Settings) -> str:

@@ -14,7 +14,7 @@ from positionstore.errors import PositionstoreError
 from positionstore.store import migrations, restored
 from positionstore.store.access import FUNCTIONS, RELATIONS
 from positionstore.store.grants import AFTER_THE_ROLES, Role, Roles
-from positionstore.store.other_roles import Weight, other_rights
+from positionstore.store.other_roles import Weight, at_fault, other_rights
 from positionstore.store.queries import queries
 from positionstore.store.roles import recorded
 
@@ -150,7 +150,7 @@ def _roles(connection: psycopg.Connection, roles: Roles | None) -> Check:
 def _other_roles(connection: psycopg.Connection, roles: Roles | None) -> Check:
     found = other_rights(connection, roles)
     notes = tuple(f"{right.role} has {right.may}" for right in found)
-    faults = dict.fromkeys(right.role for right in found if right.weight is Weight.FAULT)
+    faults = at_fault(found)
     if not faults:
         return Check("other roles", ok=True, says="none can change the store", notes=notes)
     return Check(

@@ -101,6 +101,11 @@ def other_rights(connection: psycopg.Connection, roles: Roles | None) -> list[Ot
     return sorted(found, key=lambda right: list(Weight).index(right.weight))
 
 
+def at_fault(rights: Iterable[OtherRight]) -> list[str]:
+    """Return the roles that can change something of the store, each once."""
+    return list(dict.fromkeys(right.role for right in rights if right.weight is Weight.FAULT))
+
+
 def _on_objects(connection: psycopg.Connection, names: list[str]) -> Iterator[OtherRight]:
     given = {
         "relations": list(RELATIONS),

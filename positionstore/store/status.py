@@ -9,7 +9,7 @@ from psycopg.rows import class_row
 
 from positionstore.store import quarantine, restored
 from positionstore.store.identity import identity
-from positionstore.store.other_roles import Weight, other_rights
+from positionstore.store.other_roles import at_fault, other_rights
 from positionstore.store.queries import queries
 from positionstore.store.reconciliation import InvalidField, invalid_fields
 from positionstore.store.roles import recorded
@@ -258,13 +258,8 @@ def status(connection: psycopg.Connection) -> Status:
             drift=_parts(connection, Drift, "drift")[0],
             sizes=_parts(connection, Sizes, "sizes")[0],
             guard=restored.guard(connection),
-            others_may_change=_others_may_change(connection),
+            others_may_change=at_fault(other_rights(connection, recorded(connection))),
         )
-
-
-def _others_may_change(connection: psycopg.Connection) -> list[str]:
-    found = other_rights(connection, recorded(connection))
-    return list(dict.fromkeys(right.role for right in found if right.weight is Weight.FAULT))
 
 
 def _parts(connection: psycopg.Connection, part: type[Part], name: str) -> list[Part]:
