@@ -353,8 +353,8 @@ class Settings(BaseSettings):
     listen_without_token: bool = Field(
         default=False,
         description=(
-            "Whether another address than loopback may do without a token: whoever reaches it reads"
-            " the metrics then."
+            "Whether another address than loopback may do without a token: anyone who reaches it"
+            " reads the metrics then."
         ),
     )
     log_format: Literal["auto", "console", "json"] = Field(
@@ -460,7 +460,7 @@ class Settings(BaseSettings):
                 f"POSITIONSTORE_LISTEN={self.listen} would show the metrics to others than this"
                 " machine.",
                 remedy="Set POSITIONSTORE_LISTEN_TOKEN; or POSITIONSTORE_LISTEN_WITHOUT_TOKEN=true"
-                " where whoever reaches that address may read them.",
+                " where anyone who reaches that address may read them.",
             )
         return host, int(found["port"])
 

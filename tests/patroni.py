@@ -77,7 +77,7 @@ class Member:
 
 @dataclass(frozen=True)
 class Patroni:
-    """A cluster of two members in step.
+    """A cluster of two members, one the synchronous standby.
 
     Attributes:
         members: of it.
@@ -92,11 +92,11 @@ class Patroni:
         return f"postgresql://postgres:secret@{hosts}/postgres?target_session_attrs=read-write"
 
     def leader_and_standby(self) -> tuple[Member, Member]:
-        """Wait until one leads and the other is in step with it; return the two."""
+        """Wait until one leads and the other is its synchronous standby; return the two."""
         one, two = self.members
         wait_until(
             lambda: (one.leads and two.is_in_step) or (two.leads and one.is_in_step),
-            "one leads, and the other is in step",
+            "one leads, and the other is its synchronous standby",
         )
         return (one, two) if one.leads else (two, one)
 
@@ -187,7 +187,7 @@ def _configuration(name: str, folder: Path, *, etcd: int, port: int, rest: int) 
 
 @contextmanager
 def patroni() -> Iterator[Patroni]:
-    """Start a cluster of two in step; stop it in the end."""
+    """Start a cluster of two, one the synchronous standby; stop it in the end."""
     program, etcd = _programs()
     with TemporaryDirectory(prefix="positionstore-tests-patroni-") as name, ExitStack() as stack:
         folder = Path(name)

@@ -22,7 +22,7 @@ def check(
     """Check the database, its schema, the append-only log and who may do what.
 
     One line a check. Where one fails, the exit code is 3, and the SQL that puts it right is printed
-    below, for whoever may execute it; nothing is changed.
+    below, for a role that may execute it; nothing is changed.
 
     Example: positionstore check
     """

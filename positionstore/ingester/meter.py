@@ -1,4 +1,4 @@
-"""What the ingester counts while it works, for whoever shows it.
+"""What the ingester counts while it works, for those who show it.
 
 Counting is done for each batch at the place where it happens, with plain numbers: each of them is
 written by one thread alone, and may be read by any.

@@ -31,7 +31,7 @@ _SEEN_BY_BOTH: Final = _table()
 _EXECUTE: Final = frozenset({"EXECUTE"})
 _CALLED_BY_ALL: Final = Access(_EXECUTE, _EXECUTE, _EXECUTE)
 """Of a function that only reads and computes. A view calls it with its reader's rights, so that
-whoever may select from the view has to be allowed the call; what it reads is guarded by itself."""
+a role that may select from the view needs it too; what it reads is guarded by itself."""
 
 _CALLED_BY_NOBODY: Final = Access(frozenset(), frozenset())
 

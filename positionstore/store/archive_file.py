@@ -171,7 +171,7 @@ class ArchiveWriter:
 
 
 class ArchiveReader:
-    """Reads a file, also one that another tool wrote anew from an archive.
+    """Reads a file, also one that another tool rewrote from an archive.
 
     Args:
         path: where it is.

@@ -50,7 +50,7 @@ def refuse_needing(connection: psycopg.Connection, position_ids: Sequence[str]) 
     for position_id, file in needing(connection, position_ids):
         raise StoreRefusedError(
             f"The facts of {position_id} are in the archive {file}, and without them the position "
-            "cannot be folded anew. Nothing was written.",
+            "cannot be folded again. Nothing was written.",
             remedy="Bring them back first: positionstore import FILE.",
         )
 

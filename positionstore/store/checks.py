@@ -28,7 +28,7 @@ class Check:
         ok: whether all is well.
         says: what it found, in one line.
         notes: what else there is to know; more of it makes nothing worse.
-        statements: SQL that puts it right, for whoever may execute it.
+        statements: SQL that puts it right, for a role that may execute it.
     """
 
     name: str

@@ -41,7 +41,7 @@ def of_migration(connection: psycopg.Connection, error: psycopg.Error) -> Positi
     row = connection.execute(queries("refusals")["to_migrate"]).fetchone()
     schema, may_create, owner = row or (None, True, None)
     if owner is not None:
-        # Whoever may act as the owner may change what is the owner's.
+        # A member of the owner may change what is the owner's.
         grant = sql.SQL("GRANT {} TO {}").format(sql.Identifier(owner), user)
         remedy = f"Migrate as {owner}, the tables' owner, or let it: {grant.as_string()};"
     elif schema is not None and not may_create:

@@ -129,7 +129,7 @@ def _of_the_store(reading: Reading) -> Iterator[Metric]:
 
 
 def _counts(part: str, counts: Mapping[str, int]) -> Metric:
-    # A label that comes and goes is one that nobody can alert on.
+    # An alert needs a label that does not come and go.
     known = dict.fromkeys(map(str, Reason), 0) if part == "quarantine" else {}
     found: dict[tuple[str, ...], float] = {}
     found |= {(label,): count for label, count in {**known, **counts}.items()}

@@ -30,7 +30,7 @@ _TRY_AGAIN: Final = 30.0
 _SWEEP_EVERY: Final = 1.0
 
 # What a stranger sends to a port is nothing to log, and may be sent without end.
-_SILENT: Final = logging.Logger("silent")  # noqa: LOG001 - of no parent, so that nobody hears it
+_SILENT: Final = logging.Logger("silent")  # noqa: LOG001 - of no parent, so that no handler gets it
 _SILENT.disabled = True
 
 Respond = Callable[[web.Request], Awaitable[web.StreamResponse]]

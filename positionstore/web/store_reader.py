@@ -1,7 +1,7 @@
 """Reads what the metrics tell of the store, beside everything else.
 
-It has a thread and a connection of its own. Whoever shows what was read takes the last reading,
-with its age: a slow or absent database keeps nobody waiting.
+It has a thread and a connection of its own. A page shows the last reading with its age, so it
+never waits for a slow or absent database.
 """
 
 import threading

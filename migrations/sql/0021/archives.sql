@@ -22,7 +22,7 @@ COMMENT ON TABLE archives IS
 COMMENT ON COLUMN archives.archive_id IS 'The event_id of the fact of the log that says so (arc_...).';
 COMMENT ON COLUMN archives.file IS 'The name that the file was given; where it is kept is the operator''s affair.';
 COMMENT ON COLUMN archives.sha256 IS 'SHA-256 of the file''s bytes, as it was written.';
-COMMENT ON COLUMN archives.digest IS 'Digest of the facts in it: SHA-256 over their fact_digest in the order of seq. It outlives a file that is written anew.';
+COMMENT ON COLUMN archives.digest IS 'Digest of the facts in it: SHA-256 over their fact_digest in the order of seq. It stays when another tool rewrites the file.';
 COMMENT ON COLUMN archives.ended_before IS 'The moment that was given: all facts of these positions were created and received before it. UTC.';
 COMMENT ON COLUMN archives.positions IS 'How many positions are in the file, each with all its facts.';
 COMMENT ON COLUMN archives.facts IS 'How many facts are in the file; the few that the fold needs are in the log, too.';

@@ -368,7 +368,7 @@ def test_the_file_is_what_an_export_of_the_log_looks_like(
         assert ducks.execute(query).fetchone() == (16, 3)
 
 
-def test_a_file_that_was_written_anew_by_another_tool_comes_back_too(
+def test_a_file_that_another_tool_rewrote_comes_back_too(
     connection: psycopg.Connection, filled: Appender, any_store_url: str, tmp_path: Path
 ) -> None:
     before = facts(connection)

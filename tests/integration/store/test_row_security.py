@@ -144,7 +144,7 @@ def test_row_security_of_every_table_holds_through_every_view(
     for (table,) in admin.execute(
         f"SELECT relname FROM pg_class WHERE relkind = 'r' AND {OURS}"
     ).fetchall():
-        # Without a policy nobody but the owner sees a row.
+        # Without a policy only the owner sees a row.
         admin.execute(
             sql.SQL("ALTER TABLE {} ENABLE ROW LEVEL SECURITY").format(sql.Identifier(table))
         )

@@ -332,7 +332,7 @@ def test_which_locks_two_stores_share(any_database_url: str) -> None:
         closing(other.connect()) as two,
         closing(other.connect()) as three,
     ):
-        # A reconciliation and a rebuild of one store keep nobody else from theirs.
+        # A reconciliation and a rebuild of one store do not block the other store's.
         assert reconciliation.try_lock(one)
         assert reconciliation.try_lock(two)
         assert not reconciliation.try_lock(three)

@@ -1,4 +1,4 @@
-"""Every function of ours means the same, whatever the search_path of whoever calls it."""
+"""Every function of ours means the same, whatever the search_path of its caller."""
 
 import psycopg
 import pytest
