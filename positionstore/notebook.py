@@ -14,9 +14,10 @@ import pyarrow as pa
 from pydantic import SecretStr
 
 from positionstore.settings import load_settings
-from positionstore.store import arrow, selection
 from positionstore.store.database import Store, opened
-from positionstore.store.selection import LOG, Selection
+from positionstore.store.read import arrow
+from positionstore.store.read import query as selection
+from positionstore.store.read.query import LOG, Selection
 
 Values = Mapping[str, object]
 """What stands for ``%(name)s`` in a query."""

@@ -28,8 +28,8 @@ from pydantic_settings import (
 )
 
 from positionstore import postgres_url
-from positionstore.address import one_spelling
 from positionstore.errors import ConfigurationError, WrongEnvironmentError
+from positionstore.model.address import one_spelling
 
 _PREFIX: Final = "POSITIONSTORE_"
 _VARIABLES: Final = {

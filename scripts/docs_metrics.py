@@ -1,7 +1,7 @@
 """The page that lists every metric."""
 
-from positionstore.facts import Reason
-from positionstore.ingester.meter import DELAYS, DURATIONS, SIZES
+from positionstore.ingest.meter import DELAYS, DURATIONS, SIZES
+from positionstore.model.facts import Reason
 from positionstore.web import catalogue
 from positionstore.web.store_reader import EVERY
 

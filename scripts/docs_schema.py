@@ -12,8 +12,8 @@ import docs_world
 import psycopg
 from docs_sql import sql_pages
 
+from positionstore.embedded.server import remove_unused, running
 from positionstore.store import database, migrations
-from positionstore.store.embedded import remove_unused, running
 
 _HEAD = """\
 # The schema

@@ -17,16 +17,16 @@ import psycopg
 
 from positionstore.dimes.decoder import decode
 from positionstore.dimes.page import Listed
-from positionstore.facts import Received, Retraction, Source
-from positionstore.reconciler.book import Book
-from positionstore.reconciler.report import Resolution, RunReport, RunState
-from positionstore.reconciler.scope import Scope, Trigger
+from positionstore.model.facts import Received, Retraction, Source
+from positionstore.reconcile.report import Resolution, RunReport, RunState
+from positionstore.reconcile.scope import Scope, Trigger
+from positionstore.reconcile.store_side import Book
 from positionstore.sandbox import World
 from positionstore.sandbox.world import Emission, Position, micros
 from positionstore.store import database
-from positionstore.store import reconciliation as records
-from positionstore.store.log import Appender
-from positionstore.store.reconciliation import RunRecord
+from positionstore.store import runs as records
+from positionstore.store.appender import Appender
+from positionstore.store.runs import RunRecord
 from positionstore.store.sessions import StreamSession
 
 START: Final = datetime(2026, 7, 1, tzinfo=UTC)

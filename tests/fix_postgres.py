@@ -25,8 +25,8 @@ import server_worlds
 from psycopg import sql
 from server_worlds import PG15, World
 
-from positionstore.store import embedded
-from positionstore.store.embedded import EmbeddedServer
+from positionstore.embedded import server as embedded
+from positionstore.embedded.server import EmbeddedServer
 
 TEST_SETTINGS = {
     "fsync": "off",

@@ -16,8 +16,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
+from positionstore.embedded.server import EmbeddedServer
 from positionstore.sandbox.serving import accept_no_more
-from positionstore.store.embedded import EmbeddedServer
 
 T = TypeVar("T")
 

@@ -16,8 +16,8 @@ import pytest
 from fix_postgres import fresh_database
 from psycopg.conninfo import conninfo_to_dict
 
+from positionstore.embedded.server import EmbeddedServer
 from positionstore.store import migrations
-from positionstore.store.embedded import EmbeddedServer
 
 
 @contextmanager

@@ -14,8 +14,8 @@ import psycopg
 from hypothesis import strategies as st
 from oracle import STATUSES, TYPES, Fact, State
 
-from positionstore.facts import Event, Received, Retraction, Snapshot, Source
-from positionstore.store.log import Appended, Appender
+from positionstore.model.facts import Event, Received, Retraction, Snapshot, Source
+from positionstore.store.appender import Appended, Appender
 
 NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)
 LONG_AGO, FAR_AWAY = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)

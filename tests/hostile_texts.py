@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from made_facts import wire_time
 
-from positionstore.position import FIELDS, Kind
+from positionstore.model.fields import FIELDS, Kind
 
 TEXTS: Final = {
     "escape": "escape\x1b]0;owned\x07\x1b[7;31m\x1b[2Jx",

@@ -13,7 +13,7 @@ from hostile_texts import TEXTS, body, envelope, spelled
 from positionstore.dimes.gateway import NAMESPACES
 from positionstore.dimes.rest import POSITIONS_PATH
 from positionstore.dimes.tokens import TOKENS_PATH
-from positionstore.facts import Source
+from positionstore.model.facts import Source
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from positionstore.dimes.decoder import decode
-from positionstore.facts import Event, Received, Rejected, Snapshot, Source
+from positionstore.model.facts import Event, Received, Rejected, Snapshot, Source
 
 NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)
 """When things begin to happen in tests; times below are seconds after it."""

@@ -8,9 +8,9 @@ import psycopg
 from made_facts import NOON, event, moment, snapshot
 
 from positionstore.export.archive import Done, archive
-from positionstore.facts import Received, Retraction
+from positionstore.model.facts import Received, Retraction
+from positionstore.store.appender import Appender
 from positionstore.store.database import Store
-from positionstore.store.log import Appender
 
 DAY = 86_400
 CUT = NOON + timedelta(days=1)

@@ -12,7 +12,7 @@ from fix_proxy import Proxy
 from patience import DEADLINE, eventually
 from programs import Programs, ended, programs_on
 
-from positionstore.ingester.spools import Spools
+from positionstore.ingest.spools import Spools
 from positionstore.sandbox import Options, Sandbox
 
 

@@ -15,20 +15,20 @@ import pytest
 from positionstore.dimes import decoder
 from positionstore.dimes.complaint import complaint, is_error_body
 from positionstore.dimes.decoder import decode
-from positionstore.dimes.http_date import as_of, parse_http_date
 from positionstore.dimes.page import Item, Listed, UnreadableError, read_list, read_position
 from positionstore.dimes.retrying import retry_after
 from positionstore.dimes.tokens import read_token
 from positionstore.errors import PositionstoreError
-from positionstore.facts import Event, Reason, Rejected, Source
 from positionstore.importer import kinds
-from positionstore.importer.lines import Lines
 from positionstore.importer.logged import (
     IncompleteSnapshotError,
     Line,
     Logged,
     read_line,
 )
+from positionstore.importer.reader import Lines
+from positionstore.model.facts import Event, Reason, Rejected, Source
+from positionstore.model.http_date import as_of, parse_http_date
 
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
 STATUSES = (200, 400, 401, 403, 404, 422, 500)

@@ -18,15 +18,15 @@ from streams import settings_for
 
 from positionstore.dimes.decoder import decode
 from positionstore.dimes.rest import RestClient
-from positionstore.facts import Received, Source
-from positionstore.position import FIELDS, Durability, Kind
-from positionstore.reconciler.reconcile import Reconciler
-from positionstore.reconciler.report import RunReport
-from positionstore.reconciler.scope import Scope, Trigger
+from positionstore.model.facts import Received, Source
+from positionstore.model.fields import FIELDS, Durability, Kind
+from positionstore.reconcile.reconciler import Reconciler
+from positionstore.reconcile.report import RunReport
+from positionstore.reconcile.scope import Scope, Trigger
 from positionstore.sandbox import Sandbox
 from positionstore.settings import Settings
+from positionstore.store.appender import Appender
 from positionstore.store.database import Store
-from positionstore.store.log import Appender
 
 TERMINAL = {"closed", "settled", "liquidated", "cancelled"}
 DURABLE = {
@@ -245,7 +245,7 @@ def wrong(
 @contextmanager
 def busy(store: Store) -> Iterator[psycopg.Connection]:
     """Hold the reconcilers' lock."""
-    from positionstore.store import reconciliation  # noqa: PLC0415 - only here
+    from positionstore.store import runs as reconciliation  # noqa: PLC0415 - only here
 
     with closing(store.connect()) as connection:
         assert reconciliation.try_lock(connection)

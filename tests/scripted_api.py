@@ -12,12 +12,12 @@ from made_facts import NOON, event
 from streams import settings_for
 
 from positionstore.dimes.rest import POSITIONS_PATH, RestClient
-from positionstore.reconciler.reconcile import Reconciler, Resumption
-from positionstore.reconciler.report import RunReport
-from positionstore.reconciler.scope import Scope, Trigger
+from positionstore.reconcile.reconciler import Reconciler, Resumption
+from positionstore.reconcile.report import RunReport
+from positionstore.reconcile.scope import Scope, Trigger
 from positionstore.settings import Settings
+from positionstore.store.appender import Appender
 from positionstore.store.database import Store
-from positionstore.store.log import Appender
 
 KEY = "dm_sbx_skey_0123456789abcdef"
 ENDED = {"closed", "settled", "liquidated", "cancelled"}

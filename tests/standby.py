@@ -10,10 +10,10 @@ from pathlib import Path
 import psycopg
 from patience import DEADLINE, wait_until
 
-from positionstore.store import cluster
-from positionstore.store.account import account_for
-from positionstore.store.binaries import find_binaries
-from positionstore.store.embedded import EmbeddedServer
+from positionstore.embedded import cluster
+from positionstore.embedded.binaries import find_binaries
+from positionstore.embedded.os_user import account_for
+from positionstore.embedded.server import EmbeddedServer
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from positionstore.dimes.credentials import credentials_for
 from positionstore.dimes.gateway import NAMESPACES, Connection, SocketOptions
 from positionstore.dimes.packets import Unpacker
 from positionstore.dimes.recovery import Recovered
-from positionstore.facts import Event, Rejected, Source
-from positionstore.ingester.supervisor import Supervisor
+from positionstore.ingest.supervisor import Supervisor
+from positionstore.model.facts import Event, Rejected, Source
 from positionstore.settings import Settings, load_settings
 
 

@@ -11,10 +11,10 @@ import psycopg
 from made_facts import event
 from programs import ROOT
 
+from positionstore.embedded.binaries import find_binaries
+from positionstore.embedded.os_user import Account
 from positionstore.store import database
-from positionstore.store.account import Account
-from positionstore.store.binaries import find_binaries
-from positionstore.store.log import Appender
+from positionstore.store.appender import Appender
 
 Rows = list[tuple[object, ...]]
 

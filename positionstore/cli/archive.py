@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from positionstore.backfill import moment_of
+from positionstore.cli.bootstrap import start
 from positionstore.cli.console import print_json, print_line, progress
-from positionstore.cli.start import start
 from positionstore.export.archive import Done
 from positionstore.export.archive import archive as run
+from positionstore.reconcile.backfill import moment_of
 from positionstore.store.database import opened
 
 

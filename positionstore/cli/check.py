@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
+from positionstore.cli.bootstrap import start
 from positionstore.cli.console import print_exact, print_json, print_line, print_table
-from positionstore.cli.start import start
 from positionstore.errors import DatabaseUnavailableError
 from positionstore.settings import Settings
 from positionstore.store.checks import Check, checks

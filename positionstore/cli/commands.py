@@ -30,7 +30,7 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
         "Make an owner, a writer and a reader, each with no more rights than it needs.",
     ),
     "ingest": (_KEEP, "ingest:ingest", "Write what a gateway sends into the store."),
-    "run": (_KEEP, "running:run", "Run the service: the ingester and the periodic reconciler."),
+    "run": (_KEEP, "run:run", "Run the service: the ingester and the periodic reconciler."),
     "reconcile": (
         _KEEP,
         "reconcile:reconcile",
@@ -38,12 +38,12 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     ),
     "backfill": (
         _KEEP,
-        "backfilling:backfill",
+        "backfill:backfill",
         "Repair what was missed: every gap that nothing has repaired, a window, or all of history.",
     ),
     "import": (
         _KEEP,
-        "importing:import_files",
+        "import_:import_files",
         "Append captured events, or the log of another store, to the store.",
     ),
     "archive": (
@@ -71,7 +71,7 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "tail": (_SEE, "tail:tail", "Follow the log: each fact once, in the order of the log."),
     "export": (
         _SEE,
-        "exporting:export",
+        "export:export",
         "Export a table, a view or a query as Parquet, CSV or JSON Lines.",
     ),
     "quarantine": (_SEE, "quarantine:app", "What could not be understood."),

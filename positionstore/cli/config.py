@@ -6,9 +6,9 @@ from typing import Annotated, Final, NamedTuple
 import typer
 from pydantic import SecretStr
 
+from positionstore.cli.bootstrap import start
 from positionstore.cli.console import is_narrow, print_json, print_table
 from positionstore.cli.masking import MASK, masked
-from positionstore.cli.start import start
 from positionstore.settings import Settings, environment_variable, given
 
 _WIDE: Final = 110

@@ -7,14 +7,15 @@ from typing import Annotated
 
 import typer
 
+from positionstore.cli.bootstrap import start
 from positionstore.cli.console import print_exact
-from positionstore.cli.start import start
+from positionstore.embedded import server as embedded
+from positionstore.embedded.binaries import find_psql
+from positionstore.embedded.server import EmbeddedServer
 from positionstore.errors import ConfigurationError
 from positionstore.settings import Settings
-from positionstore.store import embedded, embedded_roles
-from positionstore.store.binaries import find_psql
+from positionstore.store import embedded_roles
 from positionstore.store.database import opened
-from positionstore.store.embedded import EmbeddedServer
 from positionstore.store.grants import Role
 from positionstore.store.psql import run_psql, url_in_schema
 

@@ -6,12 +6,12 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from positionstore.cli.bootstrap import start
 from positionstore.cli.console import print_exact, print_line
 from positionstore.cli.demo_view import view
-from positionstore.cli.start import start
-from positionstore.demo import acts
-from positionstore.demo.acts import Outcome
+from positionstore.demo import scenario as acts
 from positionstore.demo.next_steps import commands, shown, stop_command
+from positionstore.demo.scenario import Outcome
 from positionstore.settings import Settings
 
 

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from positionstore.cli.console import print_line
-from positionstore.demo.sight import Sight
+from positionstore.demo.view import Sight
 from positionstore.escaping import printable
 
 _LINE_EVERY: Final = 5.0

@@ -68,8 +68,8 @@ def _of_postgres(error: BaseException) -> PositionstoreError | None:
     error = getattr(error, "orig", None) or error
     if psycopg is None or not isinstance(error, psycopg.Error):
         return None
+    from positionstore.store.db_errors import REMEDIES  # noqa: PLC0415 - only after an error
     from positionstore.store.refusals import TO_WORK  # noqa: PLC0415 - only after an error
-    from positionstore.store.verdict import REMEDIES  # noqa: PLC0415 - only after an error
 
     said = str(error).strip().splitlines()[0].rstrip(".") if str(error) else "?"
     message = f"PostgreSQL says: {said}."

@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
-from positionstore.cli.start import start
-from positionstore.cli.waiting import until_signalled
-from positionstore.facts import Source
-from positionstore.ingester.meter import Meter
-from positionstore.ingester.service import Ingester
+from positionstore.cli.bootstrap import start
+from positionstore.cli.signals import until_signalled
+from positionstore.ingest.ingester import Ingester
+from positionstore.ingest.meter import Meter
+from positionstore.model.facts import Source
 from positionstore.store.database import opened
 from positionstore.web.serving import shown
 

@@ -4,11 +4,11 @@ from typing import Annotated
 
 import typer
 
+from positionstore.cli.bootstrap import start
 from positionstore.cli.console import print_line
-from positionstore.cli.start import start
+from positionstore.embedded.server import to_stderr
 from positionstore.store import migrations
 from positionstore.store.database import opened
-from positionstore.store.embedded import to_stderr
 
 
 def migrate(

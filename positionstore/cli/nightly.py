@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
+from positionstore.cli.bootstrap import start
 from positionstore.cli.console import print_line, progress
 from positionstore.cli.run_view import show_run
-from positionstore.cli.start import start
-from positionstore.cli.waiting import complete
+from positionstore.cli.signals import complete
 from positionstore.nightly.job import nightly as job
 
 

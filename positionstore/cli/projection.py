@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from positionstore.cli.bootstrap import start
 from positionstore.cli.console import print_json, print_line, print_table, progress
-from positionstore.cli.start import start
 from positionstore.importer import archive_check
 from positionstore.importer.archive_check import Away
 from positionstore.store import projection

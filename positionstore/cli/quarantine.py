@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
+from positionstore.cli.bootstrap import start
 from positionstore.cli.console import print_json, print_line, print_table
-from positionstore.cli.start import start
 from positionstore.errors import ConfigurationError
-from positionstore.importer.retrying import retry_quarantine
+from positionstore.importer.retry_quarantine import retry_quarantine
 from positionstore.store import quarantine
 from positionstore.store.database import opened
 

@@ -4,13 +4,13 @@ from typing import Annotated
 
 import typer
 
+from positionstore.cli.bootstrap import start
 from positionstore.cli.console import print_json, progress
 from positionstore.cli.run_view import print_run, show_run
-from positionstore.cli.start import start
-from positionstore.cli.waiting import complete
-from positionstore.reconciler.account import account
-from positionstore.reconciler.reconcile import Reconciler
-from positionstore.reconciler.scope import Scope, Trigger
+from positionstore.cli.signals import complete
+from positionstore.reconcile.account import account
+from positionstore.reconcile.reconciler import Reconciler
+from positionstore.reconcile.scope import Scope, Trigger
 from positionstore.store.database import opened
 
 

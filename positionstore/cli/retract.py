@@ -7,12 +7,12 @@ from typing import Annotated
 import psycopg
 import typer
 
+from positionstore.cli.bootstrap import start
 from positionstore.cli.console import print_json, print_line, print_table
 from positionstore.cli.masking import masked
-from positionstore.cli.start import start
-from positionstore.dimes.exact import storable
+from positionstore.dimes.json_exact import storable
 from positionstore.errors import ConfigurationError
-from positionstore.facts import Retraction
+from positionstore.model.facts import Retraction
 from positionstore.store import retractions
 from positionstore.store.database import opened
 from positionstore.store.retractions import Change, NamedFact, State

@@ -10,13 +10,13 @@ from typing import Annotated
 import psycopg
 import typer
 
+from positionstore.cli.bootstrap import start
 from positionstore.cli.console import print_exact, print_json, print_line
-from positionstore.cli.start import start
+from positionstore.embedded.cluster import write_private
 from positionstore.errors import ConfigurationError
 from positionstore.escaping import printable
 from positionstore.store import migrations, refusals
 from positionstore.store import roles as database_roles
-from positionstore.store.cluster import write_private
 from positionstore.store.database import opened
 from positionstore.store.grants import Role, Roles
 from positionstore.store.other_roles import OtherRight, Weight, other_rights

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from positionstore.cli.console import Show, print_line, print_table
-from positionstore.reconciler.comparison import DiscrepancyKind
-from positionstore.reconciler.report import Discrepancy, Resolution, RunReport, RunState
-from positionstore.store.reconciliation import InvalidField
+from positionstore.reconcile.compare import DiscrepancyKind
+from positionstore.reconcile.report import Discrepancy, Resolution, RunReport, RunState
+from positionstore.store.runs import InvalidField
 
 _MOST_ROWS: Final = 50
 _MOST_FIELDS: Final = 3

@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
+from positionstore.cli.bootstrap import start
 from positionstore.cli.console import Show, print_json, print_line, print_table, progress
-from positionstore.cli.start import start
-from positionstore.ingester.draining import drain as drain_one
-from positionstore.ingester.recorder import Recorder
-from positionstore.ingester.spools import Spools, SpoolState
+from positionstore.ingest.draining import drain as drain_one
+from positionstore.ingest.recorder import Recorder
+from positionstore.ingest.spools import Spools, SpoolState
 from positionstore.settings import Settings
 from positionstore.store import identity
 from positionstore.store.database import opened

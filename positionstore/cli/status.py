@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
+from positionstore.cli.bootstrap import start
 from positionstore.cli.console import print_json, print_table
 from positionstore.cli.run_view import told_fields
-from positionstore.cli.start import start
 from positionstore.errors import DatabaseUnavailableError
-from positionstore.ingester.spools import Spools, SpoolTotals
+from positionstore.ingest.spools import Spools, SpoolTotals
 from positionstore.store.database import opened
 from positionstore.store.restored import remedy
 from positionstore.store.sessions import DEAD_AFTER

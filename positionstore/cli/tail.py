@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from positionstore.cli.start import start
+from positionstore.cli.bootstrap import start
 from positionstore.escaping import json_as_it_came, json_text, printable
 from positionstore.store.database import opened
 from positionstore.store.feed import LoggedFact, before_the_newest, pages_after

@@ -7,7 +7,7 @@ from typing import Final, Protocol
 
 import psycopg
 
-from positionstore.demo.vendor import Vendor
+from positionstore.demo.client import Vendor
 
 _EVENTS: Final = 100
 """How many events are emitted while nobody is connected: a second or so of the demo's world."""

@@ -4,11 +4,11 @@ import asyncio
 
 from pydantic import SecretStr
 
-from positionstore.address import one_spelling
 from positionstore.dimes.access import Access, MintedAccess, api_key_access, ready_token_access
 from positionstore.dimes.rest import RestClient
 from positionstore.dimes.tokens import KeyRefusedError, Token
 from positionstore.errors import ConfigurationError
+from positionstore.model.address import one_spelling
 from positionstore.settings import Settings
 
 

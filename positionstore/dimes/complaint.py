@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from positionstore.dimes.failures import words_of
-from positionstore.dimes.redaction import redacted
+from positionstore.redaction import redacted
 
 _QUOTED_AT_MOST: Final = 20_000
 

@@ -12,7 +12,7 @@ from positionstore.dimes.proxy import proxy_for
 from positionstore.dimes.tls import trusted
 from positionstore.dimes.tokens import Token, mint_token
 from positionstore.errors import ConfigurationError
-from positionstore.facts import Source
+from positionstore.model.facts import Source
 from positionstore.settings import Settings
 
 AuthStyle = Literal["payload", "header"]

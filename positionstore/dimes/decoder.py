@@ -1,4 +1,4 @@
-"""Raw bytes in, an :class:`~positionstore.facts.Event` or what is wrong with them out.
+"""Raw bytes in, an :class:`~positionstore.model.facts.Event` or what is wrong with them out.
 
 The decoder is exact: it reads the few strings that make an envelope and keeps the rest as the
 bytes they were, so that no number ever passes through a float.
@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from positionstore.dimes.exact import (
+from positionstore.dimes.json_exact import (
     SURELY_SHORT,
     Flaw,
     beyond_bounds,
@@ -26,8 +26,8 @@ from positionstore.dimes.exact import (
     storable,
     string,
 )
-from positionstore.dimes.instant import parse_instant
-from positionstore.facts import Event, Reason, Rejected
+from positionstore.model.facts import Event, Reason, Rejected
+from positionstore.model.timestamps import parse_instant
 
 POSITION_ID_PREFIX: Final = "dm_pos_"
 

@@ -8,7 +8,7 @@ import re
 from enum import StrEnum
 from typing import Final
 
-from positionstore.dimes.redaction import redacted
+from positionstore.redaction import redacted
 
 _LONGEST: Final = 4_000
 """Characters of a failure's text that are read; a longer one is no clear answer."""

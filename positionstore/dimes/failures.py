@@ -21,7 +21,7 @@ from typing import Final
 import msgspec
 
 from positionstore.dimes.failure_words import Label, is_field, label_of_code, label_of_text
-from positionstore.dimes.redaction import redacted
+from positionstore.redaction import redacted
 
 _DEEPEST: Final = 5
 _CODES: Final = frozenset({"type", "code", "status", "statuscode", "httpstatus", "name", "error"})

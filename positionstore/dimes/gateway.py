@@ -3,7 +3,7 @@
 python-socketio speaks the protocol; it never reconnects by itself here, and a new client is made
 for every connection. It spends a task and a timer on each message, which a burst cannot afford,
 and swallows what a handler raises. So the WebSocket it reads from is one of ours (aiohttp takes
-the class as an option): a :class:`~positionstore.dimes.tap.Tap` sees every frame first, keeps
+the class as an option): a :class:`~positionstore.dimes.frames.Tap` sees every frame first, keeps
 the events, and passes on what keeps the connection going.
 
 Source: the vendor's document, "Partner gateway", "Customer gateway", "Authentication errors".
@@ -23,6 +23,7 @@ import socketio
 from positionstore.dimes.complaint import complaint
 from positionstore.dimes.credentials import Credentials
 from positionstore.dimes.failures import GatewayFailure, Verdict, classify
+from positionstore.dimes.frames import Deliver, Tap
 from positionstore.dimes.handshake import (
     LOST,
     SOCKETIO_2,
@@ -36,10 +37,9 @@ from positionstore.dimes.jumps import Jumps
 from positionstore.dimes.pinger import Pinger
 from positionstore.dimes.proxy import Proxy, proxy_for, proxy_trouble
 from positionstore.dimes.recovery import RecoverySession
-from positionstore.dimes.tap import Deliver, Tap
 from positionstore.dimes.tls import causes, distrust, trusted
 from positionstore.errors import CredentialsError
-from positionstore.facts import Source
+from positionstore.model.facts import Source
 from positionstore.settings import Settings
 
 NAMESPACES: Final = {

@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from positionstore.dimes.complaint import complaint
-from positionstore.dimes.redaction import redacted
 from positionstore.dimes.retrying import LONGEST_ASKED, SetbackError, retry_after
 from positionstore.escaping import shortened
+from positionstore.redaction import redacted
 
 MOST_BODY: Final = 16 * 1024
 """Bytes of an answer's body that are read."""

@@ -3,7 +3,7 @@
 A gateway sends ``42<namespace>,["<name>",<envelope>]``; one with connection state recovery adds an
 offset, ``42<namespace>,["<name>",<envelope>,"<offset>"]``. The envelope is cut out as the bytes it
 is. Whatever else a packet may be (no argument, two envelopes, an array, a broken text) becomes a
-:class:`~positionstore.facts.Rejected` that keeps it whole.
+:class:`~positionstore.model.facts.Rejected` that keeps it whole.
 
 Source: the Socket.IO protocol, revision 5, and the vendor's document, "Event envelope".
 """
@@ -13,8 +13,8 @@ import re
 from typing import Final, NoReturn
 
 from positionstore.dimes.decoder import decode
-from positionstore.dimes.redaction import redacted
-from positionstore.facts import Event, Reason, Rejected
+from positionstore.model.facts import Event, Reason, Rejected
+from positionstore.redaction import redacted
 
 EVENT: Final = "42"
 """How an event's packet begins: the Engine.IO type *message*, the Socket.IO type *event*."""

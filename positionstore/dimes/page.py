@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from positionstore.dimes.exact import (
+from positionstore.dimes.json_exact import (
     MAX_DEPTH,
     SURELY_SHORT,
     Flaw,
@@ -25,10 +25,10 @@ from positionstore.dimes.exact import (
     storable,
     string,
 )
-from positionstore.dimes.instant import parse_instant
 from positionstore.dimes.spelling import Spelling, spelled
-from positionstore.facts import Reason, Rejected
-from positionstore.position import FIELDS, Durability
+from positionstore.model.facts import Reason, Rejected
+from positionstore.model.fields import FIELDS, Durability
+from positionstore.model.timestamps import parse_instant
 
 _LASTING: Final = tuple(
     field

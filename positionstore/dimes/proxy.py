@@ -17,9 +17,9 @@ import aiohttp
 import httpx
 from pydantic import SecretStr
 
-from positionstore.dimes.redaction import redacted
 from positionstore.dimes.tls import causes, trusted
 from positionstore.errors import ConfigurationError, GatewayError
+from positionstore.redaction import redacted
 from positionstore.settings import Settings, is_loopback
 
 SETTING: Final = "POSITIONSTORE_PROXY"

@@ -26,7 +26,6 @@ from positionstore.dimes.access import Access, api_key_access
 from positionstore.dimes.body import ACCEPT_ENCODING, TooLongError, read_body
 from positionstore.dimes.clock_reading import ClockReading, age_of
 from positionstore.dimes.complaint import complaint, is_error_body
-from positionstore.dimes.http_date import parse_http_date
 from positionstore.dimes.page import (
     Item,
     Listed,
@@ -36,13 +35,14 @@ from positionstore.dimes.page import (
 )
 from positionstore.dimes.paging import CursorLostError, Paging, Shown
 from positionstore.dimes.proxy import Proxy, proxy_for, proxy_trouble
-from positionstore.dimes.redaction import redacted
 from positionstore.dimes.retrying import Patience, SetbackError, retry_after
 from positionstore.dimes.throttle import Throttle
 from positionstore.dimes.tls import distrust, trusted
 from positionstore.dimes.tokens import TOKENS_PATH, Token, read_token
 from positionstore.errors import CredentialsError, DoubtfulClockError, GatewayError
-from positionstore.facts import Rejected
+from positionstore.model.facts import Rejected
+from positionstore.model.http_date import parse_http_date
+from positionstore.redaction import redacted
 from positionstore.settings import Settings
 
 POSITIONS_PATH: Final = "/v1/prediction-markets/positions"

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 import msgspec
 
-from positionstore.dimes.exact import may_hold_nul
-from positionstore.position import DURABLE_FIELDS, VALUATION_FIELDS, Field
+from positionstore.dimes.json_exact import may_hold_nul
+from positionstore.model.fields import DURABLE_FIELDS, VALUATION_FIELDS, Field
 
 Spelling = tuple[str | int | None, ...]
 """Values as JSON spells them, texts and numbers without a fraction; absent and null are None."""

@@ -16,13 +16,13 @@ from pydantic import SecretStr
 from positionstore.dimes.abandoned import ClosesAbandoned
 from positionstore.dimes.body import ACCEPT_ENCODING, TooLongError, read_body
 from positionstore.dimes.complaint import complaint, is_error_body
-from positionstore.dimes.http_date import parse_http_date
-from positionstore.dimes.instant import parse_instant
 from positionstore.dimes.proxy import Proxy, proxy_trouble
-from positionstore.dimes.redaction import redacted
 from positionstore.dimes.retrying import LONGEST_ASKED, SetbackError, retry_after
 from positionstore.dimes.tls import distrust
 from positionstore.errors import CredentialsError, GatewayError
+from positionstore.model.http_date import parse_http_date
+from positionstore.model.timestamps import parse_instant
+from positionstore.redaction import redacted
 
 TOKENS_PATH: Final = "/v1/prediction-markets/tokens"
 _TIMEOUT: Final = 15.0  # seconds without a sign of life

@@ -9,11 +9,11 @@ from typing import IO, Final
 import psycopg
 
 from positionstore.errors import ConfigurationError
-from positionstore.export.files import Begin, Destination, File, Folder, Stream
+from positionstore.export.destinations import Begin, Destination, File, Folder, Stream
 from positionstore.export.formats import Format, codec
-from positionstore.store import selection
 from positionstore.store.database import Store
-from positionstore.store.selection import LOG, Selection
+from positionstore.store.read import query as selection
+from positionstore.store.read.query import LOG, Selection
 
 STANDARD_OUTPUT: Final = "-"
 

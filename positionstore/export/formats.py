@@ -9,9 +9,9 @@ from typing import IO, Any, Final, Protocol
 
 from positionstore.escaping import csv_cell, json_as_it_came
 from positionstore.extras import arrow_needed
-from positionstore.store import lines
 from positionstore.store.database import Store
-from positionstore.store.selection import Kind, Selection
+from positionstore.store.read import text as lines
+from positionstore.store.read.query import Kind, Selection
 
 
 class Format(StrEnum):

@@ -8,9 +8,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from positionstore.export.formats import Piece, Writer
-from positionstore.store import arrow
 from positionstore.store.database import Store
-from positionstore.store.selection import Selection
+from positionstore.store.read import arrow
+from positionstore.store.read.query import Selection
 
 
 class Parquet:

@@ -16,13 +16,13 @@ from typing import Final
 import psycopg
 
 from positionstore.errors import PositionstoreError
-from positionstore.importer.held import HeldLines, Scratch
-from positionstore.importer.lines import Lines
 from positionstore.importer.logged import Logged
+from positionstore.importer.reader import Lines
+from positionstore.importer.spill import HeldLines, Scratch
 from positionstore.store import sessions
+from positionstore.store.appender import Appended
+from positionstore.store.batch_writer import Writing
 from positionstore.store.feed import before_the_newest
-from positionstore.store.log import Appended
-from positionstore.store.writing import Writing
 
 _SMALLEST_BATCH: Final = 10_000
 _SHARE_BESIDE_A_STREAM: Final = 5

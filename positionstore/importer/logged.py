@@ -14,10 +14,9 @@ from typing import Final
 import msgspec
 
 from positionstore.dimes.decoder import decode
-from positionstore.dimes.exact import Flaw, storable
-from positionstore.dimes.instant import parse_instant
+from positionstore.dimes.json_exact import Flaw, storable
 from positionstore.dimes.packets import Unpacker
-from positionstore.facts import (
+from positionstore.model.facts import (
     RETRACTION_TYPE,
     SNAPSHOT_TYPE,
     Event,
@@ -26,6 +25,7 @@ from positionstore.facts import (
     Retraction,
     Source,
 )
+from positionstore.model.timestamps import parse_instant
 
 AROUND_AN_ENVELOPE: Final = 256 * 1024
 """Bytes that a row or a packet may have around its envelope."""

@@ -4,9 +4,9 @@ from typing import Final
 
 import msgspec
 
-from positionstore.dimes.exact import LONGEST_ID, storable
-from positionstore.dimes.instant import parse_instant
-from positionstore.facts import RETRACTION_TYPE, Event, Reason, Rejected, Retraction
+from positionstore.dimes.json_exact import LONGEST_ID, storable
+from positionstore.model.facts import RETRACTION_TYPE, Event, Reason, Rejected, Retraction
+from positionstore.model.timestamps import parse_instant
 
 RETRACTION_ID_PREFIX: Final = "ret_"
 

@@ -14,11 +14,11 @@ import structlog
 
 from positionstore.errors import BusyError, ConfigurationError, PositionstoreError
 from positionstore.escaping import json_text
-from positionstore.nightly.page import Contents, page
-from positionstore.reconciler.account import account
-from positionstore.reconciler.reconcile import Reconciler
-from positionstore.reconciler.report import EXIT_FAILED, RunReport
-from positionstore.reconciler.scope import Scope, Trigger
+from positionstore.nightly.report_html import Contents, page
+from positionstore.reconcile.account import account
+from positionstore.reconcile.reconciler import Reconciler
+from positionstore.reconcile.report import EXIT_FAILED, RunReport
+from positionstore.reconcile.scope import Scope, Trigger
 from positionstore.settings import Settings
 from positionstore.store import backfills
 from positionstore.store.database import opened

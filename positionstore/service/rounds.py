@@ -10,11 +10,11 @@ from typing import Final
 import psycopg
 import structlog
 
-from positionstore.dimes.redaction import redacted
 from positionstore.errors import BusyError, PositionstoreError
-from positionstore.reconciler.report import RunReport, RunState
-from positionstore.reconciler.scope import Trigger
-from positionstore.service.timetable import Timetable
+from positionstore.reconcile.report import RunReport, RunState
+from positionstore.reconcile.scope import Trigger
+from positionstore.redaction import redacted
+from positionstore.service.schedule import Timetable
 
 _log = structlog.get_logger(__name__)
 

@@ -17,16 +17,16 @@ from positionstore.errors import (
     CredentialsError,
     DatabaseUnavailableError,
 )
-from positionstore.facts import Source
-from positionstore.ingester.backoff import Backoff
-from positionstore.ingester.meter import Meter
-from positionstore.ingester.service import Ingester
-from positionstore.reconciler.reconcile import Reconciler
-from positionstore.reconciler.report import RunReport
-from positionstore.reconciler.scope import Scope, Trigger
+from positionstore.ingest.backoff import Backoff
+from positionstore.ingest.ingester import Ingester
+from positionstore.ingest.meter import Meter
+from positionstore.model.facts import Source
+from positionstore.reconcile.reconciler import Reconciler
+from positionstore.reconcile.report import RunReport
+from positionstore.reconcile.scope import Scope, Trigger
 from positionstore.service.aside import Aside
 from positionstore.service.rounds import Rounds, wait_for
-from positionstore.service.timetable import Timetable
+from positionstore.service.schedule import Timetable
 from positionstore.settings import Settings
 from positionstore.store.database import Store
 

@@ -167,7 +167,7 @@ def take_out(
                 )
         _unchanged(connection, values)
         left = connection.execute(_query("take_out"), values).rowcount
-        connection.execute(queries("log")["lock_log"], {"key": APPEND_LOCK})
+        connection.execute(queries("appender")["lock_log"], {"key": APPEND_LOCK})
         # What was committed before it was this one's turn.
         _unchanged(connection, values)
         _append(connection, archive.archive_id, ARCHIVE_TYPE, archive.archived_at, archive.envelope)
@@ -220,12 +220,12 @@ def bring_back(
         found = connection.execute(_query("positions_returning").format(returning=returning))
         position_ids = [position_id for (position_id,) in found]
         if archive is None:
-            connection.execute(queries("log")["lock_log"], {"key": APPEND_LOCK})
+            connection.execute(queries("appender")["lock_log"], {"key": APPEND_LOCK})
         kept = connection.execute(_query("keep_conflicts").format(returning=returning), {})
         row = kept.fetchone()
         putting = "put_in" if archive is None else "put_back"
         returned = connection.execute(_query(putting).format(returning=returning)).rowcount
-        connection.execute(queries("log")["lock_log"], {"key": APPEND_LOCK})
+        connection.execute(queries("appender")["lock_log"], {"key": APPEND_LOCK})
         data = {"archive_id": called, "digest": digest, "facts": count, "returned": returned}
         restoration = "rst_" + called.removeprefix("arc_")
         envelope = _envelope(restoration, RESTORATION_TYPE, at, data)
@@ -264,12 +264,12 @@ def _unchanged(connection: psycopg.Connection, values: dict[str, Any]) -> None:
 def _append(
     connection: psycopg.Connection, name: str, kind: str, at: datetime, envelope: bytes
 ) -> None:
-    newest = connection.execute(queries("log")["newest"]).fetchone()
+    newest = connection.execute(queries("appender")["newest"]).fetchone()
     values = {"event_id": name, "type": kind, "at": at, "envelope": envelope.decode()}
     row = connection.execute(_query("append"), values).fetchone()
     seq = row[0] if row else None
     sequences.check_order(seq, newest[0] if newest else None)
-    connection.execute(queries("log")["announce"], {"seq": str(seq)})
+    connection.execute(queries("appender")["announce"], {"seq": str(seq)})
 
 
 def _nothing_away(connection: psycopg.Connection, name: str, digest: str) -> StoreRefusedError:

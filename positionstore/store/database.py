@@ -10,9 +10,10 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from positionstore import postgres_url
+from positionstore.embedded import server as embedded
 from positionstore.errors import ConfigurationError, DatabaseUnavailableError
 from positionstore.settings import Settings
-from positionstore.store import embedded, embedded_roles, known, migrations, neighbours, session
+from positionstore.store import embedded_roles, known, migrations, neighbours, session
 from positionstore.store.grants import Role
 
 _PATIENCE = {

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import psycopg
 
+from positionstore.embedded import cluster as clusters
+from positionstore.embedded.server import EmbeddedServer
 from positionstore.errors import ConfigurationError
-from positionstore.store import cluster as clusters
-from positionstore.store.embedded import EmbeddedServer
 from positionstore.store.grants import Role, Roles
 from positionstore.store.roles import DEFAULT_PREFIX, apply, recorded
 

@@ -7,8 +7,8 @@ from typing import Final
 import msgspec
 from psycopg.conninfo import conninfo_to_dict
 
+from positionstore.embedded.cluster import write_private
 from positionstore.settings import Environment
-from positionstore.store.cluster import write_private
 
 FILE: Final = "known-store.json"
 

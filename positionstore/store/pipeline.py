@@ -12,8 +12,8 @@ from typing import Final
 
 import psycopg
 
-from positionstore.facts import Received, Rejected
-from positionstore.store.log import Appended, Appender
+from positionstore.model.facts import Received, Rejected
+from positionstore.store.appender import Appended, Appender
 
 _ENOUGH_BYTES: Final = 256 * 1024 * 1024
 """Of inputs that make a transaction, however few; a hundred thousand usual ones have fewer."""

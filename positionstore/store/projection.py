@@ -14,7 +14,7 @@ from psycopg import IsolationLevel, sql
 from psycopg.rows import class_row
 
 from positionstore.errors import PositionstoreError
-from positionstore.position import FOLDED_COLUMNS
+from positionstore.model.fields import FOLDED_COLUMNS
 from positionstore.store import pooler
 from positionstore.store.locks import APPEND_LOCK, REBUILD_LOCK, session_lock
 from positionstore.store.queries import queries

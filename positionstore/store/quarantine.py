@@ -8,7 +8,7 @@ from typing import Final
 import psycopg
 from psycopg.rows import class_row
 
-from positionstore.facts import Received, Rejected
+from positionstore.model.facts import Received, Rejected
 from positionstore.store.queries import queries
 
 _ENOUGH_BYTES: Final = 8 * 1024 * 1024

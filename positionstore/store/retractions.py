@@ -9,7 +9,7 @@ import psycopg
 from psycopg import IsolationLevel
 from psycopg.rows import class_row
 
-from positionstore.facts import Retraction
+from positionstore.model.facts import Retraction
 from positionstore.store import archived, sequences
 from positionstore.store.locks import APPEND_LOCK
 from positionstore.store.projection import drop_emptied, refold_positions
@@ -107,8 +107,8 @@ def append(
         StoreRefusedError: a position's other facts are in an archive; nothing was written.
     """
     with connection.transaction():
-        connection.execute(queries("log")["lock_log"], {"key": APPEND_LOCK})
-        newest = connection.execute(queries("log")["newest"]).fetchone()
+        connection.execute(queries("appender")["lock_log"], {"key": APPEND_LOCK})
+        newest = connection.execute(queries("appender")["newest"]).fetchone()
         seqs = [seq for each in retractions for seq in _append_one(connection, each, received_at)]
         sequences.check_order(min(seqs, default=None), newest[0] if newest else None)
         positions = 0
@@ -117,7 +117,7 @@ def append(
             archived.refuse_needing(connection, position_ids)
             positions = refold_positions(connection, position_ids)
             positions += drop_emptied(connection, position_ids)
-            connection.execute(queries("log")["announce"], {"seq": str(max(seqs))})
+            connection.execute(queries("appender")["announce"], {"seq": str(max(seqs))})
     return seqs, positions
 
 
@@ -155,7 +155,7 @@ def _apply(
     position_id = retractions[0].position_id
     with connection.transaction(force_rollback=dry_run):
         # Before the first look, so that nothing comes between the two.
-        connection.execute(queries("log")["lock_log"], {"key": APPEND_LOCK})
+        connection.execute(queries("appender")["lock_log"], {"key": APPEND_LOCK})
         before = state(connection, position_id)
         seqs, _ = append(connection, retractions, received_at)
         return Change(len(seqs), before, state(connection, position_id))

@@ -19,7 +19,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from positionstore import postgres_url
-from positionstore.store.cluster import new_password
+from positionstore.embedded.cluster import new_password
 from positionstore.store.grants import (
     FOR_ADMINISTRATORS,
     FOR_SUPERUSERS,

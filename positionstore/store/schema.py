@@ -30,7 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSON, JSONB
 from sqlalchemy.types import TypeEngine
 
-from positionstore.position import FIELDS, Kind
+from positionstore.model.fields import FIELDS, Kind
 
 metadata = MetaData()
 

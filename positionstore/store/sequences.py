@@ -109,7 +109,7 @@ def align(
     if not suspects:
         return []
     with connection.transaction():
-        connection.execute(queries("log")["lock_log"], {"key": APPEND_LOCK})
+        connection.execute(queries("appender")["lock_log"], {"key": APPEND_LOCK})
         return [
             each.table
             for each in _suspects(connection, tables, unknown_too=unknown_too)

@@ -6,7 +6,7 @@ from typing import Final
 
 import psycopg
 
-from positionstore.facts import Source
+from positionstore.model.facts import Source
 from positionstore.store import sequences
 from positionstore.store.queries import queries
 

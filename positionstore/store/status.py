@@ -11,8 +11,8 @@ from positionstore.store import quarantine, restored
 from positionstore.store.identity import identity
 from positionstore.store.other_roles import at_fault, other_rights
 from positionstore.store.queries import queries
-from positionstore.store.reconciliation import InvalidField, invalid_fields
 from positionstore.store.roles import recorded
+from positionstore.store.runs import InvalidField, invalid_fields
 
 Part = TypeVar("Part")
 

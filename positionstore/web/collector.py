@@ -15,8 +15,8 @@ from prometheus_client.metrics_core import (
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
-from positionstore.facts import Reason, Source
-from positionstore.ingester.meter import Histogram, Meter
+from positionstore.ingest.meter import Histogram, Meter
+from positionstore.model.facts import Reason, Source
 from positionstore.settings import Settings
 from positionstore.store import metrics
 from positionstore.store.status import Coverage

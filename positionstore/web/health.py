@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from positionstore.ingester.meter import Meter
+from positionstore.ingest.meter import Meter
 from positionstore.store import migrations
 from positionstore.web.store_reader import EVERY, Reading
 

@@ -9,8 +9,8 @@ from typing import Final
 from aiohttp import web
 from pydantic import SecretStr
 
-from positionstore.facts import Source
-from positionstore.ingester.meter import Meter
+from positionstore.ingest.meter import Meter
+from positionstore.model.facts import Source
 from positionstore.settings import Settings
 from positionstore.store import migrations
 from positionstore.store.database import Store

@@ -14,8 +14,8 @@ from typing import Any, Final
 import psycopg
 import structlog
 
-from positionstore.dimes.redaction import redacted
 from positionstore.errors import PositionstoreError
+from positionstore.redaction import redacted
 from positionstore.store import metrics, migrations
 from positionstore.store.database import Store
 

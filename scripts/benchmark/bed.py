@@ -13,9 +13,10 @@ import psycopg
 from psycopg import sql
 
 from benchmark.builds import THIS, Build
-from positionstore.store import embedded, migrations
+from positionstore.embedded import server as embedded
+from positionstore.embedded.server import EmbeddedServer
+from positionstore.store import migrations
 from positionstore.store.database import Store
-from positionstore.store.embedded import EmbeddedServer
 
 _TEMPLATE = "template_store"
 

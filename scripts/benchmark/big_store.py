@@ -13,7 +13,7 @@ from typing import Final
 import psycopg
 from psycopg import sql
 
-from positionstore.position import FOLDED_COLUMNS
+from positionstore.model.fields import FOLDED_COLUMNS
 from positionstore.store.queries import read_queries
 
 FACTS_EACH: Final = 10

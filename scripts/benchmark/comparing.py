@@ -28,11 +28,11 @@ from benchmark.scale import Scale
 from positionstore.dimes.decoder import decode
 from positionstore.dimes.page import Listed, read_list
 from positionstore.dimes.rest import PAGE_LIMIT
-from positionstore.facts import Event, Received, Source
-from positionstore.reconciler.book import Answer, Book
+from positionstore.model.facts import Event, Received, Source
+from positionstore.reconcile.store_side import Answer, Book
 from positionstore.sandbox import history
+from positionstore.store.appender import Appender
 from positionstore.store.database import Store
-from positionstore.store.log import Appender
 
 FLOOR: Final = 0.5
 CEILING: Final = 1.2

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from positionstore.importer.files import import_files
-from positionstore.importer.lines import STANDARD_INPUT
+from positionstore.importer.reader import STANDARD_INPUT
 from positionstore.store.database import Store
 
 

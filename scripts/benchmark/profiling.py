@@ -20,9 +20,9 @@ from benchmark.importing import BATCH_SIZE
 from benchmark.report import say
 from benchmark.workload import Workload
 from positionstore.dimes.decoder import decode
-from positionstore.facts import Received, Source
+from positionstore.model.facts import Received, Source
+from positionstore.store.appender import Appender
 from positionstore.store.database import Store, connect
-from positionstore.store.log import Appender
 
 _STEPS: Final = {
     "INSERT INTO events": "append to the log",

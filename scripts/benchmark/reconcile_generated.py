@@ -16,8 +16,8 @@ import structlog
 
 from benchmark.import_stdin import peak_bytes
 from positionstore.dimes.rest import PAGE_LIMIT, RestClient
-from positionstore.reconciler.reconcile import Reconciler
-from positionstore.reconciler.scope import Scope, Trigger
+from positionstore.reconcile.reconciler import Reconciler
+from positionstore.reconcile.scope import Scope, Trigger
 from positionstore.sandbox import history
 from positionstore.settings import Settings, load_settings
 from positionstore.store.database import Store

@@ -19,8 +19,8 @@ from benchmark.processes import Gateway, ingesting
 from benchmark.report import Figure, say
 from benchmark.scale import Scale
 from benchmark.workload import Workload
+from positionstore.store.appender import CHANNEL
 from positionstore.store.database import Store
-from positionstore.store.log import CHANNEL
 
 BURST_FLOOR: Final = 0.6
 DURABILITY_FLOOR: Final = 0.3

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmark.scale import Scale
 from positionstore.dimes.decoder import decode
-from positionstore.facts import Event
+from positionstore.model.facts import Event
 from positionstore.sandbox import history
 
 DUPLICATES = 0.05

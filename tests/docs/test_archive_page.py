@@ -10,7 +10,7 @@ from old_positions import DAY, life
 from typed_in import blocks_of, rows, type_in
 
 from positionstore.store import database
-from positionstore.store.log import Appender
+from positionstore.store.appender import Appender
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "archive.md"
 BLOCKS = blocks_of("archive.md")

@@ -13,8 +13,8 @@ from roled import Urls, connected, roles_on
 
 from positionstore.cli.commands import COMMANDS
 from positionstore.store import database
+from positionstore.store.appender import Appender
 from positionstore.store.grants import Role
-from positionstore.store.log import Appender
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 DASHBOARD = json.loads((DOCS / "grafana-dashboard.json").read_text(encoding="utf-8"))

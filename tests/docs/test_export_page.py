@@ -13,7 +13,7 @@ import pytest
 from made_facts import event
 
 from positionstore.store import database
-from positionstore.store.log import Appender
+from positionstore.store.appender import Appender
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "export.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(\w+)\n(.*?)\n```", PAGE, re.DOTALL)

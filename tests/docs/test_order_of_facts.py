@@ -14,9 +14,9 @@ import psycopg
 import pytest
 
 from positionstore.dimes.decoder import decode
-from positionstore.facts import Received, Retraction, Snapshot, Source
+from positionstore.model.facts import Received, Retraction, Snapshot, Source
 from positionstore.store import database, projection
-from positionstore.store.log import Appender
+from positionstore.store.appender import Appender
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "order-of-facts.md"
 HEAD = "| event_id | type | status | created_at | overrules up to |"

@@ -14,8 +14,8 @@ from benchmark.querying import Asked
 from docs_queries import all_documented
 from fix_postgres import fresh_database
 
+from positionstore.embedded.server import EmbeddedServer
 from positionstore.store import database
-from positionstore.store.embedded import EmbeddedServer
 
 FACTS = 60_000
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 from fix_postgres import fresh_database
 
+from positionstore.embedded.server import EmbeddedServer
 from positionstore.store.database import Store
-from positionstore.store.embedded import EmbeddedServer
 
 
 @pytest.fixture(scope="module")

@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 from oracle import Rules, State
 from profiles import tries
 
+from positionstore.embedded.server import EmbeddedServer
 from positionstore.errors import StoreRefusedError
 from positionstore.export.archive import archive
 from positionstore.importer.archives import bring_back
 from positionstore.store import archived, projection
+from positionstore.store.appender import Appender
 from positionstore.store.database import Store
-from positionstore.store.embedded import EmbeddedServer
-from positionstore.store.log import Appender
 
 RULES = Rules()
 LATER = NOON + timedelta(days=400)

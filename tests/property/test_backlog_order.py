@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_facts import event
 
-from positionstore.facts import Event, Received
-from positionstore.ingester.backlog import Backlog
-from positionstore.ingester.spool import NoRoomError, Spool
-from positionstore.ingester.spools import Spools
+from positionstore.ingest.backlog import Backlog
+from positionstore.ingest.spool import NoRoomError, Spool
+from positionstore.ingest.spools import Spools
+from positionstore.model.facts import Event, Received
 from positionstore.settings import Environment
 
 STEPS = st.lists(

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from oracle import Rules, State, is_retracted
 from profiles import tries
 
-from positionstore.position import FOLDED_COLUMNS
+from positionstore.model.fields import FOLDED_COLUMNS
+from positionstore.store.appender import Appender
 from positionstore.store.database import Store
-from positionstore.store.log import Appender
 
 RULES = Rules()
 STATE = "status, phase, last_event_id, last_event_type, last_event_at, supersedes_before"

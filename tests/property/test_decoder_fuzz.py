@@ -8,9 +8,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from wire_noise import VALID, anything, as_json, damaged, spelled, values
 
-from positionstore.dimes import exact
+from positionstore.dimes import json_exact as exact
 from positionstore.dimes.decoder import decode
-from positionstore.facts import Event
+from positionstore.model.facts import Event
 
 
 @settings(max_examples=1000, deadline=None)

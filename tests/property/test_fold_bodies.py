@@ -14,10 +14,10 @@ from profiles import tries
 from wire_model import Json, as_jsonb, fit, read_jsonb
 
 from positionstore.dimes.decoder import decode
-from positionstore.facts import Event, Received, Rejected, Source
-from positionstore.position import FIELDS, Field, Kind
+from positionstore.model.facts import Event, Received, Rejected, Source
+from positionstore.model.fields import FIELDS, Field, Kind
+from positionstore.store.appender import Appended, Appender
 from positionstore.store.database import Store
-from positionstore.store.log import Appended, Appender
 from positionstore.store.projection import rebuild, verify
 
 NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)

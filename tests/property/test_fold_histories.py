@@ -28,8 +28,8 @@ from oracle import Rules, State
 from patience import DEADLINE
 from profiles import tries
 
+from positionstore.store.appender import Appended, Appender
 from positionstore.store.database import Store
-from positionstore.store.log import Appended, Appender
 from positionstore.store.projection import Difference, rebuild, verify
 
 RULES = Rules()

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from oracle import Rules
 from profiles import tries
 
+from positionstore.store.appender import Appender
 from positionstore.store.database import Store
-from positionstore.store.log import Appender
 from positionstore.store.projection import rebuild, verify
 
 

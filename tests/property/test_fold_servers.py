@@ -14,10 +14,10 @@ from oracle import Rules
 from patience import DEADLINE
 from psycopg import sql
 
+from positionstore.embedded.server import EmbeddedServer
 from positionstore.store import migrations
+from positionstore.store.appender import Appender
 from positionstore.store.database import connect
-from positionstore.store.embedded import EmbeddedServer
-from positionstore.store.log import Appender
 from positionstore.store.projection import verify
 
 

@@ -13,10 +13,10 @@ from profiles import tries
 from wire_noise import VALID, anything, damaged
 
 from positionstore.errors import ConfigurationError, PositionstoreError
-from positionstore.facts import Rejected
 from positionstore.importer.files import Imported, import_files
-from positionstore.importer.lines import Lines
 from positionstore.importer.logged import Line, Logged
+from positionstore.importer.reader import Lines
+from positionstore.model.facts import Rejected
 from positionstore.store.database import Store
 
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)

@@ -18,14 +18,14 @@ from reconciling import wrong
 
 from positionstore.dimes.decoder import decode
 from positionstore.dimes.rest import RestClient
-from positionstore.facts import Received, Source
-from positionstore.reconciler.reconcile import Reconciler
-from positionstore.reconciler.report import RunReport, RunState
-from positionstore.reconciler.scope import Scope, Trigger
+from positionstore.model.facts import Received, Source
+from positionstore.reconcile.reconciler import Reconciler
+from positionstore.reconcile.report import RunReport, RunState
+from positionstore.reconcile.scope import Scope, Trigger
 from positionstore.sandbox.world import World
 from positionstore.settings import Settings, load_settings
+from positionstore.store.appender import Appender
 from positionstore.store.database import Store
-from positionstore.store.log import Appender
 from positionstore.store.projection import verify
 
 KEY = "dm_sbx_skey_0123456789abcdef"

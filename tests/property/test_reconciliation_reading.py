@@ -18,8 +18,8 @@ from profiles import tries
 
 from positionstore.dimes.page import Listed, read_item
 from positionstore.dimes.spelling import Spelling
-from positionstore.facts import Snapshot
-from positionstore.position import (
+from positionstore.model.facts import Snapshot
+from positionstore.model.fields import (
     DURABLE_FIELDS,
     FIELDS,
     VALUATION_FIELDS,
@@ -27,7 +27,7 @@ from positionstore.position import (
     Field,
     Kind,
 )
-from positionstore.reconciler.comparison import (
+from positionstore.reconcile.compare import (
     differences,
     read_body,
     spelled_alike,
@@ -35,9 +35,9 @@ from positionstore.reconciler.comparison import (
     values_of_row,
 )
 from positionstore.sandbox import history
-from positionstore.store import reconciliation as records
+from positionstore.store import runs as records
+from positionstore.store.appender import Appender
 from positionstore.store.database import Store
-from positionstore.store.log import Appender
 
 AS_OF = datetime(2026, 7, 1, 12, tzinfo=UTC)
 COLUMNS = [field.column for field in (*DURABLE_FIELDS, *VALUATION_FIELDS)]

@@ -16,7 +16,7 @@ from wire_noise import damaged, spelled, texts, values
 
 from positionstore.dimes.rest import RestClient
 from positionstore.errors import PositionstoreError
-from positionstore.facts import Reason
+from positionstore.model.facts import Reason
 
 Headers = list[tuple[bytes, bytes]]
 T = TypeVar("T")

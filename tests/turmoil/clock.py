@@ -32,9 +32,9 @@ def set_to(path: Path, wrong: float) -> None:
 
 
 def _mislead() -> None:
-    from positionstore import backfill  # noqa: PLC0415 - not for those who only set the clocks
     from positionstore.dimes import gateway, rest, tokens  # noqa: PLC0415 - the same
-    from positionstore.reconciler import reconcile  # noqa: PLC0415 - the same
+    from positionstore.reconcile import backfill  # noqa: PLC0415 - not for those who only set the clocks
+    from positionstore.reconcile import reconciler as reconcile  # noqa: PLC0415 - the same
     from positionstore.service import service  # noqa: PLC0415 - the same
 
     for module in (backfill, gateway, rest, tokens, reconcile, service):

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import psycopg
 
-from positionstore.store import embedded, migrations
-from positionstore.store.account import account_for
-from positionstore.store.postmaster import find_postmaster, survivors
+from positionstore.embedded import server as embedded
+from positionstore.embedded.os_user import account_for
+from positionstore.embedded.postmaster import find_postmaster, survivors
+from positionstore.store import migrations
 
 _SETTINGS = {
     "shared_buffers": "32MB",

@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from positionstore.backfill import Wanted, What
 from positionstore.errors import ConfigurationError
-from positionstore.reconciler.scope import MARGIN
+from positionstore.reconcile.backfill import Wanted, What
+from positionstore.reconcile.scope import MARGIN
 
 NOW = datetime(2026, 7, 10, 12, 0, tzinfo=UTC)
 

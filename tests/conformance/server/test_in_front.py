@@ -11,7 +11,7 @@ from official_server import Serve
 from patience import eventually
 from streams import settings_for, supervised
 
-from positionstore.facts import Source
+from positionstore.model.facts import Source
 
 KEY = "dm_sbx_skey_0123456789abcdef0123456789abcdef"
 

@@ -14,7 +14,7 @@ from streams import Stream, settings_for, supervised
 from positionstore.dimes.credentials import credentials_for
 from positionstore.dimes.gateway import Connection, SocketOptions
 from positionstore.dimes.pinger import DEAD_AFTER
-from positionstore.facts import Source
+from positionstore.model.facts import Source
 
 KEY = "dm_sbx_skey_0123456789abcdef0123456789abcdef"
 RARELY = {"pingInterval": 300_000, "pingTimeout": 20_000}

@@ -11,7 +11,7 @@ from patience import eventually
 from streams import failing, settings_for, supervised
 
 from positionstore.errors import CredentialsError
-from positionstore.facts import Reason, Rejected, Source
+from positionstore.model.facts import Reason, Rejected, Source
 
 KEY = "dm_sbx_skey_0123456789abcdef0123456789abcdef"
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIweDAifQ.c2lnbmF0dXJl"

@@ -12,7 +12,7 @@ from patience import eventually
 from streams import Stream, failing, settings_for, supervised
 
 from positionstore.errors import CredentialsError
-from positionstore.facts import Source
+from positionstore.model.facts import Source
 from positionstore.settings import Settings
 
 KEY = "dm_sbx_skey_0123456789abcdef0123456789abcdef"

@@ -18,8 +18,8 @@ from programs import POSITIONSTORE
 from roled import Urls, connected, roles_on
 
 from positionstore.store import database
+from positionstore.store.appender import Appender
 from positionstore.store.grants import Role
-from positionstore.store.log import Appender
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 LONG_AGO = -3 * 365 * DAY

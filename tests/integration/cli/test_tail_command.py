@@ -15,7 +15,7 @@ from made_facts import event, received
 from programs import POSITIONSTORE
 
 from positionstore.store import database
-from positionstore.store.log import Appender
+from positionstore.store.appender import Appender
 
 Tail = Callable[..., subprocess.Popen[bytes]]
 

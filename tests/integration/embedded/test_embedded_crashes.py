@@ -22,9 +22,9 @@ from server_user import (
 )
 from turmoil.disk import small_disk
 
+from positionstore.embedded import server as embedded
 from positionstore.errors import ConfigurationError, DatabaseUnavailableError
 from positionstore.settings import load_settings
-from positionstore.store import embedded
 from positionstore.store.database import opened
 
 

@@ -17,8 +17,10 @@ from server_user import (
     server_user,
 )
 
+from positionstore.embedded import binaries
+from positionstore.embedded import os_user as account
+from positionstore.embedded import server as embedded
 from positionstore.errors import ConfigurationError
-from positionstore.store import account, binaries, embedded
 
 NOBODY = pwd.getpwnam("nobody")
 

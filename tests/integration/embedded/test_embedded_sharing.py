@@ -9,7 +9,8 @@ import psycopg
 import pytest
 from server_user import QUICK, ServerUser, kill_all, postgres_processes, postmaster, server_user
 
-from positionstore.store import cluster, embedded
+from positionstore.embedded import cluster
+from positionstore.embedded import server as embedded
 
 
 def test_the_first_user_starts_it_and_the_last_one_stops_it(data_dir: Path) -> None:

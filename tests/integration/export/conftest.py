@@ -7,8 +7,8 @@ import psycopg
 import pytest
 from exporting import Exporter
 
+from positionstore.store.appender import Appender
 from positionstore.store.database import Store
-from positionstore.store.log import Appender
 
 
 @pytest.fixture

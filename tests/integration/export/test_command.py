@@ -13,7 +13,7 @@ from made_facts import event
 from programs import POSITIONSTORE
 
 from positionstore.store import database
-from positionstore.store.log import Appender
+from positionstore.store.appender import Appender
 
 Run = Callable[..., subprocess.CompletedProcess[bytes]]
 

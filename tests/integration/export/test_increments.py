@@ -18,8 +18,8 @@ from programs import POSITIONSTORE
 
 from positionstore.errors import ConfigurationError
 from positionstore.export.formats import Format
+from positionstore.store.appender import Appender
 from positionstore.store.database import Store
-from positionstore.store.log import Appender
 
 A_DAY = 86_400.0
 FORMATS = list(Format)

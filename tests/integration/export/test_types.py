@@ -20,10 +20,10 @@ from made_facts import event, snapshot
 
 from positionstore.errors import ConfigurationError, PositionstoreError
 from positionstore.export.formats import Format
-from positionstore.store import selection
+from positionstore.store.appender import Appender
 from positionstore.store.database import Store
-from positionstore.store.log import Appender
-from positionstore.store.selection import Kind
+from positionstore.store.read import query as selection
+from positionstore.store.read.query import Kind
 
 FIRST = datetime(1, 1, 1, tzinfo=UTC)
 LAST = datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)

@@ -8,9 +8,9 @@ import psycopg
 import pytest
 from made_facts import envelope
 
-from positionstore.facts import Source
 from positionstore.importer import files
 from positionstore.importer.files import import_files
+from positionstore.model.facts import Source
 from positionstore.store.database import Store
 from positionstore.store.sessions import StreamSession
 

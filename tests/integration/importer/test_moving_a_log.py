@@ -18,13 +18,13 @@ from kind_of_files import zstd
 from made_facts import envelope, event, moment, received, snapshot
 from programs import POSITIONSTORE
 
+from positionstore.embedded.server import EmbeddedServer
 from positionstore.errors import PositionstoreError
-from positionstore.facts import Retraction
 from positionstore.importer.files import Imported, import_files
-from positionstore.importer.retrying import Retried, retry_quarantine
+from positionstore.importer.retry_quarantine import Retried, retry_quarantine
+from positionstore.model.facts import Retraction
+from positionstore.store.appender import Appender
 from positionstore.store.database import Store, connect
-from positionstore.store.embedded import EmbeddedServer
-from positionstore.store.log import Appender
 from positionstore.store.projection import verify
 
 ROWS = "SELECT to_jsonb(p) - 'verified_at' FROM positions p ORDER BY position_id"

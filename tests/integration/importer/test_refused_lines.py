@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from made_facts import envelope
 
-from positionstore.importer import lines
+from positionstore.importer import reader as lines
 from positionstore.importer.files import Imported, import_files
 from positionstore.store import pipeline
 from positionstore.store.database import Store

@@ -7,10 +7,10 @@ import pytest
 from made_facts import envelope, event, snapshot
 
 from positionstore.dimes.gateway import NAMESPACES
-from positionstore.facts import Reason, Received, Rejected, Source
-from positionstore.importer.retrying import Retried, retry_quarantine
+from positionstore.importer.retry_quarantine import Retried, retry_quarantine
+from positionstore.model.facts import Reason, Received, Rejected, Source
+from positionstore.store.appender import Appender
 from positionstore.store.database import Store
-from positionstore.store.log import Appender
 
 NOW = datetime.now(UTC)
 PARTNER, CUSTOMER = (

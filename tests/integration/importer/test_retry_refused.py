@@ -6,10 +6,10 @@ import psycopg
 import pytest
 from made_facts import envelope
 
-from positionstore.facts import Reason, Received, Rejected, Source
-from positionstore.importer.retrying import Retried, retry_quarantine
+from positionstore.importer.retry_quarantine import Retried, retry_quarantine
+from positionstore.model.facts import Reason, Received, Rejected, Source
+from positionstore.store.appender import Appender
 from positionstore.store.database import Store
-from positionstore.store.log import Appender
 
 
 @pytest.mark.parametrize("still", [True, False])

@@ -8,8 +8,8 @@ import pytest
 from profiles import PROFILE
 from shapes import REFUSED, THINGS, envelope_of
 
-from positionstore.facts import LONGEST_ENVELOPE
 from positionstore.importer.files import import_files
+from positionstore.model.facts import LONGEST_ENVELOPE
 from positionstore.store.database import Store
 
 QUICK = ["one string", "one key", "blanks", "no end of strings", "no UTF-8"]

@@ -16,7 +16,7 @@ import positionstore
 from positionstore.errors import ConfigurationError
 from positionstore.notebook import Book
 from positionstore.store import database
-from positionstore.store.log import Appender
+from positionstore.store.appender import Appender
 
 BODY = {
     "market_ticker": "RAIN",

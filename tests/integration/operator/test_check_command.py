@@ -11,8 +11,8 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 from roled import Urls, connected, roles_on
 
+from positionstore.embedded.server import EmbeddedServer
 from positionstore.sandbox import Options, Sandbox
-from positionstore.store.embedded import EmbeddedServer
 from positionstore.store.grants import Role
 
 HOSTED = (

@@ -29,9 +29,9 @@ from terminals import Shown, run
 from typer.core import TyperGroup
 
 from positionstore.cli.commands import COMMANDS, SCRIPTS, load
-from positionstore.dimes.exact import storable
+from positionstore.dimes.json_exact import storable
+from positionstore.embedded.server import EmbeddedServer
 from positionstore.escaping import printable
-from positionstore.store.embedded import EmbeddedServer
 from positionstore.store.grants import Roles
 
 NAME: Final = "x\x1b]0;owned\x07\u202e[bold]"

@@ -12,7 +12,7 @@ from programs import Programs, ended
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from positionstore.ingester.service import TIME_TO_WRITE
+from positionstore.ingest.ingester import TIME_TO_WRITE
 from positionstore.sandbox import Faults, Options, Sandbox
 from positionstore.store.locks import RECONCILE_LOCK
 

@@ -8,7 +8,7 @@ import pytest
 from fix_postgres import CHOSEN
 
 from positionstore.store import database
-from positionstore.store.log import Appender
+from positionstore.store.appender import Appender
 
 
 @pytest.hookimpl(tryfirst=True)

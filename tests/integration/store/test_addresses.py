@@ -6,9 +6,9 @@ import psycopg
 import pytest
 from made_facts import event
 
-from positionstore.address import one_spelling
+from positionstore.model.address import one_spelling
 from positionstore.store import database, migrations
-from positionstore.store.log import Appender
+from positionstore.store.appender import Appender
 from positionstore.store.projection import verify
 
 MIXED = "0xAbCdEf0123456789aBcDeF0123456789abcdef01"

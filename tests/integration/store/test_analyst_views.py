@@ -7,7 +7,7 @@ import psycopg
 import pytest
 from made_facts import event, moment, snapshot, wire_time
 
-from positionstore.store.log import Appender
+from positionstore.store.appender import Appender
 
 LARGEST = 2**63 - 1
 

@@ -4,7 +4,7 @@ import psycopg
 import pytest
 from made_facts import event, received
 
-from positionstore.store.log import Appender
+from positionstore.store.appender import Appender
 
 CONTENT = "SELECT seq, event_id, type FROM events ORDER BY seq"
 

@@ -12,10 +12,10 @@ import pytest
 from made_facts import NOON, envelope, event, moment, received, rejected, snapshot
 from patience import DEADLINE
 
-from positionstore.facts import Reason, Received, Rejected, Source
+from positionstore.model.facts import Reason, Received, Rejected, Source
 from positionstore.store import database, quarantine
+from positionstore.store.appender import Appended, Appender
 from positionstore.store.locks import APPEND_LOCK
-from positionstore.store.log import Appended, Appender
 
 Connect = Callable[[], psycopg.Connection]
 

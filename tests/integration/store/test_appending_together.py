@@ -8,8 +8,8 @@ from functools import partial
 import psycopg
 from made_facts import event, rejected
 
-from positionstore.facts import Received
-from positionstore.store.log import Appended, Appender
+from positionstore.model.facts import Received
+from positionstore.store.appender import Appended, Appender
 
 Connect = Callable[[], psycopg.Connection]
 

@@ -20,19 +20,19 @@ from made_facts import event, moment, snapshot
 from old_positions import CUT, DAY, LATER, archived, facts, files, fill, life, now, rows
 from patience import DEADLINE
 
+from positionstore.embedded.server import EmbeddedServer
 from positionstore.errors import ConfigurationError, PositionstoreError, StoreRefusedError
 from positionstore.export.archive import YOUNGEST, archive
 from positionstore.export.export import Order, export
 from positionstore.export.formats import Format
-from positionstore.facts import Retraction
 from positionstore.importer import archive_check
 from positionstore.importer.archives import bring_back
 from positionstore.importer.files import import_files
+from positionstore.model.facts import Retraction
 from positionstore.store import archived as away
 from positionstore.store import archives, database, migrations, projection
+from positionstore.store.appender import Appender
 from positionstore.store.database import Store
-from positionstore.store.embedded import EmbeddedServer
-from positionstore.store.log import Appender
 
 Connect = Callable[[], psycopg.Connection]
 REFUSED = psycopg.errors.RestrictViolation

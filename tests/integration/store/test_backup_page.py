@@ -12,9 +12,11 @@ from patience import wait_until
 from server_worlds import PG15
 from typed_in import blocks_of, fill, rows, type_in
 
-from positionstore.store import cluster, embedded, migrations
-from positionstore.store.account import Account, account_for
-from positionstore.store.embedded import EmbeddedServer
+from positionstore.embedded import cluster
+from positionstore.embedded import server as embedded
+from positionstore.embedded.os_user import Account, account_for
+from positionstore.embedded.server import EmbeddedServer
+from positionstore.store import migrations
 
 BLOCKS = blocks_of("backup.md")
 AFTERWARDS = "Afterwards, in every case"

@@ -9,10 +9,10 @@ from made_facts import moment, rejected
 from patience import DEADLINE
 
 from positionstore.errors import WrongEnvironmentError
-from positionstore.facts import Source
+from positionstore.model.facts import Source
 from positionstore.settings import Environment
 from positionstore.store import identity, quarantine
-from positionstore.store.log import Appender
+from positionstore.store.appender import Appender
 from positionstore.store.sessions import StreamSession
 
 Connect = Callable[[], psycopg.Connection]

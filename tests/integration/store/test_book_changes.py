@@ -3,7 +3,7 @@
 import psycopg
 from made_facts import envelope, event, moment, received, snapshot
 
-from positionstore.store.log import Appender
+from positionstore.store.appender import Appender
 
 QUERY = (
     "SELECT position_id, cause, valid_at, status_before, status_after, event_before, changed"

@@ -9,10 +9,10 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from positionstore.cli.errors import explain
+from positionstore.embedded.server import EmbeddedServer
 from positionstore.errors import ConfigurationError, DatabaseUnavailableError, PositionstoreError
 from positionstore.store import database
-from positionstore.store.embedded import EmbeddedServer
-from positionstore.store.log import Appender
+from positionstore.store.appender import Appender
 from positionstore.store.projection import verify
 from positionstore.store.status import status
 

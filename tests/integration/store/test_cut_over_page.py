@@ -12,11 +12,12 @@ from made_facts import event, moment
 from server_worlds import WORLDS
 from typed_in import blocks_of, fill, rows, type_in
 
-from positionstore.facts import Source
-from positionstore.store import database, embedded, migrations, sequences
-from positionstore.store.embedded import EmbeddedServer
+from positionstore.embedded import server as embedded
+from positionstore.embedded.server import EmbeddedServer
+from positionstore.model.facts import Source
+from positionstore.store import database, migrations, sequences
+from positionstore.store.appender import Appender
 from positionstore.store.feed import pages_after
-from positionstore.store.log import Appender
 from positionstore.store.sessions import StreamSession
 
 BLOCKS = [block for blocks in blocks_of("cut-over.md").values() for block in blocks]

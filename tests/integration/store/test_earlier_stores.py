@@ -16,7 +16,7 @@ from made_facts import event
 from typed_in import rows
 
 from positionstore.store import database, migrations, projection
-from positionstore.store.log import Appender
+from positionstore.store.appender import Appender
 
 DUMP = Path(__file__).parent / "earlier" / "0010.sql.xz"
 

@@ -7,8 +7,8 @@ from itertools import islice
 import psycopg
 from made_facts import event
 
+from positionstore.store.appender import Appender
 from positionstore.store.feed import PAGE, before_the_newest, pages_after
-from positionstore.store.log import Appender
 
 Connect = Callable[[], psycopg.Connection]
 LATE = 60.0

@@ -16,8 +16,8 @@ from roled import Urls, connected, roles_on
 
 from positionstore.errors import BusyError
 from positionstore.store import database, migrations
+from positionstore.store.appender import Appender
 from positionstore.store.grants import Role
-from positionstore.store.log import Appender
 from positionstore.store.projection import rebuild, verify
 
 pytestmark = pytest.mark.superuser

@@ -11,10 +11,10 @@ from further import a_further_migration
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from positionstore.embedded.server import EmbeddedServer
 from positionstore.errors import ConfigurationError, SchemaMismatchError
 from positionstore.settings import Environment
 from positionstore.store import database, identity, migrations
-from positionstore.store.embedded import EmbeddedServer
 from positionstore.store.locks import MIGRATION_LOCK
 
 

@@ -11,10 +11,10 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 from roled import Urls, connected, roles_on
 
+from positionstore.embedded.server import EmbeddedServer
 from positionstore.store import migrations
 from positionstore.store.access import FUNCTIONS, RELATIONS
 from positionstore.store.checks import Check, checks
-from positionstore.store.embedded import EmbeddedServer
 from positionstore.store.grants import Role, Roles
 from positionstore.store.other_roles import OtherRight, Weight, other_rights
 from positionstore.store.roles import plan, recorded

@@ -8,9 +8,9 @@ import pytest
 from made_facts import event
 from patience import wait_until
 
-from positionstore.facts import Received, Source
+from positionstore.model.facts import Received, Source
+from positionstore.store.appender import Appended
 from positionstore.store.locks import APPEND_LOCK
-from positionstore.store.log import Appended
 from positionstore.store.pipeline import Pipeline
 
 Connect = Callable[[], psycopg.Connection]

@@ -25,11 +25,13 @@ from positionstore.errors import (
     StoreRefusedError,
 )
 from positionstore.sandbox import Options, Sandbox
-from positionstore.store import arrow, database, locks, migrations, pooler, selection
+from positionstore.store import database, locks, migrations, pooler
+from positionstore.store.appender import Appender
 from positionstore.store.database import Store
 from positionstore.store.locks import REBUILD_LOCK, RECONCILE_LOCK, session_lock
-from positionstore.store.log import Appender
 from positionstore.store.projection import rebuild, verify
+from positionstore.store.read import arrow
+from positionstore.store.read import query as selection
 
 TITLE = "as it came"
 

@@ -10,9 +10,9 @@ import psycopg
 from made_facts import NOON, received
 from psycopg.rows import dict_row
 
-from positionstore.position import FIELDS, Field, Kind
+from positionstore.model.fields import FIELDS, Field, Kind
 from positionstore.sandbox import World
-from positionstore.store.log import Appender
+from positionstore.store.appender import Appender
 
 TYPES = (
     "position.created",

@@ -7,10 +7,10 @@ import psycopg
 import pytest
 from made_facts import NOON, event, moment, received, snapshot
 
-from positionstore.facts import Received
+from positionstore.model.facts import Received
 from positionstore.store import projection
+from positionstore.store.appender import Appender
 from positionstore.store.locks import APPEND_LOCK, REBUILD_LOCK
-from positionstore.store.log import Appender
 from positionstore.store.projection import Difference, rebuild, verify
 
 Connect = Callable[[], psycopg.Connection]

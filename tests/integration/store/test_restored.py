@@ -5,7 +5,7 @@ import pytest
 from made_facts import event
 
 from positionstore.store import migrations
-from positionstore.store.log import Appender
+from positionstore.store.appender import Appender
 from positionstore.store.restored import Guard, guard
 from positionstore.store.status import status
 

@@ -9,11 +9,11 @@ from made_facts import event, moment, snapshot
 from psycopg import sql
 from roled import roles_on
 
-from positionstore.facts import Received, Retraction
+from positionstore.model.facts import Received, Retraction
 from positionstore.store import database, migrations, retractions
-from positionstore.store import reconciliation as records
+from positionstore.store import runs as records
+from positionstore.store.appender import Appended, Appender
 from positionstore.store.grants import Role
-from positionstore.store.log import Appended, Appender
 from positionstore.store.projection import rebuild, verify
 from positionstore.store.queries import queries
 
@@ -276,10 +276,10 @@ def test_an_append_does_not_read_the_log_for_retractions(
     connection: psycopg.Connection, appender: Appender
 ) -> None:
     """The planner knows nothing of a log that was never analyzed, nor of one that has grown."""
-    connection.execute(queries("log")["create_incoming"])
+    connection.execute(queries("appender")["create_incoming"])
 
     def plan() -> str:
-        rows = connection.execute(sql.SQL("EXPLAIN {}").format(queries("log")["append"]))
+        rows = connection.execute(sql.SQL("EXPLAIN {}").format(queries("appender")["append"]))
         return "\n".join(line for (line,) in rows)
 
     for round_ in range(2):

@@ -12,8 +12,8 @@ from roled import Urls, connected, drop_roles, roles_on
 
 from positionstore.store import database, migrations
 from positionstore.store.access import RELATIONS
+from positionstore.store.appender import Appender
 from positionstore.store.grants import Role, Roles
-from positionstore.store.log import Appender
 from positionstore.store.projection import rebuild, verify
 from positionstore.store.roles import apply, plan, recorded, url_of
 

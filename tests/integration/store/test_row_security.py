@@ -13,10 +13,10 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 from roled import connected, roles_on
 
-from positionstore.facts import Retraction
+from positionstore.model.facts import Retraction
 from positionstore.store import database
+from positionstore.store.appender import Appender
 from positionstore.store.grants import Role
-from positionstore.store.log import Appender
 
 pytestmark = pytest.mark.superuser
 

@@ -8,9 +8,9 @@ import pytest
 import sqlalchemy
 from fix_postgres import fresh_database
 
-from positionstore.position import FIELDS, Kind
+from positionstore.embedded.server import EmbeddedServer
+from positionstore.model.fields import FIELDS, Kind
 from positionstore.store import database, schema
-from positionstore.store.embedded import EmbeddedServer
 
 COLUMNS = """
     SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,

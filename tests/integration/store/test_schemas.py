@@ -24,13 +24,16 @@ from positionstore.errors import (
 )
 from positionstore.sandbox import Options, Sandbox
 from positionstore.settings import load_settings
-from positionstore.store import arrow, migrations, reconciliation, selection
+from positionstore.store import migrations
+from positionstore.store import runs as reconciliation
+from positionstore.store.appender import Appender
 from positionstore.store.database import Store, connect
 from positionstore.store.grants import Role, Roles
 from positionstore.store.locks import APPEND_LOCK
-from positionstore.store.log import Appender
 from positionstore.store.projection import rebuild, verify
 from positionstore.store.psql import url_in_schema
+from positionstore.store.read import arrow
+from positionstore.store.read import query as selection
 from positionstore.store.roles import apply, recorded, url_of
 
 ODD = 'Desk-Book "1", b\\c'

@@ -7,7 +7,7 @@ from psycopg import sql
 from roled import connected
 
 from positionstore.store import migrations
-from positionstore.store.log import Appender
+from positionstore.store.appender import Appender
 
 QUALIFIED = {
     "bigint_from_wire": "called for each number of each fact; a SET clause costs more than it does",

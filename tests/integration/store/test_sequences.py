@@ -9,22 +9,16 @@ from made_facts import event, moment, rejected, snapshot
 from roled import Urls, connected, roles_on
 
 from positionstore.errors import StoreRefusedError
-from positionstore.facts import Retraction, Source
-from positionstore.store import (
-    backfills,
-    database,
-    migrations,
-    reconciliation,
-    retractions,
-    sequences,
-)
+from positionstore.model.facts import Retraction, Source
+from positionstore.store import backfills, database, migrations, retractions, sequences
+from positionstore.store import runs as reconciliation
+from positionstore.store.appender import Appended, Appender
+from positionstore.store.batch_writer import Writing
+from positionstore.store.db_errors import Verdict, judge
 from positionstore.store.feed import pages_after
 from positionstore.store.grants import Role
-from positionstore.store.log import Appended, Appender
 from positionstore.store.projection import verify
 from positionstore.store.sessions import StreamSession
-from positionstore.store.verdict import Verdict, judge
-from positionstore.store.writing import Writing
 
 TABLES = ["backfills", "events", "quarantine", "reconciliation_runs", "stream_sessions"]
 

@@ -11,9 +11,11 @@ from psycopg import sql
 
 from positionstore.cli.errors import explain
 from positionstore.sandbox import Options, Sandbox
-from positionstore.store import arrow, migrations, selection, session
+from positionstore.store import migrations, session
 from positionstore.store.database import Store, connect
-from positionstore.store.verdict import REMEDIES
+from positionstore.store.db_errors import REMEDIES
+from positionstore.store.read import arrow
+from positionstore.store.read import query as selection
 
 HOSTILE = {
     "TimeZone": "Asia/Kathmandu",

@@ -7,8 +7,8 @@ import psycopg
 import pytest
 from made_facts import NOON, envelope, event, moment, received, snapshot
 
-from positionstore.facts import Received, Snapshot
-from positionstore.store.log import Appended, Appender
+from positionstore.model.facts import Received, Snapshot
+from positionstore.store.appender import Appended, Appender
 from positionstore.store.projection import verify
 
 ROW = """

@@ -13,7 +13,7 @@ from streams import settings_for
 from positionstore.dimes.access import api_key_access
 from positionstore.dimes.credentials import credentials_for
 from positionstore.dimes.rest import RestClient
-from positionstore.facts import Source
+from positionstore.model.facts import Source
 from positionstore.settings import Settings
 
 

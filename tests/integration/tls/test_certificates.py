@@ -17,7 +17,7 @@ from positionstore.dimes.credentials import credentials_for
 from positionstore.dimes.rest import RestClient
 from positionstore.dimes.tls import trusted
 from positionstore.errors import ConfigurationError, GatewayError
-from positionstore.facts import Source
+from positionstore.model.facts import Source
 from positionstore.settings import Settings
 
 

@@ -15,7 +15,7 @@ from tls_front import HOST, Front, access_of, fronted, settings_of
 from positionstore.dimes.proxy import proxy_for
 from positionstore.dimes.rest import RestClient
 from positionstore.errors import ConfigurationError, GatewayError
-from positionstore.facts import Source
+from positionstore.model.facts import Source
 from positionstore.settings import Settings
 
 VARIABLES = ("HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "HTTP_PROXY")

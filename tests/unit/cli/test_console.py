@@ -18,7 +18,7 @@ from positionstore.cli.console import (
     print_table,
     progress,
 )
-from positionstore.store.embedded import to_stderr
+from positionstore.embedded.server import to_stderr
 
 
 class Terminal(io.StringIO):

@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from positionstore.cli.run_view import print_run, show_run
-from positionstore.reconciler.account import account
-from positionstore.reconciler.comparison import DiscrepancyKind, FieldDifference
-from positionstore.reconciler.report import Discrepancy, Resolution, RunReport, RunState
-from positionstore.reconciler.scope import Scope, Trigger
+from positionstore.reconcile.account import account
+from positionstore.reconcile.compare import DiscrepancyKind, FieldDifference
+from positionstore.reconcile.report import Discrepancy, Resolution, RunReport, RunState
+from positionstore.reconcile.scope import Scope, Trigger
 
 BEGAN = datetime(2026, 7, 1, 3, 0, tzinfo=UTC)
 STATUS = FieldDifference("status", "open", "closed")

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from positionstore.cli.demo_view import Lines, Picture
-from positionstore.demo.sight import Sight
+from positionstore.demo.view import Sight
 
 
 def sight(events: int, **positions: int) -> Sight:

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from positionstore.dimes.failures import Verdict, classify, words_of
-from positionstore.dimes.redaction import redacted
+from positionstore.redaction import redacted
 
 KEY = "dm_sbx_skey_0123456789abcdef"
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIweDAifQ.c2lnbmF0dXJl"

@@ -5,7 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from positionstore.dimes.packets import Unpacker, offset_of
-from positionstore.facts import Event, Reason, Rejected
+from positionstore.model.facts import Event, Reason, Rejected
 
 NAMESPACE = "/v1/ws/prediction-markets/positions"
 HEAD = f"42{NAMESPACE},"

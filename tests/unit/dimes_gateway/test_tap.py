@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from positionstore.dimes.failures import words_of
+from positionstore.dimes.frames import Tap
 from positionstore.dimes.jumps import Jumps
-from positionstore.dimes.tap import Tap
-from positionstore.facts import Reason, Rejected
+from positionstore.model.facts import Reason, Rejected
 
 NAMESPACE = "/v1/ws/prediction-markets/positions"
 EVENT = f'42{NAMESPACE},["position.opened",{{"id":"evt_1"}}]'

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from positionstore.dimes.exact import MAX_DEPTH
+from positionstore.dimes.json_exact import MAX_DEPTH
 from positionstore.dimes.page import Item, Listed, UnreadableError, read_item, read_list
 from positionstore.dimes.page import read_position as read_one
 from positionstore.dimes.spelling import SPELLED_FIELDS
-from positionstore.facts import Reason, Rejected, Snapshot
+from positionstore.model.facts import Reason, Rejected, Snapshot
 
 
 def page(*items: bytes, more: bytes = b"false") -> bytes:

@@ -25,7 +25,7 @@ from positionstore.dimes.access import MintedAccess, ready_token_access
 from positionstore.dimes.rest import RestClient
 from positionstore.dimes.tokens import Token
 from positionstore.errors import CredentialsError, GatewayError
-from positionstore.facts import Reason
+from positionstore.model.facts import Reason
 from positionstore.settings import load_settings
 
 STAMPED = datetime(2026, 7, 1, 9, tzinfo=UTC)

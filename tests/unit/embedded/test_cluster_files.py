@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from positionstore.errors import ConfigurationError
-from positionstore.store.cluster import (
+from positionstore.embedded.cluster import (
     choose_port,
     configure,
     last_words,
@@ -13,6 +12,7 @@ from positionstore.store.cluster import (
     new_password,
     write_private,
 )
+from positionstore.errors import ConfigurationError
 
 
 def test_settings_are_quoted_and_those_given_go_before_ours(tmp_path: Path) -> None:

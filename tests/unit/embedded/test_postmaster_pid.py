@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from positionstore.store.postmaster import disown_stranger, find_postmaster, survivors
+from positionstore.embedded.postmaster import disown_stranger, find_postmaster, survivors
 
 
 def _pid_file(cluster: Path, pid: int) -> Path:

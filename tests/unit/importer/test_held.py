@@ -11,9 +11,9 @@ from wire_noise import VALID
 
 from positionstore.dimes.decoder import decode
 from positionstore.errors import PositionstoreError
-from positionstore.facts import Event, Rejected
-from positionstore.importer import held
-from positionstore.importer.held import HeldLines, Scratch
+from positionstore.importer import spill as held
+from positionstore.importer.spill import HeldLines, Scratch
+from positionstore.model.facts import Event, Rejected
 
 NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)
 

@@ -19,9 +19,9 @@ from wire_noise import VALID
 
 from positionstore.dimes.decoder import decode
 from positionstore.errors import ConfigurationError, PositionstoreError
-from positionstore.facts import Rejected
-from positionstore.importer.lines import Lines
 from positionstore.importer.logged import Line
+from positionstore.importer.reader import Lines
+from positionstore.model.facts import Rejected
 
 TEXT = VALID.decode()
 VALUE = json.loads(VALID)

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import pytest
 
 from positionstore.dimes.decoder import decode
-from positionstore.facts import Event, Reason, Rejected, Retraction
 from positionstore.importer.retractions import is_retraction, read_retraction
+from positionstore.model.facts import Event, Reason, Rejected, Retraction
 
 MADE = Retraction(
     "dm_pos_1", "evt_\N{BUG}", 'A "reason".\n', datetime(2026, 7, 1, 13, 0, 0, 5, tzinfo=UTC)

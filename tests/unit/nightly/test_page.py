@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from positionstore.nightly.chart import KINDS, chart
-from positionstore.nightly.page import Contents, page
-from positionstore.reconciler.comparison import DiscrepancyKind, FieldDifference
-from positionstore.reconciler.report import Discrepancy, Resolution, RunReport, RunState
-from positionstore.reconciler.scope import Scope, Trigger
+from positionstore.nightly.report_html import Contents, page
+from positionstore.reconcile.compare import DiscrepancyKind, FieldDifference
+from positionstore.reconcile.report import Discrepancy, Resolution, RunReport, RunState
+from positionstore.reconcile.scope import Scope, Trigger
 from positionstore.store.backfills import Unrepaired
 from positionstore.store.nights import Night
 

@@ -9,10 +9,10 @@ from patience import DEADLINE
 from structlog.testing import capture_logs
 
 from positionstore.errors import BusyError, DatabaseUnavailableError
-from positionstore.reconciler.report import RunReport, RunState
-from positionstore.reconciler.scope import Scope, Trigger
+from positionstore.reconcile.report import RunReport, RunState
+from positionstore.reconcile.scope import Scope, Trigger
 from positionstore.service.rounds import Rounds, wait_for
-from positionstore.service.timetable import Timetable
+from positionstore.service.schedule import Timetable
 
 NOON = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
 FULL_PASS = datetime(2026, 7, 1, 3, 29, 59, tzinfo=UTC)

@@ -8,10 +8,10 @@ from patience import DEADLINE
 from structlog.testing import capture_logs
 
 from positionstore.errors import CredentialsError, DatabaseUnavailableError
-from positionstore.facts import Source
-from positionstore.ingester.meter import Meter
-from positionstore.ingester.supervisor import OnConnected
-from positionstore.reconciler.reconcile import Reconciler
+from positionstore.ingest.meter import Meter
+from positionstore.ingest.supervisor import OnConnected
+from positionstore.model.facts import Source
+from positionstore.reconcile.reconciler import Reconciler
 from positionstore.service import service as module
 from positionstore.service.service import Service
 from positionstore.settings import load_settings

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from positionstore.reconciler.scope import Trigger
-from positionstore.service.timetable import Timetable
+from positionstore.reconcile.scope import Trigger
+from positionstore.service.schedule import Timetable
 
 NOON = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
 EVERY = 300.0

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from positionstore.ingester.meter import Meter, Standing
+from positionstore.ingest.meter import Meter, Standing
 from positionstore.store import migrations
 from positionstore.web.health import Check, Pulse, body, readiness
 from positionstore.web.store_reader import Reading

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from positionstore.position import FIELDS, Durability, Kind
+from positionstore.model.fields import FIELDS, Durability, Kind
 from positionstore.store.schema import metadata
 
 # As the REST reference lists them. A name that ends in (_pips) stands for an amount: the truth in

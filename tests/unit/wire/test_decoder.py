@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 import pytest
 
 from positionstore.dimes.decoder import decode
-from positionstore.dimes.exact import MAX_DEPTH
-from positionstore.facts import Event, Reason, Rejected
+from positionstore.dimes.json_exact import MAX_DEPTH
+from positionstore.model.facts import Event, Reason, Rejected
 
 REPLACED = "\N{REPLACEMENT CHARACTER}"
 

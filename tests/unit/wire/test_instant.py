@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from positionstore.dimes.instant import parse_instant
+from positionstore.model.timestamps import parse_instant
 
 
 def utc(*parts: int) -> datetime:

@@ -21,9 +21,9 @@ from wire_noise import VALID
 
 from positionstore.dimes.decoder import decode
 from positionstore.dimes.page import UnreadableError, read_list
-from positionstore.facts import Event, Rejected
-from positionstore.importer.held import HeldLines, Scratch
-from positionstore.importer.lines import Lines
+from positionstore.importer.reader import Lines
+from positionstore.importer.spill import HeldLines, Scratch
+from positionstore.model.facts import Event, Rejected
 
 LENGTH = 32 * 1024
 TIMES = 4

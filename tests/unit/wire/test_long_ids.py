@@ -4,9 +4,9 @@ import msgspec
 import pytest
 
 from positionstore.dimes.decoder import decode
-from positionstore.dimes.exact import LONGEST_ID
+from positionstore.dimes.json_exact import LONGEST_ID
 from positionstore.dimes.page import read_item
-from positionstore.facts import Event, Reason, Rejected
+from positionstore.model.facts import Event, Reason, Rejected
 
 
 def _envelope(event_id: str, position_id: str) -> bytes:

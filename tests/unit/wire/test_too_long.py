@@ -9,9 +9,9 @@ from wire_noise import VALID
 
 from positionstore.dimes.decoder import decode
 from positionstore.dimes.page import read_item
-from positionstore.facts import LONGEST_ENVELOPE, Event, Reason, Rejected
-from positionstore.importer.lines import Lines
 from positionstore.importer.logged import Line
+from positionstore.importer.reader import Lines
+from positionstore.model.facts import LONGEST_ENVELOPE, Event, Reason, Rejected
 
 MIB = 1024 * 1024
 

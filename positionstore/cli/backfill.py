@@ -1,0 +1,123 @@
+"""``positionstore backfill``: after an outage."""
+
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Annotated, Final
+
+import typer
+
+from positionstore.cli.bootstrap import start
+from positionstore.cli.console import Show, print_json, print_line, progress
+from positionstore.cli.run_view import print_run, settling
+from positionstore.cli.signals import complete
+from positionstore.escaping import printable
+from positionstore.reconcile.account import account
+from positionstore.reconcile.backfill import Backfill, Outcome, Progress, Wanted, What
+from positionstore.reconcile.report import EXIT_FAILED
+from positionstore.store.database import opened
+
+_GOES_ON: Final = "Start it again in the same way, and it goes on where it was."
+
+
+def backfill(
+    *,
+    since: Annotated[
+        str,
+        typer.Option(metavar="TIME", help="Repair a window from here: a moment or a date, UTC."),
+    ] = "",
+    until: Annotated[
+        str, typer.Option(metavar="TIME", help="Up to here; a date counts in full.")
+    ] = "",
+    everything: Annotated[
+        bool, typer.Option("--all", help="Load all history, into a new store for one.")
+    ] = False,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Begin anew, whatever was interrupted.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
+) -> None:
+    """Repair what was missed: every gap that nothing has repaired, a window, or all of history.
+
+    However it ends, even by kill -9: started again in the same way, it goes on where it was, and
+    says so. The exit code is 0 where nothing differs or all is repaired, 3 where differences
+    remain or fields of positions are not of their kind, 1 where it failed or was partial.
+    `positionstore status` shows the gaps.
+
+    Example: positionstore backfill --since 2026-07-01T03:00:00Z --until 2026-07-01T09:00:00Z
+    """
+    settings = start()
+    wanted = Wanted.parse(since, until, everything=everything, now=datetime.now(UTC))
+    with opened(settings) as store, progress("Backfilling", unit="positions") as show:
+        work = Backfill(settings, store, say=_say, progress=lambda now: _show(show, now))
+        try:
+            outcome = complete(work.run(wanted, restart=restart))
+        except (KeyboardInterrupt, SystemExit):
+            _say(f"Interrupted. {_GOES_ON}")
+            raise
+    if as_json:
+        print_json(_plain(outcome))
+    else:
+        for report in outcome.reports:
+            print_run(report)
+        for line in _summary(outcome):
+            print_line(line)
+    if outcome.exit_code:
+        raise typer.Exit(outcome.exit_code)
+
+
+def _say(line: str) -> None:
+    print(printable(line), file=sys.stderr, flush=True)
+
+
+def _show(show: Show, now: Progress) -> None:
+    minutes, seconds = divmod(int(now.seconds), 60)
+    show(
+        now.seen,
+        now.expected,
+        f"{now.per_second:,.0f} a second, {minutes}:{seconds:02} so far, "
+        f"{now.differed:,} differ, {now.requests:,} requests{settling(now.settling)}",
+    )
+
+
+def _summary(outcome: Outcome) -> Iterator[str]:
+    left = outcome.gaps_left
+    if not outcome.reports:
+        yield "There is nothing to repair: no gap is open."
+        return
+    if outcome.done.parts > 1:
+        yield (
+            f"In all {outcome.done.parts:,} parts: {outcome.done.seen:,} positions seen, "
+            f"{outcome.done.repaired:,} repaired, with {outcome.done.requests:,} requests."
+        )
+    if outcome.exit_code == EXIT_FAILED:
+        yield f"It is not finished. {_GOES_ON}"
+    if outcome.wanted.what is What.GAPS:
+        before = outcome.gaps_before.gaps
+        yield f"{max(0, before - left.gaps):,} of {before:,} gaps are repaired."
+    if left.open_since is not None:
+        yield (
+            f"There has been no stream since {left.open_since:%F %T} UTC. What happens until it is "
+            "back is repaired when it is: by `positionstore run`, or by this once more."
+        )
+
+
+def _plain(outcome: Outcome) -> dict[str, object]:
+    wanted, went_on = outcome.wanted, outcome.went_on
+    return {
+        "what": wanted.what.value,
+        "since": wanted.since,
+        "until": wanted.until,
+        "went_on_with": went_on and went_on.backfill_id,
+        "began_at": went_on and went_on.started_at,
+        "parts": outcome.done.parts,
+        "seen": outcome.done.seen,
+        "repaired": outcome.done.repaired,
+        "unresolved": outcome.done.unresolved,
+        "requests": outcome.done.requests,
+        "gaps_before": outcome.gaps_before.gaps,
+        "gaps_left": outcome.gaps_left.gaps,
+        "open_since": outcome.gaps_left.open_since,
+        "exit_code": outcome.exit_code,
+        "runs": [account(report) for report in outcome.reports],
+    }

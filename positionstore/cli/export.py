@@ -1,0 +1,148 @@
+"""``positionstore export``: out of Postgres, into files."""
+
+import os
+import signal
+import sys
+from contextlib import redirect_stdout
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from positionstore.cli.bootstrap import start
+from positionstore.cli.console import print_json, print_line, progress
+from positionstore.errors import ConfigurationError
+from positionstore.export.export import STANDARD_OUTPUT, Exported, Order
+from positionstore.export.export import export as run
+from positionstore.export.formats import Format
+from positionstore.store.database import opened
+
+_ELSEWHERE: Final = "Add --out FILE, or pipe it."
+
+
+class Partition(StrEnum):
+    """What tells rows apart into folders."""
+
+    DAY = "day"
+
+
+class Numeric(StrEnum):
+    """What becomes of a ``numeric``."""
+
+    DECIMAL = "decimal"
+    TEXT = "text"
+
+
+def export(
+    what: Annotated[
+        str | None, typer.Argument(metavar="TABLE|VIEW", help="A table or view of the store.")
+    ] = None,
+    *,
+    query: Annotated[
+        str | None,
+        typer.Option("--sql", metavar="QUERY", help="One query that only reads, in its place."),
+    ] = None,
+    form: Annotated[
+        Format | None,
+        typer.Option("--format", help="The format; by the ending of --out where it is not given."),
+    ] = None,
+    out: Annotated[
+        str, typer.Option(metavar="PATH", help="The file, or the folder; - is standard output.")
+    ] = STANDARD_OUTPUT,
+    since: Annotated[
+        int | None,
+        typer.Option(metavar="SEQ", min=0, help="Of events, only those after this seq."),
+    ] = None,
+    partition_by: Annotated[
+        Partition | None,
+        typer.Option(help="Make --out a folder with one of its own for each day, in UTC."),
+    ] = None,
+    raw: Annotated[
+        bool,
+        typer.Option(
+            "--raw", help="CSV: leave formulas and control characters in texts as they are."
+        ),
+    ] = False,
+    numeric: Annotated[
+        Numeric, typer.Option(help="Parquet: what exact numbers with a point become.")
+    ] = Numeric.DECIMAL,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print what was written as one line of JSON.")
+    ] = False,
+) -> None:
+    """Export a table, a view or a query as Parquet, CSV or JSON Lines.
+
+    Types are exact, memory stays flat, and a file appears only when it is whole. An export of
+    events says the last seq it holds, and the next one goes on with --since. Parquet needs the
+    extra `arrow` of positionstore.
+
+    Example: positionstore export positions --out positions.parquet
+    """
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    order = Order(
+        relation=what,
+        query=query,
+        form=form or _format_of(out),
+        out=None if out == STANDARD_OUTPUT else Path(out),
+        since=since,
+        by_day=partition_by is not None,
+        raw=raw,
+        exact_text=numeric is Numeric.TEXT,
+    )
+    _see_that_it_can_be(order)
+    settings = start()
+    with opened(settings) as store, progress("Exporting", unit="rows") as show:
+        done = run(store, order, standard_output=sys.stdout.buffer, progress=show)
+    # Where the rows went to standard output, nothing else does.
+    with redirect_stdout(sys.stderr if order.out is None else sys.stdout):
+        if as_json:
+            print_json(asdict(done))
+        else:
+            print_line(_said(done))
+
+
+def _format_of(out: str) -> Format:
+    if out == STANDARD_OUTPUT:
+        return Format.CSV
+    ending = Path(out).suffix.removeprefix(".").lower()
+    if ending not in set(Format):
+        raise ConfigurationError(
+            f"The ending of --out {out} names no format.",
+            remedy=f"Add --format: {', '.join(Format)}.",
+        )
+    return Format(ending)
+
+
+def _see_that_it_can_be(order: Order) -> None:
+    if (order.relation is None) == (order.query is None):
+        raise ConfigurationError(
+            "Either a table or view is exported, or a query with --sql.",
+            remedy="As in: positionstore export positions",
+        )
+    if order.query is not None and order.since is not None:
+        raise ConfigurationError("--since goes with events, not with --sql.")
+    if order.out is None and order.by_day:
+        raise ConfigurationError(
+            "--partition-by day makes folders, which standard output has none of.",
+            remedy="Add --out FOLDER.",
+        )
+    if order.out is None and os.isatty(sys.stdout.fileno()):
+        if order.form is Format.PARQUET:
+            raise ConfigurationError(
+                "Parquet is nothing to look at on a terminal.", remedy=_ELSEWHERE
+            )
+        if order.raw:
+            raise ConfigurationError(
+                "--raw would write to the terminal whatever came over the wire.", remedy=_ELSEWHERE
+            )
+
+
+def _said(done: Exported) -> str:
+    place = "standard output" if done.out == STANDARD_OUTPUT else done.out
+    size = f" ({done.files:,} {'file' if done.files == 1 else 'files'}, {done.bytes:,} bytes)"
+    said = f"Exported {done.rows:,} rows of {done.what} to {place}{size if done.bytes else ''}."
+    if done.last_seq is None:
+        return said
+    return f"{said} The last seq is {done.last_seq}: go on with --since {done.last_seq}."

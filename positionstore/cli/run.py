@@ -1,0 +1,45 @@
+"""``positionstore run``: the service."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from positionstore.cli.bootstrap import start
+from positionstore.cli.ingest import Gateway
+from positionstore.cli.signals import until_signalled
+from positionstore.ingest.meter import Meter
+from positionstore.model.facts import Source
+from positionstore.service.service import Service
+from positionstore.store.database import opened
+from positionstore.web.serving import shown
+
+
+def run(
+    *,
+    gateway: Annotated[
+        Gateway, typer.Option(help="All positions of the partner, or those of one customer.")
+    ] = Gateway.PARTNER,
+) -> None:
+    """Run the service: the ingester and the periodic reconciler.
+
+    It ingests as `positionstore ingest` does, and reconciles as `positionstore reconcile` does:
+    after each connection, every POSITIONSTORE_RECONCILE_EVERY seconds, and in full once a day at
+    POSITIONSTORE_FULL_PASS_AT. Neither stops when the other fails; only wrong credentials of the
+    gateway end it (exit 1). On SIGTERM or Ctrl-C it ends within ten seconds (exit 0).
+
+    Metrics and health are served by HTTP on POSITIONSTORE_LISTEN.
+
+    Example: DIMES_API_KEY=dm_sbx_skey_... positionstore run
+    """
+    settings = start()
+    _ = settings.listen_address  # refused before anything is begun
+    with opened(settings, may_be_away=True) as store:
+        source, meter = Source(gateway), Meter()
+        service = Service(settings, store, source, meter=meter)
+        if sys.stderr.isatty():
+            typer.echo(
+                f"Ingesting from and reconciling with {settings.base_url}. Ctrl-C stops it.",
+                err=True,
+            )
+        until_signalled(shown(settings, store, source, meter, service.run))

@@ -1,0 +1,422 @@
+"""What happens in a demo, act by act."""
+
+import os
+import random
+import subprocess
+import sys
+import sysconfig
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import msgspec
+import psycopg
+from psycopg import sql
+
+from positionstore.demo.client import FAULTS, Vendor
+from positionstore.demo.directory import Home, entered
+from positionstore.demo.outage import Outage, cut_off
+from positionstore.demo.processes import Process, none_left
+from positionstore.demo.view import Sight, look
+from positionstore.embedded import server as embedded
+from positionstore.errors import ConfigurationError, GatewayError, PositionstoreError
+from positionstore.settings import Settings
+from positionstore.store import projection
+from positionstore.store.database import opened
+from positionstore.store.projection import Difference
+
+_RATE: Final = 100
+"""Events a second."""
+
+_POSITIONS: Final = 200
+"""Positions alive at a time."""
+
+_PATIENCE: Final = 60.0
+"""Seconds until something that ought to happen at once is taken for broken."""
+
+_LOOK_EVERY: Final = 0.25
+_MALFORMED_EVERY: Final = 3.0
+_POLL: Final = 0.02
+_LAST_WORDS: Final = 5
+
+_LOGGED: Final = "SELECT count(*) FROM events WHERE source <> 'rest'"
+
+_SETTINGS: Final = {
+    "POSITIONSTORE_LOG_FORMAT": "json",
+    "POSITIONSTORE_LISTEN": "off",
+    # So that the view is of this moment, and a disconnect does not cost the short show.
+    "POSITIONSTORE_HEARTBEAT_EVERY": "0.25",
+    "POSITIONSTORE_RECONNECT_CAP": "2",
+    # The world rests by then, and the API is the demo's own.
+    "POSITIONSTORE_SETTLE_WINDOW": "1",
+    "POSITIONSTORE_HTTP_RATE": "200",
+}
+_OURS: Final = ("DIMES_", "DATABASE_URL", "POSITIONSTORE_")
+
+
+class Audience(Protocol):
+    """Whoever watches."""
+
+    def say(self, line: str) -> None:
+        """Take a line of text."""
+        ...
+
+    def show(self, sight: Sight, seconds: float) -> None:
+        """Take what there is to see so many seconds after the beginning."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """How the store compares with how things really are at the vendor.
+
+    Attributes:
+        positions: positions that there really are.
+        right: of these, those that the store has with the right status.
+        behind: those that it has with another status.
+        unheard: those that it has never heard of.
+        events_missed: events that never came: lost, or emitted after the server had
+            said goodbye, which is not recovered.
+    """
+
+    positions: int
+    right: int
+    behind: int
+    unheard: int
+    events_missed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciled:
+    """What the reconciliation of a demo found and did.
+
+    Attributes:
+        seen: positions that it compared.
+        different: of these, those that differed.
+        repaired: of these, those that it repaired, by appending a snapshot.
+    """
+
+    seen: int
+    different: int
+    repaired: int
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a demo ended with.
+
+    Attributes:
+        seed: the world's seed.
+        sight: what there was to see at the end.
+        outage: what became of a connection that was cut.
+        heard: how the store compared with the truth before; None where the world goes on.
+        reconciled: what the reconciliation found and did; None where the world goes on.
+        differences: positions whose row is not the fold of their facts.
+        truth: how the store compares with the truth; None where the world goes on.
+    """
+
+    seed: int
+    sight: Sight | None = None
+    outage: Outage | None = None
+    heard: Truth | None = None
+    reconciled: Reconciled | None = None
+    differences: list[Difference] = field(default_factory=list)
+    truth: Truth | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Everything that an act has to do with.
+
+    Attributes:
+        vendor: the sandbox.
+        sandbox: its process.
+        ingester: the ingester's process.
+        environment: that of another process on the same store.
+        connection: to the store, in autocommit mode.
+        audience: whoever watches.
+        seconds: how long the show takes.
+        outcome: what the acts find out.
+    """
+
+    vendor: Vendor
+    sandbox: Process
+    ingester: Process
+    environment: dict[str, str]
+    connection: psycopg.Connection
+    audience: Audience
+    seconds: float
+    outcome: Outcome
+
+    def check(self) -> None:
+        """Raise PositionstoreError where a process has ended by itself."""
+        self.sandbox.check()
+        self.ingester.check()
+
+    def is_connected(self) -> bool:
+        """Say whether the ingester is connected to the sandbox."""
+        return self.vendor.counts()["clients"] > 0
+
+    def wait_for(self, condition: Callable[[], bool], *, within: float = _PATIENCE) -> bool:
+        """Wait until something has happened; return whether it has."""
+        deadline = time.monotonic() + within
+        while not condition():
+            self.check()
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(_POLL)
+        return True
+
+
+def watch(stage: Stage) -> None:
+    """Let the system work, and show it."""
+    began = time.monotonic()
+    malformed = 0
+    while (elapsed := time.monotonic() - began) < stage.seconds:
+        stage.check()
+        if elapsed > (malformed + 0.5) * _MALFORMED_EVERY and stage.is_connected():
+            stage.vendor.emit_malformed(malformed)
+            malformed += 1
+        looked = time.monotonic()
+        stage.audience.show(look(stage.connection), elapsed)
+        # However large the log has become: most of the time is the ingester's.
+        pause = max(_LOOK_EVERY, 4 * (time.monotonic() - looked))
+        time.sleep(max(0.0, min(pause, began + stage.seconds - time.monotonic())))
+
+
+def recover(stage: Stage) -> None:
+    """Cut the connection, and let what was emitted meanwhile be recovered."""
+    stage.audience.say("Cutting the connection, and letting nobody in for a moment.")
+    stage.outcome.outage = cut_off(stage)
+
+
+def come_to_rest(stage: Stage) -> None:
+    """Let the world rest, and stop the ingester when all that came is in the log."""
+    vendor = stage.vendor
+    vendor.keep_connections()
+    stage.wait_for(stage.is_connected)
+    vendor.rest()
+    # The last thing to come over the connection: when it has been dealt with, all has. A
+    # connection that is just being cut may take it along.
+    before = look(stage.connection).quarantined
+    for number in range(_LAST_WORDS):
+        stage.wait_for(stage.is_connected)
+        vendor.emit_malformed(-1 - number)
+        if stage.wait_for(lambda: look(stage.connection).quarantined > before, within=3.0):
+            break
+    stage.ingester.stop()
+    stage.outcome.sight = look(stage.connection)
+    stage.audience.show(stage.outcome.sight, stage.seconds)
+
+
+def verify(stage: Stage) -> None:
+    """Fold the log anew and compare it with the positions."""
+    stage.outcome.differences = projection.verify(stage.connection)
+
+
+def listen(stage: Stage) -> None:
+    """Compare what the stream told with how things really are."""
+    stage.outcome.heard = _compared(stage)
+
+
+def reconcile(stage: Stage) -> None:
+    """Ask the API for what the stream did not tell, in a process of its own."""
+    stage.audience.say("Reconciling with GET /positions.")
+    run = subprocess.run(
+        [*map(str, program()), "reconcile", "--full", "--json"],
+        env=stage.environment,
+        capture_output=True,
+        text=True,
+        timeout=_PATIENCE * 4,
+        check=False,
+    )
+    if run.returncode not in {0, 3}:
+        said = (run.stderr.strip() or run.stdout.strip()).splitlines()
+        raise PositionstoreError(f"The reconciliation failed: {said[-1] if said else 'no word'}")
+    told = msgspec.json.decode(run.stdout, type=dict[str, Any])
+    kinds = ("missing", "stale", "divergent", "absent_upstream")
+    stage.outcome.reconciled = Reconciled(
+        seen=told["seen"],
+        different=sum(told[kind] for kind in kinds),
+        repaired=told["repaired"],
+    )
+
+
+def compare(stage: Stage) -> None:
+    """Compare the store with how things really are."""
+    stage.outcome.truth = _compared(stage)
+
+
+def _compared(stage: Stage) -> Truth:
+    really = stage.vendor.statuses()
+    rows = stage.connection.execute("SELECT position_id, status FROM positions").fetchall()
+    found: dict[str, str] = dict(rows)
+    happened = stage.vendor.counts()["happened"]
+    ((logged,),) = stage.connection.execute(_LOGGED).fetchall()
+    return Truth(
+        positions=len(really),
+        right=sum(found.get(name) == status for name, status in really.items()),
+        behind=sum(name in found and found[name] != status for name, status in really.items()),
+        unheard=sum(name not in found for name in really),
+        events_missed=happened - logged,
+    )
+
+
+ACTS: Final = (watch, recover, come_to_rest, listen, reconcile, verify, compare)
+"""A demo, in order; the world rests after the third."""
+
+KEPT_ACTS: Final = (watch, recover, verify)
+"""A demo that is left running."""
+
+
+def play(
+    settings: Settings, audience: Audience, *, seconds: float, keep: bool, seed: int | None
+) -> Outcome:
+    """Play a demo on a store of its own, which begins empty.
+
+    Args:
+        settings: where the data directory and PostgreSQL's programs are; all else is the demo's.
+        audience: whoever watches.
+        seconds: how long the show takes.
+        keep: whether everything is left running afterwards.
+        seed: the world's seed; None takes one by chance.
+
+    Raises:
+        ConfigurationError: another demo is running, or the directory cannot be used.
+        DatabaseUnavailableError: the embedded server cannot be used.
+        PositionstoreError: a process of the demo ended by itself, or not cleanly.
+    """
+    outcome = Outcome(random.randrange(1_000_000) if seed is None else seed)
+    directory = directory_of(settings)
+    own = settings.model_copy(
+        update={"data_dir": directory, "database_url": None, "schema_name": None}
+    )
+    with (
+        entered(directory) as home,
+        _emptied(home, own, audience.say),
+        opened(own, say=audience.say) as store,
+        store.connect(application_name="positionstore demo") as connection,
+        none_left() as processes,
+    ):
+        audience.say("Starting the sandbox and the ingester.")
+        sandbox = _start(
+            home, processes, "sandbox", _sandbox_options(outcome.seed), _environment(own)
+        )
+        vendor = Vendor.told(sandbox.first_line(within=_PATIENCE))
+        with closing(vendor):
+            # Nothing happens while nobody listens.
+            vendor.rest()
+            ingester = _start(home, processes, "ingester", ["ingest"], _environment(own, vendor))
+            stage = Stage(
+                vendor,
+                sandbox,
+                ingester,
+                _environment(own, vendor),
+                connection,
+                audience,
+                seconds,
+                outcome,
+            )
+            if not stage.wait_for(stage.is_connected):
+                raise GatewayError(
+                    "The ingester does not connect to the sandbox.",
+                    remedy=f"Its log is {ingester.log}.",
+                )
+            vendor.resume()
+            for act in KEPT_ACTS if keep else ACTS:
+                act(stage)
+        if keep:
+            stage.check()
+            home.remember(_pids(processes), kept=True)
+            for process in processes:
+                process.leave()
+        else:
+            sandbox.stop()
+            home.forget()
+    return outcome
+
+
+def stop(settings: Settings) -> bool:
+    """Stop a demo that was left running; return whether there was one.
+
+    Raises:
+        ConfigurationError: a demo is running that is not left alone.
+    """
+    with entered(directory_of(settings)) as home:
+        return home.stop_left()
+
+
+def directory_of(settings: Settings) -> Path:
+    """Return the demo's own data directory: it never touches another store."""
+    return settings.data_dir / "demo"
+
+
+def program() -> list[str | Path]:
+    """Return how this positionstore is called: its script, or else its Python."""
+    for path in (Path(sys.argv[0]), Path(sysconfig.get_path("scripts"), "positionstore")):
+        if path.name == "positionstore" and os.access(path, os.X_OK):
+            return [path.absolute()]
+    call = "import sys; from positionstore.cli import main; sys.exit(main())"
+    return [Path(sys.executable), "-c", call]
+
+
+@contextmanager
+def _emptied(home: Home, settings: Settings, say: Callable[[str], None]) -> Iterator[None]:
+    left, kept = home.left()
+    if left and kept:
+        raise ConfigurationError(
+            f"A demo was left running in {home.path}.",
+            remedy="Stop it with `positionstore demo --stop`.",
+        )
+    if home.stop_left():
+        say("Stopped what was left of a demo that had been killed.")
+    with embedded.running(settings.data_dir, say=say, bin_dir=settings.pg_bin) as server:
+        with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
+            database = sql.Identifier(embedded.DATABASE)
+            # Whoever is still looking at the last demo's data looks at data that is gone.
+            connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(database))
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(database))
+        yield
+
+
+def _sandbox_options(seed: int) -> list[str]:
+    options = ["sandbox", "--json", "--recovery", "--partners=1", f"--seed={seed}"]
+    options += [f"--rate={_RATE}", f"--positions={_POSITIONS}"]
+    return options + [f"--{name}={value}" for name, value in FAULTS.items()]
+
+
+def _environment(settings: Settings, vendor: Vendor | None = None) -> dict[str, str]:
+    # The user's own credentials and settings are of no concern here.
+    others = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
+    own = {"POSITIONSTORE_DATA_DIR": str(settings.data_dir)}
+    if settings.pg_bin is not None:
+        own["POSITIONSTORE_PG_BIN"] = str(settings.pg_bin)
+    if vendor is not None:
+        own |= {"DIMES_BASE_URL": vendor.base_url, "DIMES_API_KEY": vendor.api_key}
+    return others | _SETTINGS | own
+
+
+def _start(
+    home: Home,
+    processes: list[Process],
+    name: str,
+    arguments: list[str],
+    environment: dict[str, str],
+) -> Process:
+    process = Process(
+        name,
+        [*map(str, program()), *arguments],
+        environment=environment,
+        directory=home.path,
+    )
+    # The ingester, which comes last, is stopped first.
+    processes.insert(0, process)
+    home.remember(_pids(processes))
+    return process
+
+
+def _pids(processes: list[Process]) -> list[int]:
+    return [process.pid for process in processes]

@@ -1,0 +1,1 @@
+"""The vocabulary that every other package shares; it does nothing to the outside."""

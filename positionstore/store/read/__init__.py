@@ -1,0 +1,1 @@
+"""Reading what analysts and exports ask for."""

@@ -1,0 +1,443 @@
+"""What the reconciler asks of the store, and records in it."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cache
+from typing import Any, Final, LiteralString, NamedTuple
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import class_row
+
+from positionstore.model.address import one_spelling
+from positionstore.model.facts import SNAPSHOT_TYPE, Snapshot
+from positionstore.model.fields import DURABLE_FIELDS, VALUATION_FIELDS, Kind
+from positionstore.store import locks, sequences
+from positionstore.store.locks import APPEND_LOCK, RECONCILE_LOCK
+from positionstore.store.queries import queries
+
+
+class StoredPosition(NamedTuple):
+    """A row of ``positions``, as far as the reconciler looks at it.
+
+    Attributes:
+        phase: ``pending``, ``live`` or ``terminal``.
+        last_event_id: the fact it shows.
+        columns: the columns that were asked for, in that order.
+    """
+
+    phase: str
+    last_event_id: str
+    columns: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """How a run ended; see the comments of ``reconciliation_runs``."""
+
+    state: str
+    reach: str | None
+    finished_at: datetime
+    as_of: datetime | None
+    seen: int
+    missing: int
+    stale: int
+    divergent: int
+    absent_upstream: int
+    repaired: int
+    unresolved: int
+    requests: int
+    retries: int
+    error: str | None
+    clock_offset: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DiscrepancyRecord:
+    """A difference; see the comments of ``discrepancies``."""
+
+    position_id: str
+    kind: str
+    field: str
+    store_value: str | None
+    rest_value: str | None
+    resolution: str
+    noticed_at: datetime
+
+
+class Verified(NamedTuple):
+    """A row that equals what ``GET /positions`` said.
+
+    Attributes:
+        position_id: the position.
+        last_event_id: the fact that the row showed when it was compared.
+        at: the as-of of what was said, UTC.
+    """
+
+    position_id: str
+    last_event_id: str
+    at: datetime
+
+
+class Valuation(NamedTuple):
+    """What moves with the market, of one position, at one moment (UTC).
+
+    Attributes:
+        values: by column of ``valuations``.
+    """
+
+    position_id: str
+    as_of: datetime
+    values: tuple[int | None, ...]
+
+
+class Rival(NamedTuple):
+    """A fact of the log that beats a snapshot. ``created_at`` is UTC."""
+
+    event_id: str
+    created_at: datetime
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class InvalidField:
+    """A field of ``positions`` that the vendor sent in a form that its column cannot hold.
+
+    Attributes:
+        field: the wire's name for it, with its section; its column is NULL in these rows.
+        positions: in how many rows.
+        examples: the ids of the first of them.
+    """
+
+    field: str
+    positions: int
+    examples: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A stretch of time that no stream session covers; see ``coverage_gaps``. UTC."""
+
+    started_at: datetime
+    ended_at: datetime | None
+    repaired_at: datetime | None
+    repaired_by: int | None
+    recovered_at: datetime | None = None
+
+
+VALUATION_COLUMNS: Final = tuple(field.path[-1] for field in VALUATION_FIELDS)
+
+
+_SPELLINGS: Final[Mapping[Kind, LiteralString]] = {
+    Kind.PIPS: "{}::text",
+    Kind.UNITS: "{}::text",
+    Kind.TIME: """replace(to_char({}, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), '000Z', 'Z')""",
+}
+"""How the vendor spells a value, where not as a column of its type reads."""
+
+
+def try_lock(connection: psycopg.Connection) -> bool:
+    """Become the one reconciler of this database, until the connection ends; False if taken."""
+    return locks.try_session_lock(connection, RECONCILE_LOCK)
+
+
+def holds_lock(connection: psycopg.Connection) -> bool:
+    """Whether the session that answers is still that of the one reconciler."""
+    return locks.holds(connection, RECONCILE_LOCK)
+
+
+def unlock(connection: psycopg.Connection) -> None:
+    """Be the one reconciler no more; where the connection is lost, that was so already."""
+    with suppress(psycopg.Error):
+        locks.unlock(connection, RECONCILE_LOCK)
+
+
+def begin_run(
+    connection: psycopg.Connection,
+    *,
+    trigger: str,
+    scope: str,
+    closed_since: datetime | None,
+    closed_until: datetime | None,
+    started_at: datetime,
+) -> int:
+    """Record that a run begins; return its number."""
+    values = {
+        "trigger": trigger,
+        "scope": scope,
+        "closed_since": closed_since,
+        "closed_until": closed_until,
+        "started_at": started_at,
+    }
+    row = sequences.checked(
+        connection,
+        ["reconciliation_runs"],
+        lambda: connection.execute(_statement("begin_run"), values).fetchone(),
+    )
+    if row is None:
+        raise RuntimeError("INSERT ... RETURNING returned nothing")
+    return int(row[0])
+
+
+def finish_run(connection: psycopg.Connection, run_id: int, record: RunRecord) -> None:
+    """Record how a run ended."""
+    connection.execute(_statement("finish_run"), {"run_id": run_id, **_fields(record)})
+
+
+def record_discrepancies(
+    connection: psycopg.Connection, run_id: int, records: Sequence[DiscrepancyRecord]
+) -> None:
+    """Record differences that a run found."""
+    if not records:
+        return
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            _statement("record_discrepancy"),
+            [{"run_id": run_id, **_fields(record)} for record in records],
+        )
+
+
+def last_complete_run(connection: psycopg.Connection) -> datetime | None:
+    """Return when the last run that saw all of its scope began (our clock, UTC)."""
+    return _moment(connection, "last_complete_run")
+
+
+def coverage_begins(connection: psycopg.Connection) -> datetime | None:
+    """Return when the first stream session began (our clock, UTC)."""
+    return _moment(connection, "coverage_begins")
+
+
+def oldest_unrepaired_gap(connection: psycopg.Connection) -> datetime | None:
+    """Return when the oldest gap that no run has repaired began (our clock, UTC)."""
+    return _moment(connection, "oldest_unrepaired_gap")
+
+
+def invalid_fields(connection: psycopg.Connection) -> list[InvalidField]:
+    """Return the fields whose value is not of their kind, the most frequent first."""
+    with connection.cursor(row_factory=class_row(InvalidField)) as cursor:
+        return cursor.execute(_statement("invalid_fields")).fetchall()
+
+
+def gaps(
+    connection: psycopg.Connection, *, unrepaired_only: bool = False, at_most: int = 100
+) -> list[Gap]:
+    """Return the gaps in the stream's coverage, the newest first."""
+    with connection.cursor(row_factory=class_row(Gap)) as cursor:
+        return cursor.execute(
+            _statement("gaps"), {"unrepaired_only": unrepaired_only, "at_most": at_most}
+        ).fetchall()
+
+
+def rows(
+    connection: psycopg.Connection, position_ids: Sequence[str], columns: Sequence[str]
+) -> dict[str, StoredPosition]:
+    """Return the rows of some positions, with some of their columns."""
+    statement = queries("runs")["rows"].format(columns=_identifiers(columns))
+    with connection.cursor(binary=True) as cursor:
+        cursor.execute(statement, {"position_ids": list(position_ids)})
+        return {row[0]: StoredPosition(row[1], row[2], row[3:]) for row in cursor.fetchall()}
+
+
+@contextmanager
+def spelled_rows(
+    connection: psycopg.Connection, position_ids: Sequence[str]
+) -> Iterator[Callable[[], dict[str, tuple[str, tuple[Any, ...]]]]]:
+    """Ask for the durable fields of some positions as the vendor usually spells them; fetch later.
+
+    The server works while the caller does something else. What is fetched is, by position, the fact
+    that its row shows and a value for each durable field. Equal spellings are equal values: an
+    amount is its digits, an instant has as many of them as it needs, three or six.
+    """
+    with connection.pipeline(), connection.cursor(binary=True) as cursor:
+        cursor.execute(_spelled_rows(), {"position_ids": _text_array(position_ids)})
+        # Without it the answer would lie at the server until somebody fetches.
+        connection.pgconn.send_flush_request()
+        connection.pgconn.flush()
+        yield lambda: {row[0]: (row[1], row[2:]) for row in cursor.fetchall()}
+
+
+def newest_events(
+    connection: psycopg.Connection, position_ids: Sequence[str]
+) -> dict[str, datetime]:
+    """Return the ``created_at`` of the newest event of each position that has events, UTC."""
+    return dict(
+        connection.execute(
+            _statement("newest_events"), {"position_ids": list(position_ids)}
+        ).fetchall()
+    )
+
+
+def rivals(
+    connection: psycopg.Connection, snapshots: Sequence[Snapshot]
+) -> dict[str, Rival | None]:
+    """Return, by position, the newest fact that would beat the snapshot; None if it would win."""
+    found = connection.execute(
+        _statement("rivals"),
+        {
+            "position_ids": [each.position_id for each in snapshots],
+            "statuses": [each.status for each in snapshots],
+            "as_of": [each.as_of for each in snapshots],
+            "event_ids": [each.event_id for each in snapshots],
+            "supersedes_before": [each.supersedes_before for each in snapshots],
+            "type": SNAPSHOT_TYPE,
+        },
+    )
+    return {
+        position_id: None if event_id is None else Rival(event_id, created_at, type_)
+        for position_id, event_id, created_at, type_ in found
+    }
+
+
+def past_rows(
+    connection: psycopg.Connection, position_ids: Sequence[str], columns: Sequence[str]
+) -> list[tuple[str, tuple[Any, ...]]]:
+    """Return what each fact of some positions says by itself, without those that the rows show."""
+    statement = _statement("past_rows").format(columns=_identifiers(columns))
+    with connection.cursor(binary=True) as cursor:
+        cursor.execute(statement, {"position_ids": list(position_ids)})
+        return [(row[0], row[1:]) for row in cursor.fetchall()]
+
+
+def clock_offsets(connection: psycopg.Connection) -> list[timedelta]:
+    """Return how far the server's clock was ahead of ours in earlier runs, the newest first."""
+    return [offset for (offset,) in connection.execute(_statement("clock_offsets"))]
+
+
+def live(
+    connection: psycopg.Connection,
+    wallets: Sequence[str] | None,
+    verified_since: datetime | None,
+) -> Iterator[list[tuple[str, str | None]]]:
+    """Yield the live positions, some at a time, each with its wallet.
+
+    Args:
+        connection: in autocommit mode.
+        wallets: only theirs, however they are spelled; everybody's where it is None. An empty one
+            stands for positions that name none.
+        verified_since: not those verified at or after this moment (UTC).
+    """
+    after = ""
+    while found := connection.execute(
+        _statement("live"),
+        {"wallets": _spelled(wallets), "after": after, "since": verified_since},
+    ).fetchall():
+        yield found
+        after = found[-1][0]
+
+
+def count_live(connection: psycopg.Connection, wallets: Sequence[str] | None = None) -> int:
+    """Return how many positions the store has live: everybody's, or of some wallets."""
+    row = connection.execute(_statement("count_live"), {"wallets": _spelled(wallets)}).fetchone()
+    return row[0] if row else 0
+
+
+def some_live(
+    connection: psycopg.Connection, wallets: Sequence[str] | None, at_most: int
+) -> list[str]:
+    """Return a few of the positions that the store has live, the quietest first."""
+    found = connection.execute(
+        _statement("some_live"), {"wallets": _spelled(wallets), "at_most": at_most}
+    )
+    return [name for (name,) in found]
+
+
+def mark_verified(connection: psycopg.Connection, verified: Sequence[Verified]) -> None:
+    """Note that rows equal what ``GET /positions`` said, in a transaction that the caller ends.
+
+    It takes a turn among the appenders: two that write to the same rows in another order would
+    wait for each other for ever.
+    """
+    if not verified:
+        return
+    connection.execute(queries("appender")["lock_log"], {"key": APPEND_LOCK})
+    connection.execute(
+        _statement("mark_verified"),
+        {
+            "position_ids": [each.position_id for each in verified],
+            "last_event_ids": [each.last_event_id for each in verified],
+            "at": [each.at for each in verified],
+        },
+    )
+
+
+def wallets(connection: psycopg.Connection) -> list[str]:
+    """Return the wallets that the store knows."""
+    return [name for (name,) in connection.execute(_statement("wallets"))]
+
+
+def keep_valuations(
+    connection: psycopg.Connection, valuations: Sequence[Valuation], *, history: bool
+) -> None:
+    """Keep the latest valuation of each position, and with ``history`` every one."""
+    if not valuations:
+        return
+    parameters: dict[str, object] = {
+        "position_ids": [each.position_id for each in valuations],
+        "as_of": [each.as_of for each in valuations],
+    }
+    for index, column in enumerate(VALUATION_COLUMNS):
+        parameters[column] = [each.values[index] for each in valuations]
+    connection.execute(_valuation_statement("value"), parameters)
+    if history:
+        connection.execute(_valuation_statement("remember_value"), parameters)
+
+
+def drop_stale_valuations(connection: psycopg.Connection) -> None:
+    """Forget the valuations of positions that have ended."""
+    connection.execute(_statement("drop_stale_valuations"))
+
+
+def _statement(name: str) -> sql.SQL:
+    return queries("runs")[name]
+
+
+@cache
+def _valuation_statement(name: str) -> bytes:
+    composed = _statement(name).format(
+        columns=_identifiers(VALUATION_COLUMNS),
+        arrays=sql.SQL(", ").join(
+            sql.SQL("{}::bigint[]").format(sql.Placeholder(column)) for column in VALUATION_COLUMNS
+        ),
+        assignments=sql.SQL(", ").join(
+            sql.SQL("{0} = excluded.{0}").format(sql.Identifier(column))
+            for column in VALUATION_COLUMNS
+        ),
+    )
+    return composed.as_bytes()
+
+
+def _identifiers(names: Sequence[str]) -> sql.Composed:
+    return sql.SQL(", ").join(map(sql.Identifier, names))
+
+
+@cache
+def _spelled_rows() -> bytes:
+    columns = [
+        sql.SQL(_SPELLINGS.get(field.kind, "{}")).format(sql.Identifier(field.column))
+        for field in DURABLE_FIELDS
+    ]
+    return _statement("spelled_rows").format(columns=sql.SQL(", ").join(columns)).as_bytes()
+
+
+def _text_array(texts: Sequence[str]) -> str:
+    """Return texts as Postgres spells an array of them; psycopg takes one after the other."""
+    if not texts:
+        return "{}"
+    joined = "\0".join(texts)  # which no text of Postgres holds
+    escaped = joined.replace("\\", "\\\\").replace('"', '\\"')
+    return '{"' + escaped.replace("\0", '","') + '"}'
+
+
+def _moment(connection: psycopg.Connection, name: str) -> datetime | None:
+    row = connection.execute(_statement(name)).fetchone()
+    return row[0] if row else None
+
+
+def _fields(record: RunRecord | DiscrepancyRecord) -> Mapping[str, object]:
+    return {name: getattr(record, name) for name in record.__slots__}
+
+
+def _spelled(wallets: Sequence[str] | None) -> list[str] | None:
+    return None if wallets is None else list(map(one_spelling, wallets))
