@@ -557,10 +557,28 @@ def unknown_variables() -> list[tuple[str, str | None]]:
     for variable in sorted({*os.environ, *_dotenv()} - known):
         ours = variable.upper().startswith(_PREFIX)
         if ours or variable.upper().startswith("DIMES_"):
-            nearest = difflib.get_close_matches(variable.upper(), known, n=1, cutoff=_ALIKE)
-            if nearest or ours:
-                found.append((variable, nearest[0] if nearest else None))
+            meant = _meant(variable.upper(), known)
+            if meant or ours:
+                found.append((variable, meant))
     return found
+
+
+def _meant(variable: str, known: set[str]) -> str | None:
+    """Return the one setting that a name is a slip of, or a part of."""
+    # What all of them begin with makes any two look alike.
+    bare = {name.removeprefix(_PREFIX): name for name in known}
+    name = variable.removeprefix(_PREFIX)
+    if nearest := difflib.get_close_matches(name, bare, n=1, cutoff=_ALIKE):
+        return bare[nearest[0]]
+    if name == variable:
+        return None
+    words = set(name.split("_"))
+    longer = [
+        full
+        for each, full in bare.items()
+        if words <= set(each.split("_")) and not each.endswith("_FILE")
+    ]
+    return longer[0] if len(longer) == 1 else None
 
 
 def load_settings(**overrides: Any) -> Settings:

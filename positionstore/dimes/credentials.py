@@ -51,6 +51,11 @@ class Credentials(Protocol):
         """What it means that the gateway calls a token expired or revoked."""
         ...
 
+    @property
+    def when_invalid(self) -> Verdict:
+        """What it means that the gateway calls a token invalid, malformed or missing."""
+        ...
+
     async def handshake(self) -> Handshake:
         """Return what to send with the next attempt.
 
@@ -69,6 +74,7 @@ class ApiKey:
     style: AuthStyle
     refused: str = "Look at DIMES_API_KEY."
     when_stale: Verdict = Verdict.UNCLEAR  # no token was shown
+    when_invalid: Verdict = Verdict.CREDENTIALS  # it may call the key that
 
     async def handshake(self) -> Handshake:
         """Return the key, in the form the settings ask for."""
@@ -86,6 +92,7 @@ class ReadyToken:
     style: AuthStyle
     refused: str = "Look at DIMES_JWT: it may have expired."
     when_stale: Verdict = Verdict.CREDENTIALS
+    when_invalid: Verdict = Verdict.CREDENTIALS
 
     async def handshake(self) -> Handshake:
         """Return the token, in the form the settings ask for."""
@@ -100,6 +107,8 @@ class MintedToken:
     style: AuthStyle
     refused: str = "Look at DIMES_API_KEY and DIMES_WALLET_ADDRESS, which the token was minted for."
     when_stale: Verdict = Verdict.PASSING  # the next attempt mints another
+    # The API has just made it: the vendor contradicts itself, and no restart mends that.
+    when_invalid: Verdict = Verdict.UNCLEAR
 
     async def handshake(self) -> Handshake:
         """Mint a token and return it, in the form the settings ask for."""

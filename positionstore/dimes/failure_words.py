@@ -18,6 +18,7 @@ class Label(StrEnum):
     """What one structured field says, or one sentence."""
 
     SURE = "sure"  # names the credentials
+    TOKEN = "token"  # noqa: S105 - names the token among them
     GENERAL = "general"  # refuses, and does not say why
     STALE = "stale"
     PASSING = "passing"
@@ -37,11 +38,13 @@ _SURE_CODES: Final = _names(
     " api_key_required no_api_key api_key_revoked revoked_api_key key_revoked api_key_disabled"
     " api_key_expired expired_api_key invalid_credentials credentials_invalid bad_credentials"
     " wrong_credentials missing_credentials credentials_missing credentials_required"
-    " no_credentials invalid_token token_invalid bad_token missing_token token_missing"
-    " token_required no_token invalid_jwt jwt_invalid malformed_token token_malformed"
-    " invalid_signature invalid_client json_web_token_error"
-    " err_jws_signature_verification_failed err_jws_invalid err_jwt_invalid"
+    " no_credentials invalid_client"
     " account_suspended partner_suspended account_disabled partner_disabled"
+)
+_TOKEN_CODES: Final = _names(
+    "invalid_token token_invalid bad_token missing_token token_missing token_required no_token"
+    " invalid_jwt jwt_invalid malformed_token token_malformed invalid_signature"
+    " json_web_token_error err_jws_signature_verification_failed err_jws_invalid err_jwt_invalid"
 )
 _GENERAL_CODES: Final = _names(
     "unauthorized unauthorised unauthenticated not_authenticated authentication_error"
@@ -86,6 +89,7 @@ def label_of_code(value: object) -> Label:
     last = _NO_WORD.sub("_", re.split(r"[/.:]", _CAMEL.sub("_", value).lower())[-1]).strip("_")
     for known, label in (
         (_SURE_CODES, Label.SURE),
+        (_TOKEN_CODES, Label.TOKEN),
         (_STALE_CODES, Label.STALE),
         (_PASSING_CODES, Label.PASSING),
         (_GENERAL_CODES, Label.GENERAL),
@@ -110,7 +114,8 @@ _KEY: Final = (
 _TOKEN: Final = (
     r"(?:(?:access|auth|authentication|bearer|user|id|session|json web) ?token|jwt|token)"  # noqa: S105 - a pattern
 )
-_ANY: Final = rf"(?:{_KEY}|{_TOKEN})(?: or (?:{_KEY}|{_TOKEN}))?"
+_KEYS: Final = rf"{_KEY}(?: or {_KEY})?"
+_TOKENS: Final = rf"(?:{_KEY}|{_TOKEN})(?: or (?:{_KEY}|{_TOKEN}))?"
 _BAD: Final = (
     r"(?:invalid|incorrect|wrong|bad|unknown|unrecogni[sz]ed|malformed|missing|revoked"
     r"|disabled|deactivated|inactive|suspended)"
@@ -121,19 +126,31 @@ _IS_BAD: Final = (
 )
 _THE: Final = r"(?:(?:the|your|this|an?|no|provided|given|supplied|client) )*"
 _PAST: Final = r"(?: (?:provided|supplied|given|sent|found|specified|was provided|was found))?"
+
+
+def _refusing(what: str) -> str:
+    """Return the pattern of a sentence that calls something bad, or missing."""
+    return (
+        rf"{_THE}{_BAD}(?: or {_BAD})? {_THE}{what}{_PAST}"
+        rf"|{_THE}{what} (?:is|was|are|were|has been|must be)? ?{_IS_BAD}"
+        rf"|{_THE}{what} (?:does not exist|doesn't exist|must be provided"
+        r"|could not be recogni[sz]ed)"
+        rf"|no (?:valid )?{what}(?: (?:was|were))? (?:provided|supplied|given|found|sent)"
+    )
+
+
 _SURE: Final = re.compile(
-    rf"{_THE}{_BAD}(?: or {_BAD})? {_THE}{_ANY}{_PAST}"
-    rf"|{_THE}{_ANY} (?:is|was|are|were|has been|must be)? ?{_IS_BAD}"
-    rf"|{_THE}{_ANY} (?:does not exist|doesn't exist|must be provided|could not be recogni[sz]ed)"
-    rf"|no (?:valid )?{_ANY}(?: (?:was|were))? (?:provided|supplied|given|found|sent)"
-    r"|no (?:valid )?(?:auth token|api key|authorization token(?: was found)?|credentials)"
+    rf"{_refusing(_KEYS)}|no (?:valid )?(?:api key|credentials)"
     r"|(?:partner|account|user|client) (?:is |was |has been )?(?:suspended|disabled|deactivated)"
-    r"|(?:jwt )?(?:audience|issuer|subject|id) invalid|jwt (?:audience|issuer) invalid"
-    rf"|(?:invalid|wrong) (?:{_TOKEN} )?(?:signature|algorithm|audience|issuer)"
-    r"|jwt signature is required|signature verification failed"
     r"|(?:missing|invalid|malformed) (?:authorization|authentication)"
     r" (?:header|credentials|payload)"
     r"|format is authorization"
+)
+_ABOUT_TOKEN: Final = re.compile(
+    rf"{_refusing(_TOKENS)}|no (?:valid )?(?:auth token|authorization token(?: was found)?)"
+    r"|(?:jwt )?(?:audience|issuer|subject|id) invalid|jwt (?:audience|issuer) invalid"
+    rf"|(?:invalid|wrong) (?:{_TOKEN} )?(?:signature|algorithm|audience|issuer)"
+    r"|jwt signature is required|signature verification failed"
 )
 _GENERAL: Final = re.compile(
     r"(?:you are )?(?:unauthori[sz]ed|unauthenticated|not (?:authori[sz]ed|authenticated))"
@@ -200,7 +217,7 @@ def label_of_text(text: str) -> Label:
         return Label.PASSING
     clauses = [clause.strip(' .!"') for clause in _CLAUSES.split(_QUOTED.sub("", plain))]
     found = [_of_clause(" ".join(clause.split())) for clause in clauses if clause.strip(' .!"')]
-    for label in (Label.STALE, Label.SURE):
+    for label in (Label.STALE, Label.SURE, Label.TOKEN):
         if label in found:
             return label
     # A general refusal with a reason that is not understood is not clear.
@@ -214,6 +231,8 @@ def _of_clause(clause: str) -> Label | None:
         return Label.STALE
     if _SURE.fullmatch(clause) or _KEY_OVER.fullmatch(clause):
         return Label.SURE
+    if _ABOUT_TOKEN.fullmatch(clause):
+        return Label.TOKEN
     if _GENERAL.fullmatch(clause):
         return Label.GENERAL
     code = label_of_code(clause) if "_" in clause else Label.NOTHING

@@ -30,12 +30,14 @@ _CODES: Final = frozenset({"type", "code", "status", "statuscode", "httpstatus",
 class Verdict(StrEnum):
     """What a failure means for the next attempt.
 
-    ``CREDENTIALS``: the same credentials will be refused again. ``STALE``: the token has expired
-    or was revoked; a new one may be accepted. ``PASSING``: a fault of the server. ``UNCLEAR``: the
-    answer does not tell.
+    ``CREDENTIALS``: the same credentials will be refused again. ``TOKEN``: the same token will be;
+    what that means depends on where it is from. ``STALE``: the token has expired or was revoked; a
+    new one may be accepted. ``PASSING``: a fault of the server. ``UNCLEAR``: the answer does not
+    tell.
     """
 
     CREDENTIALS = "credentials"
+    TOKEN = "token"  # noqa: S105 - a verdict
     STALE = "stale"
     PASSING = "passing"
     UNCLEAR = "unclear"
@@ -86,12 +88,15 @@ def words_of(body: str | bytes) -> str:
 
 
 def _strongest(found: set[Label]) -> Verdict:
+    blames = found & {Label.SURE, Label.TOKEN, Label.GENERAL}
     if Label.PASSING in found:
         # Both at once contradict each other, and then nothing is sure.
-        return Verdict.UNCLEAR if found & {Label.SURE, Label.GENERAL} else Verdict.PASSING
+        return Verdict.UNCLEAR if blames else Verdict.PASSING
     if Label.STALE in found:
         return Verdict.STALE
-    return Verdict.CREDENTIALS if found & {Label.SURE, Label.GENERAL} else Verdict.UNCLEAR
+    if Label.TOKEN in found and Label.SURE not in found:
+        return Verdict.TOKEN  # the reason, whatever general refusal stands beside it
+    return Verdict.CREDENTIALS if blames else Verdict.UNCLEAR
 
 
 _INNER: Final = frozenset({"response", "request", "config", "cause", "innererror"})

@@ -173,7 +173,8 @@ class Connection:
         self._shown: tuple[str, ...] = ()
         self._error: GatewayFailure | None = None
         self._events_before_error = 0
-        self._when_stale = Verdict.UNCLEAR
+        self._of_tokens = {Verdict.STALE: Verdict.UNCLEAR, Verdict.TOKEN: Verdict.UNCLEAR}
+        self._minted = False
         self._answer = Answer()
         self._tap = Tap(
             NAMESPACES[gateway],
@@ -246,7 +247,11 @@ class Connection:
         handshake = await credentials.handshake()
         self.renew_after = handshake.renew_after
         secrets = {} if resume is None else {"pid": resume.pid, "offset": resume.offset}
-        self._when_stale = credentials.when_stale
+        self._of_tokens = {
+            Verdict.STALE: credentials.when_stale,
+            Verdict.TOKEN: credentials.when_invalid,
+        }
+        self._minted = credentials.when_stale is Verdict.PASSING
         shown = (*handshake.auth.values(), *handshake.headers.values())
         self._shown = tuple(value.rpartition(" ")[2] for value in shown)
         try:
@@ -405,9 +410,8 @@ class Connection:
         for secret in self._shown:
             body = body.replace(secret, "***")
         failure = classify(body)
-        if failure.verdict is Verdict.STALE:
-            return GatewayFailure(self._when_stale, failure.words)
-        return failure
+        verdict = self._of_tokens.get(failure.verdict, failure.verdict)
+        return GatewayFailure(verdict, failure.words)
 
     def _refusal(self, reason: str) -> End:
         """Return an end, and what an ``error`` event before it makes of it.
@@ -432,12 +436,14 @@ class Connection:
         if status and status != 101:
             for secret in self._shown:
                 self._answer.body = self._answer.body.replace(secret.encode(), b"***")
-            failure = self._classify(self._answer.body.decode(errors="replace"))
+            failure = classify(self._answer.body)
+            verdict = self._of_tokens.get(failure.verdict, failure.verdict)
+            # A minted token is replaced by the next attempt.
+            doubted = verdict is not failure.verdict and self._minted
             # A key in the payload was not sent yet.
-            stale = failure.verdict is Verdict.PASSING and self._when_stale is Verdict.PASSING
             if shown and (
-                (status == 401 and not stale)
-                or (status == 403 and failure.verdict is Verdict.CREDENTIALS)
+                (status == 401 and not doubted)
+                or (status == 403 and verdict is Verdict.CREDENTIALS)
             ):
                 said = complaint(status, self._answer.body)
                 end = End("refused", Verdict.CREDENTIALS, f"HTTP {said}")

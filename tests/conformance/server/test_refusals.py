@@ -144,6 +144,44 @@ async def test_a_minted_token_that_has_expired_is_replaced(serve: Serve, answer:
         assert stream.attempts >= 6
 
 
+BAD_TOKENS = ["jwt malformed", "invalid signature", {"statusCode": 401, "message": "Invalid token"}]
+
+
+@pytest.mark.parametrize("answer", BAD_TOKENS, ids=str)
+@pytest.mark.parametrize("how", ["event", "middleware"])
+async def test_a_minted_token_that_is_called_bad_is_replaced_and_shown(
+    serve: Serve, how: str, answer: object
+) -> None:
+    refusal = {"how": how, "error": answer, "text": _text(answer)}
+    server = await serve(refuse=refusal, tokens=True)
+    settings = settings_for(server.url, api_key=KEY, wallet_address=WALLET)
+    async with outlasting(server, settings, Source.CUSTOMER) as (_, lines):
+        (told,) = [line for line in lines if line["event"] != "gateway_connected"]
+        assert told["log_level"] == "error"
+        assert _text(answer) in repr(told)
+
+
+async def test_a_minted_token_in_a_header_that_is_called_bad_is_replaced(serve: Serve) -> None:
+    body = json.dumps({"statusCode": 401, "message": "invalid signature"})
+    server = await serve(refuseUpgrade=401, answer={"body": body}, tokens=True)
+    settings = settings_for(server.url, api_key=KEY, wallet_address=WALLET, auth_style="header")
+    async with supervised(settings, Source.CUSTOMER) as stream:
+        await eventually(lambda: stream.attempts >= 3)
+        await server.do("welcome")
+        await stream.connected()
+
+
+@pytest.mark.parametrize("answer", BAD_TOKENS, ids=str)
+@pytest.mark.parametrize("how", ["event", "middleware"])
+async def test_a_ready_token_that_is_called_bad_ends_it(
+    serve: Serve, how: str, answer: object
+) -> None:
+    server = await serve(refuse={"how": how, "error": answer, "text": _text(answer)})
+    told = await failing(settings_for(server.url, jwt=JWT), Source.CUSTOMER)
+    assert isinstance(told, CredentialsError)
+    assert "DIMES_JWT" in str(told)
+
+
 async def test_an_error_long_before_the_end_is_not_the_end_s_cause(serve: Serve) -> None:
     server = await serve()
     async with supervised(settings_for(server.url, api_key=KEY), Source.PARTNER) as stream:

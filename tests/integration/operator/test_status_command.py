@@ -165,6 +165,29 @@ async def test_imports_and_snapshots_are_no_sign_of_life(
     assert row[0] >= 5.5 * 3600
 
 
+def test_the_dashboard_counts_no_gap_that_the_gateway_has_replayed(
+    database: psycopg.Connection, ago: Ago
+) -> None:
+    for began, last_seen in ((9, 8), (7, 6), (5, 4)):
+        session(database, ago(hours=began), ago(hours=last_seen))
+    database.execute(
+        "UPDATE stream_sessions SET recovered_from = %s, recovered_until = %s"
+        " WHERE started_at = %s",
+        [ago(hours=8), ago(hours=7), ago(hours=7)],
+    )
+    session(database, ago(hours=3), ago(hours=-1), ended=False)
+    (query,) = (
+        target["rawSql"]
+        for panel in json.loads(DASHBOARD.read_text(encoding="utf-8"))["panels"]
+        if panel["title"] == "Unrepaired gaps"
+        for target in panel["targets"]
+    )
+
+    row = database.execute(query).fetchone()
+
+    assert row == (2,)
+
+
 async def test_a_program_reads_all_of_it(
     programs: Programs, database: psycopg.Connection, ago: Ago
 ) -> None:

@@ -34,9 +34,7 @@ def verdict(answer: object) -> Verdict:
         {"message": "x", "data": {"code": "INVALID_API_KEY"}},
         {"code": "invalid-api-key"},
         {"code": "auth/invalid-api-key"},
-        {"code": "ERR_JWS_SIGNATURE_VERIFICATION_FAILED"},
         {"name": "UnauthorizedError", "message": "The key was looked up"},
-        {"name": "JsonWebTokenError", "message": "invalid signature"},
         {"code": "credentials_required", "message": "No authorization token was found"},
         {"error": "unauthorized"},
         {"error": {"code": "UNAUTHENTICATED", "status": "x"}},
@@ -57,11 +55,9 @@ def verdict(answer: object) -> Verdict:
         "HTTP 401",
         "Error: Unauthorized",
         "Unauthorized: invalid API key",
-        "Unauthorized - missing token",
         "Authentication failed",
         "Authentication failed. Check your API key and try again.",
         "Authentication error",
-        "authentication error: invalid token",
         "Authentication required",
         "Invalid API key",
         "Invalid API key. Connection closed.",
@@ -87,6 +83,23 @@ def verdict(answer: object) -> Verdict:
         "Bad credentials",
         "Partner suspended",
         "Account is disabled",
+        "Format is Authorization: Bearer [token]",
+    ],
+)
+def test_a_clear_answer_blames_the_credentials(answer: object) -> None:
+    assert verdict(answer) is Verdict.CREDENTIALS
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"code": "ERR_JWS_SIGNATURE_VERIFICATION_FAILED"},
+        {"name": "JsonWebTokenError", "message": "invalid signature"},
+        "Unauthorized - missing token",
+        "authentication error: invalid token",
+        {"code": "UNAUTHORIZED", "message": "invalid signature"},
+        {"statusCode": 401, "message": "jwt malformed", "error": "Unauthorized"},
+        {"code": "invalid_token"},
         "Invalid token",
         "invalid signature",
         "jwt malformed",
@@ -100,11 +113,10 @@ def verdict(answer: object) -> Verdict:
         "No authorization token was found",
         "Missing authentication token",
         "Token is missing",
-        "Format is Authorization: Bearer [token]",
     ],
 )
-def test_a_clear_answer_blames_the_credentials(answer: object) -> None:
-    assert verdict(answer) is Verdict.CREDENTIALS
+def test_an_answer_that_blames_a_token_leaves_it_to_where_the_token_is_from(answer: object) -> None:
+    assert verdict(answer) is Verdict.TOKEN
 
 
 @pytest.mark.parametrize(
