@@ -17,7 +17,7 @@ from positionstore.settings import load_settings
 from positionstore.store.database import Store, opened
 from positionstore.store.read import arrow
 from positionstore.store.read import query as selection
-from positionstore.store.read.query import LOG, Selection
+from positionstore.store.read.query import LOG, ReadQuery
 
 Values = Mapping[str, object]
 """What stands for ``%(name)s`` in a query."""
@@ -180,7 +180,7 @@ class Book:
         with self._store.connect() as connection:
             return selection.relations(connection)
 
-    def _reader(self, chosen: Selection) -> pa.RecordBatchReader:
+    def _reader(self, chosen: ReadQuery) -> pa.RecordBatchReader:
         return pa.RecordBatchReader.from_batches(
             arrow.schema(chosen, exact_text=self._exact_text),
             arrow.batches(self._store, chosen, exact_text=self._exact_text),

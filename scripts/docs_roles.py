@@ -1,6 +1,6 @@
 """The page that says who may do what in the database."""
 
-from positionstore.store.access import FUNCTIONS, RELATIONS, Access
+from positionstore.store.access import FUNCTIONS, RELATIONS, Privileges
 from positionstore.store.grants import READER_CONNECTIONS, READER_LIMITS, READER_SETTINGS
 
 ROLES = """\
@@ -158,7 +158,7 @@ _WHY = {
 def roles_page() -> str:
     """Return docs/roles.md."""
 
-    def rows(objects: dict[str, Access]) -> str:
+    def rows(objects: dict[str, Privileges]) -> str:
         return "\n".join(
             f"| `{name}` | {_privileges(access.writer)} | {_privileges(access.reader)} |"
             for name, access in objects.items()

@@ -20,7 +20,7 @@ from positionstore.dimes.page import Listed
 from positionstore.model.facts import Received, Retraction, Source
 from positionstore.reconcile.report import Resolution, RunReport, RunState
 from positionstore.reconcile.scope import Scope, Trigger
-from positionstore.reconcile.store_side import Book
+from positionstore.reconcile.store_side import StoreSide
 from positionstore.sandbox import World
 from positionstore.sandbox.world import Emission, Position, micros
 from positionstore.store import database
@@ -202,7 +202,7 @@ class _Telling:
             closed_until=None,
             started_at=run.at,
         )
-        book = Book(self._reader, self._writer, settle_window=_SETTLE_WINDOW, history=True)
+        book = StoreSide(self._reader, self._writer, settle_window=_SETTLE_WINDOW, history=True)
         answers = [(self._listed(each), as_of) for each in self._shown(run)]
         suspects = book.examine(answers)
         repaired = book.repair(suspects, run.at + _ROUND_TRIP)

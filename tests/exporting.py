@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from positionstore.export.export import Exported, Order, export
+from positionstore.export.export import Exported, ExportRequest, export
 from positionstore.export.formats import Format
 from positionstore.store.database import Store
 
@@ -29,7 +29,7 @@ class Exporter:
         raw: bool = False,
         exact_text: bool = False,
     ) -> Exported:
-        order = Order(
+        order = ExportRequest(
             relation=relation,
             query=query,
             form=form or Format(path.suffix[1:]),

@@ -26,7 +26,7 @@ from positionstore.importer.logged import (
     Logged,
     read_line,
 )
-from positionstore.importer.reader import Lines
+from positionstore.importer.reader import JsonLinesReader
 from positionstore.model.facts import Event, Reason, Rejected, Source
 from positionstore.model.http_date import as_of, parse_http_date
 
@@ -165,7 +165,7 @@ def read(path: Path) -> tuple[list[Line], str | None]:
     """Return what a file says, and the error that its end is, if any."""
     found: list[Line] = []
     try:
-        with Lines(str(path)) as lines:
+        with JsonLinesReader(str(path)) as lines:
             for chunk in lines.chunks():
                 found += chunk
     except PositionstoreError as error:

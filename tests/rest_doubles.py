@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 from pydantic import SecretStr
 
-from positionstore.dimes.access import Access, api_key_access
+from positionstore.dimes.access import RestCredentials, api_key_access
 from positionstore.dimes.rest import Page, RestClient
 from positionstore.dimes.tokens import Token
 
@@ -88,7 +88,7 @@ def client_of(
     )
 
 
-def access() -> Access:
+def access() -> RestCredentials:
     return api_key_access(KEY)
 
 

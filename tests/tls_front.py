@@ -11,7 +11,7 @@ import trustme
 from far_end import serving
 from streams import settings_for
 
-from positionstore.dimes.access import Access, api_key_access
+from positionstore.dimes.access import RestCredentials, api_key_access
 from positionstore.sandbox import Options, Sandbox
 from positionstore.settings import Settings
 
@@ -85,6 +85,6 @@ def settings_of(front: Front, **values: object) -> Settings:
     )
 
 
-def access_of(settings: Settings) -> Access:
+def access_of(settings: Settings) -> RestCredentials:
     assert settings.api_key is not None
     return api_key_access(settings.api_key)

@@ -12,7 +12,7 @@ from made_facts import event
 from programs import ROOT
 
 from positionstore.embedded.binaries import find_binaries
-from positionstore.embedded.os_user import Account
+from positionstore.embedded.os_user import OsUser
 from positionstore.store import database
 from positionstore.store.appender import Appender
 
@@ -53,7 +53,7 @@ def type_in(
     blocks: list[str],
     folder: Path,
     variables: Mapping[str, str],
-    account: Account | None = None,
+    account: OsUser | None = None,
 ) -> None:
     """Run what the page says, as an operator's shell would."""
     ours = f"{find_binaries().directory}:{Path(sys.executable).parent}"

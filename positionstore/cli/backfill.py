@@ -12,8 +12,8 @@ from positionstore.cli.console import Show, print_json, print_line, progress
 from positionstore.cli.run_view import print_run, settling
 from positionstore.cli.signals import complete
 from positionstore.escaping import printable
-from positionstore.reconcile.account import account
-from positionstore.reconcile.backfill import Backfill, Outcome, Progress, Wanted, What
+from positionstore.reconcile.account import as_dict
+from positionstore.reconcile.backfill import Backfill, BackfillRequest, Outcome, Progress, What
 from positionstore.reconcile.report import EXIT_FAILED
 from positionstore.store.database import opened
 
@@ -47,7 +47,7 @@ def backfill(
     Example: positionstore backfill --since 2026-07-01T03:00:00Z --until 2026-07-01T09:00:00Z
     """
     settings = start()
-    wanted = Wanted.parse(since, until, everything=everything, now=datetime.now(UTC))
+    wanted = BackfillRequest.parse(since, until, everything=everything, now=datetime.now(UTC))
     with opened(settings) as store, progress("Backfilling", unit="positions") as show:
         work = Backfill(settings, store, say=_say, progress=lambda now: _show(show, now))
         try:
@@ -119,5 +119,5 @@ def _plain(outcome: Outcome) -> dict[str, object]:
         "gaps_left": outcome.gaps_left.gaps,
         "open_since": outcome.gaps_left.open_since,
         "exit_code": outcome.exit_code,
-        "runs": [account(report) for report in outcome.reports],
+        "runs": [as_dict(report) for report in outcome.reports],
     }

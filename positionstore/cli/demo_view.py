@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from positionstore.cli.console import print_line
-from positionstore.demo.view import Sight
+from positionstore.demo.view import StoreView
 from positionstore.escaping import printable
 
 _LINE_EVERY: Final = 5.0
@@ -45,14 +45,14 @@ class Picture:
         """Print a line, above the picture where there is one."""
         self._console.print(Text(printable(line), style="dim"))
 
-    def show(self, sight: Sight, seconds: float) -> None:
+    def show(self, sight: StoreView, seconds: float) -> None:
         """Draw the picture."""
         if self._live is None:
             self._live = Live(console=self._console, auto_refresh=False)
             self._live.start()
         self._live.update(self._drawn(sight, seconds), refresh=True)
 
-    def _drawn(self, sight: Sight, seconds: float) -> Group:
+    def _drawn(self, sight: StoreView, seconds: float) -> Group:
         clock = Table.grid(padding=(0, 2))
         clock.add_row(
             Text("positionstore", style="bold"),
@@ -103,7 +103,7 @@ class Lines:
         print_line(line)
         sys.stdout.flush()
 
-    def show(self, sight: Sight, seconds: float) -> None:
+    def show(self, sight: StoreView, seconds: float) -> None:
         """Print what there is to see, unless that was done a moment ago; the last is printed."""
         counts = ", ".join(f"{count:,} {name}" for name, count, _ in _counts(sight))
         positions = ", ".join(
@@ -124,7 +124,7 @@ def view(seconds: float) -> Picture | Lines:
     return Lines()
 
 
-def _counts(sight: Sight) -> list[tuple[str, int, str]]:
+def _counts(sight: StoreView) -> list[tuple[str, int, str]]:
     return [
         ("events in", sight.events, "each once, in the append-only log"),
         ("duplicates dropped", sight.duplicates, "the log had them already"),

@@ -14,7 +14,7 @@ import typer
 from positionstore.cli.bootstrap import start
 from positionstore.cli.console import print_json, print_line, progress
 from positionstore.errors import ConfigurationError
-from positionstore.export.export import STANDARD_OUTPUT, Exported, Order
+from positionstore.export.export import STANDARD_OUTPUT, Exported, ExportRequest
 from positionstore.export.export import export as run
 from positionstore.export.formats import Format
 from positionstore.store.database import opened
@@ -81,7 +81,7 @@ def export(
     Example: positionstore export positions --out positions.parquet
     """
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
-    order = Order(
+    order = ExportRequest(
         relation=what,
         query=query,
         form=form or _format_of(out),
@@ -115,7 +115,7 @@ def _format_of(out: str) -> Format:
     return Format(ending)
 
 
-def _see_that_it_can_be(order: Order) -> None:
+def _see_that_it_can_be(order: ExportRequest) -> None:
     if (order.relation is None) == (order.query is None):
         raise ConfigurationError(
             "Either a table or view is exported, or a query with --sql.",

@@ -8,7 +8,7 @@ from positionstore.cli.bootstrap import start
 from positionstore.cli.console import print_json, progress
 from positionstore.cli.run_view import print_run, show_run
 from positionstore.cli.signals import complete
-from positionstore.reconcile.account import account
+from positionstore.reconcile.account import as_dict
 from positionstore.reconcile.reconciler import Reconciler
 from positionstore.reconcile.scope import Scope, Trigger
 from positionstore.store.database import opened
@@ -49,7 +49,7 @@ def reconcile(
             )
         )
     if as_json:
-        print_json(account(report))
+        print_json(as_dict(report))
     else:
         print_run(report)
     if report.exit_code:

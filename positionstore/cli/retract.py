@@ -10,7 +10,7 @@ import typer
 from positionstore.cli.bootstrap import start
 from positionstore.cli.console import print_json, print_line, print_table
 from positionstore.cli.masking import masked
-from positionstore.dimes.json_exact import storable
+from positionstore.dimes.json_exact import sanitize_text
 from positionstore.errors import ConfigurationError
 from positionstore.model.facts import Retraction
 from positionstore.store import retractions
@@ -55,7 +55,7 @@ def retract(
     """
     reason = _checked(reason)
     with opened(start()) as store, store.connect() as connection:
-        fact = _find(connection, storable(event_id), position)
+        fact = _find(connection, sanitize_text(event_id), position)
         standing = retractions.standing(connection, fact.position_id, fact.event_id)
         named = standing if undo else [] if standing else [fact.event_id]
         now = datetime.now(UTC)
@@ -90,7 +90,7 @@ def retract(
 
 
 def _checked(reason: str) -> str:
-    reason = storable(reason).strip()
+    reason = sanitize_text(reason).strip()
     if not 0 < len(reason) <= _LONGEST_REASON:
         raise ConfigurationError(
             f"--reason needs 1 to {_LONGEST_REASON:,} characters.",
@@ -115,7 +115,7 @@ def _find(connection: psycopg.Connection, event_id: str, position: str | None) -
             )
         place, where = holders[0] if holders else "", "The log"
     else:
-        place, where = storable(position), f"Position {storable(position)}"
+        place, where = sanitize_text(position), f"Position {sanitize_text(position)}"
     fact = retractions.fact(connection, place, event_id)
     if fact is None:
         raise ConfigurationError(

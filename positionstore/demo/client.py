@@ -31,7 +31,7 @@ class _Told(msgspec.Struct):
 
 
 @dataclass(frozen=True, slots=True)
-class Vendor:
+class SandboxClient:
     """The sandbox of a demo.
 
     Attributes:

@@ -18,7 +18,7 @@ _GRACE: Final = 15.0
 
 
 @dataclass(frozen=True, slots=True)
-class Home:
+class DemoDirectory:
     """The demo's directory, held by this process.
 
     Attributes:
@@ -82,7 +82,7 @@ class Home:
 
 
 @contextlib.contextmanager
-def entered(path: Path) -> Iterator[Home]:
+def entered(path: Path) -> Iterator[DemoDirectory]:
     """Be the one demo that uses a directory, for the length of a ``with`` block.
 
     Args:
@@ -113,6 +113,6 @@ def entered(path: Path) -> Iterator[Home]:
                 f"{path} is on a file system without locks: {error.strerror}.",
                 remedy="Choose a POSITIONSTORE_DATA_DIR on a local disk.",
             ) from error
-        yield Home(path)
+        yield DemoDirectory(path)
     finally:
         os.close(descriptor)

@@ -7,7 +7,7 @@ from typing import Final, Protocol
 
 import psycopg
 
-from positionstore.demo.client import Vendor
+from positionstore.demo.client import SandboxClient
 
 _EVENTS: Final = 100
 """How many events are emitted while nobody is connected: a second or so of the demo's world."""
@@ -28,7 +28,7 @@ class Stage(Protocol):
     """What the act needs of the demo."""
 
     @property
-    def vendor(self) -> Vendor:
+    def vendor(self) -> SandboxClient:
         """The sandbox."""
         ...
 

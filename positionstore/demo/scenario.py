@@ -16,11 +16,11 @@ import msgspec
 import psycopg
 from psycopg import sql
 
-from positionstore.demo.client import FAULTS, Vendor
-from positionstore.demo.directory import Home, entered
+from positionstore.demo.client import FAULTS, SandboxClient
+from positionstore.demo.directory import DemoDirectory, entered
 from positionstore.demo.outage import Outage, cut_off
 from positionstore.demo.processes import Process, none_left
-from positionstore.demo.view import Sight, look
+from positionstore.demo.view import StoreView, look
 from positionstore.embedded import server as embedded
 from positionstore.errors import ConfigurationError, GatewayError, PositionstoreError
 from positionstore.settings import Settings
@@ -64,7 +64,7 @@ class Audience(Protocol):
         """Take a line of text."""
         ...
 
-    def show(self, sight: Sight, seconds: float) -> None:
+    def show(self, sight: StoreView, seconds: float) -> None:
         """Take what there is to see so many seconds after the beginning."""
         ...
 
@@ -119,7 +119,7 @@ class Outcome:
     """
 
     seed: int
-    sight: Sight | None = None
+    sight: StoreView | None = None
     outage: Outage | None = None
     heard: Truth | None = None
     reconciled: Reconciled | None = None
@@ -142,7 +142,7 @@ class Stage:
         outcome: what the acts find out.
     """
 
-    vendor: Vendor
+    vendor: SandboxClient
     sandbox: Process
     ingester: Process
     environment: dict[str, str]
@@ -305,7 +305,7 @@ def play(
         sandbox = _start(
             home, processes, "sandbox", _sandbox_options(outcome.seed), _environment(own)
         )
-        vendor = Vendor.told(sandbox.first_line(within=_PATIENCE))
+        vendor = SandboxClient.told(sandbox.first_line(within=_PATIENCE))
         with closing(vendor):
             # Nothing happens while nobody listens.
             vendor.rest()
@@ -364,7 +364,7 @@ def program() -> list[str | Path]:
 
 
 @contextmanager
-def _emptied(home: Home, settings: Settings, say: Callable[[str], None]) -> Iterator[None]:
+def _emptied(home: DemoDirectory, settings: Settings, say: Callable[[str], None]) -> Iterator[None]:
     left, kept = home.left()
     if left and kept:
         raise ConfigurationError(
@@ -388,7 +388,7 @@ def _sandbox_options(seed: int) -> list[str]:
     return options + [f"--{name}={value}" for name, value in FAULTS.items()]
 
 
-def _environment(settings: Settings, vendor: Vendor | None = None) -> dict[str, str]:
+def _environment(settings: Settings, vendor: SandboxClient | None = None) -> dict[str, str]:
     # The user's own credentials and settings are of no concern here.
     others = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
     own = {"POSITIONSTORE_DATA_DIR": str(settings.data_dir)}
@@ -400,7 +400,7 @@ def _environment(settings: Settings, vendor: Vendor | None = None) -> dict[str, 
 
 
 def _start(
-    home: Home,
+    home: DemoDirectory,
     processes: list[Process],
     name: str,
     arguments: list[str],

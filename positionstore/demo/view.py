@@ -16,7 +16,7 @@ _LIFE: Final = """
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class StoreView:
     """The store at a moment.
 
     Attributes:
@@ -41,7 +41,7 @@ class Sight:
     recovered_gaps: int = 0
 
 
-def look(connection: psycopg.Connection) -> Sight:
+def look(connection: psycopg.Connection) -> StoreView:
     """Look at the store.
 
     Args:
@@ -50,7 +50,7 @@ def look(connection: psycopg.Connection) -> Sight:
     (events, out_of_order), *_ = connection.execute(_LOG).fetchall()
     life = [name for (name,) in connection.execute(_LIFE)]
     found = status(connection)
-    return Sight(
+    return StoreView(
         events=events,
         positions=dict.fromkeys(life, 0) | found.positions_by_status,
         duplicates=found.stream.duplicates,

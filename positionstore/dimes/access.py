@@ -15,7 +15,7 @@ from positionstore.dimes.tokens import Token
 _RENEW_AT: Final = 0.9  # the share of a token's life after which the next one is minted
 
 
-class Access:
+class RestCredentials:
     """A key, or a token that somebody else has minted.
 
     Args:
@@ -56,7 +56,7 @@ class Access:
         return False
 
 
-class MintedAccess(Access):
+class MintedToken(RestCredentials):
     """A wallet's token, minted when it is first needed and again shortly before it expires.
 
     However many requests are under way, one token is minted for all of them.
@@ -105,9 +105,9 @@ class MintedAccess(Access):
         self._authorization = bearer(token.secret)
 
 
-def api_key_access(api_key: SecretStr) -> Access:
+def api_key_access(api_key: SecretStr) -> RestCredentials:
     """Return the access that a partner's key gives, to all of the partner's positions."""
-    return Access(
+    return RestCredentials(
         SecretStr(f"Api-Key {api_key.get_secret_value()}"),
         wallet=None,
         what="API key",
@@ -115,9 +115,9 @@ def api_key_access(api_key: SecretStr) -> Access:
     )
 
 
-def ready_token_access(token: SecretStr, wallet: str | None) -> Access:
+def ready_token_access(token: SecretStr, wallet: str | None) -> RestCredentials:
     """Return the access that a ready token gives, to its wallet's positions."""
-    return Access(
+    return RestCredentials(
         bearer(token),
         wallet=wallet,
         what="user token",

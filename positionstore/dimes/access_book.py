@@ -4,7 +4,12 @@ import asyncio
 
 from pydantic import SecretStr
 
-from positionstore.dimes.access import Access, MintedAccess, api_key_access, ready_token_access
+from positionstore.dimes.access import (
+    MintedToken,
+    RestCredentials,
+    api_key_access,
+    ready_token_access,
+)
 from positionstore.dimes.rest import RestClient
 from positionstore.dimes.tokens import KeyRefusedError, Token
 from positionstore.errors import ConfigurationError
@@ -12,7 +17,7 @@ from positionstore.model.address import one_spelling
 from positionstore.settings import Settings
 
 
-class AccessBook:
+class CredentialProvider:
     """The accesses of one run, each made once.
 
     The vendor does not say whether a partner's key may list positions. So it is tried once a run;
@@ -27,12 +32,12 @@ class AccessBook:
         self._settings = settings
         self._client = client
         self._lock = asyncio.Lock()
-        self._partner: Access | None = None
+        self._partner: RestCredentials | None = None
         self._partner_tried = False
-        self._wallets: dict[str, Access] = {}
+        self._wallets: dict[str, RestCredentials] = {}
         self._key_refused: KeyRefusedError | None = None
 
-    async def for_partner(self) -> Access | None:
+    async def for_partner(self) -> RestCredentials | None:
         """Return the access to all of the partner's positions; None where the key gives none.
 
         Raises:
@@ -46,7 +51,7 @@ class AccessBook:
                 self._partner_tried = True
             return self._partner
 
-    def for_wallet(self, wallet: str) -> Access:
+    def for_wallet(self, wallet: str) -> RestCredentials:
         """Return the access to one wallet's positions.
 
         Its token is minted when it is first needed, which is where it shows what is wrong with key
@@ -57,7 +62,7 @@ class AccessBook:
         """
         return self._minted(wallet, f"The wallet is {wallet}; look at POSITIONSTORE_WALLETS.")
 
-    async def for_customer(self) -> Access:
+    async def for_customer(self) -> RestCredentials:
         """Return the access of the customer whom the settings name: to that wallet's positions.
 
         A ready token goes first. Its wallet is the one that the settings name beside it, if any.
@@ -79,7 +84,7 @@ class AccessBook:
         await access.authorization()
         return access
 
-    def _minted(self, wallet: str, remedy: str) -> Access:
+    def _minted(self, wallet: str, remedy: str) -> RestCredentials:
         key = self._settings.api_key
         if key is None:
             raise ConfigurationError(
@@ -88,7 +93,7 @@ class AccessBook:
             )
         return self._wallets.setdefault(
             one_spelling(wallet),
-            MintedAccess(
+            MintedToken(
                 lambda: self._mint(key, wallet, remedy),
                 wallet=wallet,
                 remedy="Look at DIMES_API_KEY, which the token was minted with.",

@@ -16,14 +16,14 @@ import msgspec
 
 from positionstore.dimes.json_exact import (
     SURELY_SHORT,
-    Flaw,
+    InvalidInput,
     beyond_bounds,
     checked_id,
     found,
     may_hold_nul,
     name,
     parse,
-    storable,
+    sanitize_text,
     string,
 )
 from positionstore.model.facts import Event, Reason, Rejected
@@ -81,36 +81,36 @@ def decode(raw: bytes) -> Event | Rejected:
 def _decode_carefully(raw: bytes, text: str) -> Event | Rejected:
     try:
         return _read(raw, text)
-    except Flaw as flaw:
+    except InvalidInput as flaw:
         return Rejected(raw, flaw.reason, flaw.detail)
 
 
 def _read(raw: bytes, text: str) -> Event:
     envelope = parse(text)
     if not isinstance(envelope, dict):
-        raise Flaw(Reason.NOT_AN_OBJECT, f"It is {name(envelope)}, not an object.")
+        raise InvalidInput(Reason.NOT_AN_OBJECT, f"It is {name(envelope)}, not an object.")
     event_id, event_type = string(envelope, "id"), string(envelope, "type")
     if not event_id:
-        raise Flaw(Reason.BAD_ID, f"id is {found(envelope, 'id')}.")
+        raise InvalidInput(Reason.BAD_ID, f"id is {found(envelope, 'id')}.")
     if not event_type:
-        raise Flaw(Reason.BAD_TYPE, f"type is {found(envelope, 'type')}.")
+        raise InvalidInput(Reason.BAD_TYPE, f"type is {found(envelope, 'type')}.")
     moment = string(envelope, "created_at")
     if moment is None:
-        raise Flaw(Reason.BAD_CREATED_AT, f"created_at is {found(envelope, 'created_at')}.")
+        raise InvalidInput(Reason.BAD_CREATED_AT, f"created_at is {found(envelope, 'created_at')}.")
     try:
         created_at = parse_instant(moment)
     except ValueError as error:
-        raise Flaw(Reason.BAD_CREATED_AT, f"created_at cannot be used: {error}.") from None
+        raise InvalidInput(Reason.BAD_CREATED_AT, f"created_at cannot be used: {error}.") from None
     data = envelope.get("data")
     if not isinstance(data, dict):
-        raise Flaw(Reason.BAD_DATA, f"data is {found(envelope, 'data')}, not an object.")
+        raise InvalidInput(Reason.BAD_DATA, f"data is {found(envelope, 'data')}, not an object.")
     position_id, status = _position_of(data)
     return Event(
         checked_id(event_id, "id"),
-        storable(event_type),
+        sanitize_text(event_type),
         created_at,
         checked_id(position_id, "The position's id"),
-        None if status is None else storable(status),
+        None if status is None else sanitize_text(status),
         raw,
     )
 

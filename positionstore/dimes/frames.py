@@ -19,7 +19,7 @@ from typing import Final
 
 import msgspec
 
-from positionstore.dimes.jumps import Jumps
+from positionstore.dimes.jumps import ClockJumpDetector
 from positionstore.dimes.packets import (
     EVENT,
     Unpacker,
@@ -55,7 +55,7 @@ class _Connected(msgspec.Struct):
     pid: str | None = None
 
 
-class Tap:
+class FrameFilter:
     """One connection's frames, sorted.
 
     Args:
@@ -85,7 +85,7 @@ class Tap:
         namespace: str,
         *,
         deliver: Deliver,
-        jumps: Jumps,
+        jumps: ClockJumpDetector,
         on_connected: Callable[[datetime], None],
         on_error: Callable[[str], None],
         on_refused: Callable[[str], None],

@@ -1,10 +1,10 @@
 """One connection to a gateway: from the handshake to its end.
 
 python-socketio speaks the protocol; it never reconnects by itself here, and a new client is made
-for every connection. It spends a task and a timer on each message, which a burst cannot afford,
-and swallows what a handler raises. So the WebSocket it reads from is one of ours (aiohttp takes
-the class as an option): a :class:`~positionstore.dimes.frames.Tap` sees every frame first, keeps
-the events, and passes on what keeps the connection going.
+for every connection. It spends a task and a timer on each message, which a burst cannot afford, and
+swallows what a handler raises. So the WebSocket it reads from is one of ours (aiohttp takes the
+class as an option): a :class:`~positionstore.dimes.frames.FrameFilter` sees every frame first,
+keeps the events, and passes on what keeps the connection going.
 
 Source: the vendor's document, "Partner gateway", "Customer gateway", "Authentication errors".
 """
@@ -23,7 +23,7 @@ import socketio
 from positionstore.dimes.complaint import complaint
 from positionstore.dimes.credentials import Credentials
 from positionstore.dimes.failures import GatewayFailure, Verdict, classify
-from positionstore.dimes.frames import Deliver, Tap
+from positionstore.dimes.frames import Deliver, FrameFilter
 from positionstore.dimes.handshake import (
     LOST,
     SOCKETIO_2,
@@ -33,7 +33,7 @@ from positionstore.dimes.handshake import (
     not_opened,
     not_reached,
 )
-from positionstore.dimes.jumps import Jumps
+from positionstore.dimes.jumps import ClockJumpDetector
 from positionstore.dimes.pinger import Pinger
 from positionstore.dimes.proxy import Proxy, proxy_for, proxy_trouble
 from positionstore.dimes.recovery import RecoverySession
@@ -176,10 +176,10 @@ class Connection:
         self._of_tokens = {Verdict.STALE: Verdict.UNCLEAR, Verdict.TOKEN: Verdict.UNCLEAR}
         self._minted = False
         self._answer = Answer()
-        self._tap = Tap(
+        self._tap = FrameFilter(
             NAMESPACES[gateway],
             deliver=deliver,
-            jumps=Jumps(clock, monotonic),
+            jumps=ClockJumpDetector(clock, monotonic),
             on_connected=self._let_in,
             on_error=self._note_error,
             on_refused=self._turn_away,

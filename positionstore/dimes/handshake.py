@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from positionstore.dimes.complaint import complaint
-from positionstore.dimes.retrying import LONGEST_ASKED, SetbackError, retry_after
+from positionstore.dimes.retrying import LONGEST_ASKED, TransientError, retry_after
 from positionstore.escaping import shortened
 from positionstore.redaction import redacted
 
@@ -54,7 +54,7 @@ _OTHER_PARSER: Final = (
 )
 
 
-class UnreachableError(SetbackError):
+class UnreachableError(TransientError):
     """A gateway cannot be reached, or does not let us in just now.
 
     Attributes:

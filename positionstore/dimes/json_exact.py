@@ -29,7 +29,7 @@ class Number(str):
     __slots__ = ()
 
 
-class Flaw(Exception):  # noqa: N818 - it is caught by its reader and never reaches a user
+class InvalidInput(Exception):  # noqa: N818 - it is caught by its reader and never reaches a user
     """Why an input is not what it should be.
 
     Attributes:
@@ -69,18 +69,18 @@ def parse(text: str) -> object:
             text, parse_float=Number, parse_int=Number, parse_constant=_refuse_constant
         )
     except RecursionError:
-        raise Flaw(Reason.TOO_DEEP, _DEEPER) from None
+        raise InvalidInput(Reason.TOO_DEEP, _DEEPER) from None
     except ValueError as error:
-        raise Flaw(Reason.NOT_JSON, f"It is not JSON: {error}.") from None
+        raise InvalidInput(Reason.NOT_JSON, f"It is not JSON: {error}.") from None
     return value
 
 
-def beyond_bounds(raw: bytes, *, depth: int = MAX_DEPTH) -> Flaw | None:
+def beyond_bounds(raw: bytes, *, depth: int = MAX_DEPTH) -> InvalidInput | None:
     """Return what is wrong with a JSON text that is too long, or nests too deep, to be read."""
     if len(raw) > LONGEST_ENVELOPE:
-        return Flaw(Reason.TOO_LONG, f"It is longer than {LONGEST_ENVELOPE:,} bytes.")
+        return InvalidInput(Reason.TOO_LONG, f"It is longer than {LONGEST_ENVELOPE:,} bytes.")
     if _opens_more_than(depth, raw) and _nests_deeper(raw, depth):
-        return Flaw(Reason.TOO_DEEP, _DEEPER)
+        return InvalidInput(Reason.TOO_DEEP, _DEEPER)
     return None
 
 
@@ -96,7 +96,7 @@ def string(mapping: dict[str, object], key: str) -> str | None:
     return value if isinstance(value, str) and not isinstance(value, Number) else None
 
 
-def storable(text: str) -> str:
+def sanitize_text(text: str) -> str:
     """Return ``text`` with U+FFFD for what a Postgres ``text`` cannot hold."""
     return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
@@ -149,7 +149,7 @@ def checked_id(value: str, what: str) -> str:
     Raises:
         Flaw: it is too long to be a key.
     """
-    stored = storable(value)
+    stored = sanitize_text(value)
     if len(stored.encode()) > LONGEST_ID:
-        raise Flaw(Reason.BAD_ID, f"{what} is longer than {LONGEST_ID} bytes.")
+        raise InvalidInput(Reason.BAD_ID, f"{what} is longer than {LONGEST_ID} bytes.")
     return stored

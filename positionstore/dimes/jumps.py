@@ -8,7 +8,7 @@ TOLERANCE: Final = timedelta(seconds=2)
 """How much of a difference is no jump: one that is kept right drifts far less in a minute."""
 
 
-class Jumps:
+class ClockJumpDetector:
     """Tells a jump of the wall clock from time that has passed, by a clock that nobody sets.
 
     A machine that was asleep looks the same: it was not there, whatever the clocks say.

@@ -16,13 +16,13 @@ import msgspec
 from positionstore.dimes.json_exact import (
     MAX_DEPTH,
     SURELY_SHORT,
-    Flaw,
+    InvalidInput,
     beyond_bounds,
     checked_id,
     found,
     name,
     parse,
-    storable,
+    sanitize_text,
     string,
 )
 from positionstore.dimes.spelling import Spelling, spelled
@@ -116,7 +116,7 @@ def read_item(raw: bytes) -> Item:
     try:
         text = raw.decode()
     except UnicodeDecodeError as error:
-        flaw = Flaw(Reason.NOT_UTF8, f"It is not UTF-8 at byte {error.start}.")
+        flaw = InvalidInput(Reason.NOT_UTF8, f"It is not UTF-8 at byte {error.start}.")
         return _rejected(raw, raw.decode(errors="replace"), flaw)
     if (beyond := beyond_bounds(raw, depth=_POSITION_DEPTH)) is not None:
         return _rejected(raw, text, beyond)
@@ -129,7 +129,7 @@ def read_item(raw: bytes) -> Item:
             )
     try:
         return _read_carefully(raw, text)
-    except Flaw as flaw:
+    except InvalidInput as flaw:
         return _rejected(raw, text, flaw)
 
 
@@ -167,28 +167,28 @@ def _read_veiled(content: bytes) -> tuple[list[Item], bool]:
 def _read_carefully(raw: bytes, text: str) -> Item:
     value = parse(text)
     if not isinstance(value, dict):
-        raise Flaw(Reason.NOT_AN_OBJECT, f"It is {name(value)}, not an object.")
+        raise InvalidInput(Reason.NOT_AN_OBJECT, f"It is {name(value)}, not an object.")
     own, status = string(value, "id"), string(value, "status")
     if not own:
-        raise Flaw(Reason.BAD_ID, f"id is {found(value, 'id')}.")
+        raise InvalidInput(Reason.BAD_ID, f"id is {found(value, 'id')}.")
     if status is None:
-        raise Flaw(Reason.BAD_DATA, f"status is {found(value, 'status')}.")
+        raise InvalidInput(Reason.BAD_DATA, f"status is {found(value, 'status')}.")
     result, wallet = value.get("result"), string(value, "wallet_address")
     closed_at = _instant(string(result, "closed_at") if isinstance(result, dict) else None)
     listed = Listed(
         checked_id(own, "id"),
-        storable(status),
+        sanitize_text(status),
         raw,
         closed_at,
-        None if wallet is None else storable(wallet),
+        None if wallet is None else sanitize_text(wallet),
     )
     return Item(own, listed)
 
 
-def _rejected(raw: bytes, text: str, flaw: Flaw) -> Item:
+def _rejected(raw: bytes, text: str, flaw: InvalidInput) -> Item:
     try:
         value = parse(text)
-    except Flaw:
+    except InvalidInput:
         own, named = None, ""
     else:
         own = string(value, "id") if isinstance(value, dict) else None

@@ -22,7 +22,7 @@ import msgspec
 from pydantic import SecretStr
 
 from positionstore.dimes.abandoned import ClosesAbandoned
-from positionstore.dimes.access import Access, api_key_access
+from positionstore.dimes.access import RestCredentials, api_key_access
 from positionstore.dimes.body import ACCEPT_ENCODING, TooLongError, read_body
 from positionstore.dimes.clock_reading import ClockReading, age_of
 from positionstore.dimes.complaint import complaint, is_error_body
@@ -35,7 +35,7 @@ from positionstore.dimes.page import (
 )
 from positionstore.dimes.paging import CursorLostError, Paging, Shown
 from positionstore.dimes.proxy import Proxy, proxy_for, proxy_trouble
-from positionstore.dimes.retrying import Patience, SetbackError, retry_after
+from positionstore.dimes.retrying import RetryBudget, TransientError, retry_after
 from positionstore.dimes.throttle import Throttle
 from positionstore.dimes.tls import distrust, trusted
 from positionstore.dimes.tokens import TOKENS_PATH, Token, read_token
@@ -81,7 +81,7 @@ class OutOfReachError(GatewayError):
         self.answered = answered
 
 
-class _UnreadableSetbackError(SetbackError):
+class _UnreadableSetbackError(TransientError):
     """What came in place of one position may have been cut short."""
 
 
@@ -227,7 +227,7 @@ class RestClient:
 
     async def walk(
         self,
-        access: Access,
+        access: RestCredentials,
         *,
         state: State | None = None,
         status: str | None = None,
@@ -282,7 +282,9 @@ class RestClient:
                 doubtful,
             )
 
-    async def position(self, access: Access, position_id: str) -> tuple[Listed, datetime] | None:
+    async def position(
+        self, access: RestCredentials, position_id: str
+    ) -> tuple[Listed, datetime] | None:
         """Ask for one position.
 
         Returns:
@@ -312,7 +314,7 @@ class RestClient:
             )
         return listed, as_of
 
-    async def allows(self, access: Access) -> bool:
+    async def allows(self, access: RestCredentials) -> bool:
         """Whether the API lets an access list positions.
 
         Raises:
@@ -338,7 +340,7 @@ class RestClient:
             GatewayError: no token can be had just now.
         """
 
-        def read(answer: _Answer, _: Access, __: str) -> Token:
+        def read(answer: _Answer, _: RestCredentials, __: str) -> Token:
             return read_token(
                 answer.status,
                 answer.content,
@@ -352,7 +354,10 @@ class RestClient:
         return token
 
     async def _ask_when(
-        self, request: _Request, access: Access, read: Callable[[_Answer, Access, str], T]
+        self,
+        request: _Request,
+        access: RestCredentials,
+        read: Callable[[_Answer, RestCredentials, str], T],
     ) -> tuple[datetime | None, _Answer, T]:
         """Ask, and again while the answer's clock is doubtful; no as-of where it stays so."""
         waits = iter(_CLOCK_WAITS)
@@ -367,9 +372,12 @@ class RestClient:
             await self._sleep(wait)
 
     async def _ask(
-        self, request: _Request, access: Access, read: Callable[[_Answer, Access, str], T]
+        self,
+        request: _Request,
+        access: RestCredentials,
+        read: Callable[[_Answer, RestCredentials, str], T],
     ) -> tuple[_Answer, T]:
-        patience = Patience(self._retry_budget, monotonic=self.monotonic, random=self._random)
+        patience = RetryBudget(self._retry_budget, monotonic=self.monotonic, random=self._random)
         may_renew = True
         while True:
             shown = await access.authorization()
@@ -381,7 +389,7 @@ class RestClient:
                         continue
                 self._screen(answer, request)
                 return answer, read(answer, access, shown.get_secret_value().partition(" ")[2])
-            except SetbackError as setback:
+            except TransientError as setback:
                 wait = patience.wait(setback.asked)
                 if wait is None:
                     raise _given_up(request, setback, patience) from None
@@ -414,7 +422,7 @@ class RestClient:
                     "which cannot be right."
                 ) from None
             except TimeoutError:
-                raise SetbackError(f"no answer within {_ATTEMPT:.0f} s") from None
+                raise TransientError(f"no answer within {_ATTEMPT:.0f} s") from None
             except httpx.HTTPError as error:
                 raise _transport_failure(error, request, self._proxy) from None
             except (httpx.InvalidURL, UnicodeError):
@@ -434,7 +442,7 @@ class RestClient:
             asked = retry_after(
                 answer.headers.get("retry-after"), date=answer.date, now=self._clock()
             )
-            raise SetbackError(complaint(status, answer.content), asked=asked)
+            raise TransientError(complaint(status, answer.content), asked=asked)
         if 300 <= status < 400:
             host = _host_of(answer.headers.get("location", ""))
             raise GatewayError(
@@ -451,15 +459,15 @@ def _host_of(location: str) -> str:
         return "another page"
 
 
-def _list_of(answer: _Answer, access: Access, secret: str) -> tuple[list[Item], bool]:
+def _list_of(answer: _Answer, access: RestCredentials, secret: str) -> tuple[list[Item], bool]:
     _check_status(answer, access, secret)
     try:
         return read_list(answer.content)
     except UnreadableError:
-        raise SetbackError("the answer is no list of positions, or was cut short") from None
+        raise TransientError("the answer is no list of positions, or was cut short") from None
 
 
-def _page_of(answer: _Answer, access: Access, secret: str) -> tuple[list[Item], bool]:
+def _page_of(answer: _Answer, access: RestCredentials, secret: str) -> tuple[list[Item], bool]:
     """Read a page that was asked for after a row."""
     if answer.status in _ROW_UNKNOWN and is_error_body(answer.content):
         said = complaint(answer.status, answer.content, secret=secret)
@@ -467,7 +475,7 @@ def _page_of(answer: _Answer, access: Access, secret: str) -> tuple[list[Item], 
     return _list_of(answer, access, secret)
 
 
-def _position_of(answer: _Answer, access: Access, secret: str) -> Listed | None:
+def _position_of(answer: _Answer, access: RestCredentials, secret: str) -> Listed | None:
     if answer.status == 410 or (answer.status == 404 and is_error_body(answer.content)):
         return None
     if answer.status != 401 and 400 <= answer.status < 500:
@@ -484,7 +492,7 @@ def _position_of(answer: _Answer, access: Access, secret: str) -> Listed | None:
     return item.what
 
 
-def _check_status(answer: _Answer, access: Access, secret: str) -> None:
+def _check_status(answer: _Answer, access: RestCredentials, secret: str) -> None:
     if answer.status == 200:
         return
     said = complaint(answer.status, answer.content, secret=secret)
@@ -498,15 +506,15 @@ def _transport_failure(
 ) -> GatewayError:
     if trouble := proxy_trouble(proxy, error):
         # One that refuses us will go on to; one that is away may come back.
-        return trouble if isinstance(error, httpx.ProxyError) else SetbackError(str(trouble))
+        return trouble if isinstance(error, httpx.ProxyError) else TransientError(str(trouble))
     if isinstance(error, httpx.TimeoutException):
-        return SetbackError("no answer in time")
+        return TransientError("no answer in time")
     if distrusted := distrust(f"{request} was not sent", error):
         return distrusted
-    return SetbackError(redacted(str(error)) or error.__class__.__name__)
+    return TransientError(redacted(str(error)) or error.__class__.__name__)
 
 
-def _given_up(request: _Request, setback: SetbackError, patience: Patience) -> GatewayError:
+def _given_up(request: _Request, setback: TransientError, patience: RetryBudget) -> GatewayError:
     said = str(setback).rstrip(".")
     if setback.asked and setback.asked > 0:
         said += f"; it asks to wait for {setback.asked:.0f} s"

@@ -16,7 +16,7 @@ _CAP: Final = 30.0
 _SECONDS: Final = re.compile(r"\d{1,9}(?:\.\d{1,9})?", re.ASCII)
 
 
-class SetbackError(GatewayError):
+class TransientError(GatewayError):
     """A request failed in a way that may pass: another attempt may succeed.
 
     Attributes:
@@ -28,7 +28,7 @@ class SetbackError(GatewayError):
         self.asked = asked
 
 
-class Patience:
+class RetryBudget:
     """The patience with one request.
 
     Each wait is drawn evenly from zero up to a ceiling that doubles with every attempt (full

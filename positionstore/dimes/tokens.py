@@ -17,7 +17,7 @@ from positionstore.dimes.abandoned import ClosesAbandoned
 from positionstore.dimes.body import ACCEPT_ENCODING, TooLongError, read_body
 from positionstore.dimes.complaint import complaint, is_error_body
 from positionstore.dimes.proxy import Proxy, proxy_trouble
-from positionstore.dimes.retrying import LONGEST_ASKED, SetbackError, retry_after
+from positionstore.dimes.retrying import LONGEST_ASKED, TransientError, retry_after
 from positionstore.dimes.tls import distrust
 from positionstore.errors import CredentialsError, GatewayError
 from positionstore.model.http_date import parse_http_date
@@ -112,7 +112,7 @@ async def mint_token(
     date = response.headers.get("date")
     asked = retry_after(response.headers.get("retry-after"), date=date, now=clock())
     if response.status_code in {429, 503} and asked is not None:
-        raise SetbackError(
+        raise TransientError(
             f"No token could be minted ({complaint(response.status_code, content)}).",
             asked=min(asked, LONGEST_ASKED),
         )
@@ -146,7 +146,7 @@ def read_token(
     said = complaint(status, content)
     if status in {400, 403, 422} and not is_error_body(content):
         # A proxy or a firewall on the way; the API says what it refuses.
-        raise SetbackError(f"No token could be minted ({said}).")
+        raise TransientError(f"No token could be minted ({said}).")
     if status in {401, 403}:
         refused = KeyRefusedError if status == 401 else CredentialsError
         raise refused(f"The API refused the key ({said}).", remedy="Look at DIMES_API_KEY.")
@@ -159,7 +159,7 @@ def read_token(
     try:
         answer = msgspec.json.decode(content, type=_Answer)
     except (ValueError, RecursionError):
-        raise SetbackError("No token could be minted: the answer names none.") from None
+        raise TransientError("No token could be minted: the answer names none.") from None
     return Token(SecretStr(answer.token), _lifetime(answer, date, clock))
 
 

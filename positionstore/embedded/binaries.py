@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from positionstore.embedded.os_user import Account
+from positionstore.embedded.os_user import OsUser
 from positionstore.errors import ConfigurationError
 
 OLDEST_MAJOR = 15
@@ -123,7 +123,7 @@ def find_psql(bin_dir: Path | None = None) -> Path:
     )
 
 
-def reachable_by(account: Account, binaries: PostgresBinaries, home: Path) -> PostgresBinaries:
+def reachable_by(account: OsUser, binaries: PostgresBinaries, home: Path) -> PostgresBinaries:
     """Return programs that the account can execute: these, or a copy of them.
 
     Programs in an environment below a private folder (``/root`` for one) cannot be executed by
@@ -176,7 +176,7 @@ def _sort_key(version: str | None) -> tuple[int, ...]:
     return tuple(int(number) for number in re.findall(r"\d+", version or ""))
 
 
-def _version(directory: Path, account: Account | None = None) -> str | None:
+def _version(directory: Path, account: OsUser | None = None) -> str | None:
     """Return the version of a folder's programs, or None where they do not work."""
     if not all((directory / name).is_file() for name in _NEEDED):
         return None

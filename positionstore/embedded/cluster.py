@@ -17,7 +17,7 @@ from typing import IO
 import psutil
 
 from positionstore.embedded.binaries import PostgresBinaries
-from positionstore.embedded.os_user import Account
+from positionstore.embedded.os_user import OsUser
 from positionstore.errors import ConfigurationError, DatabaseUnavailableError
 
 SUPERUSER = "positionstore"
@@ -47,7 +47,7 @@ def major_version(cluster: Path) -> int | None:
 def create(
     cluster: Path,
     binaries: PostgresBinaries,
-    account: Account | None,
+    account: OsUser | None,
     password: str,
     *,
     durably: bool = True,
@@ -104,7 +104,7 @@ def create(
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def configure(cluster: Path, account: Account | None, port: int, extra: Mapping[str, str]) -> None:
+def configure(cluster: Path, account: OsUser | None, port: int, extra: Mapping[str, str]) -> None:
     """Write the server's configuration, anew at each start.
 
     Args:
@@ -172,7 +172,7 @@ def write_private(path: Path, text: str) -> None:
         file.write(text)
 
 
-def give(account: Account | None, *paths: Path) -> None:
+def give(account: OsUser | None, *paths: Path) -> None:
     """Make the account the owner of files, where there is one."""
     if account is not None:
         for path in paths:
@@ -193,7 +193,7 @@ class Door:
 
 
 @contextmanager
-def door(folder: Path, account: Account | None) -> Iterator[Door]:
+def door(folder: Path, account: OsUser | None) -> Iterator[Door]:
     """Open a folder to a program.
 
     Another user's process may be unable to walk the path to the folder, and the folders on the
@@ -214,7 +214,7 @@ def door(folder: Path, account: Account | None) -> Iterator[Door]:
 def spawn(
     command: Sequence[str | Path],
     *,
-    account: Account | None,
+    account: OsUser | None,
     stdout: int | IO[str],
     pass_fds: Sequence[int] = (),
 ) -> subprocess.Popen[str]:

@@ -15,7 +15,7 @@ _PREFERRED = ("postgres", "nobody")
 
 
 @dataclass(frozen=True)
-class Account:
+class OsUser:
     """A user that root can start a process as.
 
     Attributes:
@@ -29,7 +29,7 @@ class Account:
     name: str
 
 
-def account_for(cluster: Path, data_dir: Path) -> Account | None:
+def account_for(cluster: Path, data_dir: Path) -> OsUser | None:
     """Choose the user for a server; None means: the one this process runs under.
 
     Args:
@@ -67,7 +67,7 @@ def _name(uid: int | None) -> str:
         return f"user {uid}"
 
 
-def _by_uid(uid: int) -> Account:
+def _by_uid(uid: int) -> OsUser:
     try:
         entry = pwd.getpwuid(uid)
     except KeyError:
@@ -76,16 +76,16 @@ def _by_uid(uid: int) -> Account:
             "list of users, which PostgreSQL asks for.",
             remedy="Add that user, or choose another POSITIONSTORE_DATA_DIR.",
         ) from None
-    return Account(entry.pw_uid, entry.pw_gid, entry.pw_name)
+    return OsUser(entry.pw_uid, entry.pw_gid, entry.pw_name)
 
 
-def _preferred() -> Account:
+def _preferred() -> OsUser:
     for name in _PREFERRED:
         try:
             entry = pwd.getpwnam(name)
         except KeyError:
             continue
-        return Account(entry.pw_uid, entry.pw_gid, entry.pw_name)
+        return OsUser(entry.pw_uid, entry.pw_gid, entry.pw_name)
     raise ConfigurationError(
         "PostgreSQL refuses to run as root, and there is no user postgres or nobody to run it as.",
         remedy="Add one, or start positionstore as an ordinary user.",

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from positionstore.embedded.os_user import Account
+from positionstore.embedded.os_user import OsUser
 
 PID_FILE = "postmaster.pid"
 _NOBODYS_PID = 2**31 - 2  # beyond every kernel's highest process number
@@ -34,7 +34,7 @@ class Postmaster:
     status: str
 
 
-def find_postmaster(cluster: Path, account: Account | None = None) -> Postmaster | None:
+def find_postmaster(cluster: Path, account: OsUser | None = None) -> Postmaster | None:
     """Return the server that lives in a data directory, or None.
 
     Args:
@@ -68,7 +68,7 @@ def disown_stranger(cluster: Path) -> None:
         socket.unlink(missing_ok=True)
 
 
-def survivors(cluster: Path, account: Account | None = None) -> Iterator[int]:
+def survivors(cluster: Path, account: OsUser | None = None) -> Iterator[int]:
     """Yield the processes of a server, its children too, whether or not its head lives."""
     for process in psutil.process_iter(["name"]):
         if _is_postgres(process) and _works_in(process.pid, cluster, account):
@@ -89,7 +89,7 @@ def _number(lines: list[str], index: int) -> int:
         return 0
 
 
-def _works_in(pid: int, cluster: Path, account: Account | None) -> bool:
+def _works_in(pid: int, cluster: Path, account: OsUser | None) -> bool:
     try:
         process = psutil.Process(pid)
         if not _is_postgres(process):
@@ -109,7 +109,7 @@ def _is_postgres(process: psutil.Process) -> bool:
         return False
 
 
-def _directory_as(account: Account | None, pid: int) -> str:
+def _directory_as(account: OsUser | None, pid: int) -> str:
     """Ask as the server's own user: in a container even root may not look at others."""
     if account is None or os.geteuid() != 0:
         return ""

@@ -42,7 +42,7 @@ from positionstore.embedded.binaries import (
     find_binaries,
     reachable_by,
 )
-from positionstore.embedded.os_user import Account, account_for
+from positionstore.embedded.os_user import OsUser, account_for
 from positionstore.embedded.postmaster import (
     PID_FILE,
     disown_stranger,
@@ -413,7 +413,7 @@ def _try_lock(descriptor: int, kind: int) -> bool:
     return True
 
 
-def _attach(home: _Home, account: Account | None, say: Say) -> int | None:
+def _attach(home: _Home, account: OsUser | None, say: Say) -> int | None:
     """Return the port of the server that runs, once it answers; None: none runs."""
     patience = _Patience(say)
     silent: _Patience | None = None
@@ -471,7 +471,7 @@ def _connect(home: _Home, port: int, database: str = "postgres") -> psycopg.Conn
     )
 
 
-def _end_orphans(home: _Home, account: Account | None, say: Say) -> None:
+def _end_orphans(home: _Home, account: OsUser | None, say: Say) -> None:
     """End the children of a server whose head is gone, which keep its files in use."""
     for number in (signal.SIGQUIT, signal.SIGKILL):
         for pid in survivors(home.cluster, account):
@@ -492,7 +492,7 @@ def _end_orphans(home: _Home, account: Account | None, say: Say) -> None:
 
 def _start(
     home: _Home,
-    account: Account | None,
+    account: OsUser | None,
     say: Say,
     bin_dir: Path | None,
     settings: Mapping[str, str],
@@ -535,7 +535,7 @@ class _PortTakenError(DatabaseUnavailableError):
     """Someone else took the port between the choice and the start."""
 
 
-def _run_pg_ctl(home: _Home, binaries: PostgresBinaries, account: Account | None, say: Say) -> None:
+def _run_pg_ctl(home: _Home, binaries: PostgresBinaries, account: OsUser | None, say: Say) -> None:
     before = {path: path.stat().st_size for path in _logs(home)}
     alive = home.open(home.alive)
     try:
@@ -630,5 +630,5 @@ def _stop(home: _Home, say: Say) -> bool:
     return True
 
 
-def _lives(home: _Home, account: Account | None) -> bool:
+def _lives(home: _Home, account: OsUser | None) -> bool:
     return home.is_held(home.alive) or find_postmaster(home.cluster, account) is not None

@@ -101,7 +101,7 @@ class File:
         self._writer.write(piece.content)
 
 
-class Folder:
+class PartitionedFolder:
     """A folder with one of its own for each day, ``day=YYYY-MM-DD``, as Hive lays them out.
 
     All of it is written beside the folder first. Then it takes the folder's place; or, where it is

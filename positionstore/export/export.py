@@ -9,17 +9,17 @@ from typing import IO, Final
 import psycopg
 
 from positionstore.errors import ConfigurationError
-from positionstore.export.destinations import Begin, Destination, File, Folder, Stream
+from positionstore.export.destinations import Begin, Destination, File, PartitionedFolder, Stream
 from positionstore.export.formats import Format, codec
 from positionstore.store.database import Store
 from positionstore.store.read import query as selection
-from positionstore.store.read.query import LOG, Selection
+from positionstore.store.read.query import LOG, ReadQuery
 
 STANDARD_OUTPUT: Final = "-"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class ExportRequest:
     """What is asked for.
 
     Attributes:
@@ -71,7 +71,7 @@ class Exported:
 
 def export(
     store: Store,
-    order: Order,
+    order: ExportRequest,
     *,
     standard_output: IO[bytes],
     progress: Callable[[int, int | None], None],
@@ -115,7 +115,7 @@ def export(
     )
 
 
-def _chosen(connection: psycopg.Connection, order: Order) -> tuple[Selection, int | None]:
+def _chosen(connection: psycopg.Connection, order: ExportRequest) -> tuple[ReadQuery, int | None]:
     """Return what is asked for, and the last seq of it, where it is the log."""
     if order.query is not None:
         return selection.of_query(connection, order.query), None
@@ -138,8 +138,8 @@ def _chosen(connection: psycopg.Connection, order: Order) -> tuple[Selection, in
 
 
 def _destination(
-    order: Order,
-    chosen: Selection,
+    order: ExportRequest,
+    chosen: ReadQuery,
     last_seq: int | None,
     standard_output: IO[bytes],
     begin: Begin,
@@ -149,6 +149,6 @@ def _destination(
     if not order.by_day:
         return File(order.out, begin)
     span = None if last_seq is None else ((order.since or 0) + 1, last_seq)
-    return Folder(
+    return PartitionedFolder(
         order.out, order.form, begin, what=chosen.what, span=span, add=order.since is not None
     )

@@ -11,7 +11,7 @@ from positionstore.escaping import csv_cell, json_as_it_came
 from positionstore.extras import arrow_needed
 from positionstore.store.database import Store
 from positionstore.store.read import text as lines
-from positionstore.store.read.query import Kind, Selection
+from positionstore.store.read.query import ColumnType, ReadQuery
 
 
 class Format(StrEnum):
@@ -58,7 +58,7 @@ class Codec(Protocol):
 
 
 def codec(
-    form: Format, store: Store, selection: Selection, *, raw: bool, exact_text: bool
+    form: Format, store: Store, selection: ReadQuery, *, raw: bool, exact_text: bool
 ) -> Codec:
     """Return the format for what is read.
 
@@ -86,18 +86,20 @@ def codec(
 
 
 _TO_BE_QUOTED: Final = re.compile('[,"\r\n]')
-_TEXTS: Final = {Kind.TEXT, Kind.JSON, Kind.TEXTS}
+_TEXTS: Final = {ColumnType.TEXT, ColumnType.JSON, ColumnType.TEXTS}
 
 
 class _Csv:
     """CSV as RFC 4180 has it, in UTF-8, with a header; NULL is nothing, an empty text is ``""``."""
 
-    def __init__(self, store: Store, selection: Selection, *, raw: bool) -> None:
+    def __init__(self, store: Store, selection: ReadQuery, *, raw: bool) -> None:
         self._store, self._selection = store, selection
         columns = selection.columns
         # Numbers and moments are the server's own spelling, and nothing in them can do harm.
         self._texts = () if raw else tuple(i for i, c in enumerate(columns) if c.kind in _TEXTS)
-        self._json = {i for i, c in enumerate(columns) if c.kind in {Kind.JSON, Kind.TEXTS}}
+        self._json = {
+            i for i, c in enumerate(columns) if c.kind in {ColumnType.JSON, ColumnType.TEXTS}
+        }
 
     def pieces(self, *, by_day: bool) -> Generator[Piece]:
         for rows in lines.cells(self._store, self._selection, by_day=by_day):
@@ -128,7 +130,7 @@ def _quoted(cell: str | None) -> str:
 class _JsonLines:
     """JSON Lines: one object a row, in UTF-8."""
 
-    def __init__(self, store: Store, selection: Selection) -> None:
+    def __init__(self, store: Store, selection: ReadQuery) -> None:
         self._store, self._selection = store, selection
 
     def pieces(self, *, by_day: bool) -> Generator[Piece]:

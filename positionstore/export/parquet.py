@@ -10,13 +10,13 @@ import pyarrow.parquet as pq
 from positionstore.export.formats import Piece, Writer
 from positionstore.store.database import Store
 from positionstore.store.read import arrow
-from positionstore.store.read.query import Selection
+from positionstore.store.read.query import ReadQuery
 
 
 class Parquet:
     """The format for what is read."""
 
-    def __init__(self, store: Store, selection: Selection, *, exact_text: bool) -> None:
+    def __init__(self, store: Store, selection: ReadQuery, *, exact_text: bool) -> None:
         self._store, self._selection, self._exact_text = store, selection, exact_text
         self._schema = arrow.schema(selection, exact_text=exact_text)
 

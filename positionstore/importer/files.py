@@ -17,11 +17,11 @@ import psycopg
 
 from positionstore.errors import PositionstoreError
 from positionstore.importer.logged import Logged
-from positionstore.importer.reader import Lines
-from positionstore.importer.spill import HeldLines, Scratch
+from positionstore.importer.reader import JsonLinesReader
+from positionstore.importer.spill import SpilledBatch, TempFile
 from positionstore.store import sessions
 from positionstore.store.appender import Appended
-from positionstore.store.batch_writer import Writing
+from positionstore.store.batch_writer import BatchWriter
 from positionstore.store.feed import before_the_newest
 
 _SMALLEST_BATCH: Final = 10_000
@@ -101,7 +101,7 @@ def import_files(
             temporary file cannot be written; what was read before stays.
     """
     with ExitStack() as stack:
-        sources = [stack.enter_context(Lines(name)) for name in names]
+        sources = [stack.enter_context(JsonLinesReader(name)) for name in names]
         connection = stack.enter_context(connect())
         tally, seq_before = _Tally(), before_the_newest(connection, 0)
 
@@ -114,14 +114,14 @@ def import_files(
             roomy_connection.execute(f"SET temp_buffers = '{_ROOM_FOR_A_BATCH}'")
             return roomy_connection
 
-        writing = Writing(
+        writing = BatchWriter(
             roomy, batch_size=lines_at_most, smallest=_SMALLEST_BATCH, committed=tally.add
         )
         stack.callback(writing.drop)
-        total, scratch = _total_bytes(sources), Scratch()
+        total, scratch = _total_bytes(sources), TempFile()
         try:
             for lines in chain.from_iterable(source.chunks() for source in sources):
-                held = HeldLines(lines, now)
+                held = SpilledBatch(lines, now)
                 tally.logged = tally.logged or any(isinstance(line, Logged) for line in lines)
                 writing.take(held)
                 writing.write(everything=False)
@@ -159,7 +159,7 @@ class _Tally:
         self.quarantined += result.quarantined
 
 
-def _total_bytes(sources: Sequence[Lines]) -> int | None:
+def _total_bytes(sources: Sequence[JsonLinesReader]) -> int | None:
     total = 0
     for source in sources:
         if source.bytes_total is None:

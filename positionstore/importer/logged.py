@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 
 from positionstore.dimes.decoder import decode
-from positionstore.dimes.json_exact import Flaw, storable
+from positionstore.dimes.json_exact import InvalidInput, sanitize_text
 from positionstore.dimes.packets import Unpacker
 from positionstore.model.facts import (
     RETRACTION_TYPE,
@@ -110,7 +110,7 @@ def retraction_of(event: Event) -> Retraction | None:
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
     parts = (named.position_id, named.retracts, named.reason)
-    if not all(parts) or any(storable(part) != part for part in parts):
+    if not all(parts) or any(sanitize_text(part) != part for part in parts):
         return None
     retraction = Retraction(*parts, event.created_at)
     # Its name is made of its content: what has another is somebody else's, or was changed.
@@ -133,26 +133,26 @@ def _of_a_row(line: bytes) -> Logged | Rejected | None:
     what = decode(envelope)
     try:
         return _logged(row, what)
-    except Flaw as flaw:
+    except InvalidInput as flaw:
         return Rejected(line, flaw.reason, f"This row of a log cannot be used: {flaw.detail}")
 
 
 def _logged(row: _Row, what: Event | Rejected) -> Logged:
     """Return the fact in a row whose envelope says ``what``."""
     if isinstance(what, Rejected):
-        raise Flaw(what.reason, what.detail)
-    if storable(row.type) != what.type:
-        raise Flaw(Reason.BAD_TYPE, "its envelope has another type.")
+        raise InvalidInput(what.reason, what.detail)
+    if sanitize_text(row.type) != what.type:
+        raise InvalidInput(Reason.BAD_TYPE, "its envelope has another type.")
     try:
         received_at = parse_instant(row.received_at)
         before = None if row.supersedes_before is None else parse_instant(row.supersedes_before)
     except ValueError as error:
-        raise Flaw(Reason.BAD_DATA, f"a moment: {error}.") from None
+        raise InvalidInput(Reason.BAD_DATA, f"a moment: {error}.") from None
     if row.source is Source.REST:
         if before is None:
             raise IncompleteSnapshotError
         if what.status is None or before > what.created_at:
-            raise Flaw(Reason.BAD_DATA, "it is from REST, and no snapshot.")
+            raise InvalidInput(Reason.BAD_DATA, "it is from REST, and no snapshot.")
         return Logged(what, received_at, row.source, before)
     retraction = retraction_of(what) if row.source is Source.IMPORT else None
     return Logged(retraction or what, received_at, row.source)

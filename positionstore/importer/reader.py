@@ -33,7 +33,7 @@ _HAS_AN_ENVELOPE: Final = (ROW, b"[", b"42", _RECORD)
 _NAMED: Final = {".gz": Packing.GZIP, ".zst": Packing.ZSTD}
 
 
-class Lines:
+class JsonLinesReader:
     """What a file's lines say, and how far it has been read.
 
     Args:
@@ -56,7 +56,7 @@ class Lines:
         """Bytes of the file itself (packed, if it is packed) read so far."""
         return self._raw.tell() if self.bytes_total is not None else 0
 
-    def __enter__(self) -> "Lines":
+    def __enter__(self) -> "JsonLinesReader":
         with ExitStack() as stack:
             try:
                 if self.name == STANDARD_INPUT:

@@ -4,7 +4,7 @@ from typing import Final
 
 import msgspec
 
-from positionstore.dimes.json_exact import LONGEST_ID, storable
+from positionstore.dimes.json_exact import LONGEST_ID, sanitize_text
 from positionstore.model.facts import RETRACTION_TYPE, Event, Reason, Rejected, Retraction
 from positionstore.model.timestamps import parse_instant
 
@@ -49,7 +49,7 @@ def read_retraction(raw: bytes) -> Retraction | Rejected:
         )
     data = envelope.data
     for name in (data.position_id, data.retracts):
-        if not name or storable(name) != name or len(name.encode()) > LONGEST_ID:
+        if not name or sanitize_text(name) != name or len(name.encode()) > LONGEST_ID:
             return Rejected(raw, Reason.BAD_ID, "It is a retraction that names no possible fact.")
     made = Retraction(data.position_id, data.retracts, data.reason, created_at)
     if made.event_id != envelope.id or envelope.type != RETRACTION_TYPE:

@@ -16,7 +16,7 @@ from positionstore.importer.spill import received
 from positionstore.model.facts import Event, Reason, Received, Rejected, Source
 from positionstore.store import quarantine
 from positionstore.store.appender import Appender
-from positionstore.store.db_errors import Verdict, judge
+from positionstore.store.db_errors import ErrorAction, classify
 from positionstore.store.quarantine import Kept
 
 
@@ -73,7 +73,7 @@ def _is_settled(reader: psycopg.Connection, appender: Appender, entry: Kept) -> 
     try:
         return not appender.append([what]).quarantined
     except psycopg.Error as error:
-        if judge(error) is not Verdict.SPLIT:
+        if classify(error) is not ErrorAction.SPLIT:
             raise
         return False  # it is refused once more, and stays
 

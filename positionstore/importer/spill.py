@@ -20,7 +20,7 @@ _HEAD: Final = -2
 """This less its length stands for what is in front of an envelope."""
 
 
-class HeldLines(Sequence[Received]):
+class SpilledBatch(Sequence[Received]):
     """Lines of a file, as the log takes them: in memory until they are put away.
 
     Put away, their envelopes lie in a temporary file, and are read from there, all of them, each
@@ -41,7 +41,7 @@ class HeldLines(Sequence[Received]):
         self._file: _File
         self._offset = 0
 
-    def put_away(self, scratch: "Scratch") -> None:
+    def put_away(self, scratch: "TempFile") -> None:
         """Let memory go.
 
         Raises:
@@ -133,7 +133,7 @@ def _logged(what: Event | Rejected, head: _Head) -> Line:
     return Logged(fact, head.received_at, head.source, head.supersedes_before)
 
 
-class Scratch:
+class TempFile:
     """Temporary files, each deleted when the last that lies in it is no longer held."""
 
     def __init__(self) -> None:

@@ -16,7 +16,7 @@ from positionstore.ingest.presence import Presence
 from positionstore.ingest.recorder import Recorder
 from positionstore.ingest.spool import Spool
 from positionstore.redaction import redacted
-from positionstore.store.db_errors import Verdict, explained, judge
+from positionstore.store.db_errors import ErrorAction, classify, explained
 
 _log = structlog.get_logger(__name__)
 
@@ -103,7 +103,7 @@ class Courier:
                 except Exception as error:
                     self._forget()
                     self._backlog.failed()
-                    if judge(error) is not Verdict.RETRY:
+                    if classify(error) is not ErrorAction.RETRY:
                         raise explained(error) from error
                     self._lost_database(error)
                     if self._backlog.closed or self._given_up.wait(self._backoff.draw()):

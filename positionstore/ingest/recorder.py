@@ -16,7 +16,7 @@ from positionstore.model.facts import Received
 from positionstore.settings import Environment
 from positionstore.store import identity, migrations
 from positionstore.store.appender import Appended
-from positionstore.store.batch_writer import Writing
+from positionstore.store.batch_writer import BatchWriter
 from positionstore.store.database import Store
 from positionstore.store.sessions import StreamSession
 
@@ -64,7 +64,7 @@ class Recorder:
         self._connections: list[psycopg.Connection] = []
         self._heartbeat_every = heartbeat_every
         self._monotonic = monotonic
-        self._writing = Writing(
+        self._writing = BatchWriter(
             self._connect, batch_size=lambda: batch_size, committed=self._committed
         )
         self._session_connection: psycopg.Connection | None = None
@@ -84,7 +84,7 @@ class Recorder:
         self._meter.take(batch)
 
     def write(self, *, everything: bool) -> None:
-        """Do as :meth:`~positionstore.store.batch_writer.Writing.write`; raise what it raises.
+        """Do as :meth:`~positionstore.store.batch_writer.BatchWriter.write`; raise what it raises.
 
         After that the sessions' connection is let go of, too.
         """

@@ -14,7 +14,7 @@ from positionstore.dimes.failures import Verdict
 from positionstore.dimes.gateway import PUT_OUT, Connection, End, refused
 from positionstore.dimes.handshake import UnreachableError
 from positionstore.dimes.recovery import Recovered, RecoverySession, recover
-from positionstore.dimes.retrying import SetbackError
+from positionstore.dimes.retrying import TransientError
 from positionstore.errors import GatewayError
 from positionstore.ingest.backoff import Backoff
 from positionstore.ingest.gate import Gate
@@ -289,7 +289,7 @@ class Supervisor:
         if self._causes.is_new(str(error), kind=kind):
             tell = _log.error if lasting else _log.warning
             tell("gateway_unreachable", gateway=self._gateway, cause=str(error))
-        return (error.asked or 0.0) if isinstance(error, SetbackError) else 0.0
+        return (error.asked or 0.0) if isinstance(error, TransientError) else 0.0
 
     def _note_success(self) -> None:
         if self._turned_away:

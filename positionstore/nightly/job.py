@@ -15,7 +15,7 @@ import structlog
 from positionstore.errors import BusyError, ConfigurationError, PositionstoreError
 from positionstore.escaping import json_text
 from positionstore.nightly.report_html import Contents, page
-from positionstore.reconcile.account import account
+from positionstore.reconcile.account import as_dict
 from positionstore.reconcile.reconciler import Reconciler
 from positionstore.reconcile.report import EXIT_FAILED, RunReport
 from positionstore.reconcile.scope import Scope, Trigger
@@ -154,7 +154,7 @@ def _plain(contents: Contents, code: int) -> dict[str, object]:
         "made_at": contents.made_at,
         "exit_code": code,
         "error": contents.error or None,
-        "run": None if contents.report is None else account(contents.report),
+        "run": None if contents.report is None else as_dict(contents.report),
         "gaps": None if gaps is None else asdict(gaps),
         "nights": None if shown is None else [asdict(night) for night in shown],
     }

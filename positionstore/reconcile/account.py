@@ -11,7 +11,7 @@ MOST_LISTED: Final = 1_000
 _KINDS: Final = ("missing", "stale", "divergent", "absent_upstream", "unreadable")
 
 
-def account(report: RunReport, *, at_most: int = MOST_LISTED) -> dict[str, object]:
+def as_dict(report: RunReport, *, at_most: int = MOST_LISTED) -> dict[str, object]:
     """Return the columns of ``reconciliation_runs``, and the discrepancies; moments stay such.
 
     Args:

@@ -23,7 +23,7 @@ from positionstore.reconcile.report import EXIT_CLEAN, EXIT_FAILED, RunReport, R
 from positionstore.reconcile.scope import Scope, Trigger
 from positionstore.settings import Settings
 from positionstore.store import backfills
-from positionstore.store.backfills import Done, Place, Unfinished, Unrepaired
+from positionstore.store.backfills import Done, ListCursor, Unfinished, Unrepaired
 from positionstore.store.database import Store
 from positionstore.store.sessions import DEAD_AFTER
 
@@ -45,7 +45,7 @@ class What(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class BackfillRequest:
     """What an operator asks for.
 
     Attributes:
@@ -59,7 +59,7 @@ class Wanted:
     until: datetime | None = None
 
     @classmethod
-    def parse(cls, since: str, until: str, *, everything: bool, now: datetime) -> "Wanted":
+    def parse(cls, since: str, until: str, *, everything: bool, now: datetime) -> "BackfillRequest":
         """Understand the options of a command line.
 
         Args:
@@ -140,7 +140,7 @@ class Outcome:
         gaps_left: those that nothing has repaired now.
     """
 
-    wanted: Wanted
+    wanted: BackfillRequest
     gaps_before: Unrepaired
     gaps_left: Unrepaired
     went_on: Unfinished | None = None
@@ -189,7 +189,7 @@ class Backfill:
         self._monotonic = monotonic
         self._reconciler = reconciler(settings, store)
 
-    async def run(self, wanted: Wanted, *, restart: bool = False) -> Outcome:
+    async def run(self, wanted: BackfillRequest, *, restart: bool = False) -> Outcome:
         """Do it, going on where an earlier one of the same kind was interrupted.
 
         Args:
@@ -209,14 +209,16 @@ class Backfill:
             if wanted.what is What.GAPS:
                 if not gaps.gaps:
                     return outcome
-                wanted = Wanted(What.GAPS, gaps.since, gaps.until)
+                wanted = BackfillRequest(What.GAPS, gaps.since, gaps.until)
             if not restart:
                 outcome.went_on = self._interrupted(connection, wanted)
             await self._do(connection, wanted, outcome)
             if self._has_more(wanted, outcome):
                 gaps = outcome.gaps_left
                 self._say("Meanwhile there were other gaps.")
-                await self._do(connection, Wanted(What.GAPS, gaps.since, gaps.until), outcome)
+                await self._do(
+                    connection, BackfillRequest(What.GAPS, gaps.since, gaps.until), outcome
+                )
             return outcome
 
     async def _let_gaps_show(self, connection: psycopg.Connection) -> None:
@@ -231,7 +233,7 @@ class Backfill:
         )
         await self._sleep(max(0.0, wait))
 
-    def _has_more(self, wanted: Wanted, outcome: Outcome) -> bool:
+    def _has_more(self, wanted: BackfillRequest, outcome: Outcome) -> bool:
         """Whether gaps are left that were over when the part that was gone on with began."""
         return (
             wanted.what is What.GAPS
@@ -240,7 +242,9 @@ class Backfill:
             and outcome.gaps_left.ended > 0
         )
 
-    def _interrupted(self, connection: psycopg.Connection, wanted: Wanted) -> Unfinished | None:
+    def _interrupted(
+        self, connection: psycopg.Connection, wanted: BackfillRequest
+    ) -> Unfinished | None:
         found = backfills.unfinished(
             connection, what=wanted.what, since=wanted.since, until=wanted.until
         )
@@ -252,10 +256,12 @@ class Backfill:
             return None
         return found
 
-    async def _do(self, connection: psycopg.Connection, wanted: Wanted, outcome: Outcome) -> None:
+    async def _do(
+        self, connection: psycopg.Connection, wanted: BackfillRequest, outcome: Outcome
+    ) -> None:
         went_on = outcome.went_on if not outcome.reports else None
         if went_on is not None:
-            wanted = Wanted(wanted.what, went_on.since, went_on.until)
+            wanted = BackfillRequest(wanted.what, went_on.since, went_on.until)
             self._say(
                 f"Going on with backfill {went_on.backfill_id} of {wanted}, which began "
                 f"{went_on.started_at:%F %T} UTC and was interrupted: {went_on.seen:,} positions "
@@ -283,7 +289,7 @@ class Backfill:
         outcome.reports.append(report)
         outcome.gaps_left = backfills.unrepaired(connection)
 
-    def _expected(self, connection: psycopg.Connection, wanted: Wanted) -> int | None:
+    def _expected(self, connection: psycopg.Connection, wanted: BackfillRequest) -> int | None:
         if wanted.what is What.ALL:
             return backfills.seen_in_full(connection)
         return backfills.known_since(connection, wanted.scope.closed_since)
@@ -295,7 +301,7 @@ class _InDatabase:
     def __init__(
         self,
         connection: psycopg.Connection,
-        wanted: Wanted,
+        wanted: BackfillRequest,
         went_on: Unfinished | None,
         clock: Callable[[], datetime],
     ) -> None:
@@ -304,7 +310,7 @@ class _InDatabase:
         self._went_on = went_on
         self._clock = clock
         self._backfill_id = went_on.backfill_id if went_on else None
-        self._places: dict[str, Place] = dict(went_on.walks) if went_on else {}
+        self._places: dict[str, ListCursor] = dict(went_on.walks) if went_on else {}
         self._report: RunReport | None = None
         self._started_at = went_on.started_at if went_on else clock()
 
@@ -331,7 +337,7 @@ class _InDatabase:
         """Take note of the run whose checkpoint this is."""
         self._report = report
 
-    def position_of(self, walk: str) -> Place:
+    def position_of(self, walk: str) -> ListCursor:
         """Return the id of the last position passed, and whether the walk has ended."""
         return self._places.get(walk, (None, False))
 

@@ -14,7 +14,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final
 
-from positionstore.dimes.json_exact import storable
+from positionstore.dimes.json_exact import sanitize_text
 from positionstore.dimes.spelling import SPELLED_FIELDS, Spelling
 from positionstore.model.address import one_spelling
 from positionstore.model.fields import ADDRESS_FIELDS, DURABLE_FIELDS, Durability, Kind
@@ -23,7 +23,7 @@ from positionstore.model.timestamps import parse_instant
 Value = str | int | bool | datetime | None
 Values = tuple[Value, ...]
 _ALWAYS: Final = sum(field.durability is Durability.ALWAYS for field in DURABLE_FIELDS)
-_MOVES: Final = frozenset(
+_LIFECYCLE_FIELDS: Final = frozenset(
     index
     for index, field in enumerate(DURABLE_FIELDS)
     if field.wire_name
@@ -76,7 +76,7 @@ class DiscrepancyKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ParsedBody:
     """What a body says: the durable values, and the valuation (all None in the closed shape)."""
 
     values: Values
@@ -118,7 +118,7 @@ def kind_of(store: Values, rest: Values) -> DiscrepancyKind:
 
     What happens to a position changes its status, a moment, its size or its settlement.
     """
-    moved = any(store[index] != rest[index] for index in _MOVES)
+    moved = any(store[index] != rest[index] for index in _LIFECYCLE_FIELDS)
     return DiscrepancyKind.STALE if moved else DiscrepancyKind.DIVERGENT
 
 
@@ -160,7 +160,7 @@ def spelled_valuation(body: Spelling) -> Values:
     return tuple([_integer(value) for value in body[len(DURABLE_FIELDS) :]])
 
 
-def read_body(body: bytes, spelling: Spelling | None = None) -> Reading:
+def read_body(body: bytes, spelling: Spelling | None = None) -> ParsedBody:
     """Return the values of a position object, exactly as its row would hold them.
 
     Args:
@@ -176,7 +176,7 @@ def read_body(body: bytes, spelling: Spelling | None = None) -> Reading:
     else:
         values = tuple([convert(each) for convert, each in zip(_CONVERTERS, spelling, strict=True)])
     count = len(DURABLE_FIELDS)
-    return Reading(values[:count], values[count:])
+    return ParsedBody(values[:count], values[count:])
 
 
 def _values_carefully(body: bytes) -> Values:
@@ -189,7 +189,7 @@ def _values_carefully(body: bytes) -> Values:
         for key in field.path:
             found = found.get(key) if isinstance(found, dict) else None
         if isinstance(found, str):
-            found = storable(found)
+            found = sanitize_text(found)
         values.append(convert(found))
     return tuple(values)
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from positionstore.reconcile.report import Discrepancy, Resolution, RunReport
-from positionstore.reconcile.store_side import Book, Suspect
+from positionstore.reconcile.store_side import Mismatch, StoreSide
 
 T = TypeVar("T")
 
@@ -15,31 +15,33 @@ class Findings:
     """The findings of a run, and the one way to its store: one thing at a time.
 
     Args:
-        book: the store's side.
+        store_side: the store's side.
         report: what is found is added here.
         clock: tells our time, UTC.
     """
 
-    def __init__(self, book: Book, report: RunReport, clock: Callable[[], datetime]) -> None:
-        self.book = book
+    def __init__(
+        self, store_side: StoreSide, report: RunReport, clock: Callable[[], datetime]
+    ) -> None:
+        self.store_side = store_side
         self.report = report
         self._clock = clock
         self._turn = asyncio.Lock()
 
-    async def repair(self, suspects: Sequence[Suspect]) -> list[Suspect]:
+    async def repair(self, mismatches: Sequence[Mismatch]) -> list[Mismatch]:
         """Repair what differs; return what an event has overtaken, which has to be looked at."""
-        if not suspects:
+        if not mismatches:
             return []
-        became = await self.in_store(lambda: self.book.repair(suspects, self._clock()))
-        done = list(zip(suspects, became, strict=True))
+        became = await self.in_store(lambda: self.store_side.repair(mismatches, self._clock()))
+        done = list(zip(mismatches, became, strict=True))
         await self.add(
             [
-                suspect.concluded(resolution)
-                for suspect, resolution in done
+                mismatch.concluded(resolution)
+                for mismatch, resolution in done
                 if resolution is not Resolution.IN_FLUX
             ]
         )
-        return [suspect for suspect, resolution in done if resolution is Resolution.IN_FLUX]
+        return [mismatch for mismatch, resolution in done if resolution is Resolution.IN_FLUX]
 
     async def add(self, discrepancies: Sequence[Discrepancy]) -> None:
         """Count and record discrepancies."""
@@ -48,7 +50,7 @@ class Findings:
         for discrepancy in discrepancies:
             self.report.add(discrepancy)
         run_id = self.report.run_id
-        await self.in_store(lambda: self.book.record(run_id, discrepancies, self._clock()))
+        await self.in_store(lambda: self.store_side.record(run_id, discrepancies, self._clock()))
 
     async def in_store(self, work: Callable[[], T]) -> T:
         """Do a piece of work with the store, in a thread, when its turn comes."""

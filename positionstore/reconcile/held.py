@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-from positionstore.store.runs import Rival
+from positionstore.store.runs import CompetingFact
 
 
-def say_what_holds(held: Mapping[str, Rival]) -> str | None:
+def say_what_holds(held: Mapping[str, CompetingFact]) -> str | None:
     """Say in one line which fact keeps positions from being repaired, and what to do about it."""
     if not held:
         return None

@@ -11,8 +11,8 @@ from typing import Final
 import psycopg
 import structlog
 
-from positionstore.dimes.access import Access
-from positionstore.dimes.access_book import AccessBook
+from positionstore.dimes.access import RestCredentials
+from positionstore.dimes.access_book import CredentialProvider
 from positionstore.dimes.rest import RestClient
 from positionstore.errors import (
     BusyError,
@@ -23,10 +23,10 @@ from positionstore.errors import (
 from positionstore.model.address import one_spelling
 from positionstore.reconcile.checkpoint import Checkpoint, NoCheckpoint
 from positionstore.reconcile.report import RunReport, RunState
-from positionstore.reconcile.run import StoppedError, Walk
+from positionstore.reconcile.run import ReconcileRun, StoppedError
 from positionstore.reconcile.scope import Scope, Trigger
 from positionstore.reconcile.server_clock import ServerClock
-from positionstore.reconcile.store_side import Book
+from positionstore.reconcile.store_side import StoreSide
 from positionstore.settings import Settings
 from positionstore.store import identity
 from positionstore.store import runs as records
@@ -156,8 +156,8 @@ class Reconciler:
             rest: RestClient | None = None
             try:
                 rest = await stack.enter_async_context(self._client(settings))
-                accesses = await self._accesses(reader, rest, report)
-                book = Book(
+                credentials = await self._accesses(reader, rest, report)
+                store_side = StoreSide(
                     reader,
                     writer,
                     settle_window=settings.settle_window_duration,
@@ -166,8 +166,8 @@ class Reconciler:
                 )
                 server_clock = ServerClock(self._clock, records.clock_offsets(reader))
                 rest.as_of = server_clock.as_of
-                walk = Walk(
-                    book,
+                walk = ReconcileRun(
+                    store_side,
                     rest,
                     report,
                     settle_window=settings.settle_window_duration,
@@ -178,7 +178,7 @@ class Reconciler:
                     verified_since=report.as_of,
                     progress=progress,
                 )
-                await walk.run(accesses, at_once=settings.http_concurrency)
+                await walk.run(credentials, at_once=settings.http_concurrency)
                 if not records.holds_lock(reader):
                     report.errors.append(
                         "Another session of the database answered in the middle of the run, so "
@@ -203,15 +203,15 @@ class Reconciler:
 
     async def _accesses(
         self, reader: psycopg.Connection, rest: RestClient, report: RunReport
-    ) -> Sequence[Access]:
+    ) -> Sequence[RestCredentials]:
         settings = self._settings
-        book = AccessBook(settings, rest)
+        store_side = CredentialProvider(settings, rest)
         if self._as_customer:
             report.reach = "wallets"
-            access = await book.for_customer()
+            access = await store_side.for_customer()
             self._say_whom_it_leaves_out(reader, access, report)
             return [access]
-        partner = await book.for_partner()
+        partner = await store_side.for_partner()
         if partner is not None:
             report.reach = "partner"
             return [partner]
@@ -227,11 +227,11 @@ class Reconciler:
                 remedy="Name wallets in POSITIONSTORE_WALLETS, or let the ingester hear of them; "
                 "and see that DIMES_API_KEY is right.",
             )
-        return [book.for_wallet(wallet) for wallet in wallets.values()]
+        return [store_side.for_wallet(wallet) for wallet in wallets.values()]
 
     @staticmethod
     def _say_whom_it_leaves_out(
-        connection: psycopg.Connection, access: Access, report: RunReport
+        connection: psycopg.Connection, access: RestCredentials, report: RunReport
     ) -> None:
         known = set(records.wallets(connection))
         # A ready token that does not say whose it is may be of a wallet that is known.

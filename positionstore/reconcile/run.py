@@ -11,22 +11,22 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
-from positionstore.dimes.access import Access
+from positionstore.dimes.access import RestCredentials
 from positionstore.dimes.paging import CursorLostError
 from positionstore.dimes.rest import OutOfReachError, Page, RestClient, State
 from positionstore.dimes.tokens import KeyRefusedError
 from positionstore.errors import CredentialsError, DoubtfulClockError, GatewayError
 from positionstore.model.address import one_spelling
-from positionstore.reconcile.ahead import Ahead
 from positionstore.reconcile.checkpoint import Checkpoint, NoCheckpoint
 from positionstore.reconcile.findings import Findings
 from positionstore.reconcile.held import say_what_holds
-from positionstore.reconcile.inquiry import GIVE_UP_AFTER, Inquiry, Look
+from positionstore.reconcile.lookups import GIVE_UP_AFTER, PointLookups, Recheck
+from positionstore.reconcile.prefetch import Prefetch
 from positionstore.reconcile.report import Resolution, RunReport
 from positionstore.reconcile.server_clock import ServerClock
-from positionstore.reconcile.store_side import Answer, Book, Suspect
-from positionstore.reconcile.together import all_of
-from positionstore.store.runs import Rival
+from positionstore.reconcile.store_side import Answer, Mismatch, StoreSide
+from positionstore.reconcile.together import gather
+from positionstore.store.runs import CompetingFact
 
 _PROBES: Final = 10
 _MOST_HELD: Final = 1_000
@@ -40,11 +40,11 @@ class StoppedError(Exception):
     """The run must not go on: what it sees cannot be true."""
 
 
-class Walk:
+class ReconcileRun:
     """The steps of a run.
 
     Args:
-        book: the store's side.
+        store_side: the store's side.
         rest: the REST API.
         report: what it finds is added here.
         settle_window: how long after an event a difference is left to settle by itself.
@@ -59,7 +59,7 @@ class Walk:
 
     def __init__(
         self,
-        book: Book,
+        store_side: StoreSide,
         rest: RestClient,
         report: RunReport,
         *,
@@ -71,7 +71,7 @@ class Walk:
         verified_since: datetime | None,
         progress: Callable[[RunReport], None],
     ) -> None:
-        self._book = book
+        self._store_side = store_side
         self._rest = rest
         self._report = report
         self._settle_window = settle_window
@@ -83,15 +83,15 @@ class Walk:
         self._remembers = not isinstance(checkpoint, NoCheckpoint)
         self._verified_since = verified_since
         self._progress = progress
-        self._held: dict[str, tuple[Suspect, Access]] = {}
-        self._look_again: dict[str, Look] = {}
+        self._held: dict[str, tuple[Mismatch, RestCredentials]] = {}
+        self._rechecks: dict[str, Recheck] = {}
         self._doubts: list[str] = []
         self._found_active = False
         self._shown_wallets: set[str] = set()
         self._without_token: dict[str, KeyRefusedError] = {}
-        self._findings = Findings(book, report, clock)
+        self._findings = Findings(store_side, report, clock)
         self._server_clock = server_clock
-        self._inquiry = Inquiry(
+        self._lookups = PointLookups(
             rest,
             self._findings,
             self._server_clock,
@@ -99,11 +99,11 @@ class Walk:
             progress=self._note_progress,
         )
 
-    async def run(self, accesses: Sequence[Access], *, at_once: int) -> None:
-        """Walk the positions that these accesses reach, then look again where that is due.
+    async def run(self, credentials: Sequence[RestCredentials], *, at_once: int) -> None:
+        """Walk the positions that these credentials reach, then look again where that is due.
 
         Args:
-            accesses: the partner's, or one for each wallet.
+            credentials: the partner's, or one for each wallet.
             at_once: how many are walked at a time.
 
         Raises:
@@ -112,26 +112,26 @@ class Walk:
         """
         turns = asyncio.Semaphore(at_once)
 
-        async def in_turn(access: Access) -> bool:
+        async def in_turn(access: RestCredentials) -> bool:
             async with turns:
                 return await self._walk_all_of(access)
 
-        walks = await all_of([in_turn(access) for access in accesses])
+        walks = await gather([in_turn(access) for access in credentials])
         if self._doubts and not self._found_active:
             raise StoppedError(self._doubts[0])
         self._report.errors += self._doubts
-        walked = [access for access, whole in zip(accesses, walks, strict=True) if whole]
+        walked = [access for access, whole in zip(credentials, walks, strict=True) if whole]
         await self._note_unseen(walked)
         await self._settle()
-        await self._findings.in_store(self._book.drop_stale_valuations)
+        await self._findings.in_store(self._store_side.drop_stale_valuations)
         self._report.clock_offset = self._server_clock.learnt
         if complaint := self._server_clock.complaint:
             self._report.errors.append(complaint)
         if note := say_what_holds(self._held_by_the_future()):
             self._report.notes.append(note)
-        if self._inquiry.not_asked:
+        if self._lookups.not_asked:
             self._report.errors.append(
-                f"{self._inquiry.not_asked:,} more were not asked for, as the API had not answered "
+                f"{self._lookups.not_asked:,} more were not asked for, as the API had not answered "
                 f"the last {GIVE_UP_AFTER} times."
             )
         if self._without_token:
@@ -140,9 +140,9 @@ class Walk:
 
     # --- the lists -------------------------------------------------------------------------
 
-    async def _walk_all_of(self, access: Access) -> bool:
+    async def _walk_all_of(self, access: RestCredentials) -> bool:
         """Walk both lists; say whether all of them was seen."""
-        if self._inquiry.gives_up():
+        if self._lookups.gives_up():
             return False
         which = "active"
         try:
@@ -158,7 +158,7 @@ class Walk:
             self._without_token[access.wallet or ""] = refusal
             return False
         except (GatewayError, CredentialsError) as error:
-            self._inquiry.failed(error)
+            self._lookups.failed(error)
             if isinstance(error, DoubtfulClockError):
                 self._server_clock.doubtful += 1
             self._report.errors.append(
@@ -167,7 +167,7 @@ class Walk:
             return False
         return True
 
-    def _active(self, access: Access, after: str | None) -> AsyncIterator[Page]:
+    def _active(self, access: RestCredentials, after: str | None) -> AsyncIterator[Page]:
         return self._rest.walk(
             access,
             state="active",
@@ -176,7 +176,7 @@ class Walk:
             starting_after=after,
         )
 
-    async def _inactive(self, access: Access, after: str | None) -> AsyncIterator[Page]:
+    async def _inactive(self, access: RestCredentials, after: str | None) -> AsyncIterator[Page]:
         since = self._report.scope.closed_since
         async for page in self._rest.walk(
             access,
@@ -197,7 +197,7 @@ class Walk:
 
     async def _walk_list(
         self,
-        access: Access,
+        access: RestCredentials,
         state: State,
         pages_after: Callable[[str | None], AsyncIterator[Page]],
     ) -> bool:
@@ -215,14 +215,14 @@ class Walk:
             return await self._take_all(access, name, None, pages_after(None))
 
     async def _take_all(
-        self, access: Access, name: str, after: str | None, pages: AsyncIterator[Page]
+        self, access: RestCredentials, name: str, after: str | None, pages: AsyncIterator[Page]
     ) -> bool:
         last_id = after
         found, whole = last_id is not None, True
-        async with aclosing(Ahead(pages)) as ahead:
-            async for page in ahead:
-                self._inquiry.answered()
-                whole = await self._take(page, access, ahead.begin) and whole
+        async with aclosing(Prefetch(pages)) as prefetch:
+            async for page in prefetch:
+                self._lookups.answered()
+                whole = await self._take(page, access, prefetch.begin) and whole
                 if page.cursor is not None:
                     found, last_id = True, page.cursor
                     if whole:
@@ -237,7 +237,9 @@ class Walk:
                 partial(self._checkpoint.passed, name, last_id, ended=ended)
             )
 
-    async def _take(self, page: Page, access: Access, begin_next: Callable[[], None]) -> bool:
+    async def _take(
+        self, page: Page, access: RestCredentials, begin_next: Callable[[], None]
+    ) -> bool:
         """Take a page; say whether all that had to be asked about it was answered.
 
         The next is begun as soon as the server is at work on this one: the two need not wait for
@@ -250,72 +252,74 @@ class Walk:
         )
         if page.rejected:
             received_at = self._clock()
-            await self._findings.in_store(lambda: self._book.quarantine(page.rejected, received_at))
+            await self._findings.in_store(
+                lambda: self._store_side.quarantine(page.rejected, received_at)
+            )
         answers = [(each, page.as_of) for each in page.positions]
         if page.doubtful:
             return await self._take_doubtful(answers, access)
         self._report.note_as_of(page.as_of)
         self._server_clock.note(page.as_of)
         meanwhile = partial(asyncio.get_running_loop().call_soon_threadsafe, begin_next)
-        suspects = await self._findings.in_store(
-            partial(self._book.examine, answers, meanwhile=meanwhile)
+        mismatches = await self._findings.in_store(
+            partial(self._store_side.examine, answers, meanwhile=meanwhile)
         )
-        ended, plain = self._sorted(suspects, page, access)
+        ended, plain = self._sorted(mismatches, page, access)
         if self._remembers:
-            self._look_again |= await self._inquiry.ask(ended)
+            self._rechecks |= await self._lookups.ask(ended)
         else:
-            self._look_again |= ended
-        for suspect in await self._findings.repair(plain):
-            self._look_again[suspect.position_id] = Look(access, suspect, overtaken=True)
+            self._rechecks |= ended
+        for mismatch in await self._findings.repair(plain):
+            self._rechecks[mismatch.position_id] = Recheck(access, mismatch, overtaken=True)
         self._note_progress()
-        return self._inquiry.unanswered.isdisjoint(ended)
+        return self._lookups.unanswered.isdisjoint(ended)
 
     def _sorted(
-        self, suspects: Sequence[Suspect], page: Page, access: Access
-    ) -> tuple[dict[str, Look], list[Suspect]]:
+        self, mismatches: Sequence[Mismatch], page: Page, access: RestCredentials
+    ) -> tuple[dict[str, Recheck], list[Mismatch]]:
         """Put off what has to wait; return what has to be asked for, and what is to be repaired."""
         for each in page.positions:
             self._held.pop(each.position_id, None)  # this answer is newer
-        plain: list[Suspect] = []
-        ended: dict[str, Look] = {}
-        for suspect in suspects:
-            if self._is_in_flux(suspect):
-                self._look_again[suspect.position_id] = Look(access, suspect)
-            elif suspect.ended or suspect.lacking:
-                ended[suspect.position_id] = Look(access, suspect)
+        plain: list[Mismatch] = []
+        ended: dict[str, Recheck] = {}
+        for mismatch in mismatches:
+            if self._is_in_flux(mismatch):
+                self._rechecks[mismatch.position_id] = Recheck(access, mismatch)
+            elif mismatch.ended or mismatch.lacking:
+                ended[mismatch.position_id] = Recheck(access, mismatch)
             elif not self._remembers and len(self._held) < _MOST_HELD:
                 # It may be on its way over the stream: at the end of the run, the store will know.
-                self._held[suspect.position_id] = suspect, access
+                self._held[mismatch.position_id] = mismatch, access
             else:
-                plain.append(suspect)
+                plain.append(mismatch)
         return ended, plain
 
-    async def _take_doubtful(self, answers: Sequence[Answer], access: Access) -> bool:
+    async def _take_doubtful(self, answers: Sequence[Answer], access: RestCredentials) -> bool:
         """Have what differs asked for by its id: when the page was read is not known."""
         self._server_clock.doubtful += 1
-        for suspect in await self._findings.in_store(
-            partial(self._book.examine, answers, believed=False)
+        for mismatch in await self._findings.in_store(
+            partial(self._store_side.examine, answers, believed=False)
         ):
-            self._look_again.setdefault(suspect.position_id, Look(access, suspect))
+            self._rechecks.setdefault(mismatch.position_id, Recheck(access, mismatch))
         self._note_progress()
         return False
 
-    async def _contradicts(self, access: Access) -> bool:
+    async def _contradicts(self, access: RestCredentials) -> bool:
         """Whether an empty list cannot be true: not all that the store has live has ended."""
         wallets = None if access.wallet is None else [access.wallet]
-        live = await self._findings.in_store(lambda: self._book.count_live(wallets))
+        live = await self._findings.in_store(lambda: self._store_side.count_live(wallets))
         if not live:
             return False
         answered = 0
         for position_id in await self._findings.in_store(
-            lambda: self._book.some_live(wallets, _PROBES)
+            lambda: self._store_side.some_live(wallets, _PROBES)
         ):
             try:
                 answer = await self._rest.position(access, position_id)
             except OutOfReachError:
                 continue
             answered += 1
-            if answer is None or not self._book.is_terminal(answer[0].status):
+            if answer is None or not self._store_side.is_terminal(answer[0].status):
                 answered = 0
                 break
         if answered:
@@ -326,14 +330,14 @@ class Walk:
         )
         return True
 
-    async def _note_unseen(self, walked: Sequence[Access]) -> None:
+    async def _note_unseen(self, walked: Sequence[RestCredentials]) -> None:
         """Have those live positions looked at that no list showed.
 
         Wallet by wallet, one that names no wallet cannot be asked for, nor said to be absent.
         """
         if not walked:
             return
-        by_wallet: dict[str, Access] | None = None
+        by_wallet: dict[str, RestCredentials] | None = None
         if self._report.reach == "wallets":
             by_wallet = {
                 one_spelling(each.wallet): each for each in walked if each.wallet is not None
@@ -343,16 +347,16 @@ class Walk:
                 by_wallet |= dict.fromkeys(map(one_spelling, self._shown_wallets), unnamed)
         wallets = None if by_wallet is None else [*by_wallet, ""]
         nobodys = 0
-        waves = self._book.unseen_live(wallets, self._verified_since)
+        waves = self._store_side.unseen_live(wallets, self._verified_since)
         while wave := await self._findings.in_store(partial(next, waves, None)):
             for position_id, wallet in wave:
                 access = walked[0] if by_wallet is None else by_wallet.get(wallet or "")
-                if position_id in self._held or position_id in self._look_again:
+                if position_id in self._held or position_id in self._rechecks:
                     continue
                 if access is None:
                     nobodys += 1
                 else:
-                    self._look_again[position_id] = Look(access)
+                    self._rechecks[position_id] = Recheck(access)
         if nobodys:
             self._report.errors.append(
                 f"{nobodys:,} live positions of the store name no wallet, and no list showed them: "
@@ -363,32 +367,34 @@ class Walk:
 
     async def _settle(self) -> None:
         """Decide what is still open, when what is on its way has had the time to arrive."""
-        if self._held or self._look_again:
-            await self._wait(timedelta(), len(self._held) + len(self._look_again))
+        if self._held or self._rechecks:
+            await self._wait(timedelta(), len(self._held) + len(self._rechecks))
         await self._release_held()
-        due, self._look_again = self._look_again, {}
-        unsettled = await self._inquiry.ask(due)
+        due, self._rechecks = self._rechecks, {}
+        unsettled = await self._lookups.ask(due)
         for number in range(_LOOKS):
             if not unsettled:
                 return
             wait = timedelta() if number else self._longest_wait(unsettled.values())
             await self._wait(wait, len(unsettled))
-            unsettled = await self._inquiry.ask(unsettled)
+            unsettled = await self._lookups.ask(unsettled)
         held = self._held_by_the_future()  # those the next run cannot judge either
         await self._findings.add(
             [
-                look.suspect.concluded(
+                look.mismatch.concluded(
                     Resolution.UNRESOLVED
-                    if look.suspect.position_id in held
+                    if look.mismatch.position_id in held
                     else Resolution.IN_FLUX
                 )
                 for look in unsettled.values()
-                if look.suspect is not None
+                if look.mismatch is not None
             ]
         )
 
-    def _held_by_the_future(self) -> dict[str, Rival]:
-        return self._book.held_by_later_than(self._clock() + self._server_clock.ahead + _FUTURE)
+    def _held_by_the_future(self) -> dict[str, CompetingFact]:
+        return self._store_side.held_by_later_than(
+            self._clock() + self._server_clock.ahead + _FUTURE
+        )
 
     async def _wait(self, wait: timedelta, settling: int) -> None:
         self._report.settling = settling
@@ -401,30 +407,30 @@ class Walk:
         answers = [
             (each.listed, each.as_of) for each, _ in held.values() if each.listed is not None
         ]
-        suspects = await self._findings.in_store(lambda: self._book.examine(answers))
-        plain: list[Suspect] = []
-        for suspect in suspects:
-            if self._is_in_flux(suspect) or suspect.ended or suspect.lacking:
-                access = held[suspect.position_id][1]
-                self._look_again[suspect.position_id] = Look(access, suspect)
+        mismatches = await self._findings.in_store(lambda: self._store_side.examine(answers))
+        plain: list[Mismatch] = []
+        for mismatch in mismatches:
+            if self._is_in_flux(mismatch) or mismatch.ended or mismatch.lacking:
+                access = held[mismatch.position_id][1]
+                self._rechecks[mismatch.position_id] = Recheck(access, mismatch)
             else:
-                plain.append(suspect)
-        for suspect in await self._findings.repair(plain):
-            access = held[suspect.position_id][1]
-            self._look_again[suspect.position_id] = Look(access, suspect, overtaken=True)
+                plain.append(mismatch)
+        for mismatch in await self._findings.repair(plain):
+            access = held[mismatch.position_id][1]
+            self._rechecks[mismatch.position_id] = Recheck(access, mismatch, overtaken=True)
 
-    def _is_in_flux(self, suspect: Suspect) -> bool:
-        return suspect.is_in_flux(self._settle_window)
+    def _is_in_flux(self, mismatch: Mismatch) -> bool:
+        return mismatch.is_in_flux(self._settle_window)
 
-    def _longest_wait(self, looks: Iterable[Look]) -> timedelta:
+    def _longest_wait(self, looks: Iterable[Recheck]) -> timedelta:
         """Return how long it takes until they are out of flux.
 
         An emitter's clock may be ahead, but what settles only in days is not waited for.
         """
         waits = [
-            look.suspect.settles_in(self._settle_window)
+            look.mismatch.settles_in(self._settle_window)
             for look in looks
-            if look.suspect is not None
+            if look.mismatch is not None
         ]
         return max((wait for wait in waits if wait <= 2 * self._settle_window), default=timedelta())
 
@@ -441,9 +447,9 @@ class Walk:
         self._progress(self._report)
 
 
-def _name(access: Access, state: State) -> str:
+def _name(access: RestCredentials, state: State) -> str:
     return state if access.wallet is None else f"{state} {access.wallet}"
 
 
-def _of(access: Access) -> str:
+def _of(access: RestCredentials) -> str:
     return "" if access.wallet is None else f" of {access.wallet}"

@@ -49,7 +49,7 @@ _CARRIED_COLUMNS = [field.column for field in CARRIED_FIELDS]
 
 
 @dataclass(frozen=True, slots=True)
-class Suspect:
+class Mismatch:
     """A position that differs, before anybody has decided what to make of it.
 
     Attributes:
@@ -92,7 +92,7 @@ class Suspect:
         return Discrepancy(self.position_id, self.kind, self.fields, resolution)
 
 
-class Book:
+class StoreSide:
     """The store's side of a run.
 
     Args:
@@ -124,7 +124,7 @@ class Book:
             )
         }
         self._live: set[str] = set()
-        self._beaten_by: dict[str, records.Rival] = {}
+        self._beaten_by: dict[str, records.CompetingFact] = {}
 
     def is_terminal(self, status: str) -> bool:
         """Whether a position with this status has ended."""
@@ -136,7 +136,7 @@ class Book:
         meanwhile: Callable[[], object] = lambda: None,
         *,
         believed: bool = True,
-    ) -> list[Suspect]:
+    ) -> list[Mismatch]:
         """Compare what REST showed with the rows; return what differs.
 
         What does not differ is marked as verified, and what is live is valued. Nearly every
@@ -169,7 +169,7 @@ class Book:
                 self._live.add(position_id)
                 if keeps:
                     valuations.append(_valuation(listed, as_of))
-        suspects, equal = self._examine_exactly(doubtful) if doubtful else ([], [])
+        mismatches, equal = self._examine_exactly(doubtful) if doubtful else ([], [])
         verified += equal
         for each in verified if self._beaten_by else ():
             self._beaten_by.pop(each.position_id, None)
@@ -177,9 +177,9 @@ class Book:
             with self._reader.pipeline(), self._reader.transaction():
                 records.mark_verified(self._reader, verified)
                 records.keep_valuations(self._reader, valuations, history=self._history)
-        return suspects
+        return mismatches
 
-    def _examine_exactly(self, answers: Sequence[Answer]) -> tuple[list[Suspect], list[Verified]]:
+    def _examine_exactly(self, answers: Sequence[Answer]) -> tuple[list[Mismatch], list[Verified]]:
         """Compare value by value; return what differs, and what does not."""
         rows = records.rows(self._reader, [listed.position_id for listed, _ in answers], _COLUMNS)
         found: list[tuple[Answer, DiscrepancyKind, tuple[FieldDifference, ...]]] = []
@@ -213,7 +213,7 @@ class Book:
         self,
         found: Sequence[tuple[Answer, DiscrepancyKind, tuple[FieldDifference, ...]]],
         rows: dict[str, StoredPosition],
-    ) -> list[Suspect]:
+    ) -> list[Mismatch]:
         known = [listed.position_id for (listed, _), _, _ in found if listed.position_id in rows]
         newest = records.newest_events(self._reader, known) if known else {}
         lacking = self._carried([listed for (listed, _), _, _ in found])
@@ -230,7 +230,7 @@ class Book:
             ]
         )
         return [
-            Suspect(
+            Mismatch(
                 position_id=listed.position_id,
                 listed=listed,
                 as_of=as_of,
@@ -255,17 +255,17 @@ class Book:
         found = {name: carried(row.columns, absent[name]) for name, row in rows.items()}
         return {name: each for name, each in found.items() if each}
 
-    def _rivals(self, answers: Sequence[Answer]) -> dict[str, records.Rival | None]:
+    def _rivals(self, answers: Sequence[Answer]) -> dict[str, records.CompetingFact | None]:
         return records.rivals(self._reader, [self._snapshot(*each) for each in answers])
 
-    def _note_rivals(self, rivals: Mapping[str, records.Rival | None]) -> None:
+    def _note_rivals(self, rivals: Mapping[str, records.CompetingFact | None]) -> None:
         for position_id, rival in rivals.items():
             if rival is None:
                 self._beaten_by.pop(position_id, None)
             else:
                 self._beaten_by[position_id] = rival
 
-    def held_by_later_than(self, moment: datetime) -> dict[str, records.Rival]:
+    def held_by_later_than(self, moment: datetime) -> dict[str, records.CompetingFact]:
         """Return what differs and is kept as it is by a fact that is dated later than a moment."""
         return {name: each for name, each in self._beaten_by.items() if each.created_at > moment}
 
@@ -296,14 +296,14 @@ class Book:
             if not differences(past, theirs[position_id][0], closed=theirs[position_id][1])
         }
 
-    def absences(self, position_ids: Sequence[str], as_of: datetime) -> list[Suspect]:
+    def absences(self, position_ids: Sequence[str], as_of: datetime) -> list[Mismatch]:
         """Return those of these positions, which REST does not know, that the store has live."""
         if not position_ids:
             return []
         rows = records.rows(self._reader, position_ids, _COLUMNS)
         newest = records.newest_events(self._reader, position_ids)
         return [
-            Suspect(
+            Mismatch(
                 position_id=position_id,
                 listed=None,
                 as_of=as_of,
@@ -316,7 +316,7 @@ class Book:
             if row.phase != "terminal"
         ]
 
-    def repair(self, suspects: Sequence[Suspect], received_at: datetime) -> list[Resolution]:
+    def repair(self, mismatches: Sequence[Mismatch], received_at: datetime) -> list[Resolution]:
         """Append a snapshot of each that would win the fold; say what became of it.
 
         A snapshot that a fact of the log beats would change nothing, in this run and in the next.
@@ -325,9 +325,9 @@ class Book:
             For each ``REPAIRED`` where the row now equals what REST said, ``IN_FLUX`` where an
             event that arrived meanwhile may be why it does not, and else ``UNRESOLVED``.
         """
-        if self._appender is None or not suspects:
-            return [Resolution.UNRESOLVED] * len(suspects)
-        shown = [(each.listed, each.as_of) for each in suspects if each.listed is not None]
+        if self._appender is None or not mismatches:
+            return [Resolution.UNRESOLVED] * len(mismatches)
+        shown = [(each.listed, each.as_of) for each in mismatches if each.listed is not None]
         rivals = self._rivals(shown)
         self._note_rivals(rivals)
         winners = [each for each in shown if rivals[each[0].position_id] is None]
@@ -351,7 +351,7 @@ class Book:
                 )
         with self._reader.pipeline(), self._reader.transaction():
             records.mark_verified(self._reader, list(verified.values()))
-        others = [each for each in suspects if each.position_id not in verified]
+        others = [each for each in mismatches if each.position_id not in verified]
         overtaken = self._in_flux_now(others) if others else set()
         return [
             Resolution.REPAIRED
@@ -359,14 +359,14 @@ class Book:
             else Resolution.IN_FLUX
             if each.position_id in overtaken
             else Resolution.UNRESOLVED
-            for each in suspects
+            for each in mismatches
         ]
 
-    def _in_flux_now(self, suspects: Sequence[Suspect]) -> set[str]:
-        newest = records.newest_events(self._reader, [each.position_id for each in suspects])
+    def _in_flux_now(self, mismatches: Sequence[Mismatch]) -> set[str]:
+        newest = records.newest_events(self._reader, [each.position_id for each in mismatches])
         return {
             each.position_id
-            for each in suspects
+            for each in mismatches
             if replace(each, wins=False, newest_event_at=newest.get(each.position_id)).is_in_flux(
                 self._settle_window
             )

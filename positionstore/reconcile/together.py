@@ -7,7 +7,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-async def all_of(work: Sequence[Coroutine[object, object, T]]) -> list[T]:
+async def gather(work: Sequence[Coroutine[object, object, T]]) -> list[T]:
     """Do all of it at once; the first failure ends the rest and is raised by itself."""
     try:
         async with asyncio.TaskGroup() as group:

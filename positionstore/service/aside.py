@@ -35,7 +35,7 @@ class _Helpers(ThreadPoolExecutor):
         return future
 
 
-class Aside:
+class WorkerThread:
     """Does a piece of work in a thread of its own, with a loop of its own, until it is stopped.
 
     Args:

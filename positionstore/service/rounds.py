@@ -14,7 +14,7 @@ from positionstore.errors import BusyError, PositionstoreError
 from positionstore.reconcile.report import RunReport, RunState
 from positionstore.reconcile.scope import Trigger
 from positionstore.redaction import redacted
-from positionstore.service.schedule import Timetable
+from positionstore.service.schedule import Schedule
 
 _log = structlog.get_logger(__name__)
 
@@ -57,7 +57,7 @@ class _Outcome:
         return f"{self.state} {cause}"
 
 
-class Rounds:
+class ReconcileLoop:
     """One reconciliation after the other.
 
     A run that fails, in whatever way, is logged and followed by the next; until one succeeds, the
@@ -69,9 +69,7 @@ class Rounds:
         wait: waits for an event, for a time at most.
     """
 
-    def __init__(
-        self, timetable: Timetable, reconcile: Reconcile, *, wait: Wait = wait_for
-    ) -> None:
+    def __init__(self, timetable: Schedule, reconcile: Reconcile, *, wait: Wait = wait_for) -> None:
         self._timetable = timetable
         self._reconcile = reconcile
         self._wait = wait

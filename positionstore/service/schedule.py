@@ -13,7 +13,7 @@ _URGENT: Final = (Trigger.DAILY, Trigger.CONNECTED, Trigger.PERIODIC)
 """What is due first: the full pass, which does what the others would."""
 
 
-class Timetable:
+class Schedule:
     """Says which run is due: one after each connection, one every few minutes, a full one a day.
 
     However many connections begin while a run is under way, one run follows it. A run that came to

@@ -24,9 +24,9 @@ from positionstore.model.facts import Source
 from positionstore.reconcile.reconciler import Reconciler
 from positionstore.reconcile.report import RunReport
 from positionstore.reconcile.scope import Scope, Trigger
-from positionstore.service.aside import Aside
-from positionstore.service.rounds import Rounds, wait_for
-from positionstore.service.schedule import Timetable
+from positionstore.service.aside import WorkerThread
+from positionstore.service.rounds import ReconcileLoop, wait_for
+from positionstore.service.schedule import Schedule
 from positionstore.settings import Settings
 from positionstore.store.database import Store
 
@@ -72,8 +72,8 @@ class Service:
         # What the gateway does not tell of would drift from one run to the next.
         make = reconciler or partial(Reconciler, as_customer=gateway is Source.CUSTOMER)
         self._reconciler = make(settings, store)
-        self._rounds = Rounds(_timetable(settings), self._run)
-        self._aside = Aside("reconciler", self._rounds.run)
+        self._rounds = ReconcileLoop(_timetable(settings), self._run)
+        self._aside = WorkerThread("reconciler", self._rounds.run)
         self._next_ingester: Ingester | None = self._new_ingester()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -144,9 +144,9 @@ class Service:
         _log.warning("reconciler_not_ended")
 
 
-def _timetable(settings: Settings) -> Timetable:
+def _timetable(settings: Settings) -> Schedule:
     hours, minutes = map(int, settings.full_pass_at.split(":"))
-    return Timetable(
+    return Schedule(
         every=settings.reconcile_every,
         full_pass_at=time_of_day(hours, minutes),
         random=random.random,

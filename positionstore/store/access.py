@@ -9,7 +9,7 @@ from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
+class Privileges:
     """The privileges on one object; the owner has all of them, and nobody else any.
 
     Attributes:
@@ -23,19 +23,19 @@ class Access:
     public: frozenset[str] = frozenset()
 
 
-def _table(*writes: str, read: bool = True) -> Access:
-    return Access(frozenset({"SELECT", *writes}), frozenset({"SELECT"} if read else ()))
+def _table(*writes: str, read: bool = True) -> Privileges:
+    return Privileges(frozenset({"SELECT", *writes}), frozenset({"SELECT"} if read else ()))
 
 
 _SEEN_BY_BOTH: Final = _table()
 _EXECUTE: Final = frozenset({"EXECUTE"})
-_CALLED_BY_ALL: Final = Access(_EXECUTE, _EXECUTE, _EXECUTE)
+_CALLED_BY_ALL: Final = Privileges(_EXECUTE, _EXECUTE, _EXECUTE)
 """Of a function that only reads and computes. A view calls it with its reader's rights, so that
 a role that may select from the view needs it too; what it reads is guarded by itself."""
 
-_CALLED_BY_NOBODY: Final = Access(frozenset(), frozenset())
+_CALLED_BY_NOBODY: Final = Privileges(frozenset(), frozenset())
 
-RELATIONS: Final[dict[str, Access]] = {
+RELATIONS: Final[dict[str, Privileges]] = {
     "alembic_version": _SEEN_BY_BOTH,
     "archived_positions": _SEEN_BY_BOTH,  # only the owner moves facts
     "archives": _SEEN_BY_BOTH,
@@ -65,7 +65,7 @@ RELATIONS: Final[dict[str, Access]] = {
 }
 """Tables and views."""
 
-FUNCTIONS: Final[dict[str, Access]] = {
+FUNCTIONS: Final[dict[str, Privileges]] = {
     "address_from_wire": _CALLED_BY_ALL,
     "bigint_from_wire": _CALLED_BY_ALL,
     "book_changes": _CALLED_BY_ALL,

@@ -11,7 +11,7 @@ from positionstore.store import sequences
 from positionstore.store.queries import queries
 from positionstore.store.sessions import DEAD_AFTER
 
-Place = tuple[str | None, bool]
+ListCursor = tuple[str | None, bool]
 """How far a walk has come: the id of the last position passed, and whether the list has ended."""
 
 
@@ -28,7 +28,7 @@ class Unfinished:
     seen: int
     repaired: int
     requests: int
-    walks: dict[str, Place] = field(default_factory=dict)
+    walks: dict[str, ListCursor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ def begin(
     return int(row[0])
 
 
-def passed(connection: psycopg.Connection, backfill_id: int, walk: str, place: Place) -> None:
+def passed(connection: psycopg.Connection, backfill_id: int, walk: str, place: ListCursor) -> None:
     """Record that all of a list up to a position is done."""
     last_id, ended = place
     connection.execute(

@@ -11,13 +11,13 @@ import structlog
 
 from positionstore.model.facts import SNAPSHOT_TYPE, Reason, Received, Rejected
 from positionstore.store.appender import Appended, Appender
-from positionstore.store.db_errors import Verdict, judge
+from positionstore.store.db_errors import ErrorAction, classify
 from positionstore.store.pipeline import Pipeline
 
 _log = structlog.get_logger(__name__)
 
 
-class Writing:
+class BatchWriter:
     """Takes batches, and keeps them until they are in the log, or in quarantine.
 
     After an error it begins anew, over new connections, with all that it keeps; nothing that was
@@ -81,7 +81,7 @@ class Writing:
             self._advance(everything=everything)
         except Exception as error:
             self.drop()
-            if judge(error) is not Verdict.SPLIT:
+            if classify(error) is not ErrorAction.SPLIT:
                 raise
             self._write_around()
 
@@ -130,7 +130,7 @@ class Writing:
                 try:
                     result = appender.append(batch)
                 except Exception as error:
-                    if judge(error) is not Verdict.SPLIT:
+                    if classify(error) is not ErrorAction.SPLIT:
                         raise
                     appender.rollback()
                     parts = _without_blame(batch, error)

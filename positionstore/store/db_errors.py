@@ -18,7 +18,7 @@ from positionstore.store.refusals import TO_WORK
 from positionstore.store.sequences import is_of_numbers
 
 
-class Verdict(StrEnum):
+class ErrorAction(StrEnum):
     """What to do after an error."""
 
     RETRY = "retry"
@@ -30,36 +30,36 @@ class Verdict(StrEnum):
 
 
 _BY_STATE: Final = {
-    "0A000": Verdict.RETRY,  # "cached plan must not change result type": the schema has moved on
-    "25006": Verdict.RETRY,  # a read-only transaction: it is failing over
-    "40002": Verdict.SPLIT,  # an integrity constraint, found at the commit
-    "42501": Verdict.STOP,  # insufficient privilege
-    "42P05": Verdict.RETRY,  # a prepared statement is there already, or is not: a pooler's doing
-    "55000": Verdict.RETRY,
+    "0A000": ErrorAction.RETRY,  # "cached plan must not change result type": the schema moved on
+    "25006": ErrorAction.RETRY,  # a read-only transaction: it is failing over
+    "40002": ErrorAction.SPLIT,  # an integrity constraint, found at the commit
+    "42501": ErrorAction.STOP,  # insufficient privilege
+    "42P05": ErrorAction.RETRY,  # a prepared statement exists already, or does not: a pooler
+    "55000": ErrorAction.RETRY,
 }
 _BY_CLASS: Final = {
-    "08": Verdict.RETRY,  # connection
-    "0B": Verdict.RETRY,
-    "21": Verdict.SPLIT,  # cardinality
-    "22": Verdict.SPLIT,  # data
-    "23": Verdict.SPLIT,  # integrity constraint
-    "25": Verdict.RETRY,  # transaction state
-    "26": Verdict.RETRY,  # a statement's name is not known: a pooler's doing
-    "27": Verdict.SPLIT,  # a trigger's change
-    "28": Verdict.STOP,  # authorization
-    "3D": Verdict.STOP,  # no such database
-    "3F": Verdict.STOP,  # no such schema
-    "40": Verdict.RETRY,  # rolled back: deadlock, serialization
-    "42": Verdict.STOP,  # a table, a column, a function is not there, or is another
-    "44": Verdict.SPLIT,  # WITH CHECK OPTION
-    "53": Verdict.RETRY,  # resources: disk full, memory, too many connections
-    "54": Verdict.SPLIT,  # too much for an index or a type
-    "55": Verdict.RETRY,  # a lock that does not come
-    "57": Verdict.RETRY,  # shutdown, starting up, a timeout, cancelled
-    "58": Verdict.RETRY,  # the operating system's
-    "F0": Verdict.RETRY,  # configuration file
-    "P0": Verdict.SPLIT,  # raised by a trigger
-    "XX": Verdict.RETRY,  # internal: whole tables may be damaged, no event is to blame
+    "08": ErrorAction.RETRY,  # connection
+    "0B": ErrorAction.RETRY,
+    "21": ErrorAction.SPLIT,  # cardinality
+    "22": ErrorAction.SPLIT,  # data
+    "23": ErrorAction.SPLIT,  # integrity constraint
+    "25": ErrorAction.RETRY,  # transaction state
+    "26": ErrorAction.RETRY,  # a statement's name is not known: a pooler's doing
+    "27": ErrorAction.SPLIT,  # a trigger's change
+    "28": ErrorAction.STOP,  # authorization
+    "3D": ErrorAction.STOP,  # no such database
+    "3F": ErrorAction.STOP,  # no such schema
+    "40": ErrorAction.RETRY,  # rolled back: deadlock, serialization
+    "42": ErrorAction.STOP,  # a table, a column, a function is not there, or is another
+    "44": ErrorAction.SPLIT,  # WITH CHECK OPTION
+    "53": ErrorAction.RETRY,  # resources: disk full, memory, too many connections
+    "54": ErrorAction.SPLIT,  # too much for an index or a type
+    "55": ErrorAction.RETRY,  # a lock that does not come
+    "57": ErrorAction.RETRY,  # shutdown, starting up, a timeout, cancelled
+    "58": ErrorAction.RETRY,  # the operating system's
+    "F0": ErrorAction.RETRY,  # configuration file
+    "P0": ErrorAction.SPLIT,  # raised by a trigger
+    "XX": ErrorAction.RETRY,  # internal: whole tables may be damaged, no event is to blame
 }
 
 
@@ -84,25 +84,25 @@ REMEDIES: Final = {
 """What a person can do, by SQLSTATE, where that is more than to look at the server."""
 
 
-def judge(error: BaseException) -> Verdict:
+def classify(error: BaseException) -> ErrorAction:
     """Say what to do about an error that came of writing a batch.
 
     Where no connection could be made, libpq gives no SQLSTATE: the store was there when this
     process began, so it is waited for.
     """
     if isinstance(error, DatabaseUnavailableError | OSError | MemoryError):
-        return Verdict.RETRY
+        return ErrorAction.RETRY
     if isinstance(error, PositionstoreError):
-        return Verdict.STOP
+        return ErrorAction.STOP
     if not isinstance(error, psycopg.Error):
-        return Verdict.SPLIT  # a fault of ours in handling one of them
+        return ErrorAction.SPLIT  # a fault of ours in handling one of them
     if is_of_numbers(error):
-        return Verdict.RETRY  # a sequence is behind, and no event is to blame: the next sets it
+        return ErrorAction.RETRY  # a sequence is behind, and no event is to blame: the next sets it
     state = error.sqlstate
     if state is None:
         # Of a value that cannot be sent the driver says so itself.
-        return Verdict.SPLIT if isinstance(error, psycopg.DataError) else Verdict.RETRY
-    return _BY_STATE.get(state) or _BY_CLASS.get(state[:2]) or Verdict.RETRY
+        return ErrorAction.SPLIT if isinstance(error, psycopg.DataError) else ErrorAction.RETRY
+    return _BY_STATE.get(state) or _BY_CLASS.get(state[:2]) or ErrorAction.RETRY
 
 
 def explained(error: Exception) -> Exception:

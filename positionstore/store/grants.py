@@ -12,7 +12,7 @@ from typing import Final
 import psycopg
 from psycopg import sql
 
-from positionstore.store.access import FUNCTIONS, RELATIONS, TYPES, Access
+from positionstore.store.access import FUNCTIONS, RELATIONS, TYPES, Privileges
 from positionstore.store.queries import queries
 
 READER_CONNECTIONS: Final = 30
@@ -193,7 +193,7 @@ def _grants(connection: psycopg.Connection, roles: Roles) -> Iterator[sql.Compos
             )
 
 
-def _wanted(access: Access) -> dict[Role, set[str]]:
+def _wanted(access: Privileges) -> dict[Role, set[str]]:
     return {Role.WRITER: set(access.writer), Role.READER: set(access.reader)}
 
 

@@ -53,7 +53,7 @@ class Pipeline:
         self._connections = ExitStack()
         self._taking: Appender | None = None
         self._resting: Appender | None = None
-        self._staged = _Amount()
+        self._staged = _StagedSize()
         self._enough = 0
         self._committing: Future[Appended] | None = None
 
@@ -97,7 +97,7 @@ class Pipeline:
         self._settle()
         if self._taking is not None and self._staged.inputs:
             # Whoever waits may as well do it: a lone event is spared the way to another thread.
-            self._staged = _Amount()
+            self._staged = _StagedSize()
             self._committed(self._taking.commit())
 
     def close(self) -> None:
@@ -110,14 +110,14 @@ class Pipeline:
                 self._settle()
         finally:
             self._taking = self._resting = None
-            self._staged = _Amount()
+            self._staged = _StagedSize()
             with suppress(psycopg.Error):
                 self._connections.close()
 
     def _hand_over(self) -> None:
         self._settle()
         full, self._taking = self._taking, self._resting
-        self._staged = _Amount()
+        self._staged = _StagedSize()
         if full is not None:
             self._resting = full
             self._committing = _in_background(full.commit)
@@ -133,7 +133,7 @@ class Pipeline:
         return Appender(connection)
 
 
-class _Amount:
+class _StagedSize:
     """How much is staged."""
 
     def __init__(self) -> None:

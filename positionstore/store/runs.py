@@ -93,7 +93,7 @@ class Valuation(NamedTuple):
     values: tuple[int | None, ...]
 
 
-class Rival(NamedTuple):
+class CompetingFact(NamedTuple):
     """A fact of the log that beats a snapshot. ``created_at`` is UTC."""
 
     event_id: str
@@ -271,7 +271,7 @@ def newest_events(
 
 def rivals(
     connection: psycopg.Connection, snapshots: Sequence[Snapshot]
-) -> dict[str, Rival | None]:
+) -> dict[str, CompetingFact | None]:
     """Return, by position, the newest fact that would beat the snapshot; None if it would win."""
     found = connection.execute(
         _statement("rivals"),
@@ -285,7 +285,7 @@ def rivals(
         },
     )
     return {
-        position_id: None if event_id is None else Rival(event_id, created_at, type_)
+        position_id: None if event_id is None else CompetingFact(event_id, created_at, type_)
         for position_id, event_id, created_at, type_ in found
     }
 

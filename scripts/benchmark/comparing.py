@@ -29,7 +29,7 @@ from positionstore.dimes.decoder import decode
 from positionstore.dimes.page import Listed, read_list
 from positionstore.dimes.rest import PAGE_LIMIT
 from positionstore.model.facts import Event, Received, Source
-from positionstore.reconcile.store_side import Answer, Book
+from positionstore.reconcile.store_side import Answer, StoreSide
 from positionstore.sandbox import history
 from positionstore.store.appender import Appender
 from positionstore.store.database import Store
@@ -157,7 +157,7 @@ def _compare(store: Store, pages: list[bytes], *, dry_run: bool = False, after: 
     as_of = datetime(2026, 7, 2, tzinfo=UTC) + timedelta(minutes=after)
     with closing(store.connect()) as reader, closing(store.connect()) as writer:
         reader.execute("SET synchronous_commit = off")  # as a run does
-        book = Book(reader, writer, settle_window=timedelta(minutes=1), dry_run=dry_run)
+        book = StoreSide(reader, writer, settle_window=timedelta(minutes=1), dry_run=dry_run)
         unread = iter(pages)
         answers: list[Answer] = []
 

@@ -15,7 +15,7 @@ from wire_noise import VALID, anything, damaged
 from positionstore.errors import ConfigurationError, PositionstoreError
 from positionstore.importer.files import Imported, import_files
 from positionstore.importer.logged import Line, Logged
-from positionstore.importer.reader import Lines
+from positionstore.importer.reader import JsonLinesReader
 from positionstore.model.facts import Rejected
 from positionstore.store.database import Store
 
@@ -101,7 +101,10 @@ def test_a_packed_file_is_read_up_to_its_damage(folder: Path, content: bytes) ->
 @example(name="\ud800")
 @example(name="x" * 5000)
 def test_a_file_that_cannot_be_opened_is_one_error(folder: Path, name: str) -> None:
-    with pytest.raises(ConfigurationError, match="cannot be read"), Lines(f"{folder}/no/{name}"):
+    with (
+        pytest.raises(ConfigurationError, match="cannot be read"),
+        JsonLinesReader(f"{folder}/no/{name}"),
+    ):
         pass
 
 

@@ -5,14 +5,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from positionstore.errors import ConfigurationError
-from positionstore.reconcile.backfill import Wanted, What
+from positionstore.reconcile.backfill import BackfillRequest, What
 from positionstore.reconcile.scope import MARGIN
 
 NOW = datetime(2026, 7, 10, 12, 0, tzinfo=UTC)
 
 
-def wanted(since: str = "", until: str = "", *, everything: bool = False) -> Wanted:
-    return Wanted.parse(since, until, everything=everything, now=NOW)
+def wanted(since: str = "", until: str = "", *, everything: bool = False) -> BackfillRequest:
+    return BackfillRequest.parse(since, until, everything=everything, now=NOW)
 
 
 def at(day: int, hour: int = 0) -> datetime:
@@ -20,7 +20,7 @@ def at(day: int, hour: int = 0) -> datetime:
 
 
 def test_without_anything_it_is_the_gaps() -> None:
-    assert wanted() == Wanted(What.GAPS)
+    assert wanted() == BackfillRequest(What.GAPS)
 
 
 def test_all_is_the_full_scope() -> None:

@@ -19,27 +19,27 @@ from psycopg import sql
 from positionstore.errors import DatabaseUnavailableError, PositionstoreError
 from positionstore.store import session
 from positionstore.store.database import Store
-from positionstore.store.read.query import APPLICATION, Column, Kind, Selection, refused
+from positionstore.store.read.query import APPLICATION, Column, ColumnType, ReadQuery, refused
 
 BATCH_BYTES: Final = 16 * 1024 * 1024
 """About how much is in one batch."""
 
 _TYPES: Final = {
-    Kind.BOOLEAN: pa.bool_(),
-    Kind.SMALL: pa.int16(),
-    Kind.INTEGER: pa.int32(),
-    Kind.BIG: pa.int64(),
-    Kind.REAL: pa.float32(),
-    Kind.DOUBLE: pa.float64(),
-    Kind.TEXT: pa.string(),
-    Kind.JSON: pa.string(),
-    Kind.BYTES: pa.binary(),
-    Kind.MOMENT: pa.timestamp("us", tz="UTC"),
-    Kind.LOCAL_MOMENT: pa.timestamp("us"),
-    Kind.DATE: pa.date32(),
-    Kind.SPAN: pa.duration("us"),
-    Kind.TEXTS: pa.list_(pa.string()),
-    Kind.NUMBERS: pa.list_(pa.int64()),
+    ColumnType.BOOLEAN: pa.bool_(),
+    ColumnType.SMALL: pa.int16(),
+    ColumnType.INTEGER: pa.int32(),
+    ColumnType.BIG: pa.int64(),
+    ColumnType.REAL: pa.float32(),
+    ColumnType.DOUBLE: pa.float64(),
+    ColumnType.TEXT: pa.string(),
+    ColumnType.JSON: pa.string(),
+    ColumnType.BYTES: pa.binary(),
+    ColumnType.MOMENT: pa.timestamp("us", tz="UTC"),
+    ColumnType.LOCAL_MOMENT: pa.timestamp("us"),
+    ColumnType.DATE: pa.date32(),
+    ColumnType.SPAN: pa.duration("us"),
+    ColumnType.TEXTS: pa.list_(pa.string()),
+    ColumnType.NUMBERS: pa.list_(pa.int64()),
 }
 _ENDS: Final = {
     "first": sql.Literal("0001-01-01 00:00:00"),
@@ -48,22 +48,22 @@ _ENDS: Final = {
 """The moments that every reader can hold; an ``infinity`` becomes one of them."""
 
 _SENT: Final = {
-    Kind.DECIMAL: sql.SQL("trim_scale({value})::text"),
-    Kind.TEXT: sql.SQL("{value}::text"),
-    Kind.JSON: sql.SQL("{value}::text"),
-    Kind.BIG: sql.SQL("{value}::bigint"),  # an oid, too
-    Kind.SPAN: sql.SQL("(extract(epoch FROM {value}) * 1000000)::bigint"),
-    Kind.TEXTS: sql.SQL("to_json({value})::text"),
-    Kind.NUMBERS: sql.SQL("to_json({value})::text"),
-    Kind.MOMENT: sql.SQL(
+    ColumnType.DECIMAL: sql.SQL("trim_scale({value})::text"),
+    ColumnType.TEXT: sql.SQL("{value}::text"),
+    ColumnType.JSON: sql.SQL("{value}::text"),
+    ColumnType.BIG: sql.SQL("{value}::bigint"),  # an oid, too
+    ColumnType.SPAN: sql.SQL("(extract(epoch FROM {value}) * 1000000)::bigint"),
+    ColumnType.TEXTS: sql.SQL("to_json({value})::text"),
+    ColumnType.NUMBERS: sql.SQL("to_json({value})::text"),
+    ColumnType.MOMENT: sql.SQL(
         "CASE WHEN {value} < {first}::timestamptz THEN {first}::timestamptz"
         " WHEN {value} > {last}::timestamptz THEN {last}::timestamptz ELSE {value} END"
     ),
-    Kind.LOCAL_MOMENT: sql.SQL(
+    ColumnType.LOCAL_MOMENT: sql.SQL(
         "CASE WHEN {value} < {first}::timestamp THEN {first}::timestamp"
         " WHEN {value} > {last}::timestamp THEN {last}::timestamp ELSE {value} END"
     ),
-    Kind.DATE: sql.SQL(
+    ColumnType.DATE: sql.SQL(
         "CASE WHEN {value} < {first}::date THEN {first}::date"
         " WHEN {value} > {last}::date THEN {last}::date ELSE {value} END"
     ),
@@ -71,7 +71,7 @@ _SENT: Final = {
 """How a column's value is sent; any other as it is."""
 
 
-def schema(selection: Selection, *, exact_text: bool = False) -> pa.Schema:
+def schema(selection: ReadQuery, *, exact_text: bool = False) -> pa.Schema:
     """Return what its batches look like.
 
     Args:
@@ -82,14 +82,14 @@ def schema(selection: Selection, *, exact_text: bool = False) -> pa.Schema:
 
 
 def batches(
-    store: Store, selection: Selection, *, by_day: bool = False, exact_text: bool = False
+    store: Store, selection: ReadQuery, *, by_day: bool = False, exact_text: bool = False
 ) -> Generator[pa.RecordBatch]:
     """Read it in one transaction that cannot write, a batch at a time.
 
     Args:
         store: where from; a connection of its own is opened, and closed in the end.
         selection: what is read.
-        by_day: whether a column with the day comes first, as ``Selection.statement`` has it.
+        by_day: whether a column with the day comes first, as ``ReadQuery.statement`` has it.
         exact_text: whether decimals are read as text, whatever their digits.
 
     Raises:
@@ -129,7 +129,7 @@ def batches(
 
 
 def _type(column: Column, *, exact_text: bool) -> pa.DataType:
-    if column.kind is not Kind.DECIMAL:
+    if column.kind is not ColumnType.DECIMAL:
         return _TYPES[column.kind]
     return pa.string() if exact_text else pa.decimal128(column.precision, column.scale)
 
@@ -144,9 +144,9 @@ def _made(values: pa.Array, column: Column, *, exact_text: bool) -> pa.Array:
     """Return a column's values in its type, from what came over."""
     wanted = _type(column, exact_text=exact_text)
     match column.kind:
-        case Kind.DECIMAL if not exact_text:
+        case ColumnType.DECIMAL if not exact_text:
             return _decimals(values, column).cast(wanted)
-        case Kind.TEXTS | Kind.NUMBERS:
+        case ColumnType.TEXTS | ColumnType.NUMBERS:
             # Most rows have one of few lists.
             coded = values.dictionary_encode()
             lists = [json.loads(text) for text in coded.dictionary.to_pylist()]

@@ -58,7 +58,7 @@ _QUERY_SCALE: Final = 20
 _DOLLAR_SCALE: Final = 4
 
 
-class Kind(StrEnum):
+class ColumnType(StrEnum):
     """What a column holds. A type that is not here is read as its text."""
 
     BOOLEAN = "boolean"
@@ -80,25 +80,25 @@ class Kind(StrEnum):
 
 
 _KINDS: Final = {
-    "bool": Kind.BOOLEAN,
-    "int2": Kind.SMALL,
-    "int4": Kind.INTEGER,
-    "int8": Kind.BIG,
-    "oid": Kind.BIG,
-    "float4": Kind.REAL,
-    "float8": Kind.DOUBLE,
-    "json": Kind.JSON,
-    "jsonb": Kind.JSON,
-    "bytea": Kind.BYTES,
-    "timestamptz": Kind.MOMENT,
-    "timestamp": Kind.LOCAL_MOMENT,
-    "date": Kind.DATE,
-    "interval": Kind.SPAN,
+    "bool": ColumnType.BOOLEAN,
+    "int2": ColumnType.SMALL,
+    "int4": ColumnType.INTEGER,
+    "int8": ColumnType.BIG,
+    "oid": ColumnType.BIG,
+    "float4": ColumnType.REAL,
+    "float8": ColumnType.DOUBLE,
+    "json": ColumnType.JSON,
+    "jsonb": ColumnType.JSON,
+    "bytea": ColumnType.BYTES,
+    "timestamptz": ColumnType.MOMENT,
+    "timestamp": ColumnType.LOCAL_MOMENT,
+    "date": ColumnType.DATE,
+    "interval": ColumnType.SPAN,
 }
-_WITH_A_DAY: Final = {Kind.DATE, Kind.MOMENT, Kind.LOCAL_MOMENT}
+_WITH_A_DAY: Final = {ColumnType.DATE, ColumnType.MOMENT, ColumnType.LOCAL_MOMENT}
 _ARRAYS: Final = {
-    **dict.fromkeys(("text", "varchar", "bpchar", "name", "uuid"), Kind.TEXTS),
-    **dict.fromkeys(("int2", "int4", "int8"), Kind.NUMBERS),
+    **dict.fromkeys(("text", "varchar", "bpchar", "name", "uuid"), ColumnType.TEXTS),
+    **dict.fromkeys(("int2", "int4", "int8"), ColumnType.NUMBERS),
 }
 
 
@@ -114,18 +114,18 @@ class Column:
     """
 
     name: str
-    kind: Kind
+    kind: ColumnType
     precision: int = 0
     scale: int = 0
 
     @property
     def value(self) -> sql.Composable:
-        """The column in the statements that :meth:`Selection.statement` makes."""
+        """The column in the statements that :meth:`ReadQuery.statement` makes."""
         return sql.SQL("q.{}").format(sql.Identifier(self.name))
 
 
 @dataclass(frozen=True)
-class Selection:
+class ReadQuery:
     """What is read, and what it looks like.
 
     Attributes:
@@ -142,7 +142,7 @@ class Selection:
     order: str | None = None
     day: Column | None = None
 
-    def told_apart_by_day(self) -> "Selection":
+    def told_apart_by_day(self) -> "ReadQuery":
         """Return it without a column named day, which readers of day folders add by themselves.
 
         Raises:
@@ -189,7 +189,7 @@ class Selection:
         if self.day is None:
             return sql.Literal(NO_DAY)
         day = self.day.value
-        if self.day.kind is Kind.MOMENT:
+        if self.day.kind is ColumnType.MOMENT:
             day = sql.SQL("({} AT TIME ZONE 'UTC')").format(day)
         return sql.SQL("coalesce({}::date::text, {})").format(day, NO_DAY)
 
@@ -230,7 +230,7 @@ def newest_seq(connection: psycopg.Connection) -> int:
     return (row and row[0]) or 0
 
 
-def expected_rows(connection: psycopg.Connection, selection: Selection) -> int:
+def expected_rows(connection: psycopg.Connection, selection: ReadQuery) -> int:
     """Return about how many rows it has, as the planner thinks."""
     statement = sql.SQL("EXPLAIN (FORMAT JSON) {}").format(selection.query)
     row = connection.execute(statement).fetchone()
@@ -239,7 +239,7 @@ def expected_rows(connection: psycopg.Connection, selection: Selection) -> int:
 
 def of_relation(
     connection: psycopg.Connection, name: str, where: sql.Composable | None = None
-) -> Selection:
+) -> ReadQuery:
     """Return all of a table or view, or the rows for which ``where`` holds.
 
     Raises:
@@ -256,17 +256,17 @@ def of_relation(
         query = sql.SQL("{} WHERE {}").format(query, where)
     columns = _described(connection, query.as_string(connection), _scale_by_name)
     by_name = {column.name: column for column in columns}
-    return Selection(
+    return ReadQuery(
         name, query, columns, "seq" if name == LOG else None, by_name.get(DAYS.get(name, ""))
     )
 
 
-def of_log(connection: psycopg.Connection, *, after: int, until: int) -> Selection:
+def of_log(connection: psycopg.Connection, *, after: int, until: int) -> ReadQuery:
     """Return the facts whose seq is greater than ``after``, up to ``until``, in order."""
     return of_relation(connection, LOG, sql.SQL("seq > {} AND seq <= {}").format(after, until))
 
 
-def of_query(connection: psycopg.Connection, query: str) -> Selection:
+def of_query(connection: psycopg.Connection, query: str) -> ReadQuery:
     """Return what a query gives.
 
     Raises:
@@ -278,7 +278,7 @@ def of_query(connection: psycopg.Connection, query: str) -> Selection:
         # By itself first: only what is one whole statement may be set into another.
         if not _described(connection, query, _scale_of_a_query):
             raise ConfigurationError(f"The query gives no columns. {_ONLY_READS}")
-        chosen = Selection(QUERY, sql.SQL(query), ())
+        chosen = ReadQuery(QUERY, sql.SQL(query), ())
         set_in = chosen.statement(sql.SQL("*")).as_string(connection)
         columns = _described(connection, set_in, _scale_of_a_query)
     except (psycopg.ProgrammingError, psycopg.DataError, psycopg.NotSupportedError) as error:
@@ -340,18 +340,18 @@ def _column(
 ) -> Column:
     known = connection.adapters.types.get(oid)
     if known is None:
-        return Column(name, Kind.TEXT)
+        return Column(name, ColumnType.TEXT)
     if known.array_oid == oid:
-        return Column(name, _ARRAYS.get(known.name, Kind.TEXT))
+        return Column(name, _ARRAYS.get(known.name, ColumnType.TEXT))
     if known.name != "numeric":
-        return Column(name, _KINDS.get(known.name, Kind.TEXT))
+        return Column(name, _KINDS.get(known.name, ColumnType.TEXT))
     if modifier < 0:
-        return Column(name, Kind.DECIMAL, WIDEST_DECIMAL, scale(name))
+        return Column(name, ColumnType.DECIMAL, WIDEST_DECIMAL, scale(name))
     # The modifier of numeric(p, s): both in one number, the scale in eleven bits with its sign.
     precision, digits = (modifier - 4) >> 16 & 0xFFFF, ((modifier - 4 & 0x7FF) ^ 1024) - 1024
     if not 0 <= digits <= precision <= WIDEST_DECIMAL:
-        return Column(name, Kind.TEXT)
-    return Column(name, Kind.DECIMAL, precision, digits)
+        return Column(name, ColumnType.TEXT)
+    return Column(name, ColumnType.DECIMAL, precision, digits)
 
 
 def _scale_by_name(name: str) -> int:

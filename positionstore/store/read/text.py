@@ -9,7 +9,7 @@ from typing import Final
 from psycopg import sql
 
 from positionstore.store.database import Store
-from positionstore.store.read.query import Column, Kind, Selection, reading
+from positionstore.store.read.query import Column, ColumnType, ReadQuery, reading
 
 CHUNK: Final = 1000
 """Rows that are handed on at a time."""
@@ -17,7 +17,7 @@ CHUNK: Final = 1000
 Row = tuple[str | None, ...]
 
 
-def cells(store: Store, selection: Selection, *, by_day: bool = False) -> Generator[list[Row]]:
+def cells(store: Store, selection: ReadQuery, *, by_day: bool = False) -> Generator[list[Row]]:
     """Read rows as their cells, some rows at a time; the day comes first where it is wanted.
 
     Raises:
@@ -26,7 +26,7 @@ def cells(store: Store, selection: Selection, *, by_day: bool = False) -> Genera
     return _read(store, selection, selection.statement(_cell, by_day=by_day))
 
 
-def objects(store: Store, selection: Selection, *, by_day: bool = False) -> Generator[list[Row]]:
+def objects(store: Store, selection: ReadQuery, *, by_day: bool = False) -> Generator[list[Row]]:
     """Read rows as one object of JSON each; the day comes first where it is wanted.
 
     JSON that stands in a column is part of it as it came, whatever the spelling of its numbers. A
@@ -38,7 +38,7 @@ def objects(store: Store, selection: Selection, *, by_day: bool = False) -> Gene
     values = sql.SQL(", ").join(
         sql.SQL("{} AS {}").format(
             sql.SQL("{}::text").format(column.value)
-            if column.kind is Kind.DECIMAL
+            if column.kind is ColumnType.DECIMAL
             else column.value,
             sql.Identifier(column.name),
         )
@@ -51,15 +51,15 @@ def objects(store: Store, selection: Selection, *, by_day: bool = False) -> Gene
 def _cell(column: Column) -> sql.Composable:
     value = column.value
     match column.kind:
-        case Kind.MOMENT | Kind.LOCAL_MOMENT | Kind.DATE:
+        case ColumnType.MOMENT | ColumnType.LOCAL_MOMENT | ColumnType.DATE:
             return sql.SQL("to_json({}) #>> '{{}}'").format(value)  # ISO 8601
-        case Kind.TEXTS | Kind.NUMBERS:
+        case ColumnType.TEXTS | ColumnType.NUMBERS:
             return sql.SQL("to_json({})").format(value)
         case _:
             return sql.SQL("{}::text").format(value)
 
 
-def _read(store: Store, selection: Selection, statement: sql.Composed) -> Generator[list[Row]]:
+def _read(store: Store, selection: ReadQuery, statement: sql.Composed) -> Generator[list[Row]]:
     with (
         reading(store, selection.what) as connection,
         connection.cursor().copy(sql.SQL("COPY ({}) TO STDOUT").format(statement)) as copy,

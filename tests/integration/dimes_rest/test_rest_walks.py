@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from positionstore.dimes.access import Access, ready_token_access
-from positionstore.dimes.access_book import AccessBook
+from positionstore.dimes.access import RestCredentials, ready_token_access
+from positionstore.dimes.access_book import CredentialProvider
 from positionstore.dimes.page import Listed
 from positionstore.dimes.rest import RestClient
 from positionstore.dimes.tokens import KeyRefusedError
@@ -30,16 +30,16 @@ class Desk:
         self.sandbox = sandbox
         self.client = client
         self.settings = load_settings(api_key=sandbox.api_key, base_url_setting=sandbox.url)
-        self.book = AccessBook(self.settings, client)
+        self.book = CredentialProvider(self.settings, client)
 
-    async def walk(self, access: Access, **options: Any) -> list[Listed]:
+    async def walk(self, access: RestCredentials, **options: Any) -> list[Listed]:
         return [
             position
             async for page in self.client.walk(access, **options)
             for position in page.positions
         ]
 
-    async def access(self) -> Access:
+    async def access(self) -> RestCredentials:
         """The access to all of the partner's positions."""
         found = await self.book.for_partner()
         assert found is not None
@@ -145,7 +145,7 @@ async def test_a_customer_sees_the_wallet_s_positions() -> None:
         wallet = its.sandbox.wallets[1]
         jwt = its.sandbox.mint_token(wallet)
         settings = load_settings(jwt=jwt, base_url_setting=its.sandbox.url)
-        access = await AccessBook(settings, its.client).for_customer()
+        access = await CredentialProvider(settings, its.client).for_customer()
         assert ids(await its.walk(access)) == its.truth(wallet)
 
 

@@ -23,7 +23,7 @@ from positionstore.export.formats import Format
 from positionstore.store.appender import Appender
 from positionstore.store.database import Store
 from positionstore.store.read import query as selection
-from positionstore.store.read.query import Kind
+from positionstore.store.read.query import ColumnType
 
 FIRST = datetime(1, 1, 1, tzinfo=UTC)
 LAST = datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
@@ -397,7 +397,7 @@ def test_every_exact_number_of_the_store_has_a_scale_of_its_own(
         (name, column.name): column.scale
         for name in selection.relations(connection)
         for column in selection.of_relation(connection, name).columns
-        if column.kind is Kind.DECIMAL
+        if column.kind is ColumnType.DECIMAL
     }
 
     assert set(scales.values()) == {0, 4}

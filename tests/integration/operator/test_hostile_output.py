@@ -29,7 +29,7 @@ from terminals import Shown, run
 from typer.core import TyperGroup
 
 from positionstore.cli.commands import COMMANDS, SCRIPTS, load
-from positionstore.dimes.json_exact import storable
+from positionstore.dimes.json_exact import sanitize_text
 from positionstore.embedded.server import EmbeddedServer
 from positionstore.escaping import printable
 from positionstore.store.grants import Roles
@@ -179,7 +179,7 @@ def the_log_is_exact(_: Stage, out: str) -> None:
     facts = [json.loads(line) for line in out.splitlines()[: len(TEXTS)]]
     came = [json.loads(line) for line in captured().splitlines()[: len(TEXTS)]]
     assert [fact["envelope"] for fact in facts] == came
-    assert [fact["type"] for fact in facts] == [storable(each["type"]) for each in came]
+    assert [fact["type"] for fact in facts] == [sanitize_text(each["type"]) for each in came]
 
 
 def the_rejected_are_all_there(_: Stage, out: str) -> None:

@@ -5,7 +5,7 @@ from contextlib import closing
 import pytest
 from scripted_api import Api
 
-from positionstore.reconcile.backfill import Backfill, Wanted, What
+from positionstore.reconcile.backfill import Backfill, BackfillRequest, What
 from positionstore.settings import Settings
 from positionstore.store.database import Store
 
@@ -50,7 +50,7 @@ async def test_a_backfill_waits_until_a_session_that_may_have_died_is_taken_for_
         sleep=sleep,
         reconciler=reconciler,
     )
-    outcome = await backfill.run(Wanted(What.GAPS))
+    outcome = await backfill.run(BackfillRequest(What.GAPS))
 
     assert outcome.gaps_before.gaps == (0 if silent_for == 3.0 else 1)
     assert [30 < seconds < 40 for seconds in waited] == [True] * waits

@@ -11,7 +11,7 @@ from scripted_api import Api, Body, named, page, position
 
 from positionstore.nightly.report_html import Contents
 from positionstore.nightly.report_html import page as html_page
-from positionstore.reconcile.account import account
+from positionstore.reconcile.account import as_dict
 from positionstore.reconcile.report import RunState
 from positionstore.store.database import Store
 
@@ -40,7 +40,7 @@ async def test_invalid_fields_are_counted_told_and_an_exit_code(api: Api) -> Non
     assert [(line["log_level"], line["fields"]["entry.price_usd_pips"]) for line in told] == [
         ("warning", 2)
     ]
-    listed = account(report)["invalid_fields"]
+    listed = as_dict(report)["invalid_fields"]
     assert json.loads(json.dumps(listed))[0]["field"] == "entry.notional_usd_pips"
     contents = Contents(report.started_at, report, "", None, 30, None)
     written = html_page(contents)

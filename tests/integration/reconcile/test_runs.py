@@ -28,7 +28,7 @@ from positionstore.reconcile.reconciler import Reconciler, Resumption
 from positionstore.reconcile.report import Resolution, RunReport, RunState
 from positionstore.reconcile.run import GRACE
 from positionstore.reconcile.scope import MARGIN, Scope, Trigger
-from positionstore.reconcile.store_side import Suspect
+from positionstore.reconcile.store_side import Mismatch
 from positionstore.settings import Environment
 from positionstore.store import identity
 from positionstore.store import runs as records
@@ -602,7 +602,7 @@ async def test_an_event_that_arrives_while_its_position_is_repaired_is_no_drift(
 
     async with desk_of(positions=20) as desk:
 
-        async def too_late(findings: Findings, suspects: Sequence[Suspect]) -> list[Suspect]:
+        async def too_late(findings: Findings, suspects: Sequence[Mismatch]) -> list[Mismatch]:
             lives = [each for each in suspects if each.listed and each.listed.status == "open"]
             if lives and not overtaken:
                 overtaken.append(lives[0].position_id)

@@ -4,7 +4,7 @@ import httpx
 import pytest
 from scripted_api import Api, Body, lists_of, named, page, position, refusal
 
-from positionstore.reconcile.backfill import Backfill, Wanted, What
+from positionstore.reconcile.backfill import Backfill, BackfillRequest, What
 from positionstore.reconcile.compare import DiscrepancyKind
 from positionstore.reconcile.report import Resolution, RunState
 from positionstore.settings import Settings
@@ -77,11 +77,11 @@ async def test_a_stored_cursor_whose_row_left_the_list_begins_it_again(api: Api)
 
         return Backfill(api.settings(), api.store, clock=lambda: api.now, reconciler=between)
 
-    first = await backfill().run(Wanted(What.ALL))
+    first = await backfill().run(BackfillRequest(What.ALL))
     assert first.exit_code == 1
     broken = False
     api.bodies[199] = ended(api.bodies[199])
-    second = await backfill().run(Wanted(What.ALL))
+    second = await backfill().run(BackfillRequest(What.ALL))
     assert second.went_on is not None
     assert (second.exit_code, second.reports[0].errors) == (0, [])
     assert len(known(api)) == 250

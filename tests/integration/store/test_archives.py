@@ -23,7 +23,7 @@ from patience import DEADLINE
 from positionstore.embedded.server import EmbeddedServer
 from positionstore.errors import ConfigurationError, PositionstoreError, StoreRefusedError
 from positionstore.export.archive import YOUNGEST, archive
-from positionstore.export.export import Order, export
+from positionstore.export.export import ExportRequest, export
 from positionstore.export.formats import Format
 from positionstore.importer import archive_check
 from positionstore.importer.archives import bring_back
@@ -578,7 +578,7 @@ def test_a_log_that_moves_takes_its_archives_along(
     log = tmp_path / "log.jsonl"
     export(
         Store(any_store_url, embedded=False),
-        Order(relation="events", query=None, form=Format.JSONL, out=log),
+        ExportRequest(relation="events", query=None, form=Format.JSONL, out=log),
         standard_output=io.BytesIO(),
         progress=lambda *_: None,
     )

@@ -14,7 +14,7 @@ from typed_in import blocks_of, fill, rows, type_in
 
 from positionstore.embedded import cluster
 from positionstore.embedded import server as embedded
-from positionstore.embedded.os_user import Account, account_for
+from positionstore.embedded.os_user import OsUser, account_for
 from positionstore.embedded.server import EmbeddedServer
 from positionstore.store import migrations
 
@@ -73,7 +73,7 @@ def test_a_dump_restores(
 
 
 @contextmanager
-def folder_of(account: Account | None) -> Iterator[Path]:
+def folder_of(account: OsUser | None) -> Iterator[Path]:
     """A folder that the server's account reaches, and owns."""
     with tempfile.TemporaryDirectory(prefix="positionstore-backup-") as name:
         folder = Path(name)

@@ -13,8 +13,8 @@ from positionstore.model.facts import Retraction, Source
 from positionstore.store import backfills, database, migrations, retractions, sequences
 from positionstore.store import runs as reconciliation
 from positionstore.store.appender import Appended, Appender
-from positionstore.store.batch_writer import Writing
-from positionstore.store.db_errors import Verdict, judge
+from positionstore.store.batch_writer import BatchWriter
+from positionstore.store.db_errors import ErrorAction, classify
 from positionstore.store.feed import pages_after
 from positionstore.store.grants import Role
 from positionstore.store.projection import verify
@@ -195,7 +195,7 @@ def test_no_event_is_put_aside_for_a_number(
     connection: psycopg.Connection, any_store_url: str, at: int
 ) -> None:
     committed: list[Appended] = []
-    writing = Writing(
+    writing = BatchWriter(
         lambda: database.connect(any_store_url), batch_size=lambda: 10, committed=committed.append
     )
     for name in ("evt_1", "evt_1", "evt_2"):
@@ -205,7 +205,7 @@ def test_no_event_is_put_aside_for_a_number(
     writing.take([event("evt_3"), event("evt_4")])
     with pytest.raises(sequences.NumbersBehindError) as refused:
         writing.write(everything=True)
-    assert judge(refused.value) is Verdict.RETRY
+    assert classify(refused.value) is ErrorAction.RETRY
     writing.write(everything=True)
     writing.drop()
     assert seqs(connection) == [1, 3, 4, 5]
@@ -222,7 +222,7 @@ def test_no_two_facts_share_a_seq(connection: psycopg.Connection, appender: Appe
             SELECT seq, 'evt_2', position_id, type, created_at, received_at, source, envelope
             FROM events
         """)
-    assert judge(refused.value) is Verdict.RETRY
+    assert classify(refused.value) is ErrorAction.RETRY
 
 
 # --- a role that may not set a sequence ------------------------------------------------------

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from positionstore.cli.run_view import print_run, show_run
-from positionstore.reconcile.account import account
+from positionstore.reconcile.account import as_dict
 from positionstore.reconcile.compare import DiscrepancyKind, FieldDifference
 from positionstore.reconcile.report import Discrepancy, Resolution, RunReport, RunState
 from positionstore.reconcile.scope import Scope, Trigger
@@ -105,7 +105,7 @@ def test_many_discrepancies_and_errors_are_counted_not_shown(
 def test_an_account_is_bounded_and_counts_what_it_leaves_out() -> None:
     many = report(*(discrepancy(f"dm_pos_{n}", STATUS) for n in range(20_000)))
 
-    told = account(many)
+    told = as_dict(many)
 
     assert (told["stale"], told["repaired"]) == (20_000, 20_000)
     listed = told["discrepancies"]

@@ -6,11 +6,11 @@ import pytest
 from rich.console import Console
 
 from positionstore.cli.demo_view import Lines, Picture
-from positionstore.demo.view import Sight
+from positionstore.demo.view import StoreView
 
 
-def sight(events: int, **positions: int) -> Sight:
-    return Sight(
+def sight(events: int, **positions: int) -> StoreView:
+    return StoreView(
         events=events,
         positions=positions,
         duplicates=61,

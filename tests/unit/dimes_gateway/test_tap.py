@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from positionstore.dimes.failures import words_of
-from positionstore.dimes.frames import Tap
-from positionstore.dimes.jumps import Jumps
+from positionstore.dimes.frames import FrameFilter
+from positionstore.dimes.jumps import ClockJumpDetector
 from positionstore.model.facts import Reason, Rejected
 
 NAMESPACE = "/v1/ws/prediction-markets/positions"
@@ -25,10 +25,10 @@ class Desk:
         self.delivered: list[tuple[str | Rejected, datetime]] = []
         self.told: list[tuple[str, object]] = []
         self.failing = False
-        self.tap = Tap(
+        self.tap = FrameFilter(
             NAMESPACE,
             deliver=self._deliver,
-            jumps=Jumps(self._clock, lambda: self.passed),
+            jumps=ClockJumpDetector(self._clock, lambda: self.passed),
             on_connected=lambda at: self.told.append(("connected", at)),
             on_error=lambda said: self.told.append(("error", words_of(said))),
             on_refused=lambda said: self.told.append(("refused", words_of(said))),

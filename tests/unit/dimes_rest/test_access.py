@@ -9,8 +9,8 @@ import pytest
 from pydantic import SecretStr
 from rest_doubles import DATE, Server, Time, answered, client_of, failed, listed, token, walked
 
-from positionstore.dimes.access import MintedAccess, api_key_access, ready_token_access
-from positionstore.dimes.access_book import AccessBook
+from positionstore.dimes.access import MintedToken, api_key_access, ready_token_access
+from positionstore.dimes.access_book import CredentialProvider
 from positionstore.dimes.tokens import KeyRefusedError, Token
 from positionstore.errors import ConfigurationError, CredentialsError, GatewayError
 from positionstore.settings import Settings, load_settings
@@ -35,11 +35,11 @@ class Mint:
         return token(f"token-{self.minted}", self.lifetime)
 
 
-def minted(mint: Mint, time: Time) -> MintedAccess:
-    return MintedAccess(mint, wallet=WALLET, remedy="Look there.", monotonic=time.monotonic)
+def minted(mint: Mint, time: Time) -> MintedToken:
+    return MintedToken(mint, wallet=WALLET, remedy="Look there.", monotonic=time.monotonic)
 
 
-async def shown(access: MintedAccess) -> str:
+async def shown(access: MintedToken) -> str:
     return (await access.authorization()).get_secret_value()
 
 
@@ -122,7 +122,7 @@ async def test_the_key_is_tried_once_a_run() -> None:
     for answer, allowed in ((listed("a"), True), (failed(403), False), (failed(401), False)):
         server = Server(answer)
         async with client_of(server) as client:
-            book = AccessBook(settings(api_key=KEY), client)
+            book = CredentialProvider(settings(api_key=KEY), client)
             found = await asyncio.gather(*(book.for_partner() for _ in range(3)))
             assert [access is not None for access in found] == [allowed] * 3
         assert [str(request.url) for request in server.requests] == [
@@ -134,7 +134,7 @@ async def test_the_key_is_tried_once_a_run() -> None:
 async def test_a_failure_is_no_refusal_and_the_key_is_tried_again() -> None:
     server = Server(failed(500), listed())
     async with client_of(server, retry_budget=0) as client:
-        book = AccessBook(settings(api_key=KEY), client)
+        book = CredentialProvider(settings(api_key=KEY), client)
         with pytest.raises(GatewayError):
             await book.for_partner()
         assert await book.for_partner() is not None
@@ -143,7 +143,7 @@ async def test_a_failure_is_no_refusal_and_the_key_is_tried_again() -> None:
 async def test_without_a_key_nothing_is_tried() -> None:
     server = Server(listed())
     async with client_of(server) as client:
-        book = AccessBook(settings(jwt="t"), client)
+        book = CredentialProvider(settings(jwt="t"), client)
         assert await book.for_partner() is None
         with pytest.raises(ConfigurationError, match="DIMES_API_KEY"):
             book.for_wallet(WALLET)
@@ -153,7 +153,7 @@ async def test_without_a_key_nothing_is_tried() -> None:
 async def test_a_wallet_s_token_is_minted_once_however_its_address_is_spelled() -> None:
     server = Server(minting)
     async with client_of(server) as client:
-        book = AccessBook(settings(api_key=KEY), client)
+        book = CredentialProvider(settings(api_key=KEY), client)
         first = book.for_wallet(WALLET)
         assert book.for_wallet(WALLET.lower()) is first
         assert first.wallet == WALLET
@@ -164,7 +164,7 @@ async def test_a_wallet_s_token_is_minted_once_however_its_address_is_spelled() 
 
 async def test_a_refused_wallet_is_named_and_hinders_no_other() -> None:
     async with client_of(minting) as client:
-        book = AccessBook(settings(api_key=KEY), client)
+        book = CredentialProvider(settings(api_key=KEY), client)
         with pytest.raises(CredentialsError, match=r"nonsense.*POSITIONSTORE_WALLETS") as raised:
             await book.for_wallet("nonsense").authorization()
         assert not isinstance(raised.value, KeyRefusedError)
@@ -174,7 +174,7 @@ async def test_a_refused_wallet_is_named_and_hinders_no_other() -> None:
 async def test_a_refused_key_is_not_shown_for_every_wallet() -> None:
     server = Server(failed(401, "invalid_api_key"))
     async with client_of(server) as client:
-        book = AccessBook(settings(api_key=KEY), client)
+        book = CredentialProvider(settings(api_key=KEY), client)
         for wallet in ("0x1", "0x2", "0x1"):
             with pytest.raises(KeyRefusedError, match="DIMES_API_KEY"):
                 await book.for_wallet(wallet).authorization()
@@ -191,7 +191,7 @@ async def test_a_mint_is_tried_again_like_any_request() -> None:
     )
     server = Server(*answers)
     async with client_of(server) as client:
-        access = AccessBook(settings(api_key=KEY), client).for_wallet(WALLET)
+        access = CredentialProvider(settings(api_key=KEY), client).for_wallet(WALLET)
         assert (await access.authorization()).get_secret_value() == f"Bearer of-{WALLET}"
     assert (client.requests, client.retries) == (5, 4)
 
@@ -199,16 +199,16 @@ async def test_a_mint_is_tried_again_like_any_request() -> None:
 async def test_a_customer_is_seen_by_the_ready_token_first() -> None:
     async with client_of(minting) as client:
         both = settings(api_key=KEY, jwt="ready", wallet_address=WALLET)
-        access = await AccessBook(both, client).for_customer()
+        access = await CredentialProvider(both, client).for_customer()
         assert (access.wallet, client.requests) == (WALLET, 0)
         minted_ = settings(api_key=KEY, wallet_address=WALLET)
-        access = await AccessBook(minted_, client).for_customer()
+        access = await CredentialProvider(minted_, client).for_customer()
         assert (await access.authorization()).get_secret_value() == f"Bearer of-{WALLET}"
         with pytest.raises(ConfigurationError, match="DIMES_JWT"):
-            await AccessBook(settings(api_key=KEY), client).for_customer()
+            await CredentialProvider(settings(api_key=KEY), client).for_customer()
         wrong = settings(api_key=KEY, wallet_address="x")
         with pytest.raises(CredentialsError, match="DIMES_WALLET_ADDRESS"):
-            await AccessBook(wrong, client).for_customer()
+            await CredentialProvider(wrong, client).for_customer()
 
 
 async def test_the_life_of_a_token_is_measured_by_the_server_s_clock() -> None:
@@ -216,7 +216,7 @@ async def test_the_life_of_a_token_is_measured_by_the_server_s_clock() -> None:
     time, server = Time(), Server(minting)
     assert DATE.startswith("Wed, 01 Jul 2026 09")
     async with client_of(server, time=time) as client:
-        book = AccessBook(settings(api_key=KEY), client)
+        book = CredentialProvider(settings(api_key=KEY), client)
         access = book.for_wallet(WALLET)
         await access.authorization()
         time.now += 3000

@@ -21,7 +21,7 @@ from rest_doubles import (
     walked,
 )
 
-from positionstore.dimes.access import MintedAccess, ready_token_access
+from positionstore.dimes.access import MintedToken, ready_token_access
 from positionstore.dimes.rest import RestClient
 from positionstore.dimes.tokens import Token
 from positionstore.errors import CredentialsError, GatewayError
@@ -306,8 +306,8 @@ class Minting:
         return Token(SecretStr(f"token-{self.minted}"), 3600)
 
 
-def minted(mint: Minting) -> MintedAccess:
-    return MintedAccess(mint, wallet="0x1", remedy="Look at X.", monotonic=lambda: 0.0)
+def minted(mint: Minting) -> MintedToken:
+    return MintedToken(mint, wallet="0x1", remedy="Look at X.", monotonic=lambda: 0.0)
 
 
 async def test_a_refused_token_is_renewed_once_a_request() -> None:

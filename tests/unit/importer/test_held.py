@@ -12,7 +12,7 @@ from wire_noise import VALID
 from positionstore.dimes.decoder import decode
 from positionstore.errors import PositionstoreError
 from positionstore.importer import spill as held
-from positionstore.importer.spill import HeldLines, Scratch
+from positionstore.importer.spill import SpilledBatch, TempFile
 from positionstore.model.facts import Event, Rejected
 
 NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)
@@ -32,8 +32,8 @@ def open_files() -> int:
 
 def test_lines_read_again_are_the_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(held, "_BYTES_OF_A_FILE", 10_000)
-    scratch = Scratch()
-    batches = [HeldLines(lines(first), NOON) for first in range(0, 1_000, 100)]
+    scratch = TempFile()
+    batches = [SpilledBatch(lines(first), NOON) for first in range(0, 1_000, 100)]
     before = [list(batch) for batch in batches]
     for batch in batches:
         batch.put_away(scratch)
@@ -48,9 +48,9 @@ def test_no_file_is_open_longer_than_something_lies_in_it(monkeypatch: pytest.Mo
     monkeypatch.setattr(held, "_BYTES_OF_A_FILE", 1)
 
     def put_away_many() -> int:
-        scratch = Scratch()
+        scratch = TempFile()
         for first in range(0, 5_000, 100):
-            HeldLines(lines(first), NOON).put_away(scratch)
+            SpilledBatch(lines(first), NOON).put_away(scratch)
         return open_files()
 
     before = open_files()
@@ -62,9 +62,9 @@ def test_no_file_is_open_longer_than_something_lies_in_it(monkeypatch: pytest.Mo
 
 
 def test_what_is_put_away_takes_no_memory() -> None:
-    scratch = Scratch()
+    scratch = TempFile()
     tracemalloc.start()
-    batches = [HeldLines([decode(VALID + b" " * 2_000) for _ in range(500)], NOON)]
+    batches = [SpilledBatch([decode(VALID + b" " * 2_000) for _ in range(500)], NOON)]
     in_memory = tracemalloc.get_traced_memory()[0]
     batches[0].put_away(scratch)
     put_away = tracemalloc.get_traced_memory()[0]
@@ -79,5 +79,5 @@ def test_no_room_for_a_temporary_file_is_one_error(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
 
     with pytest.raises(PositionstoreError, match="A temporary file cannot be written") as raised:
-        HeldLines(lines(0), NOON).put_away(Scratch())
+        SpilledBatch(lines(0), NOON).put_away(TempFile())
     assert raised.value.remedy

@@ -20,7 +20,7 @@ from wire_noise import VALID
 from positionstore.dimes.decoder import decode
 from positionstore.errors import ConfigurationError, PositionstoreError
 from positionstore.importer.logged import Line
-from positionstore.importer.reader import Lines
+from positionstore.importer.reader import JsonLinesReader
 from positionstore.model.facts import Rejected
 
 TEXT = VALID.decode()
@@ -28,7 +28,7 @@ VALUE = json.loads(VALID)
 
 
 def read(path: Path) -> list[Line]:
-    with Lines(str(path)) as lines:
+    with JsonLinesReader(str(path)) as lines:
         return [what for chunk in lines.chunks() for what in chunk]
 
 
@@ -104,7 +104,7 @@ def test_a_file_of_the_wrong_kind_is_refused_before_anything_is_read(
     path = tmp_path / "events.jsonl"
     path.write_bytes(packed(content))
 
-    with pytest.raises(ConfigurationError) as raised, Lines(str(path)):
+    with pytest.raises(ConfigurationError) as raised, JsonLinesReader(str(path)):
         pass
 
     line = str(raised.value)

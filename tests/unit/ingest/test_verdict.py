@@ -10,7 +10,7 @@ from positionstore.errors import (
     StoreRefusedError,
     WrongEnvironmentError,
 )
-from positionstore.store.db_errors import Verdict, explained, judge
+from positionstore.store.db_errors import ErrorAction, classify, explained
 
 RETRY: list[BaseException] = [
     DatabaseUnavailableError("The database cannot be reached."),
@@ -68,14 +68,14 @@ STOP: list[BaseException] = [
 @pytest.mark.parametrize(
     ("error", "verdict"),
     [
-        *((error, Verdict.RETRY) for error in RETRY),
-        *((error, Verdict.SPLIT) for error in SPLIT),
-        *((error, Verdict.STOP) for error in STOP),
+        *((error, ErrorAction.RETRY) for error in RETRY),
+        *((error, ErrorAction.SPLIT) for error in SPLIT),
+        *((error, ErrorAction.STOP) for error in STOP),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else str(value),
 )
-def test_an_error_is_judged(error: BaseException, verdict: Verdict) -> None:
-    assert judge(error) is verdict
+def test_an_error_is_judged(error: BaseException, verdict: ErrorAction) -> None:
+    assert classify(error) is verdict
 
 
 def test_every_error_of_postgres_has_a_verdict() -> None:
@@ -86,7 +86,7 @@ def test_every_error_of_postgres_has_a_verdict() -> None:
     ]
     assert len(codes) > 200
     for code in codes:
-        assert judge(errors.lookup(code)()) in Verdict
+        assert classify(errors.lookup(code)()) in ErrorAction
 
 
 @pytest.mark.parametrize(

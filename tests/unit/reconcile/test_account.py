@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from positionstore.reconcile.account import account
+from positionstore.reconcile.account import as_dict
 from positionstore.reconcile.report import RunReport
 from positionstore.reconcile.scope import Scope, Trigger
 
@@ -17,12 +17,12 @@ def run(errors: int) -> RunReport:
 
 def test_a_run_without_errors_says_none() -> None:
     assert run(0).error is None
-    assert account(run(0))["error"] is None
+    assert as_dict(run(0))["error"] is None
 
 
 def test_of_many_errors_the_first_are_told_and_how_many_more_there_are() -> None:
     report = run(1_234 + RunReport.TOLD)
 
-    assert account(report)["error"] == report.error
+    assert as_dict(report)["error"] == report.error
     assert (report.error or "").startswith("Error 0.; Error 1.; ")
     assert (report.error or "").endswith("; and 1,234 more.")

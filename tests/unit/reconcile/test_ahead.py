@@ -4,7 +4,7 @@ from contextlib import aclosing
 
 import pytest
 
-from positionstore.reconcile.ahead import Ahead
+from positionstore.reconcile.prefetch import Prefetch
 
 
 class Source:
@@ -45,7 +45,7 @@ async def in_peace() -> None:
 
 async def test_items_come_in_their_order_whether_or_not_they_were_begun() -> None:
     came = []
-    async with aclosing(Ahead(Source(5).numbers())) as ahead:
+    async with aclosing(Prefetch(Source(5).numbers())) as ahead:
         async for number in ahead:
             came.append(number)
             if number % 2:
@@ -56,7 +56,7 @@ async def test_items_come_in_their_order_whether_or_not_they_were_begun() -> Non
 
 async def test_nothing_is_asked_for_before_it_is_begun_and_only_one_is() -> None:
     source = Source(5)
-    async with aclosing(Ahead(source.numbers())) as ahead:
+    async with aclosing(Prefetch(source.numbers())) as ahead:
         await in_peace()
         assert source.asked == 0
         assert await anext(ahead) == 0
@@ -71,7 +71,7 @@ async def test_nothing_is_asked_for_before_it_is_begun_and_only_one_is() -> None
 
 async def test_a_failure_waits_until_its_item_is_asked_for() -> None:
     source = Source(1, ValueError("it is no number"))
-    async with aclosing(Ahead(source.numbers())) as ahead:
+    async with aclosing(Prefetch(source.numbers())) as ahead:
         assert await anext(ahead) == 0
         ahead.begin()
         await in_peace()
@@ -81,7 +81,7 @@ async def test_a_failure_waits_until_its_item_is_asked_for() -> None:
 
 
 async def test_after_the_last_there_is_none() -> None:
-    async with aclosing(Ahead(Source(1).numbers())) as ahead:
+    async with aclosing(Prefetch(Source(1).numbers())) as ahead:
         assert [number async for number in ahead] == [0]
         ahead.begin()
         assert [number async for number in ahead] == []
@@ -89,7 +89,7 @@ async def test_after_the_last_there_is_none() -> None:
 
 async def test_what_is_under_way_ends_when_it_is_closed_and_nothing_is_begun_afterwards() -> None:
     source = Source(5)
-    ahead = Ahead(source.numbers())
+    ahead = Prefetch(source.numbers())
     assert await anext(ahead) == 0
     source.may_answer.clear()
     ahead.begin()
@@ -102,7 +102,7 @@ async def test_what_is_under_way_ends_when_it_is_closed_and_nothing_is_begun_aft
 
 
 async def test_a_failure_that_nobody_asked_for_is_nobody_s() -> None:
-    ahead = Ahead(Source(0, ValueError("it is no number")).numbers())
+    ahead = Prefetch(Source(0, ValueError("it is no number")).numbers())
     ahead.begin()
     await in_peace()
     await ahead.aclose()

@@ -8,7 +8,7 @@ import time
 
 from patience import DEADLINE
 
-from positionstore.service.aside import Aside
+from positionstore.service.aside import WorkerThread
 
 
 async def test_it_works_in_another_thread_and_ends_when_it_is_told_to() -> None:
@@ -20,7 +20,7 @@ async def test_it_works_in_another_thread_and_ends_when_it_is_told_to() -> None:
         threads.append(threading.current_thread().name)
         await asyncio.Event().wait()
 
-    aside = Aside("by the side", work)
+    aside = WorkerThread("by the side", work)
     aside.start()
     aside.call(called.set)
     assert await asyncio.to_thread(called.wait, DEADLINE)
@@ -47,7 +47,7 @@ async def test_what_fails_in_a_helper_is_raised_where_it_is_awaited() -> None:
         except ValueError as error:
             caught.append(error)
 
-    aside = Aside("by the side", work)
+    aside = WorkerThread("by the side", work)
     aside.start()
     await asyncio.wait_for(aside.ended(), DEADLINE)
 

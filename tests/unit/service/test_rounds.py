@@ -11,8 +11,8 @@ from structlog.testing import capture_logs
 from positionstore.errors import BusyError, DatabaseUnavailableError
 from positionstore.reconcile.report import RunReport, RunState
 from positionstore.reconcile.scope import Scope, Trigger
-from positionstore.service.rounds import Rounds, wait_for
-from positionstore.service.schedule import Timetable
+from positionstore.service.rounds import ReconcileLoop, wait_for
+from positionstore.service.schedule import Schedule
 
 NOON = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
 FULL_PASS = datetime(2026, 7, 1, 3, 29, 59, tzinfo=UTC)
@@ -27,14 +27,14 @@ class Service:
         self.ends = list(ends)
         self.runs: list[tuple[Trigger, float]] = []
         self.over = asyncio.Event()
-        timetable = Timetable(
+        timetable = Schedule(
             every=300,
             full_pass_at=time(3, 30),
             random=lambda: 0.5,
             monotonic=lambda: self.passed,
             clock=lambda: start + timedelta(seconds=self.passed),
         )
-        self.rounds = Rounds(timetable, self._reconcile, wait=self._wait)
+        self.rounds = ReconcileLoop(timetable, self._reconcile, wait=self._wait)
 
     async def _wait(self, event: asyncio.Event, seconds: float) -> None:
         assert seconds > 0

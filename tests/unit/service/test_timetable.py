@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from positionstore.reconcile.scope import Trigger
-from positionstore.service.schedule import Timetable
+from positionstore.service.schedule import Schedule
 
 NOON = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
 EVERY = 300.0
@@ -27,7 +27,7 @@ class Day:
         self.now = now
         self.passed = 1000.0
         self.draw = draw
-        self.timetable = Timetable(
+        self.timetable = Schedule(
             every=every,
             full_pass_at=full_pass_at,
             random=lambda: self.draw,

@@ -21,8 +21,8 @@ from wire_noise import VALID
 
 from positionstore.dimes.decoder import decode
 from positionstore.dimes.page import UnreadableError, read_list
-from positionstore.importer.reader import Lines
-from positionstore.importer.spill import HeldLines, Scratch
+from positionstore.importer.reader import JsonLinesReader
+from positionstore.importer.spill import SpilledBatch, TempFile
 from positionstore.model.facts import Event, Rejected
 
 LENGTH = 32 * 1024
@@ -82,10 +82,10 @@ def test_a_file_costs_what_it_is_long_and_no_memory(
 
     def import_(content: bytes) -> None:
         path.write_bytes(content)
-        scratch = Scratch()
-        with Lines(str(path)) as lines:
+        scratch = TempFile()
+        with JsonLinesReader(str(path)) as lines:
             for chunk in lines.chunks():
-                HeldLines(chunk, datetime.now(UTC)).put_away(scratch)
+                SpilledBatch(chunk, datetime.now(UTC)).put_away(scratch)
 
     assert steps(import_, file(TIMES * 500)) < ALLOWED * steps(import_, file(500))
     few, many = file(3_000), file(TIMES * 3_000)

@@ -10,7 +10,7 @@ from wire_noise import VALID
 from positionstore.dimes.decoder import decode
 from positionstore.dimes.page import read_item
 from positionstore.importer.logged import Line
-from positionstore.importer.reader import Lines
+from positionstore.importer.reader import JsonLinesReader
 from positionstore.model.facts import LONGEST_ENVELOPE, Event, Reason, Rejected
 
 MIB = 1024 * 1024
@@ -22,7 +22,7 @@ def padded(length: int) -> bytes:
 
 
 def lines_of(path: Path) -> list[Line]:
-    with Lines(str(path)) as lines:
+    with JsonLinesReader(str(path)) as lines:
         return [what for chunk in lines.chunks() for what in chunk]
 
 

@@ -7,15 +7,15 @@ from enum import Enum, auto
 from functools import partial
 from typing import Final
 
-from positionstore.dimes.access import Access
+from positionstore.dimes.access import RestCredentials
 from positionstore.dimes.rest import OutOfReachError, RestClient
 from positionstore.errors import CredentialsError, DoubtfulClockError, GatewayError
 from positionstore.reconcile.compare import DiscrepancyKind, FieldDifference
 from positionstore.reconcile.findings import Findings
 from positionstore.reconcile.report import Discrepancy, Resolution
 from positionstore.reconcile.server_clock import ServerClock
-from positionstore.reconcile.store_side import Answer, Suspect
-from positionstore.reconcile.together import all_of
+from positionstore.reconcile.store_side import Answer, Mismatch
+from positionstore.reconcile.together import gather
 
 GIVE_UP_AFTER: Final = 10
 """Failures in a row, each of which has used up a request's patience."""
@@ -24,17 +24,17 @@ _AT_A_TIME: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Recheck:
     """That a position is to be looked at by its id.
 
     Attributes:
         access: whose it is.
-        suspect: what made it suspect; None where no list showed it.
+        mismatch: what differs; None where no list showed it.
         overtaken: whether a snapshot of it was appended, and an event arrived meanwhile.
     """
 
-    access: Access
-    suspect: Suspect | None = None
+    access: RestCredentials
+    mismatch: Mismatch | None = None
     overtaken: bool = False
 
 
@@ -45,7 +45,7 @@ class _Unanswered(Enum):
     UNKNOWN = auto()
 
 
-class Inquiry:
+class PointLookups:
     """Asks for positions by their id, and gives up where nothing answers any more.
 
     Args:
@@ -78,42 +78,42 @@ class Inquiry:
         self._progress = progress
         self._failures_in_a_row = 0
 
-    async def ask(self, due: dict[str, Look]) -> dict[str, Look]:
+    async def ask(self, due: dict[str, Recheck]) -> dict[str, Recheck]:
         """Ask for each position by id, repair what differs; return what is still in flux."""
-        unsettled: dict[str, Look] = {}
+        unsettled: dict[str, Recheck] = {}
         names = list(due)
         for first in range(0, len(names), _AT_A_TIME):
             wave = names[first : first + _AT_A_TIME]
-            asked = await all_of([self._ask_one(due[name].access, name) for name in wave])
+            asked = await gather([self._ask_one(due[name].access, name) for name in wave])
             answers = [each for each in asked if isinstance(each, tuple)]
             absent = {
-                name: due[name].suspect
+                name: due[name].mismatch
                 for name, each in zip(wave, asked, strict=True)
                 if each is _Unanswered.ABSENT
             }
             equal = {listed.position_id for listed, _ in answers}
-            differing: list[Suspect] = []
-            absences: list[Suspect] = []
-            for suspect in await self._findings.in_store(partial(self._examine, answers, absent)):
-                equal.discard(suspect.position_id)
-                if suspect.is_in_flux(self._settle_window):
-                    unsettled[suspect.position_id] = replace(
-                        due[suspect.position_id], suspect=suspect
+            differing: list[Mismatch] = []
+            absences: list[Mismatch] = []
+            for mismatch in await self._findings.in_store(partial(self._examine, answers, absent)):
+                equal.discard(mismatch.position_id)
+                if mismatch.is_in_flux(self._settle_window):
+                    unsettled[mismatch.position_id] = replace(
+                        due[mismatch.position_id], mismatch=mismatch
                     )
                 else:
-                    (differing if suspect.position_id not in absent else absences).append(suspect)
-            for suspect in await self._findings.repair(differing):
-                access = due[suspect.position_id].access
-                unsettled[suspect.position_id] = Look(access, suspect, overtaken=True)
+                    (differing if mismatch.position_id not in absent else absences).append(mismatch)
+            for mismatch in await self._findings.repair(differing):
+                access = due[mismatch.position_id].access
+                unsettled[mismatch.position_id] = Recheck(access, mismatch, overtaken=True)
             await self._findings.add([each.concluded(Resolution.UNRESOLVED) for each in absences])
             hidden = {
-                name: (due[name].suspect, each)
+                name: (due[name].mismatch, each)
                 for name, each in zip(wave, asked, strict=True)
                 if isinstance(each, OutOfReachError)
             }
             await self._findings.add(await self._findings.in_store(partial(self._hidden, hidden)))
             overtaken = [
-                due[name].suspect for name in wave if name in equal and due[name].overtaken
+                due[name].mismatch for name in wave if name in equal and due[name].overtaken
             ]
             await self._findings.add(
                 [each.concluded(Resolution.REPAIRED) for each in overtaken if each]
@@ -138,18 +138,18 @@ class Inquiry:
             self._failures_in_a_row += 1
 
     def _examine(
-        self, answers: Sequence[Answer], absent: Mapping[str, Suspect | None]
-    ) -> list[Suspect]:
+        self, answers: Sequence[Answer], absent: Mapping[str, Mismatch | None]
+    ) -> list[Mismatch]:
         # A list showed an ended position that the API then did not know: nothing can be said of it.
         contradictory = [each for each in absent.values() if each is not None and each.ended]
         return [
-            *self._findings.book.examine(answers),
-            *self._findings.book.absences(list(absent), self._server_clock.now()),
+            *self._findings.store_side.examine(answers),
+            *self._findings.store_side.absences(list(absent), self._server_clock.now()),
             *contradictory,
         ]
 
     def _hidden(
-        self, hidden: Mapping[str, tuple[Suspect | None, OutOfReachError]]
+        self, hidden: Mapping[str, tuple[Mismatch | None, OutOfReachError]]
     ) -> list[Discrepancy]:
         """Return what is to be said of positions that cannot be had one by one.
 
@@ -157,7 +157,7 @@ class Inquiry:
         as the store has it live.
         """
         known = [each.concluded(Resolution.UNRESOLVED) for each, _ in hidden.values() if each]
-        unseen = [name for name, (suspect, _) in hidden.items() if suspect is None]
+        unseen = [name for name, (mismatch, _) in hidden.items() if mismatch is None]
         return known + [
             Discrepancy(
                 each.position_id,
@@ -165,11 +165,11 @@ class Inquiry:
                 (FieldDifference("", None, str(hidden[each.position_id][1])),),
                 Resolution.UNRESOLVED,
             )
-            for each in self._findings.book.absences(unseen, self._server_clock.now())
+            for each in self._findings.store_side.absences(unseen, self._server_clock.now())
         ]
 
     async def _ask_one(
-        self, access: Access, position_id: str
+        self, access: RestCredentials, position_id: str
     ) -> Answer | _Unanswered | OutOfReachError:
         if self.gives_up():
             self.unanswered.add(position_id)

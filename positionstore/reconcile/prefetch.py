@@ -7,7 +7,7 @@ from typing import Generic, Self, TypeVar
 T = TypeVar("T")
 
 
-class Ahead(Generic[T]):
+class Prefetch(Generic[T]):
     """An iterator that can be told to fetch its next item before it is asked for it; to be closed.
 
     An item, or the failure to have it, waits until it is asked for; no more than one does.
