@@ -28,7 +28,7 @@ from positionstore.importer.logged import (
 )
 from positionstore.importer.reader import JsonLinesReader
 from positionstore.model.facts import Event, Reason, Rejected, Source
-from positionstore.model.http_date import as_of, parse_http_date
+from positionstore.model.timestamps import as_of, parse_http_date
 
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
 STATUSES = (200, 400, 401, 403, 404, 422, 500)

@@ -12,9 +12,8 @@ from positionstore.cli.console import Show, print_json, print_line, progress
 from positionstore.cli.run_view import print_run, settling
 from positionstore.cli.signals import complete
 from positionstore.escaping import printable
-from positionstore.reconcile.account import as_dict
 from positionstore.reconcile.backfill import Backfill, BackfillRequest, Outcome, Progress, What
-from positionstore.reconcile.report import EXIT_FAILED
+from positionstore.reconcile.report import EXIT_FAILED, as_dict
 from positionstore.store.database import opened
 
 _GOES_ON: Final = "Start it again in the same way, and it goes on where it was."

@@ -8,8 +8,8 @@ from positionstore.cli.bootstrap import start
 from positionstore.cli.console import print_json, progress
 from positionstore.cli.run_view import print_run, show_run
 from positionstore.cli.signals import complete
-from positionstore.reconcile.account import as_dict
 from positionstore.reconcile.reconciler import Reconciler
+from positionstore.reconcile.report import as_dict
 from positionstore.reconcile.scope import Scope, Trigger
 from positionstore.store.database import opened
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from positionstore.model.http_date import as_of
+from positionstore.model.timestamps import as_of
 
 _CUT: Final = timedelta(seconds=1)  # what ``Date`` leaves out
 

@@ -8,8 +8,8 @@ import httpx
 from pydantic import SecretStr
 
 from positionstore.dimes.failures import Verdict
+from positionstore.dimes.http import trusted
 from positionstore.dimes.proxy import proxy_for
-from positionstore.dimes.tls import trusted
 from positionstore.dimes.tokens import Token, mint_token
 from positionstore.errors import ConfigurationError
 from positionstore.model.facts import Source

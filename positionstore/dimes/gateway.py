@@ -33,11 +33,11 @@ from positionstore.dimes.handshake import (
     not_opened,
     not_reached,
 )
+from positionstore.dimes.http import causes, distrust, trusted
 from positionstore.dimes.jumps import ClockJumpDetector
 from positionstore.dimes.pinger import Pinger
 from positionstore.dimes.proxy import Proxy, proxy_for, proxy_trouble
 from positionstore.dimes.recovery import RecoverySession
-from positionstore.dimes.tls import causes, distrust, trusted
 from positionstore.errors import CredentialsError
 from positionstore.model.facts import Source
 from positionstore.settings import Settings

@@ -17,7 +17,7 @@ import aiohttp
 import httpx
 from pydantic import SecretStr
 
-from positionstore.dimes.tls import causes, trusted
+from positionstore.dimes.http import causes, trusted
 from positionstore.errors import ConfigurationError, GatewayError
 from positionstore.redaction import redacted
 from positionstore.settings import Settings, is_loopback

@@ -1,6 +1,6 @@
 """The REST client: positions by the page and by their id, and user tokens.
 
-Every request goes through one pool, takes its turn (:mod:`~positionstore.dimes.throttle`), and is
+Every request goes through one pool, takes its turn (:mod:`~positionstore.dimes.http`), and is
 tried again for a while where the failure may pass (:mod:`~positionstore.dimes.retrying`). What is
 certain about *when* the server read its answer goes with the answer as its as-of.
 
@@ -21,11 +21,18 @@ import httpx
 import msgspec
 from pydantic import SecretStr
 
-from positionstore.dimes.abandoned import ClosesAbandoned
 from positionstore.dimes.access import RestCredentials, api_key_access
-from positionstore.dimes.body import ACCEPT_ENCODING, TooLongError, read_body
 from positionstore.dimes.clock_reading import ClockReading, age_of
 from positionstore.dimes.complaint import complaint, is_error_body
+from positionstore.dimes.http import (
+    ACCEPT_ENCODING,
+    ClosesAbandoned,
+    Throttle,
+    TooLongError,
+    distrust,
+    read_body,
+    trusted,
+)
 from positionstore.dimes.page import (
     Item,
     Listed,
@@ -36,12 +43,10 @@ from positionstore.dimes.page import (
 from positionstore.dimes.paging import CursorLostError, Paging, Shown
 from positionstore.dimes.proxy import Proxy, proxy_for, proxy_trouble
 from positionstore.dimes.retrying import RetryBudget, TransientError, retry_after
-from positionstore.dimes.throttle import Throttle
-from positionstore.dimes.tls import distrust, trusted
 from positionstore.dimes.tokens import TOKENS_PATH, Token, read_token
 from positionstore.errors import CredentialsError, DoubtfulClockError, GatewayError
 from positionstore.model.facts import Rejected
-from positionstore.model.http_date import parse_http_date
+from positionstore.model.timestamps import parse_http_date
 from positionstore.redaction import redacted
 from positionstore.settings import Settings
 

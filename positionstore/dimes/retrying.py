@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from positionstore.errors import GatewayError
-from positionstore.model.http_date import parse_http_date
+from positionstore.model.timestamps import parse_http_date
 
 LONGEST_ASKED: Final = 3600.0
 """Seconds: the longest ``Retry-After`` that a stream keeps. Every minute away loses events."""

@@ -13,15 +13,18 @@ import httpx
 import msgspec
 from pydantic import SecretStr
 
-from positionstore.dimes.abandoned import ClosesAbandoned
-from positionstore.dimes.body import ACCEPT_ENCODING, TooLongError, read_body
 from positionstore.dimes.complaint import complaint, is_error_body
+from positionstore.dimes.http import (
+    ACCEPT_ENCODING,
+    ClosesAbandoned,
+    TooLongError,
+    distrust,
+    read_body,
+)
 from positionstore.dimes.proxy import Proxy, proxy_trouble
 from positionstore.dimes.retrying import LONGEST_ASKED, TransientError, retry_after
-from positionstore.dimes.tls import distrust
 from positionstore.errors import CredentialsError, GatewayError
-from positionstore.model.http_date import parse_http_date
-from positionstore.model.timestamps import parse_instant
+from positionstore.model.timestamps import parse_http_date, parse_instant
 from positionstore.redaction import redacted
 
 TOKENS_PATH: Final = "/v1/prediction-markets/tokens"

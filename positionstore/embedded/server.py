@@ -334,9 +334,9 @@ class _Home:
         """Be the one process that starts or stops the server."""
         descriptor = self.open(self.path / "lock")
         try:
-            patience = _Patience(say)
+            slow_wait = _SlowWait(say)
             while not _try_lock(descriptor, fcntl.LOCK_EX):
-                patience.wait("Waiting for another process that starts or stops the database.")
+                slow_wait.wait("Waiting for another process that starts or stops the database.")
             yield
         finally:
             os.close(descriptor)
@@ -382,7 +382,7 @@ class _Home:
             ) from error
 
 
-class _Patience:
+class _SlowWait:
     """Waits in small steps, and says so when it takes long."""
 
     def __init__(self, say: Say) -> None:
@@ -415,21 +415,21 @@ def _try_lock(descriptor: int, kind: int) -> bool:
 
 def _attach(home: _Home, account: OsUser | None, say: Say) -> int | None:
     """Return the port of the server that runs, once it answers; None: none runs."""
-    patience = _Patience(say)
-    silent: _Patience | None = None
+    slow_wait = _SlowWait(say)
+    silent: _SlowWait | None = None
     while True:
         postmaster = find_postmaster(home.cluster, account)
         if postmaster is None:
             if not home.is_held(home.alive):
                 return None
-            if patience.wait(_REMAINS) > _ORPHANS_GRACE:
+            if slow_wait.wait(_REMAINS) > _ORPHANS_GRACE:
                 _end_orphans(home, account, say)
         elif postmaster.status.startswith("ready"):
             refusal = _refusal(home, postmaster.port)
             if refusal is None:
                 return postmaster.port
             # It may have been killed a moment ago: look again before waiting for its answer.
-            silent = silent or _Patience(say)
+            silent = silent or _SlowWait(say)
             if silent.wait("The database is not answering yet.") > _CONNECT_GRACE:
                 raise DatabaseUnavailableError(
                     f"The embedded server runs but does not answer on port {postmaster.port}: "
@@ -437,9 +437,9 @@ def _attach(home: _Home, account: OsUser | None, say: Say) -> int | None:
                     remedy=f"Its log is in {home.cluster}/log.",
                 )
         elif postmaster.status.startswith("stopping"):
-            patience.wait("Waiting for the database to stop, to start it again.")
+            slow_wait.wait("Waiting for the database to stop, to start it again.")
         else:
-            patience.wait(f"{_RECOVERY} {_log_tail(home)}".rstrip())
+            slow_wait.wait(f"{_RECOVERY} {_log_tail(home)}".rstrip())
 
 
 def _refusal(home: _Home, port: int) -> str | None:
@@ -477,9 +477,9 @@ def _end_orphans(home: _Home, account: OsUser | None, say: Say) -> None:
         for pid in survivors(home.cluster, account):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
-        patience = _Patience(say)
+        slow_wait = _SlowWait(say)
         while home.is_held(home.alive):
-            if patience.wait(_REMAINS) > _ORPHANS_GRACE:
+            if slow_wait.wait(_REMAINS) > _ORPHANS_GRACE:
                 break
         else:
             return
@@ -552,10 +552,10 @@ def _run_pg_ctl(home: _Home, binaries: PostgresBinaries, account: OsUser | None,
             )
     finally:
         os.close(alive)
-    patience = _Patience(say)
+    slow_wait = _SlowWait(say)
     try:
         while process.poll() is None:
-            patience.wait(f"{_RECOVERY} {_log_tail(home)}".rstrip())
+            slow_wait.wait(f"{_RECOVERY} {_log_tail(home)}".rstrip())
     except BaseException:
         # pg_ctl hands an interrupt on to the server that it is starting.
         process.send_signal(signal.SIGINT)
@@ -620,9 +620,9 @@ def _stop(home: _Home, say: Say) -> bool:
         if postmaster is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(postmaster.pid, number)
-        patience = _Patience(say)
+        slow_wait = _SlowWait(say)
         while _lives(home, account):
-            if patience.wait("Waiting for the database to stop.") > grace:
+            if slow_wait.wait("Waiting for the database to stop.") > grace:
                 break
         else:
             return True

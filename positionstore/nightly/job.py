@@ -15,9 +15,8 @@ import structlog
 from positionstore.errors import BusyError, ConfigurationError, PositionstoreError
 from positionstore.escaping import json_text
 from positionstore.nightly.report_html import Contents, page
-from positionstore.reconcile.account import as_dict
 from positionstore.reconcile.reconciler import Reconciler
-from positionstore.reconcile.report import EXIT_FAILED, RunReport
+from positionstore.reconcile.report import EXIT_FAILED, RunReport, as_dict
 from positionstore.reconcile.scope import Scope, Trigger
 from positionstore.settings import Settings
 from positionstore.store import backfills

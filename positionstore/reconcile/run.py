@@ -18,8 +18,7 @@ from positionstore.dimes.tokens import KeyRefusedError
 from positionstore.errors import CredentialsError, DoubtfulClockError, GatewayError
 from positionstore.model.address import one_spelling
 from positionstore.reconcile.checkpoint import Checkpoint, NoCheckpoint
-from positionstore.reconcile.findings import Findings
-from positionstore.reconcile.held import say_what_holds
+from positionstore.reconcile.findings import Findings, say_what_holds
 from positionstore.reconcile.lookups import GIVE_UP_AFTER, PointLookups, Recheck
 from positionstore.reconcile.prefetch import Prefetch
 from positionstore.reconcile.report import Resolution, RunReport

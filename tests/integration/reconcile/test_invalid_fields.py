@@ -11,8 +11,7 @@ from scripted_api import Api, Body, named, page, position
 
 from positionstore.nightly.report_html import Contents
 from positionstore.nightly.report_html import page as html_page
-from positionstore.reconcile.account import as_dict
-from positionstore.reconcile.report import RunState
+from positionstore.reconcile.report import RunState, as_dict
 from positionstore.store.database import Store
 
 

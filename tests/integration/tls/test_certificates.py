@@ -14,8 +14,8 @@ from streams import supervised
 from tls_front import HOST, access_of, fronted, settings_of
 
 from positionstore.dimes.credentials import credentials_for
+from positionstore.dimes.http import trusted
 from positionstore.dimes.rest import RestClient
-from positionstore.dimes.tls import trusted
 from positionstore.errors import ConfigurationError, GatewayError
 from positionstore.model.facts import Source
 from positionstore.settings import Settings

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from positionstore.model.http_date import as_of, parse_http_date
+from positionstore.model.timestamps import as_of, parse_http_date
 
 SENT = datetime(2026, 7, 1, 12, 0, 0, 250_000, tzinfo=UTC)
 STAMPED = datetime(2026, 7, 1, 9, 0, 0, tzinfo=UTC)

@@ -4,7 +4,7 @@ import pytest
 from patience import DEADLINE
 from rest_doubles import Time
 
-from positionstore.dimes.throttle import Throttle
+from positionstore.dimes.http import Throttle
 
 
 def throttle(time: Time, *, concurrency: int = 100, per_second: float = 10.0) -> Throttle:

@@ -2,8 +2,7 @@
 
 from datetime import UTC, datetime
 
-from positionstore.reconcile.account import as_dict
-from positionstore.reconcile.report import RunReport
+from positionstore.reconcile.report import RunReport, as_dict
 from positionstore.reconcile.scope import Scope, Trigger
 
 

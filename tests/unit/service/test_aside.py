@@ -57,10 +57,10 @@ async def test_what_fails_in_a_helper_is_raised_where_it_is_awaited() -> None:
 def test_work_that_does_not_come_back_does_not_keep_the_process() -> None:
     script = """
 import asyncio, threading, time
-from positionstore.service.aside import Aside
+from positionstore.service.aside import WorkerThread
 
 async def main():
-    aside = Aside("stuck", lambda: asyncio.to_thread(time.sleep, 60))
+    aside = WorkerThread("stuck", lambda: asyncio.to_thread(time.sleep, 60))
     aside.start()
     said = threading.Event()
     aside.call(lambda: (print("working", flush=True), said.set()))
