@@ -4,4 +4,4 @@ import profiles
 
 profiles.load()
 
-pytest_plugins = ["fix_postgres", "fix_proxy", "fix_store"]
+pytest_plugins = ["fix_postgres", "fix_proxy", "fix_store", "selection"]

@@ -6,8 +6,8 @@ shared by its data directory, started by the first and removed by the last.
 ``database_url``
     a fresh, empty database on the embedded server.
 ``any_database_url``
-    the same, once on the embedded server and once on PostgreSQL 15 where its programs are
-    installed, or in the one world that ``POSITIONSTORE_TEST_WORLD`` names; for tests of the store.
+    the same on the server that ``POSITIONSTORE_TEST_WORLD`` names, the embedded one where it names
+    none; for tests of the store. ``scripts/test --lowest`` names PostgreSQL 15.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ import psycopg
 import pytest
 import server_worlds
 from psycopg import sql
-from server_worlds import PG15, World
+from server_worlds import World
 
 from positionstore.embedded import server as embedded
 from positionstore.embedded.server import EmbeddedServer
@@ -133,19 +133,13 @@ def server_of(name: str, world: World) -> Iterator[EmbeddedServer]:
 CHOSEN = server_worlds.chosen()
 
 
-@pytest.fixture(scope="session", params=[CHOSEN[0]] if CHOSEN else ["embedded", "pg15"])
+@pytest.fixture(scope="session")
 def postgres(request: pytest.FixtureRequest) -> Iterator[EmbeddedServer]:
-    """Each server that the store's tests run on."""
-    if CHOSEN is not None:
-        with server_of(*CHOSEN) as server:
-            yield server
-        return
-    if request.param == "embedded":
+    """The server that the store's tests run on."""
+    if CHOSEN is None:
         yield request.getfixturevalue("embedded_server")
         return
-    if not (PG15 / "postgres").exists():
-        pytest.skip(f"PostgreSQL 15 is not installed in {PG15}")
-    with shared_server("pg15", PG15) as server:
+    with server_of(*CHOSEN) as server:
         yield server
 
 
@@ -158,6 +152,6 @@ def database_url(embedded_server: EmbeddedServer) -> Iterator[str]:
 
 @pytest.fixture
 def any_database_url(postgres: EmbeddedServer) -> Iterator[str]:
-    """A fresh, empty database on each server that the store's tests run on."""
+    """A fresh, empty database on the server that the store's tests run on."""
     with fresh_database(postgres) as url:
         yield url

@@ -5,8 +5,7 @@ Each test process migrates one database a server, and every test gets a copy of 
 ``store_url``
     a fresh store on the embedded server.
 ``any_store_url``
-    the same, once on the embedded server and once on PostgreSQL 15 where its programs are
-    installed.
+    the same on the server that the store's tests run on; see ``any_database_url``.
 """
 
 from collections.abc import Iterator
@@ -37,7 +36,7 @@ def store_template(embedded_server: EmbeddedServer) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def any_store_template(postgres: EmbeddedServer) -> Iterator[str]:
-    """The same on each server that the store's tests run on."""
+    """The same on the server that the store's tests run on."""
     with migrated_template(postgres) as name:
         yield name
 
@@ -51,6 +50,6 @@ def store_url(embedded_server: EmbeddedServer, store_template: str) -> Iterator[
 
 @pytest.fixture
 def any_store_url(postgres: EmbeddedServer, any_store_template: str) -> Iterator[str]:
-    """A fresh store on each server that the store's tests run on."""
+    """A fresh store on the server that the store's tests run on."""
     with fresh_database(postgres, any_store_template) as url:
         yield url

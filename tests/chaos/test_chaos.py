@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from turmoil.scenario import run
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.timeout(900)  # a minute; the proofs have patience with a busy machine
 async def test_nothing_is_lost_twice_wrong_shown_or_left_behind(tmp_path: Path) -> None:

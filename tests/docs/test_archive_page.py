@@ -5,12 +5,15 @@ from pathlib import Path
 
 import msgspec
 import psycopg
+import pytest
 from made_facts import moment
 from old_positions import DAY, life
 from typed_in import blocks_of, rows, type_in
 
 from positionstore.store import database
 from positionstore.store.appender import Appender
+
+pytestmark = pytest.mark.slow
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "archive.md"
 BLOCKS = blocks_of("archive.md")

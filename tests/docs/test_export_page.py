@@ -15,6 +15,8 @@ from made_facts import event
 from positionstore.store import database
 from positionstore.store.appender import Appender
 
+pytestmark = pytest.mark.slow
+
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "export.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(\w+)\n(.*?)\n```", PAGE, re.DOTALL)
 A_DAY = 86_400

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from profiles import share
 
 from positionstore.dimes.decoder import decode
 from positionstore.model.facts import Received, Retraction, Snapshot, Source
@@ -112,7 +113,7 @@ def append(
 def orders(facts: tuple[Fact, ...]) -> list[tuple[Fact, ...]]:
     every = list(permutations(facts))
     random.Random(0).shuffle(every)
-    return every[:24]
+    return every[: min(24, share(24))]
 
 
 def test_the_page_has_its_examples() -> None:

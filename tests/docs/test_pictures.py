@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 from matplotlib import image
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -19,6 +20,7 @@ def shows_something(path: Path) -> bool:
     return bool(min(pixels.shape[:2]) > 300 and 0.001 < coloured.mean() < 0.9)
 
 
+@pytest.mark.slow
 def test_the_example_draws_the_world_of_the_sandbox(store_url: str, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, ROOT / "scripts" / "pictures.py", tmp_path / "pictures"],

@@ -4,8 +4,9 @@ import json
 
 import promises
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
+from profiles import tries
 from wire_noise import VALID, anything, as_json, damaged, spelled, values
 
 from positionstore.dimes import json_exact as exact
@@ -13,7 +14,7 @@ from positionstore.dimes.decoder import decode
 from positionstore.model.facts import Event
 
 
-@settings(max_examples=1000, deadline=None)
+@tries(1000)
 @given(anything())
 @example(b"")
 @example(VALID)
@@ -21,7 +22,7 @@ def test_anything_is_an_event_or_says_what_is_wrong_and_is_kept_whole(raw: bytes
     promises.of_an_envelope(raw)
 
 
-@settings(max_examples=200, deadline=None)
+@tries(200)
 @given(spelled() | damaged())
 def test_an_event_is_json_to_anyone_who_reads_it(raw: bytes) -> None:
     result = decode(raw)
@@ -52,7 +53,7 @@ def test_any_text_that_postgres_can_hold_is_an_id_as_it_is(identifier: str) -> N
     assert {result.event_id, result.type, result.position_id, result.status} == {identifier}
 
 
-@settings(max_examples=300, deadline=None)
+@tries(300)
 @given(raw=spelled(values), block=st.integers(1, 9), limit=st.integers(0, 4))
 @example(raw=rb'["\\", ["\\\"[[["]]', block=1, limit=1)
 def test_a_text_nests_as_deep_as_its_value(raw: bytes, block: int, limit: int) -> None:

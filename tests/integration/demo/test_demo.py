@@ -17,6 +17,8 @@ import pytest
 from patience import wait_until
 from server_user import kill_all, postgres_processes
 
+pytestmark = pytest.mark.slow
+
 CALL = "import sys; from positionstore.cli import main; sys.exit(main())"
 DEADLINE = 150
 

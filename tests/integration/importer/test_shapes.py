@@ -27,11 +27,15 @@ REASONS = {
 @pytest.mark.parametrize(
     ("length", "shapes"),
     [
-        (256 * 1024, SHAPES),
+        pytest.param(256 * 1024, SHAPES, id="long"),
         # The bound; all of them take the database a minute and more.
-        (LONGEST_ENVELOPE, SHAPES if PROFILE == "thorough" else QUICK),
+        pytest.param(
+            LONGEST_ENVELOPE,
+            SHAPES if PROFILE == "thorough" else QUICK,
+            id="longest",
+            marks=pytest.mark.slow,
+        ),
     ],
-    ids=["long", "longest"],
 )
 def test_every_shape_is_committed_or_kept_with_its_reason(
     store_url: str, tmp_path: Path, length: int, shapes: list[str]

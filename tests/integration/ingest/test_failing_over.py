@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from fix_postgres import TEST_SETTINGS
 from fix_proxy import proxy_to
 from outages import scene_of
@@ -13,6 +14,8 @@ from typed_in import rows
 
 from positionstore.embedded import server as embedded
 from positionstore.store import migrations
+
+pytestmark = pytest.mark.slow
 
 BOOK = "SELECT position_id, status, last_event_id FROM positions ORDER BY position_id"
 

@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
+import pytest
 from outages import scene_of
 from patience import eventually
 from patroni import patroni
 
 from positionstore.store import migrations
+
+pytestmark = pytest.mark.slow
 
 
 async def test_patroni_moves_the_store_and_nothing_is_lost_or_twice(tmp_path: Path) -> None:

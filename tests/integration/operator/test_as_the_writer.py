@@ -14,6 +14,8 @@ from positionstore.sandbox import Options, Sandbox
 from positionstore.store import migrations
 from positionstore.store.grants import Role
 
+pytestmark = pytest.mark.slow
+
 NO_EVENT = b"no event\n"
 
 

@@ -27,6 +27,7 @@ def urls(store_url: str) -> Iterator[Urls]:
         yield urls
 
 
+@pytest.mark.slow
 async def test_a_whole_run_with_faults_shows_no_secret(
     store_url: str, urls: Urls, tmp_path: Path
 ) -> None:

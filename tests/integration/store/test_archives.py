@@ -301,6 +301,7 @@ EDGES = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", EDGES)
 def test_killed_at_any_step_it_loses_nothing(
     connection: psycopg.Connection, filled: Appender, any_store_url: str, tmp_path: Path, where: str

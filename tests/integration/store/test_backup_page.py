@@ -18,6 +18,8 @@ from positionstore.embedded.os_user import OsUser, account_for
 from positionstore.embedded.server import EmbeddedServer
 from positionstore.store import migrations
 
+pytestmark = pytest.mark.slow
+
 BLOCKS = blocks_of("backup.md")
 AFTERWARDS = "Afterwards, in every case"
 IN_TIME = "To a point in time"

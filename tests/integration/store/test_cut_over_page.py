@@ -20,6 +20,8 @@ from positionstore.store.appender import Appender
 from positionstore.store.feed import pages_after
 from positionstore.store.sessions import StreamSession
 
+pytestmark = pytest.mark.slow
+
 BLOCKS = [block for blocks in blocks_of("cut-over.md").values() for block in blocks]
 LOG: Final = "SELECT seq, event_id, position_id, type, envelope::text FROM events ORDER BY seq"
 
