@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Draws the pictures of docs/notebook.md anew, from a world that is the same each time.
+"""Draws the pictures of docs/export.md again, from a world that is the same each time.
 
 scripts/pictures.py [FOLDER]    into docs/examples, or into a folder
 
