@@ -1,8 +1,8 @@
 """Every setting, from the environment or a ``.env`` file; nothing else is configured.
 
-A secret may also stand in a file of its own: ``DIMES_API_KEY_FILE``, ``DATABASE_URL_FILE`` and so
-on name one, as container platforms provide them. The environment wins over ``.env``, and in each of
-them the variable wins over its ``_FILE``. A variable that is empty or blank is not set.
+A secret may also be in a separate file, as container platforms provide them:
+``DIMES_API_KEY_FILE``, ``DATABASE_URL_FILE`` and so on name it. The environment wins over ``.env``,
+and in each of them the variable wins over its ``_FILE``. An empty or blank variable is not set.
 """
 
 import difflib
@@ -57,7 +57,7 @@ _LONGEST_NAME: Final = 63  # in PostgreSQL, which would cut the rest off
 _LISTEN: Final = re.compile(r"(?P<host>\[[0-9a-fA-F:.%]+\]|[A-Za-z0-9_.-]+):(?P<port>\d{1,5})")
 _SHORTEST_TOKEN: Final = 16
 _A_YEAR: Final = 366 * 86_400.0
-_ALIKE: Final = 0.75  # how alike two names are for one to be taken for a slip of the other
+_ALIKE: Final = 0.75  # from this similarity on, one name is taken for a misspelling of the other
 
 
 class Environment(StrEnum):
@@ -189,13 +189,14 @@ Seconds = Annotated[float, Field(ge=0, le=_A_YEAR, allow_inf_nan=False)]
 
 
 class Settings(BaseSettings):
-    """What is in force. Durations are in seconds."""
+    """The settings in effect. Durations are in seconds."""
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid")
 
     api_key: Credential | None = Field(default=None, description="The partner's API key.")
     base_url_setting: Annotated[str, AfterValidator(_of_host)] | None = Field(
-        default=None, description="Gateway and REST host; by the key's prefix where it is not set."
+        default=None,
+        description="Gateway and REST host; the default follows from the key's prefix.",
     )
     auth_style: Literal["payload", "header"] = Field(
         default="payload",
@@ -205,35 +206,35 @@ class Settings(BaseSettings):
         default=None, description="Customer gateway: the wallet to mint a token for."
     )
     jwt: Credential | None = Field(
-        default=None, description="Customer gateway: a ready user token."
+        default=None, description="Customer gateway: a user token, instead of minting one."
     )
     database_url: Annotated[SecretStr, AfterValidator(_of_postgres)] | None = Field(
         default=None,
-        description="Any PostgreSQL 15 or newer; the embedded server where it is not set.",
+        description="Any PostgreSQL 15 or newer; the default is the embedded server.",
     )
     schema_name: Annotated[str, AfterValidator(_of_a_schema)] | None = Field(
         default=None,
         description=(
-            "The database's schema that the store is in; `migrate` makes it. Where it is not set,"
-            " the first of the role's search_path: public, as a rule."
+            "The database schema of the store; `migrate` creates it. The default is the first"
+            " schema of the role's search_path, usually public."
         ),
     )
     data_dir: LocalPath = Field(
         default_factory=default_data_dir,
-        description="Where the embedded server and other files are kept.",
+        description="The directory of the embedded server and other files.",
     )
     pg_bin: LocalPath | None = Field(
         default=None, description="Directory of the PostgreSQL binaries for the embedded server."
     )
     trusted_hosts: Annotated[tuple[str, ...], BeforeValidator(_split)] = Field(
         default=(),
-        description="Hosts besides the vendor's that may be sent credentials, by commas.",
+        description="Hosts besides the vendor's that may receive credentials, separated by commas.",
     )
     proxy: SecretStr | None = Field(
         default=None,
         description=(
-            "The HTTP proxy that leads to the vendor, http://[user:password@]host:port; wins over"
-            " HTTPS_PROXY, ALL_PROXY and NO_PROXY."
+            "The HTTP proxy to the vendor, http://[user:password@]host:port; overrides HTTPS_PROXY,"
+            " ALL_PROXY and NO_PROXY."
         ),
     )
     ping_every: Seconds = Field(
@@ -241,65 +242,68 @@ class Settings(BaseSettings):
         gt=0,
         le=20.0,  # a session that is silent for a minute counts as dead
         description=(
-            "After how many seconds of silence the gateway's WebSocket is pinged; one that has been"
-            " silent for two and a half times as long is dead."
+            "Seconds of silence after which the ingester pings the gateway's WebSocket; one that is"
+            " silent for two and a half times as long counts as dead."
         ),
     )
     stream_compression: bool = Field(
         default=False,
         description=(
-            "Whether to ask the gateway for permessage-deflate: an eighth of the bytes on the wire"
-            " for six times the CPU time of receiving them."
+            "Whether to request permessage-deflate from the gateway: an eighth of the traffic for"
+            " six times the CPU time of receiving."
         ),
     )
     settle_window: Seconds = Field(
         default=60.0,
-        description="How long before its as-of a snapshot leaves events to compete with it.",
+        description=(
+            "A snapshot overrules every event that is older than it by this much; younger ones"
+            " compete with it."
+        ),
     )
     batch_size: int = Field(
         default=100_000,
         ge=1,
         le=1_000_000,
-        description="Events the ingester writes in one transaction, and has only in memory.",
+        description="Events that the ingester may hold in memory and writes in one transaction.",
     )
     import_batch_size: int = Field(
         default=100_000,
         ge=1,
         le=1_000_000,
-        description="Events an import writes in one transaction, of 256 MiB at most.",
+        description="Events that an import writes in one transaction, at most 256 MiB.",
     )
     durability: Literal["batch", "spool"] = Field(
         default="batch",
         description=(
-            "What a crash of the ingester may cost: what has arrived since the last commit, at most"
-            " a batch; or, with `spool`, only what arrived while the disk was being synced, for"
-            " every event goes to the disk at once."
+            "What a crash of the ingester may lose: with `batch`, what has arrived since the last"
+            " commit, at most a batch; with `spool`, only what arrived during the last sync of the"
+            " disk, since every event goes to disk at once."
         ),
     )
     spool_max_bytes: int = Field(
         default=4_000_000_000,
         ge=1_000_000,
         description=(
-            "How many bytes an ingester keeps on disk while the database is away; a little below"
-            " that it disconnects until half of it is free again."
+            "How many bytes an ingester keeps on disk while the database is away. Just below this"
+            " limit it disconnects until half of it is free again."
         ),
     )
     database_patience: Seconds = Field(
         default=120.0,
         gt=0,
         description=(
-            "How long the ingester waits for one statement of the database, for a lock half of"
-            " that, before it begins anew; what arrives meanwhile goes to the spool."
+            "How long the ingester waits for one database statement (for a lock, half of that)"
+            " before it tries again; meanwhile events go to the spool."
         ),
     )
     heartbeat_every: Seconds = Field(
         default=5.0,
         gt=0,
         le=30.0,  # a session that is silent for a minute counts as dead
-        description="How often a stream session's last proof of life is recorded.",
+        description="How often the last proof of life of a stream session is recorded.",
     )
     reconnect_cap: Seconds = Field(
-        default=30.0, gt=0, description="The longest wait between two attempts to connect."
+        default=30.0, gt=0, description="The longest pause between two connection attempts."
     )
     http_retry_budget: Seconds = Field(
         default=120.0, description="How long one request may spend on retries."
@@ -308,60 +312,62 @@ class Settings(BaseSettings):
         default=300.0,
         gt=0,
         allow_inf_nan=False,
-        description="How often `run` reconciles; each time a tenth sooner or later.",
+        description="How often `run` reconciles, give or take a tenth.",
     )
     full_pass_at: str = Field(
         default="03:30",
         pattern=r"^([01]\d|2[0-3]):[0-5]\d$",
-        description="When `run` reconciles in full, once a day: HH:MM, UTC.",
+        description="When `run` does its daily full reconciliation: HH:MM, UTC.",
     )
     valuation_history: bool = Field(
         default=False,
-        description="Whether every valuation is kept, or only each position's latest.",
+        description="Whether to keep every valuation rather than only each position's latest.",
     )
     http_concurrency: int = Field(
-        default=4, ge=1, le=100, description="REST requests that may be under way at once."
+        default=4, ge=1, le=100, description="The number of concurrent REST requests."
     )
     http_rate: float = Field(
         default=10.0,
         gt=0,
         le=10_000,
         allow_inf_nan=False,
-        description="REST requests that may begin in a second.",
+        description="The number of REST requests per second.",
     )
     wallets: Annotated[tuple[str, ...], BeforeValidator(_wallets)] = Field(
         default=(),
         description=(
-            "Wallets to reconcile besides those in the log, where the API wants a token for each:"
-            " by commas, or @ and the path of a file with one a line (# begins a comment)."
+            "Wallets to reconcile besides those in the log, if the API requires a token for each:"
+            " separated by commas, or @ and the path of a file with one per line (# begins a"
+            " comment)."
         ),
     )
     listen: Annotated[str, AfterValidator(_of_listener)] = Field(
         default="127.0.0.1:9464",
         description=(
-            "Where `run` and `ingest` serve `/metrics`, `/livez` and `/readyz` by HTTP: host:port"
-            " (port 0: any that is free), or `off`."
+            "Where `run` and `ingest` serve `/metrics`, `/livez` and `/readyz` over HTTP: host:port"
+            " (port 0: any free port), or `off`."
         ),
     )
     listen_token: Annotated[Credential, AfterValidator(_long_enough)] | None = Field(
         default=None,
         description=(
-            "The bearer token that `/metrics` wants, of 16 characters or more; wanted for another"
-            " address than loopback."
+            "The bearer token for `/metrics`, 16 characters or more; required for an address other"
+            " than loopback."
         ),
     )
     listen_without_token: bool = Field(
         default=False,
         description=(
-            "Whether another address than loopback may do without a token: anyone who reaches it"
-            " reads the metrics then."
+            "Whether an address other than loopback may go without a token; anyone who reaches it"
+            " can then read the metrics."
         ),
     )
     log_format: Literal["auto", "console", "json"] = Field(
-        default="auto", description="The log's form: for people on a terminal, JSON otherwise."
+        default="auto",
+        description="The log format; `auto` is readable text on a terminal and JSON otherwise.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", description="The least severe log line to print."
+        default="info", description="The lowest level to log."
     )
 
     @classmethod
@@ -471,7 +477,7 @@ class Settings(BaseSettings):
 
     @property
     def secret_values(self) -> tuple[str, ...]:
-        """Every secret there is, the database's password among them, for whoever masks them."""
+        """Every secret there is, the database's password among them, so that they can be masked."""
         found = [
             secret.get_secret_value()
             for secret in (self.api_key, self.jwt, self.listen_token)
@@ -497,7 +503,7 @@ def _passwords(url: str) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """A setting that somebody set.
+    """A setting that the user set.
 
     Attributes:
         value: as it was written.
@@ -509,7 +515,7 @@ class Given:
 
 
 class _Variables(PydanticBaseSettingsSource):
-    """The settings that somebody set, for pydantic."""
+    """The settings that the user set, for pydantic."""
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002 - the library's signature
         found = given().get(field_name)
@@ -525,7 +531,7 @@ def environment_variable(name: str) -> str:
 
 
 def given() -> dict[str, Given]:
-    """Return the settings that somebody set, by the field's name.
+    """Return the settings that the user set, by field name.
 
     Raises:
         ConfigurationError: ``.env`` or the file of a secret cannot be read.
@@ -546,10 +552,10 @@ def given() -> dict[str, Given]:
 
 
 def unknown_variables() -> list[tuple[str, str | None]]:
-    """Return variables that look like settings and are none, each with the name that was meant.
+    """Return variables that look like settings but are not, each with the name probably meant.
 
-    Every ``POSITIONSTORE_`` variable is looked at; of the others only a slip of a name of ours
-    counts, because the vendor's own tools may have variables too.
+    Every ``POSITIONSTORE_`` variable counts. A ``DIMES_`` variable counts only if it resembles one
+    of our names, because the vendor's own tools may have variables too.
     """
     known = {environment_variable(name) for name in Settings.model_fields}
     known |= {f"{secret}_FILE" for secret in _SECRETS}
@@ -564,7 +570,7 @@ def unknown_variables() -> list[tuple[str, str | None]]:
 
 
 def _meant(variable: str, known: set[str]) -> str | None:
-    """Return the one setting that a name is a slip of, or a part of."""
+    """Return the one setting that a name misspells or abbreviates."""
     # What all of them begin with makes any two look alike.
     bare = {name.removeprefix(_PREFIX): name for name in known}
     name = variable.removeprefix(_PREFIX)

@@ -28,25 +28,24 @@ SETTINGS = """\
 
 <!-- Made by scripts/docs.py from positionstore/settings.py; edit that, and run this. -->
 
-Every setting is an environment variable; nothing else is configured. `positionstore config` prints
-what is in force, where it comes from and what it means, with secrets masked.
+All settings are environment variables. `positionstore config` prints the values in effect, where
+each comes from and what it means, with secrets masked.
 
-A variable may also stand in a file `.env` in the directory that a command is started in; the
-environment wins. A variable that is empty or blank is not set. A secret may stand in a file of its
-own instead, as container platforms provide them: `DIMES_API_KEY_FILE`, `DIMES_JWT_FILE`,
-`DATABASE_URL_FILE`, `POSITIONSTORE_PROXY_FILE` and `POSITIONSTORE_LISTEN_TOKEN_FILE` name one. No
-secret is ever an argument of a command.
+You can also put variables into a file `.env` in the directory where you start a command; the
+environment takes precedence. An empty or blank variable counts as not set. A secret may be in a
+separate file, as container platforms provide them: `DIMES_API_KEY_FILE`, `DIMES_JWT_FILE`,
+`DATABASE_URL_FILE`, `POSITIONSTORE_PROXY_FILE` and `POSITIONSTORE_LISTEN_TOKEN_FILE` name it. No
+secret is ever a command-line argument.
 
-Whom the vendor's host is believed to be is told by the authorities of the system and those of
-certifi. `SSL_CERT_FILE`, in the environment only, names a file of certificates to trust in their
-place, such as those of a proxy of your own; `SSL_CERT_DIR` a directory.
+The vendor's certificate is checked against the CA certificates of the system and of certifi. To
+trust others instead, such as those of a proxy of your own, set `SSL_CERT_FILE` (a file) or
+`SSL_CERT_DIR` (a directory) in the environment; `.env` does not work for these two.
 
-A value that cannot be used ends a command with exit code 2 and one line that names the variable. A
-`POSITIONSTORE_` variable that does not exist is a warning, with the name that was probably meant.
+An invalid value ends a command with exit code 2 and one line that names the variable. An unknown
+`POSITIONSTORE_` variable causes a warning with the name that was probably meant.
 
-Durations are in seconds. What the settle window is for is told in
-[the order of facts](order-of-facts.md), what `run` and `reconcile` do in
-[reconciliation](reconciliation.md).
+Durations are in seconds. [The order of facts](order-of-facts.md) explains the settle window,
+[reconciliation](reconciliation.md) what `run` and `reconcile` do.
 
 | variable | meaning | default |
 | --- | --- | --- |
@@ -54,13 +53,13 @@ Durations are in seconds. What the settle window is for is told in
 
 ## Logging
 
-The log goes to standard error, one line an event: for people on a terminal, JSON otherwise. Every
-JSON line has `at` (UTC), `level`, `action` and `logger`; `action` is a stable name for what
-happened, to filter and alert by. API keys, tokens and passwords are masked in every line.
+The log goes to standard error, one line per event: readable text on a terminal, JSON otherwise.
+Every JSON line has `at` (UTC), `level`, `action` and `logger`. `action` is a stable name for what
+happened, to filter and alert on. API keys, tokens and passwords are masked in every line.
 
-A traceback is never printed on a terminal: it goes as a JSON line into `log/positionstore.log`
-under the data directory, and the terminal's line says so. Elsewhere it is the `exception` of a JSON
-line.
+Tracebacks are not printed on a terminal. They go to `log/positionstore.log` in the data directory,
+as a JSON line, and the line on the terminal refers to it. Elsewhere they are in `exception` of the
+JSON line.
 """
 
 

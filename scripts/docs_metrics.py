@@ -11,37 +11,37 @@ METRICS = """\
 <!-- Made by scripts/docs.py from positionstore/web/catalogue.py; edit that, and run this. -->
 
 `positionstore run` and `positionstore ingest` serve `/metrics` on `POSITIONSTORE_LISTEN`, in the
-text format of Prometheus, and `/livez` and `/readyz`. How to scrape them, and who may, is told in
-[operations](operations.md#what-prometheus-sees).
+text format of Prometheus, and `/livez` and `/readyz`.
+[Operations](operations.md#what-prometheus-sees) explains how to scrape them and who may.
 
-- Names, types and labels on this page are promised, see [what is promised](compatibility.md).
-- A counter begins at 0 with its process, but for those that are read from the database.
-- A moment that has not come yet, such as that of the last event before the first, is absent.
-- No label holds a position or a wallet, and no metric is about money. The values of each label are
-  few: `source` and `gateway` are `partner` or `customer`; `kind`, `state` and `phase` those of
+- Names, types and labels on this page stay stable, see [compatibility](compatibility.md).
+- A counter starts at 0 with its process, except those that are read from the database.
+- A timestamp of something that has not happened yet is absent.
+- No label contains a position or a wallet, and no metric is about money. Each label has few
+  values: `source` and `gateway` are `partner` or `customer`; `kind`, `state` and `phase` those of
   [the schema](schema.md); `scope` is `any` or `full`; `reason` one of {reasons} reasons for
   quarantine; `part` one of those below.
 
 ## The process
 
-What the process itself knows, at the moment of the scrape. In a burst, delays are taken of a sample
-of each batch, in which each input stands for its share.
+What the process itself knows, at the time of the scrape. In a burst, delays are those of a weighted
+sample of each batch.
 
 {process}
 
-Upper bounds, besides `+Inf`: of delays {delays} s; of the durations of commits {durations} s; of
-their sizes {sizes} inputs.
+Histogram buckets, besides `+Inf`: for delays {delays} s; for the duration of commits {durations} s;
+for their size {sizes} inputs.
 
-Where the system has `/proc`, the metrics `process_*` of the client library are there too: memory,
-CPU time, open files, start.
+On systems with `/proc`, the client library's metrics `process_*` are included: memory, CPU time,
+open files, start time.
 
 ## The store
 
-What stands in the database, whichever process brought it there: on several processes of one store
-take `max`, not `sum`. It is read every {every} seconds, over a connection of its own that can write
-nothing, by statements that may take five seconds. A part that takes long is read less often: the
-reading takes a twentieth of the time at most. A scrape is answered from the last reading, and
-`positionstore_store_read_timestamp_seconds` says when that was, for each `part`: `coverage`,
+What is in the database, whichever process wrote it. For several processes of one store use `max`,
+not `sum`. The process reads it every {every} seconds over a separate read-only connection, with
+statements that may take five seconds. Slow parts are read less often, so that reading takes at
+most a twentieth of the time. A scrape returns the last reading, and
+`positionstore_store_read_timestamp_seconds` is its time for each `part`: `coverage`,
 `reconciliation`, `positions`, `invalid_fields` and `quarantine`.
 
 {store}

@@ -1,4 +1,4 @@
-"""The pages that a migrated database tells: its schema, in its own words, and how to read it."""
+"""The pages generated from a migrated database: its schema, and how to read it with SQL."""
 
 import os
 import shutil
@@ -20,18 +20,18 @@ _HEAD = """\
 
 <!-- Made by scripts/docs.py from a migrated database's comments; edit those, and run this. -->
 
-Everything stands in one schema: the one that `POSITIONSTORE_SCHEMA` names, else the first of the
-`search_path`, which is `public` as a rule. The same words stand in the database as comments, where
-`\\d+ positions` of psql and most SQL clients show them.
+All objects are in one schema: `POSITIONSTORE_SCHEMA`, or by default the first of the
+`search_path`, usually `public`. The descriptions are also comments in the database, which
+`\\d+ positions` in psql and most SQL clients show.
 
 Amounts end in `_usd_pips`: 10,000 pips are 1 USD. Ratios end in `_bps`: 10,000 basis points are 1,
-and 20,000 bps of leverage are 2x. Both are whole numbers, and so exact. Column names follow the
-wire: `entry.price_usd_pips` of the position object is `entry_price_usd_pips`. Times are UTC.
-A column marked **key** is part of the primary key; one marked *null* may be NULL.
+and 20,000 bps of leverage are 2x. Both are exact integers. Column names follow the wire:
+`entry.price_usd_pips` of the position object is `entry_price_usd_pips`. Times are UTC. A column
+marked **key** is part of the primary key; one marked *null* may be NULL.
 
-Analysts read; positionstore alone writes, but for rows that an operator adds to `position_statuses`
-and `event_types`. How a position's row follows from its facts is told in
-[the order of facts](order-of-facts.md); [reading with SQL](sql.md) has an example of each view.
+Only positionstore writes, except that an operator may add rows to `position_statuses` and
+`event_types`. [The order of facts](order-of-facts.md) explains how a position's row follows from
+its facts; [reading with SQL](sql.md) has an example of each view.
 """
 
 _FIRST = ("positions", "events", "position_statuses", "event_types")
@@ -64,7 +64,7 @@ _FUNCTIONS = """
 
 @cache
 def database_pages() -> dict[str, str]:
-    """Return the pages that a database tells: one is made for them on the embedded server."""
+    """Return the pages generated from a database, which is created on the embedded server."""
     data_dir = Path(tempfile.gettempdir()) / f"positionstore-docs-{os.getpid()}"
     settings = {"fsync": "off"}
     try:
@@ -118,7 +118,7 @@ def _content(connection: psycopg.Connection, name: str) -> Iterator[str]:
     )
     cursor = connection.execute(query)
     columns = [column.name for column in cursor.description or ()]
-    yield "What a new store begins with:\n"
+    yield "The rows of a new store:\n"
     yield f"| {' | '.join(columns)} |"
     yield f"|{' --- |' * len(columns)}"
     for row in cursor:

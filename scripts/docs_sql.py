@@ -7,30 +7,30 @@ from docs_diagram import diagram
 from docs_queries import documented, shown
 
 _WORLD = """\
-The examples are run on five days of the sandbox's world, from Wednesday, 1 July 2026: about a
+The examples use five days of the sandbox's simulation, from Wednesday, 1 July 2026: about a
 thousand positions of five wallets. The stream loses one event in a hundred and delays one in
-twenty-five. On Friday it was away from 15:20 to 17:25; a reconciliation repaired that, and at
-20:00 somebody imported what another listener had captured. On Sunday it was away for twelve
-minutes more. Every night at 03:00 the reconciler compares everything."""
+twenty-five. On Friday it was down from 15:20 to 17:25. A reconciliation repaired the gap, and at
+20:00 an operator imported the events that another ingester had captured. On Sunday the stream was
+down for another twelve minutes. A full reconciliation runs every night at 03:00."""
 
 _HEAD = f"""\
 # Reading with SQL
 
 <!-- Made by scripts/docs.py from a migrated database and docs/queries/views.sql; edit those, and
-run this. The examples are run, and what follows each is what it gave. -->
+run this. The examples are run, and each is followed by its result. -->
 
-What stands where, what it means, and an example of each. [The schema](schema.md) has every column,
-[the cookbook](cookbook.md) answers the questions of a desk; why a row is as it is,
-[the order of facts](order-of-facts.md) tells. Amounts in `_usd_pips` are whole numbers, 10,000 to
-the dollar; beside each stands `_usd`, the same as an exact decimal. Ratios in `_bps` are whole
-numbers, 10,000 to 1. Times are UTC.
+The tables, views and functions, with an example of each. [The schema](schema.md) has every column,
+[the cookbook](cookbook.md) answers typical questions of a desk, and [the order of
+facts](order-of-facts.md) explains why a row is as it is. Amounts in `_usd_pips` are integers,
+10,000 to the dollar; the column `_usd` beside each is the same amount as an exact decimal. Ratios
+in `_bps` are integers, 10,000 to 1. Times are UTC.
 
 {_WORLD}
 
 ## The tables
 
-Nothing is deleted from `events`, and `positions` follows from it alone. Keys are not enforced, so
-that the tables can be spread over machines; a line says what finds its other end there.
+`events` is append-only, and `positions` is derived from it alone. There are no foreign keys, so
+that the tables can be distributed over several machines; the lines show which columns match.
 
 ```mermaid
 erDiagram
@@ -42,11 +42,11 @@ _COOKBOOK = f"""\
 # Cookbook
 
 <!-- Made by scripts/docs.py from docs/queries/cookbook.sql; edit that, and run this. The queries
-are run, and what follows each is what it gave. -->
+are run, and each is followed by its result. -->
 
-What a desk asks, in SQL that can be taken over as it is; the queries stand in
-[queries/cookbook.sql](queries/cookbook.sql). [Reading with SQL](sql.md) explains the views;
-[what a question costs](sql-performance.md) says how long each takes with ten million facts.
+Typical questions of a desk, as SQL that you can copy. The queries are also in
+[queries/cookbook.sql](queries/cookbook.sql). [Reading with SQL](sql.md) explains the views, and
+[query performance](sql-performance.md) shows how long each query takes with ten million facts.
 
 {_WORLD}
 """
@@ -80,7 +80,7 @@ def _views(connection: psycopg.Connection, names: Mapping[str, str]) -> Iterator
     for query in documented("views"):
         row = connection.execute(_WORD, {"name": query.name}).fetchone()
         if row is None or row[0] is None:
-            raise LookupError(f"{query.name} is no view and no function with a comment")
+            raise LookupError(f"{query.name} is neither a view nor a function with a comment")
         yield f"### {query.name}\n"
         yield f"{row[0]}\n"
         arguments = connection.execute(_ARGUMENTS, {"name": query.name}).fetchone()

@@ -1,14 +1,14 @@
--- Questions that a desk asks; docs/cookbook.md shows what each gives.
+-- Typical questions of a desk; docs/cookbook.md shows the results.
 --
--- The file runs as it is: positionstore db psql -- -v position=... -v wallet=... -v market=...
+-- To run the file: positionstore db psql -- -v position=... -v wallet=... -v market=...
 -- -f docs/queries/cookbook.sql
 
--- section: The book
+-- section: Open positions
 
 -- name: open_interest_by_market
 -- title: How much is open in each market?
--- Each position at its latest valuation, from `GET /positions` or from its last event, whichever is
--- newer. The oldest valuation says how fresh the sum is.
+-- Each position at its latest valuation: from `GET /positions` or its last event, whichever is newer.
+-- The oldest valuation shows how fresh the sum is.
 SELECT market_ticker, side, count(*) AS positions,
     sum(valuation_position_value_usd) AS value_usd,
     sum(entry_notional_usd) AS entry_notional_usd,
@@ -32,8 +32,8 @@ ORDER BY value_usd DESC
 LIMIT 10;
 
 -- name: one_wallet
--- title: What does one customer hold, and what has come of the rest?
--- Addresses are compared as they are spelled on the wire.
+-- title: What does one customer hold, and how did the other positions end?
+-- `0x` addresses are in lower case.
 SELECT phase, status, count(*) AS positions,
     sum(entry_notional_usd_pips) * 0.0001 AS entry_notional_usd,
     sum(result_net_realized_pnl_usd_pips) * 0.0001 AS net_realized_pnl_usd
@@ -55,9 +55,9 @@ GROUP BY side
 ORDER BY side;
 
 -- name: concentration
--- title: How concentrated is the book?
--- The share of the largest wallet and of the three largest, and the Herfindahl index (1 is a single
--- wallet), by value.
+-- title: How concentrated are the open positions?
+-- The share of the largest wallet and of the three largest by value, and the Herfindahl index (1 is a
+-- single wallet).
 WITH by_wallet AS (
     SELECT wallet_address, sum(valuation_position_value_usd) AS value_usd
     FROM open_positions
@@ -77,7 +77,7 @@ FROM shares;
 
 -- name: near_liquidation
 -- title: Which positions are within 5 % of their liquidation price?
--- Of the latest valuation. A position is liquidated as its token's price falls, whichever side it is.
+-- At the latest valuation. A position is liquidated when its token's price falls, on either side.
 SELECT position_id, market_ticker, side, valuation_mark_price_usd AS mark_usd,
     valuation_liquidation_price_usd AS liquidation_usd,
     round((1 - valuation_liquidation_price_usd / nullif(valuation_mark_price_usd, 0)) * 100, 2)
@@ -91,7 +91,7 @@ LIMIT 10;
 
 -- name: liquidation_rate_by_leverage
 -- title: How often is a position liquidated, by its leverage?
--- Of those that opened and have ended.
+-- Positions that opened and have ended.
 SELECT floor(entry_leverage) AS leverage_from, count(*) AS ended,
     count(*) FILTER (WHERE status = 'liquidated') AS liquidated,
     round(count(*) FILTER (WHERE status = 'liquidated') * 100.0 / count(*), 1) AS percent,
@@ -102,7 +102,7 @@ GROUP BY leverage_from
 ORDER BY leverage_from;
 
 -- name: health
--- title: How healthy is the book?
+-- title: How healthy are the open positions?
 -- Health falls from 10,000 basis points at entry to 0 at liquidation.
 SELECT least(valuation_health_bps / 2500, 3) * 25 AS health_percent_from,
     count(*) AS positions, sum(valuation_position_value_usd) AS value_usd
@@ -112,8 +112,8 @@ ORDER BY health_percent_from;
 
 -- name: stale_valuations
 -- title: Which valuations are too old to trust?
--- Here, of positions whose price nobody has told for six hours before midnight. Of the present, ask
--- for `valuation_age > interval '6 hours'`.
+-- Here, positions without a price from the six hours before midnight. For the present, use
+-- `valuation_age > interval '6 hours'`.
 SELECT position_id, market_ticker, valuation_at, valuation_position_value_usd
 FROM open_positions
 WHERE valuation_at < timestamptz '2026-07-06 00:00Z' - interval '6 hours'
@@ -124,7 +124,7 @@ LIMIT 5;
 
 -- name: fees_by_day
 -- title: What was earned in fees, day by day?
--- Of the positions that ended on each day, with all that they paid.
+-- Positions that ended on each day, with all fees they paid.
 SELECT day, sum(closed + settled + liquidated) AS ended, sum(volume_usd) AS volume_opened_usd,
     sum(fees_usd) AS fees_usd
 FROM daily_activity
@@ -133,9 +133,9 @@ GROUP BY day
 ORDER BY day;
 
 -- name: accrued_fees
--- title: What have the open positions accrued, and what do they cost a day?
--- Accrued fees are those of the last fact of each position. The yearly rate applies to what is
--- borrowed: notional less collateral.
+-- title: Which fees have the open positions accrued, and what do they cost a day?
+-- Accrued fees as of the last fact of each position. The yearly rate applies to the borrowed amount:
+-- notional less collateral.
 SELECT provider, count(*) AS positions,
     sum(fees_accrued_lifetime_fee_usd) AS lifetime_fee_usd,
     sum(fees_accrued_venue_fee_usd) AS venue_fee_usd,
@@ -161,7 +161,7 @@ GROUP BY notional_from_usd
 ORDER BY notional_from_usd;
 
 -- name: pnl_by_cohort
--- title: How did the positions do that were opened on the same day?
+-- title: How did the positions of each day perform?
 SELECT (entry_opened_at AT TIME ZONE 'UTC')::date AS opened_on,
     count(*) AS ended,
     sum(result_realized_pnl_usd) AS realized_pnl_usd,
@@ -192,12 +192,12 @@ WHERE status = 'cancelled' AND failure_reason IS NOT NULL
 GROUP BY failure_reason
 ORDER BY positions DESC, failure_reason;
 
--- section: The life of positions
+-- section: Lifecycle
 
 -- name: time_to_finality
 -- title: How long is it from `opening` to `opened`?
--- Of the positions that opened on a day. A moment known from an event alone counts, so that the two
--- are told apart by the same clock.
+-- Positions that opened on one day. Only times known from events count, so that both are from the same
+-- clock.
 SELECT date_trunc('day', l.opened_at, 'UTC') AS day, count(*) AS positions,
     percentile_disc(0.5) WITHIN GROUP (ORDER BY l.opening_to_opened) AS median,
     percentile_disc(0.95) WITHIN GROUP (ORDER BY l.opening_to_opened) AS p95,
@@ -210,9 +210,9 @@ GROUP BY day
 ORDER BY day;
 
 -- name: known_from
--- title: How many ends has the stream told, and how many had to be found out?
--- event: announced; body: said by a position object that a reconciliation read; snapshot: seen by
--- then. Of the positions that ended on a day.
+-- title: How many ends came over the stream, and how many did the reconciler find?
+-- event: from an event; body: from a time in a position object that a reconciliation read; snapshot:
+-- it had ended by then. Positions that ended on one day.
 SELECT l.ended_from, l.status, count(*) AS positions
 FROM positions p
 JOIN position_lifecycle l ON l.position_id = p.position_id
@@ -221,7 +221,7 @@ GROUP BY l.ended_from, l.status
 ORDER BY l.ended_from, l.status;
 
 -- name: one_life
--- title: What happened to one position, and who told?
+-- title: What happened to one position, and from which source do we know?
 SELECT place, type, status, created_at, received_at, source, overruled, won
 FROM position_timeline
 WHERE position_id = :'position'
@@ -229,7 +229,7 @@ ORDER BY place;
 
 -- name: one_valuation_curve
 -- title: What was one position worth, over time?
--- What runs have told, while `POSITIONSTORE_VALUATION_HISTORY` is on.
+-- The valuations of all runs, recorded while `POSITIONSTORE_VALUATION_HISTORY` is on.
 SELECT as_of, mark_price_usd_pips * 0.0001 AS mark_usd,
     position_value_usd_pips * 0.0001 AS value_usd,
     net_unrealized_pnl_usd_pips * 0.0001 AS net_unrealized_pnl_usd
@@ -238,7 +238,7 @@ WHERE position_id = :'position'
 ORDER BY as_of;
 
 -- name: awaiting_settlement
--- title: What waits for its settlement?
+-- title: Which positions await settlement?
 SELECT market_ticker, timing_settlement_state, count(*) AS positions,
     sum(entry_notional_usd) AS entry_notional_usd, min(last_event_at) AS since
 FROM open_positions
@@ -250,8 +250,8 @@ ORDER BY since;
 
 -- name: late_events
 -- title: Which events came late?
--- Received on a day, more than five minutes after they were made; snapshots are not late, but newly
--- read. By the door they came through: an import is late on purpose.
+-- Received on one day, more than five minutes after their creation, by source. Imports are expected to
+-- be late. Snapshots are left out.
 SELECT source, type, count(*) AS events,
     percentile_disc(0.5) WITHIN GROUP (ORDER BY received_at - created_at) AS median_delay,
     max(received_at - created_at) AS longest
@@ -263,7 +263,7 @@ ORDER BY events DESC, source, type
 LIMIT 8;
 
 -- name: delay_by_hour
--- title: How long are events under way?
+-- title: How long do events take to arrive?
 SELECT date_trunc('hour', received_at, 'UTC') AS hour, count(*) AS events,
     percentile_disc(0.5) WITHIN GROUP (ORDER BY received_at - created_at) AS median,
     percentile_disc(0.99) WITHIN GROUP (ORDER BY received_at - created_at) AS p99
@@ -275,8 +275,8 @@ ORDER BY hour;
 
 -- name: friday_belief
 -- title: What did we believe at 17:00 on Friday, and what was true?
--- The book twice: by what had been received by then, and by what is known of that moment today. To
--- count, `facts_as_of` is enough; for whole rows ask `positions_as_of`.
+-- The positions twice: as known then, and as known today. `facts_as_of` is enough for counting; use
+-- `positions_as_of` for whole rows.
 -- reads: the whole log
 SELECT coalesce(b.status, k.status) AS status,
     coalesce(b.positions, 0) AS believed, coalesce(k.positions, 0) AS known_today
@@ -294,11 +294,10 @@ ORDER BY status;
 
 -- name: friday_wrong
 -- title: Why was it wrong?
--- late: an event that had happened by then was received later. snapshot: the reconciler found out
--- what no event had told, and so by when it had happened. retraction: an operator declared a fact
--- wrong, or took that back.
+-- late: an event created by then was received later. snapshot: the reconciler found a change that no
+-- event had reported. retraction: an operator retracted a fact, or undid a retraction.
 SELECT cause, status_before, status_after, count(*) AS positions,
-    min(received_at) AS first_told_at,
+    min(received_at) AS first_known_at,
     (array_agg(position_id ORDER BY received_at, position_id))[1] AS for_example
 FROM book_changes('2026-07-03 17:00Z', '2026-07-04 12:00Z')
 GROUP BY cause, status_before, status_after
@@ -313,12 +312,12 @@ FROM positions_as_of('2026-07-03 17:00Z', of_wallet => :'wallet')
 WHERE phase = 'live'
 ORDER BY last_event_at;
 
--- section: How far the store can be trusted
+-- section: Data quality
 
 -- name: last_event
--- title: When did the stream last tell us something?
--- Events of the stream only: an import or a snapshot is no sign of life.
-SELECT source, type, created_at, received_at, received_at - created_at AS under_way
+-- title: When did the last event arrive?
+-- Events of the stream only; imports and snapshots are no proof of life.
+SELECT source, type, created_at, received_at, received_at - created_at AS delay
 FROM events
 WHERE source IN ('partner', 'customer')
 ORDER BY seq DESC
@@ -334,7 +333,7 @@ WHERE trigger = 'nightly'
 ORDER BY started_at;
 
 -- name: what_drifted
--- title: What was it that differed?
+-- title: Which fields differed?
 SELECT d.kind, d.field, count(*) AS times, count(DISTINCT d.position_id) AS positions,
     count(*) FILTER (WHERE d.resolution = 'repaired') AS repaired
 FROM discrepancies d
@@ -345,16 +344,16 @@ ORDER BY times DESC, d.kind, d.field
 LIMIT 8;
 
 -- name: what_was_retracted
--- title: What was declared wrong, by whose words, and does it stand?
+-- title: Which facts were retracted, why, and do the retractions stand?
 SELECT r.received_at, e.type, e.created_at, r.reason, r.stands
 FROM retractions r
 JOIN events e ON e.position_id = r.position_id AND e.event_id = r.retracts
 ORDER BY r.received_at;
 
 -- name: gaps_and_repairs
--- title: When did nobody listen, and what was repaired then?
--- A gap is repaired by the first complete run that began after it and looked back far enough. One
--- with `recovered_at` needs no repair: the gateway has replayed what it emitted then.
+-- title: When was the stream down, and what was repaired afterwards?
+-- A gap is repaired by the first complete run that began after it and reached back far enough. A gap
+-- with `recovered_at` needs no repair: the gateway has replayed its events.
 SELECT g.started_at, g.ended_at, g.ended_at - g.started_at AS lasted, g.repaired_at, g.recovered_at,
     r.trigger, r.missing, r.stale, r.repaired
 FROM coverage_gaps g
@@ -362,8 +361,8 @@ LEFT JOIN reconciliation_runs r ON r.run_id = g.repaired_by
 ORDER BY g.started_at;
 
 -- name: unverified
--- title: Which positions has no run confirmed as they stand?
--- A row counts as confirmed by a run that found it equal to `GET /positions` after its last fact.
+-- title: Which positions has no run verified since they changed?
+-- A run verifies a row when it equals `GET /positions` after the row's last fact.
 SELECT status, count(*) AS positions,
     count(*) FILTER (WHERE verified_at IS NULL) AS never,
     min(updated_at) AS oldest
@@ -373,8 +372,8 @@ GROUP BY status
 ORDER BY positions DESC, status;
 
 -- name: unknown_words
--- title: Which statuses does nobody know?
--- An unknown status counts as live. Add a row to `position_statuses`, and `positionstore rebuild`.
+-- title: Which statuses are unknown?
+-- An unknown status counts as live. Add a row to `position_statuses` and run `positionstore rebuild`.
 SELECT p.status, count(*) AS positions, min(p.last_event_at) AS first_seen,
     min(p.position_id) AS for_example
 FROM positions p
@@ -384,8 +383,8 @@ GROUP BY p.status
 ORDER BY p.status;
 
 -- name: misfits
--- title: Which fields came with a value of the wrong kind?
--- Their columns are NULL; `data` has them as they came.
+-- title: Which fields have invalid values?
+-- Their columns are NULL; `data` has the original values.
 SELECT field, count(*) AS positions, min(position_id) AS for_example
 FROM positions, unnest(misfit_fields) field
 WHERE misfit_fields <> '{}'
@@ -393,7 +392,7 @@ GROUP BY field
 ORDER BY positions DESC, field;
 
 -- name: quarantine_by_reason
--- title: What could not be understood?
+-- title: Why did inputs go to quarantine?
 SELECT reason, count(*) AS inputs, count(*) FILTER (WHERE released_at IS NULL) AS waiting,
     min(received_at) AS first, max(received_at) AS last
 FROM quarantine

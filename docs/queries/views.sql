@@ -1,4 +1,4 @@
--- An example of each view and function; docs/sql.md shows what each gives.
+-- An example of each view and function; docs/sql.md shows the results.
 
 -- name: open_positions
 SELECT position_id, side, entry_notional_usd, entry_leverage,
@@ -17,7 +17,7 @@ LIMIT 5;
 
 -- name: position_timeline
 SELECT place, type, created_at, delay, out_of_order, overruled, won,
-    -- without what moves with the market
+    -- without live fields
     ARRAY(SELECT f FROM unnest(changed) f WHERE f !~ '^(current|risk|fees|timing)|_usd$') AS changed
 FROM position_timeline
 WHERE position_id = :'position'

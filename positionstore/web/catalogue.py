@@ -1,6 +1,6 @@
-"""Every metric there is: the names that dashboards and alerts rely on.
+"""The catalogue of metrics: the names that dashboards and alerts rely on.
 
-What collects them takes names from here alone, and ``docs/metrics.md`` is made from here.
+Collectors take names from here only, and ``docs/metrics.md`` is generated from here.
 """
 
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ PROCESS: Final = (
         "build_info",
         "gauge",
         "",
-        "Always 1; the version of positionstore, and the revision of the schema that it needs.",
+        "Always 1; the version of positionstore and the schema revision that it needs.",
         ("version", "schema"),
     ),
     Metric("gateway_connected", "gauge", "", "1 while the gateway is connected.", ("gateway",)),
@@ -48,14 +48,14 @@ PROCESS: Final = (
         "gateway_connections_total",
         "counter",
         "connections",
-        "Connections that the gateway let in; several in a short time are an unsteady link.",
+        "Connections that the gateway accepted; many in a short time mean an unstable link.",
         ("gateway",),
     ),
     Metric(
         "gateway_last_packet_timestamp_seconds",
         "gauge",
         "Unix time",
-        "The last proof of life: when the last packet came, pings included.",
+        "When the last packet arrived, pings included: the last proof of life.",
         ("gateway",),
     ),
     Metric(
@@ -69,14 +69,14 @@ PROCESS: Final = (
         "events_received_total",
         "counter",
         "inputs",
-        "Inputs received from the gateway, those that are no event included.",
+        "Inputs received from the gateway, including invalid ones.",
         ("source",),
     ),
     Metric(
         "events_out_of_order_total",
         "counter",
         "events",
-        "Events created before another one of the same position that had come already.",
+        "Events created before one of the same position that had already arrived.",
         ("source",),
     ),
     Metric(
@@ -90,7 +90,7 @@ PROCESS: Final = (
         "events_duplicate_total",
         "counter",
         "events",
-        "Events committed that the log had already, from this gateway or another process.",
+        "Events that were already in the log, from this gateway or another process.",
         ("source",),
     ),
     Metric(
@@ -125,53 +125,53 @@ PROCESS: Final = (
         "commit_size_inputs",
         "histogram",
         "inputs",
-        "Inputs that one transaction brought.",
+        "Inputs per transaction.",
         ("source",),
     ),
     Metric(
         "commit_duration_seconds",
         "histogram",
         "seconds",
-        "How long one transaction took to commit, waiting for its turn included.",
+        "Duration of a transaction, including the wait for its turn.",
         ("source",),
     ),
     Metric(
         "buffer_inputs",
         "gauge",
         "inputs",
-        "Inputs in memory alone: neither in the database nor in the spool.",
+        "Inputs only in memory: neither in the database nor in the spool.",
     ),
     Metric(
         "buffer_bound_inputs",
         "gauge",
         "inputs",
-        "How many may be in memory alone, about (POSITIONSTORE_BATCH_SIZE).",
+        "About how many may be only in memory (POSITIONSTORE_BATCH_SIZE).",
     ),
-    Metric("spool_inputs", "gauge", "inputs", "Inputs that wait in the spool of this process."),
-    Metric("spool_bytes", "gauge", "bytes", "How much of the disk that spool takes."),
+    Metric("spool_inputs", "gauge", "inputs", "Inputs in the spool of this process."),
+    Metric("spool_bytes", "gauge", "bytes", "Size of that spool on disk."),
     Metric(
         "spool_bound_bytes",
         "gauge",
         "bytes",
-        "How much it may take (POSITIONSTORE_SPOOL_MAX_BYTES).",
+        "Its limit (POSITIONSTORE_SPOOL_MAX_BYTES).",
     ),
     Metric(
         "spool_has_room",
         "gauge",
         "",
-        "0 while there is no room for more, and the gateway is left for it.",
+        "0 while the spool is full and the ingester has disconnected for that reason.",
     ),
     Metric(
         "database_up",
         "gauge",
         "",
-        "1 where the last attempt on the database succeeded, the ingester's and the metrics'.",
+        "1 if the last database attempts of both the ingester and the metrics succeeded.",
     ),
     Metric(
         "database_failures_total",
         "counter",
         "attempts",
-        "Attempts of the ingester on the database that failed and were made again.",
+        "Failed database attempts of the ingester that were retried.",
     ),
 )
 """What the process itself knows."""
@@ -181,47 +181,47 @@ STORE: Final = (
         "store_read_timestamp_seconds",
         "gauge",
         "Unix time",
-        "When a part of what follows was last read from the database.",
+        "When this part of the store metrics was last read.",
         ("part",),
     ),
     Metric(
         "store_read_failures_total",
         "counter",
         "attempts",
-        "How often such a part could not be read, or not within five seconds.",
+        "Reads of this part that failed or took more than five seconds.",
         ("part",),
     ),
     Metric(
         "coverage_gaps",
         "gauge",
         "gaps",
-        "Gaps of the stream: unrepaired, recovered by the gateway, or repaired by a run.",
+        "Coverage gaps: unrepaired, recovered by the gateway, or repaired by a run.",
         ("state",),
     ),
     Metric(
         "coverage_unrepaired_seconds",
         "gauge",
         "seconds",
-        "How long the unrepaired gaps are together, until now where one is open.",
+        "Total length of the unrepaired gaps, an open one until now.",
     ),
     Metric(
         "coverage_open_gap_timestamp_seconds",
         "gauge",
         "Unix time",
-        "Since when no process has had a stream; 0 while one has.",
+        "Since when no process has been connected; 0 while one is.",
     ),
     Metric(
         "reconciliation_runs",
         "gauge",
         "runs",
-        "Reconciliations on record, by how they stand.",
+        "Recorded reconciliations, by state.",
         ("state",),
     ),
     Metric(
         "reconciliation_last_success_timestamp_seconds",
         "gauge",
         "Unix time",
-        "When a run last saw all of its scope: of any scope, and of all positions (full).",
+        "When a run last completed: of any scope, and of all positions (full).",
         ("scope",),
     ),
     Metric(
@@ -248,29 +248,29 @@ STORE: Final = (
         "reconciliation_unresolved_positions",
         "gauge",
         "positions",
-        "Positions that still differed at the end of the last run.",
+        "Positions that still differed after the last run.",
     ),
     Metric(
         "vendor_clock_offset_seconds",
         "gauge",
         "seconds",
-        "How far the vendor's clock is ahead of ours, by the newest run that could tell.",
+        "How far the vendor's clock is ahead of ours, by the newest run that knows.",
     ),
-    Metric("positions", "gauge", "positions", "Positions of the store, by phase.", ("phase",)),
+    Metric("positions", "gauge", "positions", "Positions in the store, by phase.", ("phase",)),
     Metric(
         "positions_with_invalid_fields",
         "gauge",
         "positions",
-        "Positions with a field whose value is not of its kind; its column is NULL.",
+        "Positions with a field whose value is invalid; its column is NULL.",
     ),
     Metric(
         "quarantine_inputs",
         "gauge",
         "inputs",
-        "Inputs that wait in quarantine, by reason.",
+        "Inputs in quarantine, by reason.",
         ("reason",),
     ),
 )
-"""What is read from the database, whichever process brought it there."""
+"""What is read from the database, whichever process wrote it."""
 
 BY_NAME: Final = {metric.name: metric for metric in (*PROCESS, *STORE)}

@@ -27,7 +27,7 @@ def test_no_page_is_stale() -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=600,
     )
 
     assert (done.returncode, done.stderr) == (0, "")
