@@ -19,14 +19,13 @@ def main(
     command: str | None = None,
     called: str = "positionstore",
 ) -> int:
-    """Run a command and return the process's exit code.
+    """Run a command and return the exit code of the process.
 
-    Whatever goes wrong, the user reads one line with cause and remedy on standard error, and
-    never a traceback.
+    Errors are one line with cause and remedy on standard error, never a traceback.
 
     Args:
         arguments: those of the command line, without the program's name.
-        command: the one command that the program is, if it is not all of them.
+        command: the only command of the program, if it is not all of them.
         called: the program's name.
     """
     for name in ("stdout", "stderr"):

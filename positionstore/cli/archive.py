@@ -1,4 +1,4 @@
-"""``positionstore archive``: facts of positions that ended long ago, out of the log."""
+"""``positionstore archive``: moves facts of positions that ended long ago out of the log."""
 
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -21,28 +21,28 @@ def archive(
         str,
         typer.Option(
             metavar="TIME",
-            help="Only positions whose every fact is older: a moment or a date, UTC.",
+            help="Only positions whose facts are all older: a time or a date, UTC.",
             show_default=False,
         ),
     ],
     to: Annotated[
-        Path, typer.Option(metavar="FOLDER", help="Where the files go.", show_default=False)
+        Path, typer.Option(metavar="FOLDER", help="The folder for the files.", show_default=False)
     ],
     limit: Annotated[
-        int | None, typer.Option(metavar="POSITIONS", min=1, help="So many positions at most.")
+        int | None,
+        typer.Option(metavar="POSITIONS", min=1, help="The maximum number of positions."),
     ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only count what would move; write nothing.")
-    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count; write nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
 ) -> None:
     """Move the facts of positions that ended long ago out of the log, into Parquet.
 
-    A file gets all facts of its positions. It is brought to the disk, read back and compared before
-    they leave the log, in one transaction with a fact that says what went where. The rows of these
-    positions stay, and so does what the fold needs, so that `positionstore verify` holds as before;
-    `positionstore import FILE` brings the rest back. TIME is at least 30 days ago. Killed at any
-    moment, it loses nothing: run it again. DATABASE_URL has to be that of the tables' owner.
+    A file gets all facts of its positions. It is synced to disk, read back and compared before
+    they leave the log, in one transaction with a fact that records the archive. The rows of these
+    positions and everything the fold needs stay, so `positionstore verify` works as before.
+    `positionstore import FILE` brings the facts back. TIME must be at least 30 days ago. If the
+    command is killed, nothing is lost: run it again. DATABASE_URL must be that of the tables'
+    owner.
 
     Example: positionstore archive --before 2025-01-01 --to archives --dry-run
     """

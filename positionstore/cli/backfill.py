@@ -1,4 +1,4 @@
-"""``positionstore backfill``: after an outage."""
+"""``positionstore backfill``: repairs what an outage hid."""
 
 import sys
 from collections.abc import Iterator
@@ -23,25 +23,28 @@ def backfill(
     *,
     since: Annotated[
         str,
-        typer.Option(metavar="TIME", help="Repair a window from here: a moment or a date, UTC."),
+        typer.Option(metavar="TIME", help="Start of a time window: a time or a date, UTC."),
     ] = "",
     until: Annotated[
-        str, typer.Option(metavar="TIME", help="Up to here; a date counts in full.")
+        str, typer.Option(metavar="TIME", help="End of the window; a date is included.")
     ] = "",
     everything: Annotated[
-        bool, typer.Option("--all", help="Load all history, into a new store for one.")
+        bool, typer.Option("--all", help="Load all of history, for example into a new store.")
     ] = False,
     restart: Annotated[
-        bool, typer.Option("--restart", help="Begin anew, whatever was interrupted.")
+        bool,
+        typer.Option(
+            "--restart", help="Start from the beginning, ignoring an interrupted backfill."
+        ),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
 ) -> None:
     """Repair what was missed: every gap that nothing has repaired, a window, or all of history.
 
-    However it ends, even by kill -9: started again in the same way, it goes on where it was, and
-    says so. The exit code is 0 where nothing differs or all is repaired, 3 where differences
-    remain or fields of positions are not of their kind, 1 where it failed or was partial.
-    `positionstore status` shows the gaps.
+    An interrupted or killed backfill continues where it was when you start it again in the same
+    way, and says so. The exit code is 0 if nothing differs or everything was repaired, 3 if
+    differences or invalid fields remain, 1 if it failed or was partial. `positionstore status`
+    shows the gaps.
 
     Example: positionstore backfill --since 2026-07-01T03:00:00Z --until 2026-07-01T09:00:00Z
     """

@@ -1,4 +1,4 @@
-"""How a command begins: read the settings, begin to log, say what looks like a slip."""
+"""How a command starts: read the settings, set up logging, warn about misspelt variables."""
 
 from typing import Any
 
@@ -10,13 +10,13 @@ from positionstore.settings import Settings, load_settings, unknown_variables
 
 
 def start(**overrides: Any) -> Settings:
-    """Read the settings and begin to log by them; every command calls it first.
+    """Read the settings and set up logging; every command calls this first.
 
     Args:
         overrides: settings that an option of the command sets.
 
     Raises:
-        ConfigurationError: a setting cannot be used.
+        ConfigurationError: a setting is invalid.
     """
     settings = load_settings(**overrides)
     hide(settings.secret_values)

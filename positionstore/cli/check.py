@@ -1,4 +1,4 @@
-"""``positionstore check``: whether all is well, one line a check."""
+"""``positionstore check``: checks the database, one line a check."""
 
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -21,8 +21,8 @@ def check(
 ) -> None:
     """Check the database, its schema, the append-only log and who may do what.
 
-    One line a check. Where one fails, the exit code is 3, and the SQL that puts it right is printed
-    below, for a role that may execute it; nothing is changed.
+    One line a check. If a check fails, the exit code is 3, and the SQL that corrects it follows,
+    for a role that may execute it. The command itself changes nothing.
 
     Example: positionstore check
     """

@@ -1,4 +1,4 @@
-"""Which commands there are, and where each of them lives.
+"""The list of commands and their modules.
 
 A command is listed with its summary, so that help and shell completion need not import it. Its
 module is imported when it is called.
@@ -56,8 +56,8 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
         "retract:retract",
         "Declare a fact of the log wrong, or take that back.",
     ),
-    "rebuild": (_KEEP, "projection:rebuild", "Fold the log anew and swap the result in."),
-    "verify": (_SEE, "projection:verify", "Fold the log and compare it with what stands."),
+    "rebuild": (_KEEP, "projection:rebuild", "Fold the log again and replace the positions."),
+    "verify": (_SEE, "projection:verify", "Fold the log and compare it with the positions."),
     "status": (
         _SEE,
         "status:status",
@@ -74,12 +74,12 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
         "export:export",
         "Export a table, a view or a query as Parquet, CSV or JSON Lines.",
     ),
-    "quarantine": (_SEE, "quarantine:app", "What could not be understood."),
-    "spool": (_SEE, "spool:app", "What waits on disk for the database."),
-    "config": (_SEE, "config:config", "Show every setting in force, and where it comes from."),
+    "quarantine": (_SEE, "quarantine:app", "Inputs that could not be understood."),
+    "spool": (_SEE, "spool:app", "Inputs that wait on disk for the database."),
+    "config": (_SEE, "config:config", "Show every setting in effect, and where it comes from."),
     "db": (_SEE, "db:app", "The database in use."),
 }
-"""Name: the panel of the help it stands in, the module and what it holds, the summary."""
+"""Name: the help panel, the module and its function, the summary."""
 
 SCRIPTS: Final = {"nightly": "nightly:nightly"}
 """What is called by a script of its own, and is no command: the module and what it holds."""
@@ -93,7 +93,7 @@ class _Listed(TyperCommand):
         super().__init__(name, help=summary, rich_help_panel=panel)
 
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
-        """Begin the real command; from here on click speaks to that one."""
+        """Build the context of the real command."""
         return load(str(self.name)).make_context(*args, **kwargs)
 
 
@@ -125,13 +125,13 @@ def program() -> TyperGroup:
 
 
 def flowing(text: str | None) -> str:
-    """Return a docstring as paragraphs of one line each: a terminal has a width of its own."""
+    """Return a docstring with one line per paragraph: the terminal wraps it."""
     paragraphs = inspect.cleandoc(text or "").split("\n\n")
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
 
 
 def _dress(command: Any) -> None:
-    """Give a command's help its look."""
+    """Format the help of a command."""
     command.help = flowing(command.help)
     for parameter in (*command.params, command.get_help_option(typer.Context(command))):
         if getattr(parameter, "is_flag", False):

@@ -1,4 +1,4 @@
-"""``positionstore config``: what is in force."""
+"""``positionstore config``: the settings in effect."""
 
 from collections.abc import Iterator
 from typing import Annotated, Final, NamedTuple
@@ -25,11 +25,11 @@ class _Row(NamedTuple):
 def config(
     *, as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False
 ) -> None:
-    """Show every setting in force, and where it comes from.
+    """Show every setting in effect, and where it comes from.
 
-    A setting comes from the environment, from a .env file in this directory, or is the default.
-    A secret may stand in a file of its own, which DIMES_API_KEY_FILE, DIMES_JWT_FILE and
-    DATABASE_URL_FILE name. Secrets are masked here.
+    A setting comes from the environment, from a .env file in this directory, or is the default. A
+    secret may be in a separate file, which DIMES_API_KEY_FILE, DIMES_JWT_FILE or DATABASE_URL_FILE
+    names. Secrets are masked.
 
     Example: positionstore config --json
     """

@@ -1,8 +1,7 @@
-"""What a person or a program gets to read on standard output.
+"""Standard output, for people and for programs.
 
-Tables and progress bars are for a terminal. Elsewhere a table is tab-separated lines, and there
-is no progress bar. Whatever came over the wire is made harmless here, as
-:mod:`positionstore.escaping` says.
+Tables and progress bars are for a terminal. Elsewhere a table is tab-separated lines, and there is
+no progress bar. Text from the wire is escaped here, as :mod:`positionstore.escaping` defines.
 """
 
 import contextlib
@@ -17,24 +16,24 @@ from positionstore.escaping import json_text, printable
 
 
 def print_json(value: object) -> None:
-    """Print a value as one line of JSON; moments in ISO 8601, anything else unknown as text."""
+    """Print a value as one line of JSON: times in ISO 8601, other types as text."""
     print(json_text(value))
 
 
 def print_line(text: str) -> None:
-    """Print a line; what is longer than a terminal is wide is broken between words."""
+    """Print a line, wrapped between words on a terminal."""
     print(broken(printable(text), sys.stdout))
 
 
 def print_exact(text: str) -> None:
-    """Print lines that a program or a shell is to take; on a terminal they are printable, too."""
+    """Print lines for a program or a shell; on a terminal, unprintable characters are escaped."""
     if sys.stdout.isatty():
         text = "\n".join(map(printable, text.split("\n")))
     print(text)
 
 
 def broken(line: str, stream: TextIO) -> str:
-    """Return a line as it is to be printed: broken between words on a terminal, else as it is."""
+    """Return a line as it is to be printed: wrapped on a terminal, otherwise unchanged."""
     if not stream.isatty():
         return line
     return textwrap.fill(
@@ -83,7 +82,7 @@ def print_table(
 
 
 class Show(Protocol):
-    """Takes how much is done, of how much in all, and a word on it."""
+    """Takes how much is done, the total, and a note."""
 
     def __call__(self, done: int, total: int | None, note: str = "") -> None:
         """Show it."""
@@ -91,14 +90,14 @@ class Show(Protocol):
 
 @contextlib.contextmanager
 def progress(description: str, *, unit: str) -> Iterator[Show]:
-    """Show how far something is, on standard error, where that is a terminal.
+    """Show progress on standard error, if that is a terminal.
 
     Args:
         description: what is being done.
         unit: what is counted: ``bytes``, or a plural such as ``positions``.
 
     Yields:
-        A function that is told how far it is.
+        A function that takes the progress.
     """
     if not sys.stderr.isatty():
         yield _not_shown

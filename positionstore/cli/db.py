@@ -1,4 +1,4 @@
-"""``positionstore db``: let any tool into the database in use."""
+"""``positionstore db``: the database in use, for any tool."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +21,7 @@ from positionstore.store.psql import run_psql, url_in_schema
 
 
 class Login(StrEnum):
-    """As whom one may connect to the embedded server."""
+    """The role to connect as on the embedded server."""
 
     READER = "reader"
     WRITER = "writer"
@@ -45,8 +45,8 @@ app = typer.Typer(
 def url(*, login: As = None) -> None:
     """Print the URL of the database in use, password included, for any tool.
 
-    The embedded server is started if need be, and goes on until `positionstore db stop`. Its URL is
-    the reader's, which can change nothing, unless --as asks for another.
+    The embedded server is started if needed, and keeps running until `positionstore db stop`. Its
+    URL is the reader's, which can change nothing, unless you choose another role with --as.
 
     Example: psql "$(positionstore db url)"
     """
@@ -66,9 +66,10 @@ def url(*, login: As = None) -> None:
     }
 )
 def psql(context: typer.Context, *, login: As = None) -> None:
-    """Open psql on the database in use; arguments are handed on to it.
+    """Open psql on the database in use; arguments are passed on to it.
 
-    On the embedded server as the reader, who can change nothing, unless --as asks for another.
+    On the embedded server you are the reader, who can change nothing, unless you choose another
+    role with --as.
 
     Example: positionstore db psql -c 'SELECT count(*) FROM events'
     """
@@ -81,7 +82,7 @@ def psql(context: typer.Context, *, login: As = None) -> None:
 
 @app.command()
 def stop() -> None:
-    """Stop the embedded server, whoever uses it.
+    """Stop the embedded server, even if it is in use.
 
     Example: positionstore db stop
     """

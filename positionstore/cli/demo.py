@@ -17,20 +17,24 @@ from positionstore.settings import Settings
 
 def demo(
     *,
-    seconds: Annotated[float, typer.Option(min=1, help="Seconds that the show takes.")] = 20.0,
-    keep: Annotated[bool, typer.Option("--keep", help="Leave everything running.")] = False,
+    seconds: Annotated[
+        float, typer.Option(min=1, help="How long the demo runs, in seconds.")
+    ] = 20.0,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Keep everything running afterwards.")
+    ] = False,
     stop: Annotated[bool, typer.Option("--stop", help="Stop what --keep left running.")] = False,
     seed: Annotated[
-        int | None, typer.Option(help="The same seed makes the same world; else by chance.")
+        int | None, typer.Option(help="The same seed gives the same world; random by default.")
     ] = None,
 ) -> None:
     """Show the whole system at work, with nothing to configure.
 
-    The sandbox plays the vendor, and makes trouble: events come twice, late or never, and
-    connections are cut. The ingester writes what comes into the embedded database, in a data
-    directory of the demo's own, which begins empty each time. What is emitted while a connection
-    is cut is recovered from the gateway. At the end a reconciliation repairs what the stream did
-    not tell, and the projection is verified; the exit code is 3 where it is not what it should be.
+    The sandbox plays the vendor and injects faults: events are duplicated, late or lost, and
+    connections are cut. The ingester writes the events into an embedded database, in a data
+    directory of the demo that starts empty each time. Events emitted while a connection is cut are
+    recovered from the gateway. At the end a reconciliation repairs what the stream missed, and the
+    projection is verified; the exit code is 3 if the result is wrong.
 
     Example: positionstore demo --seconds 30
     """

@@ -1,4 +1,4 @@
-"""What a demo looks like: a picture that changes on a terminal, a line now and then elsewhere."""
+"""The display of a demo: a live picture on a terminal, a line now and then elsewhere."""
 
 import sys
 from types import TracebackType
@@ -20,11 +20,11 @@ _BESIDE_A_BAR: Final = 31
 
 
 class Picture:
-    """A picture that changes, on a terminal.
+    """A live picture, on a terminal.
 
     Args:
         console: the terminal.
-        seconds: how long the show takes.
+        seconds: how long the demo takes.
     """
 
     def __init__(self, console: Console, seconds: float) -> None:
@@ -85,7 +85,7 @@ class Picture:
 
 
 class Lines:
-    """A line now and then, where there is no terminal."""
+    """A line now and then, without a terminal."""
 
     def __init__(self) -> None:
         self._due = 0.0

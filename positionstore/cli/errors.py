@@ -1,4 +1,4 @@
-"""What went wrong, in one line for the person who typed the command."""
+"""Errors, in one line for the person who typed the command."""
 
 import sys
 from typing import Final, Protocol, runtime_checkable
@@ -27,9 +27,9 @@ class _Usage(Protocol):
 
 
 def report(error: Exception) -> int:
-    """Say in one line on standard error what went wrong.
+    """Print an error in one line on standard error.
 
-    What nobody foresaw is logged with its traceback, for whoever mends it.
+    An unexpected error is logged with its traceback.
 
     Returns:
         The exit code.
@@ -37,7 +37,7 @@ def report(error: Exception) -> int:
     if isinstance(error, typer.Abort):
         return INTERRUPTED
     if isinstance(error, _Usage):
-        # The library under typer says what kind of slip it is before it says the slip.
+        # The library under typer puts the kind of usage error before its message.
         if message := error.format_message().replace("Value error, ", "", 1):
             context = getattr(error, "ctx", None)
             path = context.command_path if context is not None else "positionstore"
@@ -56,7 +56,7 @@ def report(error: Exception) -> int:
 
 
 def explain(error: BaseException) -> PositionstoreError | None:
-    """Return ``error`` as one that a user understands; None where nobody foresaw it."""
+    """Return ``error`` as one that a user understands, or None if it is unexpected."""
     if isinstance(error, PositionstoreError):
         return error
     return _of_postgres(error) or _of_the_system(error)

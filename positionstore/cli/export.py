@@ -1,4 +1,4 @@
-"""``positionstore export``: out of Postgres, into files."""
+"""``positionstore export``: from PostgreSQL into files."""
 
 import os
 import signal
@@ -23,13 +23,13 @@ _ELSEWHERE: Final = "Add --out FILE, or pipe it."
 
 
 class Partition(StrEnum):
-    """What tells rows apart into folders."""
+    """How rows are divided into folders."""
 
     DAY = "day"
 
 
 class Numeric(StrEnum):
-    """What becomes of a ``numeric``."""
+    """How a ``numeric`` is written."""
 
     DECIMAL = "decimal"
     TEXT = "text"
@@ -42,41 +42,43 @@ def export(
     *,
     query: Annotated[
         str | None,
-        typer.Option("--sql", metavar="QUERY", help="One query that only reads, in its place."),
+        typer.Option(
+            "--sql", metavar="QUERY", help="One read-only query instead of a table or view."
+        ),
     ] = None,
     form: Annotated[
         Format | None,
-        typer.Option("--format", help="The format; by the ending of --out where it is not given."),
+        typer.Option(
+            "--format", help="The format; by default that of the file name extension of --out."
+        ),
     ] = None,
     out: Annotated[
         str, typer.Option(metavar="PATH", help="The file, or the folder; - is standard output.")
     ] = STANDARD_OUTPUT,
     since: Annotated[
         int | None,
-        typer.Option(metavar="SEQ", min=0, help="Of events, only those after this seq."),
+        typer.Option(metavar="SEQ", min=0, help="Only events after this seq."),
     ] = None,
     partition_by: Annotated[
         Partition | None,
-        typer.Option(help="Make --out a folder with one of its own for each day, in UTC."),
+        typer.Option(help="Make --out a folder with a folder for each day, in UTC."),
     ] = None,
     raw: Annotated[
         bool,
-        typer.Option(
-            "--raw", help="CSV: leave formulas and control characters in texts as they are."
-        ),
+        typer.Option("--raw", help="CSV: do not escape formulas and control characters."),
     ] = False,
     numeric: Annotated[
-        Numeric, typer.Option(help="Parquet: what exact numbers with a point become.")
+        Numeric, typer.Option(help="Parquet: the type of exact decimals.")
     ] = Numeric.DECIMAL,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print what was written as one line of JSON.")
+        bool, typer.Option("--json", help="Print the summary as one line of JSON.")
     ] = False,
 ) -> None:
     """Export a table, a view or a query as Parquet, CSV or JSON Lines.
 
-    Types are exact, memory stays flat, and a file appears only when it is whole. An export of
-    events says the last seq it holds, and the next one goes on with --since. Parquet needs the
-    extra `arrow` of positionstore.
+    Types are exact, memory use stays flat, and a file appears only when it is complete. An export
+    of events prints the last seq it contains; the next one continues from there with --since.
+    Parquet needs the extra `arrow` of positionstore.
 
     Example: positionstore export positions --out positions.parquet
     """

@@ -1,4 +1,4 @@
-"""``positionstore import``: captured events."""
+"""``positionstore import``: captured events, and the log of another store."""
 
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -19,7 +19,7 @@ def import_files(
         list[str],
         typer.Argument(
             metavar="FILE",
-            help="JSON Lines, packed by gzip or zstd too; - is standard input. Or archives.",
+            help="JSON Lines, also compressed by gzip or zstd; - is standard input. Or archives.",
         ),
     ],
     *,
@@ -27,16 +27,15 @@ def import_files(
 ) -> None:
     """Append captured events, or the log of another store, to the store.
 
-    A line is an envelope, a row that `positionstore export events --format jsonl` or `tail --json`
-    wrote (with its source, received_at and supersedes_before; the positions are the same), or what
-    other tools capture: an array of a name and an envelope, a packet such as 42/namespace,[...].
-    What the log has already is counted and not appended again, so an import that was interrupted is
-    simply run once more. A line that is none of these goes to quarantine, of one of more than 16
-    MiB its beginning, and then the exit code is 3. A file of another kind is refused before
-    anything is read.
+    A line is an envelope; a row written by `positionstore export events --format jsonl` or `tail
+    --json` (which gives the same positions, with source, received_at and supersedes_before); or
+    what other tools capture: an array of a name and an envelope, or a packet such as
+    42/namespace,[...]. Facts that the log has are counted and not appended again, so run an
+    interrupted import again. Other lines go to quarantine (only the beginning of one of more than
+    16 MiB), and the exit code is 3. A file of another kind is refused before anything is read.
 
-    Files of `positionstore archive` bring their facts back, each where it was in the log; for that
-    DATABASE_URL has to be that of the tables' owner.
+    Files of `positionstore archive` bring their facts back with their old seq; DATABASE_URL must
+    then be that of the tables' owner.
 
     Example: positionstore import events.jsonl
     """

@@ -30,11 +30,11 @@ def ingest(
 ) -> None:
     """Write what a gateway sends into the store, until SIGTERM or Ctrl-C.
 
-    The connection is kept up without end; only wrong credentials stop it (exit 1). On SIGTERM or
-    Ctrl-C what has arrived is written first; a second signal ends it at once. What was missed
-    while there was no connection, this command does not ask for: `positionstore run` does.
+    The ingester reconnects without limit; only wrong credentials end it (exit 1). On SIGTERM or
+    Ctrl-C it writes what has arrived first; a second signal ends it at once. It does not reconcile
+    what was missed while disconnected; `positionstore run` does.
 
-    Metrics and health are served by HTTP on POSITIONSTORE_LISTEN.
+    Metrics and health are served over HTTP on POSITIONSTORE_LISTEN.
 
     Example: DIMES_API_KEY=dm_sbx_skey_... positionstore ingest
     """

@@ -1,11 +1,11 @@
-"""The log: one line an event on standard error, for people on a terminal, JSON otherwise.
+"""The log: one line per event on standard error, as text on a terminal and JSON otherwise.
 
 Every line has ``at``, ``level``, ``logger`` and ``action``, a stable name for what happened; the
 rest depends on the action. Lines of libraries have the library's logger as their action, and a
 ``message``. Secrets are masked in the finished line.
 
-A traceback is part of a JSON line. On a terminal nobody wants one: there it goes, as a JSON
-line, into ``log/positionstore.log`` under the data directory, and the terminal's line says so.
+A traceback is part of a JSON line. It is not printed on a terminal: it goes, as a JSON line, to
+``log/positionstore.log`` in the data directory, and the terminal's line refers to it.
 """
 
 import logging
@@ -25,13 +25,13 @@ from positionstore.cli.masking import masked
 from positionstore.escaping import json_as_it_came, printable
 from positionstore.settings import default_data_dir
 
-_LARGEST: Final = 5_000_000  # bytes of the file before it begins anew
+_LARGEST: Final = 5_000_000  # bytes; then the file starts over
 _UNEXPECTED: Final = "unexpected_error"
 _NOISY: Final = ("aiohttp", "asyncio", "engineio", "httpcore", "httpx", "socketio", "alembic")
 
 
 class _Details:
-    """The file that takes what a terminal should not show."""
+    """The file for what should not be printed on a terminal."""
 
     configured: bool = False
     directory: Path | None = None
@@ -73,7 +73,7 @@ class _StandardError(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         try:
             print(self.format(record), file=sys.stderr, flush=True)
-        except (OSError, structlog.DropEvent):  # nobody reads it, or nobody should
+        except (OSError, structlog.DropEvent):  # no reader, or a line that is to be dropped
             return
         except Exception:  # noqa: BLE001 - a line that cannot be written must not stop the work
             self.handleError(record)
@@ -88,10 +88,10 @@ def configure_logging(
     """Route structlog and the standard library's logging to standard error.
 
     Args:
-        level: the least severe level to print; libraries speak from ``warning`` on, and freely
+        level: the lowest level to print; libraries log from ``warning`` on, and from ``info`` on
             at ``debug``.
         form: ``console``, ``json``, or by whether standard error is a terminal.
-        data_dir: where the file for tracebacks may be kept.
+        data_dir: the directory for the file of tracebacks.
     """
     _Details.configured = True
     _Details.directory = None if data_dir is None else data_dir / "log"
@@ -132,7 +132,7 @@ def configure_logging(
 
 
 def log_unexpected(error: BaseException) -> str:
-    """Log an error that nobody foresaw, with its traceback.
+    """Log an unexpected error, with its traceback.
 
     Returns:
         Where the traceback is, in words.

@@ -1,4 +1,4 @@
-"""Secrets do not leave through a log line or an error."""
+"""Masks secrets in log lines and errors."""
 
 import json
 import re
@@ -36,7 +36,7 @@ _PATTERNS: Final = (
 
 
 class _Known:
-    """The secrets of this process, in every form in which they may turn up."""
+    """The secrets of this process, in every form in which they may appear."""
 
     forms: frozenset[str] = frozenset()
     pattern: re.Pattern[str] | None = None
@@ -61,7 +61,7 @@ def hide(secrets: Iterable[str]) -> None:
 
 
 def masked(text: str) -> str:
-    """Return ``text`` with every secret replaced: those that are known, and what looks like one."""
+    """Return ``text`` with every secret masked: known ones, and what looks like one."""
     for pattern, replacement in _PATTERNS:
         text = pattern.sub(replacement, text)
     return _Known.pattern.sub(MASK, text) if _Known.pattern else text

@@ -15,14 +15,14 @@ def migrate(
     *,
     wait: Annotated[
         float,
-        typer.Option(min=0, help="Seconds to try while another session holds what is to change."),
+        typer.Option(min=0, help="Seconds to keep trying while other sessions use a table."),
     ] = migrations.LONGEST_WAIT,
 ) -> None:
     """Bring the database's schema to head.
 
-    On the embedded server that happens by itself. It is one transaction: when it fails, nothing
-    has changed, and two that start at once take turns. A long report does not make it hang, nor
-    does it make others wait: it gives way, and tries again.
+    On the embedded server this happens automatically. It is one transaction: if it fails, nothing
+    has changed; two at once take turns. If other sessions use a table, it waits two seconds at a
+    time without blocking others, and tries again.
 
     Example: positionstore migrate
     """

@@ -1,4 +1,4 @@
-"""``scripts/nightly_reconcile.py``: what a crontab starts."""
+"""``scripts/nightly_reconcile.py``: the nightly job, for a crontab."""
 
 from pathlib import Path
 from typing import Annotated
@@ -18,18 +18,17 @@ def nightly(
         Path | None,
         typer.Option(
             metavar="DIRECTORY",
-            help="Where the reports are kept; else nightly/ in the data directory.",
+            help="The folder for the reports; by default nightly/ in the data directory.",
         ),
     ] = None,
-    keep: Annotated[int, typer.Option(min=1, help="How many reports are kept.")] = 90,
+    keep: Annotated[int, typer.Option(min=1, help="How many reports to keep.")] = 90,
 ) -> None:
     """Reconcile in full, and leave a report: JSON, and a page for a person.
 
-    latest.json and latest.html are always the newest. Another reconciliation that is under way is
-    waited for. The exit code is 0 where nothing differs or all is repaired, 3 where differences
-    remain or fields of positions are not of their kind, 1 where the run failed or was partial, 2
-    where the settings are wrong; also then there is a report, unless the directory itself cannot be
-    used.
+    latest.json and latest.html are always the newest. It waits for another reconciliation to end.
+    The exit code is 0 if nothing differs or everything was repaired, 3 if differences or invalid
+    fields remain, 1 if the run failed or was partial, 2 if the settings are wrong. It writes a
+    report in every case, unless the directory itself is unusable.
 
     Example: scripts/nightly_reconcile.py --directory /var/lib/positionstore/nightly
     """

@@ -21,10 +21,10 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one line of JSON, wi
 
 
 def rebuild(*, as_json: AsJson = False) -> None:
-    """Fold the log anew and swap the result in.
+    """Fold the log again and replace the positions.
 
-    Readers see the old rows until the new ones are there, and the ingester may go on. To be run
-    after rows of position_statuses or event_types were added.
+    Readers see the old rows until the new ones are complete, and the ingester may keep running. Run
+    it after you add rows to position_statuses or event_types.
 
     Example: positionstore rebuild
     """
@@ -41,17 +41,19 @@ def verify(
     *,
     folder: Annotated[
         Path | None,
-        typer.Option("--archives", metavar="FOLDER", help="Read the archives in it as well."),
+        typer.Option(
+            "--archives", metavar="FOLDER", help="Also check the archives in this folder."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Fold the log and compare it with what stands.
+    """Fold the log and compare it with the positions.
 
-    Nothing is changed. The exit code is 3 where something differs; `positionstore rebuild` puts it
-    right. Positions whose facts are in an archive are folded from what the log keeps of them; one
-    that got a fact since with which that is too little is named, and `positionstore import` of its
-    archive puts it right. With --archives each file that the log tells of is read and compared with
-    its digest.
+    Nothing is changed. The exit code is 3 if something differs; `positionstore rebuild` corrects
+    it. Positions with archived facts are folded from the facts that the log keeps. If one of them
+    has since got a fact that needs the archive, it is listed; `positionstore import` of its
+    archive corrects it. With --archives each file that the log knows is read and its digest
+    compared.
 
     Example: positionstore verify --archives archives
     """
@@ -82,7 +84,7 @@ def _print(
     away: Away | None = None,
 ) -> None:
     if as_json:
-        told: dict[str, object] = {
+        shown: dict[str, object] = {
             "differences": [
                 {
                     "position_id": difference.position_id,
@@ -92,7 +94,7 @@ def _print(
                 for difference in differences
             ]
         }
-        print_json(told if away is None else told | {"archived": asdict(away)})
+        print_json(shown if away is None else shown | {"archived": asdict(away)})
         return
     if away is not None:
         _print_away(away)

@@ -1,4 +1,4 @@
-"""``positionstore quarantine``: what could not be understood."""
+"""``positionstore quarantine``: inputs that could not be understood."""
 
 import base64
 import sys
@@ -15,7 +15,7 @@ from positionstore.store import quarantine
 from positionstore.store.database import opened
 
 app = typer.Typer(
-    help="What could not be understood.\n\nExample: positionstore quarantine list",
+    help="Inputs that could not be understood.\n\nExample: positionstore quarantine list",
     no_args_is_help=True,
 )
 
@@ -25,13 +25,11 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one line of JSON.")]
 @app.command("list")
 def list_entries(
     *,
-    limit: Annotated[int, typer.Option(min=1, help="How many to list at most.")] = 100,
-    all_: Annotated[
-        bool, typer.Option("--all", help="Those that were understood after all, too.")
-    ] = False,
+    limit: Annotated[int, typer.Option(min=1, help="The maximum number to list.")] = 100,
+    all_: Annotated[bool, typer.Option("--all", help="Include released entries.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List what waits in quarantine, the oldest first.
+    """List the inputs in quarantine, oldest first.
 
     Example: positionstore quarantine list --limit 20
     """
@@ -60,14 +58,12 @@ def list_entries(
 
 @app.command()
 def show(
-    number: Annotated[int, typer.Argument(metavar="ID", help="Its id in the list.")],
+    number: Annotated[int, typer.Argument(metavar="ID", help="An id from the list.")],
     *,
-    raw: Annotated[
-        bool, typer.Option("--raw", help="Write the bytes as they came, and nothing else.")
-    ] = False,
+    raw: Annotated[bool, typer.Option("--raw", help="Write only the original bytes.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show one entry, whole.
+    """Show one entry in full.
 
     Example: positionstore quarantine show 1
     """
@@ -106,17 +102,16 @@ def show(
 def retry(
     numbers: Annotated[
         list[int] | None,
-        typer.Argument(metavar="ID", help="Their ids in the list; all where none is given."),
+        typer.Argument(metavar="ID", help="Ids from the list; all by default."),
     ] = None,
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Read what waits in quarantine again, as after an upgrade.
+    """Read the inputs in quarantine again, for example after an upgrade.
 
-    Packets are read as a connection reads them, lines as an import does. What is understood now
-    is appended to the log, with the source that the entry has. An item of an answer of REST is
-    released when a later reconciliation has seen its position. The exit code is 3 where something
-    still waits.
+    Packets are read as a connection reads them, lines as an import does. Inputs that are valid now
+    are appended to the log with their source. An item of a REST answer is released when a later
+    reconciliation has seen its position. The exit code is 3 if something remains.
 
     Example: positionstore quarantine retry
     """

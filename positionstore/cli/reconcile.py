@@ -1,4 +1,4 @@
-"""``positionstore reconcile``: one pass."""
+"""``positionstore reconcile``: one run of the reconciler."""
 
 from typing import Annotated
 
@@ -17,23 +17,22 @@ from positionstore.store.database import opened
 def reconcile(
     *,
     full: Annotated[
-        bool, typer.Option("--full", help="Walk all positions, however long ago they ended.")
+        bool, typer.Option("--full", help="Compare all positions, however long ago they ended.")
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only say what differs; write nothing.")
+        bool, typer.Option("--dry-run", help="Only report differences; write nothing.")
     ] = False,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print one line of JSON: the run and what differed.")
+        bool, typer.Option("--json", help="Print one line of JSON: the run and its differences.")
     ] = False,
 ) -> None:
     """Compare the store with GET /positions, and repair what differs.
 
-    It looks at the active positions, and at those that ended since the last complete run or since
-    the oldest gap that nothing has repaired. A repair appends a snapshot to the log. What differs
-    and has changed within the last minute is looked at again when that has passed. The exit code
-    is 0 where nothing differs or all is repaired, 3 where differences remain (so with --dry-run
-    where there are any) or fields of positions are not of their kind, 1 where the run failed or was
-    partial.
+    It compares active positions and those that ended since the last complete run or the oldest
+    unrepaired gap. A repair appends a snapshot to the log. Differences from the last minute are
+    checked again after that minute. The exit code is 0 if nothing differs or everything was
+    repaired, 3 if differences or invalid fields remain (with --dry-run: if there are any), 1 if
+    the run failed or was partial.
 
     Example: positionstore reconcile --full
     """

@@ -1,4 +1,4 @@
-"""``positionstore retract``: declare a fact wrong, by appending a fact that says so."""
+"""``positionstore retract``: marks a fact as wrong, by appending another fact."""
 
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -29,14 +29,14 @@ def retract(
     ],
     *,
     reason: Annotated[
-        str, typer.Option(help="Why, in your words; it is kept in the log.", show_default=False)
+        str, typer.Option(help="The reason; it is kept in the log.", show_default=False)
     ],
     undo: Annotated[
         bool, typer.Option("--undo", help="Let the fact count again: retract its retractions.")
     ] = False,
     position: Annotated[
         str | None,
-        typer.Option(help="Its position's id; needed where several have a fact of this id."),
+        typer.Option(help="The position, if several have a fact with this id."),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only show what would change; write nothing.")
@@ -45,11 +45,11 @@ def retract(
 ) -> None:
     """Declare a fact of the log wrong, or take that back.
 
-    From then on the fact does not count. Nothing is deleted: a retraction is appended to the log,
-    and the position is folded without the fact that it names. It is for what neither a later event
-    nor a reconciliation can put right: an event dated years ahead, a snapshot stamped by a wrong
-    clock. The position before and after is shown. Where the fact is retracted already, that is said
-    and nothing is written.
+    The fact stops counting. Nothing is deleted: a retraction is appended to the log, and the
+    position is folded without the fact that it names. Use it if neither a later event nor a
+    reconciliation can correct the position: for an event dated years ahead, or a snapshot stamped
+    by a wrong clock. The position is shown before and after. If the fact is retracted already, the
+    command says so and writes nothing.
 
     Example: positionstore retract evt_1 --reason 'Dated 2096'
     """
@@ -94,7 +94,7 @@ def _checked(reason: str) -> str:
     if not 0 < len(reason) <= _LONGEST_REASON:
         raise ConfigurationError(
             f"--reason needs 1 to {_LONGEST_REASON:,} characters.",
-            remedy="Say why the fact is wrong, for whoever reads the log.",
+            remedy="Say why the fact is wrong; the log keeps it.",
         )
     return reason
 

@@ -1,4 +1,4 @@
-"""``positionstore roles``: who may do what in the database."""
+"""``positionstore roles``: the roles of the database and their privileges."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -33,27 +33,27 @@ def roles(
     ] = None,
     directory: Annotated[
         Path | None,
-        typer.Option(help="Where the URL of each role is kept; roles/ in the data directory."),
+        typer.Option(help="The folder for the URL files; by default roles/ in the data directory."),
     ] = None,
     renew: Annotated[
         list[Role] | None,
-        typer.Option("--new-password", help="Give this role, which exists, a new password."),
+        typer.Option("--new-password", help="Give this existing role a new password."),
     ] = None,
     only_print: Annotated[
-        bool, typer.Option("--print", help="Print the SQL that is missing, and execute nothing.")
+        bool, typer.Option("--print", help="Print the missing SQL without executing it.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
 ) -> None:
     """Make an owner, a writer and a reader, each with no more rights than it needs.
 
-    The owner migrates; the service runs as the writer, which cannot change a fact of the log; the
-    reader is for analysts and their tools. DATABASE_URL is to be a superuser's, or that of a role
-    that may make roles and owns the database and what is in it. Run it again whenever you like:
-    what stands is left alone. Other roles that have rights on the store are named, with the SQL
-    that takes from them what changes something; that is for you to run.
+    The owner migrates. The service runs as the writer, which cannot change a fact of the log. The
+    reader is for analysts and their tools. DATABASE_URL must be that of a superuser, or of a role
+    that may create roles and owns the database and its objects. You can run it again at any time;
+    it changes only what is missing. Other roles with privileges on the store are listed, with the
+    SQL that revokes those that can change it; run that yourself.
 
-    Each password is made at random and shown nowhere. The role's URL goes into a file that only
-    you can read, for DATABASE_URL_FILE. On the embedded server all this happens by itself.
+    Passwords are random and never shown. The URL of each role goes into a file that only you can
+    read, for DATABASE_URL_FILE. On the embedded server all of this happens automatically.
 
     Example: positionstore roles --print
     """
@@ -116,7 +116,7 @@ def _tell(applied: Applied, kept: Mapping[str, str], others: Sequence[OtherRight
 
 
 def _print_other(right: OtherRight, comment: str = "") -> None:
-    """Name a role that is none of the store's, and how to take from it what it should not have."""
+    """List another role, and the SQL that revokes the privileges it should not have."""
     may = printable(f"{right.role} has {right.may}")
     if right.weight is Weight.ALLOWED:
         print_exact(f"{comment}{may}")

@@ -23,12 +23,12 @@ def run(
 ) -> None:
     """Run the service: the ingester and the periodic reconciler.
 
-    It ingests as `positionstore ingest` does, and reconciles as `positionstore reconcile` does:
-    after each connection, every POSITIONSTORE_RECONCILE_EVERY seconds, and in full once a day at
-    POSITIONSTORE_FULL_PASS_AT. Neither stops when the other fails; only wrong credentials of the
-    gateway end it (exit 1). On SIGTERM or Ctrl-C it ends within ten seconds (exit 0).
+    It ingests like `positionstore ingest` and reconciles like `positionstore reconcile`: after each
+    connection, every POSITIONSTORE_RECONCILE_EVERY seconds, and in full once a day at
+    POSITIONSTORE_FULL_PASS_AT. Neither part stops the other. Only credentials that the gateway
+    refuses end it (exit 1). SIGTERM or Ctrl-C ends it within ten seconds (exit 0).
 
-    Metrics and health are served by HTTP on POSITIONSTORE_LISTEN.
+    Metrics and health are served over HTTP on POSITIONSTORE_LISTEN.
 
     Example: DIMES_API_KEY=dm_sbx_skey_... positionstore run
     """

@@ -1,4 +1,4 @@
-"""What a person gets to read of a reconciliation."""
+"""The display of a reconciliation."""
 
 from collections.abc import Iterable, Iterator
 from typing import Final
@@ -17,19 +17,19 @@ _URGENT: Final = (Resolution.UNRESOLVED, Resolution.IN_FLUX, Resolution.REPAIRED
 
 
 def show_run(show: Show, report: RunReport) -> None:
-    """Show how far a run is; how much there is to see, nobody knows before."""
+    """Show the progress of a run; the total is not known in advance."""
     found = report.repaired + report.unresolved
     note = f"{found:,} differ, {report.requests:,} requests"
     show(report.seen, None, note + settling(report.settling))
 
 
 def settling(count: int) -> str:
-    """Say what is being waited for, where a run stands still; it may be minutes."""
+    """Show what a run waits for; it may take minutes."""
     return f", waiting for {count:,} to settle" if count else ""
 
 
 def print_run(report: RunReport) -> None:
-    """Print what differed and what was done about it; the rest of a long list is counted."""
+    """Print the differences and what was done about them; the rest of a long list is counted."""
     _print_discrepancies(report)
     for told in told_fields(report.invalid_fields):
         print_line(f"Invalid field, NULL in the store: {told}.")
@@ -43,7 +43,7 @@ def print_run(report: RunReport) -> None:
 
 
 def told_fields(fields: Iterable[InvalidField], *, at_most: int = 20) -> Iterator[str]:
-    """Say of each field that is not of its kind in how many positions, and in which."""
+    """Describe each invalid field: in how many positions, and in which."""
     listed = list(fields)
     for each in listed[:at_most]:
         more = ", ..." if each.positions > len(each.examples) else ""
@@ -94,7 +94,7 @@ def _short(value: str | None) -> str:
 
 
 def _summary(report: RunReport) -> Iterator[str]:
-    """Say in a few sentences how it ended."""
+    """Return a few sentences on how the run ended."""
     run = "The dry run" if report.dry_run else f"Run {report.run_id}"
     seen, requests = f"{report.seen:,} positions seen", f"{report.requests:,} requests"
     yield f"{run} is {report.state}: {seen} with {requests}."

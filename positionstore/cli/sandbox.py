@@ -31,7 +31,7 @@ def _seconds(of_what: str) -> OptionInfo:
 def sandbox(
     *,
     port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 takes a free one.")
+        int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 selects a free one.")
     ] = 0,
     rate: Annotated[float, typer.Option(min=0.001, help="Events a second, on average.")] = 20.0,
     positions: Annotated[int, typer.Option(min=1, help="Positions alive at a time.")] = 200,
@@ -41,19 +41,21 @@ def sandbox(
     wallets: Annotated[
         int | None, typer.Option(min=1, help="Customers; by default one for 20 positions.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="The same seed makes the same world and keys.")] = 0,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same world and keys.")] = 0,
     start: Annotated[
-        str, typer.Option(metavar="TIME", help="The clock's first moment, ISO 8601; else now.")
+        str, typer.Option(metavar="TIME", help="When the clock starts, ISO 8601; now by default.")
     ] = "",
     warm_up: Annotated[
-        float, typer.Option(min=0, help="Seconds for which the world has gone on unheard.")
+        float, typer.Option(min=0, help="Seconds that the world has run before the start.")
     ] = 0.0,
-    token_life: Annotated[float, typer.Option(min=0, help="Seconds a user token lives.")] = 3600.0,
+    token_life: Annotated[
+        float, typer.Option(min=0, help="Lifetime of a user token in seconds.")
+    ] = 3600.0,
     ping_interval: Annotated[
-        float, typer.Option(min=0.01, help="Seconds between two pings of the gateway.")
+        float, typer.Option(min=0.01, help="Seconds between pings of the gateway.")
     ] = 25.0,
     ping_timeout: Annotated[
-        float, typer.Option(min=0.01, help="Seconds a client has to answer one.")
+        float, typer.Option(min=0.01, help="Seconds a client has to answer a ping.")
     ] = 20.0,
     recovery: Annotated[
         bool, typer.Option("--recovery", help="Offer connection state recovery.")
@@ -117,10 +119,10 @@ def sandbox(
 ) -> None:
     """Run a local gateway and REST API to develop and test against.
 
-    It listens on 127.0.0.1 only, and prints what to put into the environment of whatever shall
-    connect to it. Its world follows from the seed. While it runs, POST /_sandbox/faults changes
-    the faults, GET /_sandbox/truth tells how things really are, and GET /_sandbox/sessions how much
-    of what was sent each client has certainly read.
+    It listens on 127.0.0.1 only, and prints the environment variables for a client. Its world
+    follows from the seed. While it runs, POST /_sandbox/faults changes the faults, GET
+    /_sandbox/truth returns the true positions, and GET /_sandbox/sessions shows how much each
+    client has certainly read.
 
     Example: positionstore sandbox --port 8787 --rate 50 --duplicates 0.05 --reordering 0.2
     """

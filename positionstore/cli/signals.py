@@ -1,4 +1,4 @@
-"""How a command waits for its work: to the end, or until a signal."""
+"""How a command waits for its work: until it ends, or until a signal."""
 
 import asyncio
 import os
@@ -14,9 +14,9 @@ T = TypeVar("T")
 
 
 def complete(work: Coroutine[object, object, T]) -> T:
-    """Do a piece of work to its end.
+    """Run a task to its end.
 
-    SIGTERM ends it as Ctrl-C does: what it holds is let go first, and what it did is kept.
+    SIGTERM ends it as Ctrl-C does: resources are released, and finished work is kept.
 
     Raises:
         SystemExit: SIGTERM ended it (143).
@@ -43,10 +43,10 @@ async def _complete(work: Coroutine[object, object, T]) -> T:
 
 
 def until_signalled(work: Callable[[asyncio.Event], Awaitable[None]]) -> None:
-    """Do what goes on until it is told to stop: by SIGTERM or Ctrl-C, and a second one ends it.
+    """Run a task until SIGTERM or Ctrl-C; a second signal ends it at once.
 
     Args:
-        work: is given the event that tells it to stop.
+        work: takes the event that tells it to stop.
     """
     asyncio.run(_until_signalled(work))
 

@@ -1,4 +1,4 @@
-"""``positionstore spool``: what waits on disk for the database."""
+"""``positionstore spool``: inputs that wait on disk for the database."""
 
 import time
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from positionstore.store import identity
 from positionstore.store.database import opened
 
 app = typer.Typer(
-    help="What waits on disk for the database.\n\nExample: positionstore spool list",
+    help="Inputs that wait on disk for the database.\n\nExample: positionstore spool list",
     no_args_is_help=True,
 )
 
@@ -26,7 +26,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one line of JSON.")]
 
 @app.command("list")
 def list_(*, as_json: AsJson = False) -> None:
-    """Show every spool of the data directory; the database is not asked.
+    """Show every spool of the data directory, without using the database.
 
     Example: positionstore spool list
     """
@@ -47,8 +47,8 @@ def list_(*, as_json: AsJson = False) -> None:
 def drain(*, as_json: AsJson = False) -> None:
     """Write into the database what ingesters have left behind, the oldest first.
 
-    A spool in use is left to the ingester that uses it, which drains it by itself. The exit code is
-    3 where something waits still: in use, damaged, or of the other environment.
+    A spool in use is drained by the ingester that uses it. The exit code is 3 if something remains:
+    in use, damaged, or of the other environment.
 
     Example: positionstore spool drain
     """

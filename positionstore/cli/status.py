@@ -24,7 +24,7 @@ def status(
 ) -> None:
     """Show connection, lag, gaps, drift, spool and sizes at a glance.
 
-    Where the database is away, the spool is shown alone, and the exit code is 1.
+    If the database is away, only the spool is shown, and the exit code is 1.
 
     Example: positionstore status
     """
@@ -132,23 +132,23 @@ def _gaps(coverage: Coverage, now: datetime) -> str:
         return f"none unrepaired, of {coverage.gaps:,}{recovered}" if coverage.gaps else "none"
     since = _ago(coverage.oldest_unrepaired_at, now)
     length = _span(coverage.unrepaired_seconds)
-    told = f"{coverage.unrepaired:,} unrepaired, {length} together, the oldest began {since}"
-    told += f"{recovered} of {coverage.gaps:,}" if recovered else ""
+    text = f"{coverage.unrepaired:,} unrepaired, {length} together, the oldest began {since}"
+    text += f"{recovered} of {coverage.gaps:,}" if recovered else ""
     if coverage.open_since is not None:
-        return f"{told}; one is open since {coverage.open_since:%F %T} UTC"
-    return f"{told}; `positionstore backfill` repairs them"
+        return f"{text}; one is open since {coverage.open_since:%F %T} UTC"
+    return f"{text}; `positionstore backfill` repairs them"
 
 
 def _last_run(run: LastRun | None, now: datetime) -> str:
     if run is None:
         return "never"
-    told = f"run {run.run_id} ({run.trigger}, {run.scope}) began {_ago(run.started_at, now)}, "
+    text = f"run {run.run_id} ({run.trigger}, {run.scope}) began {_ago(run.started_at, now)}, "
     if run.finished_at is None:
-        return f"{told}{run.state}"
-    told += f"{run.state}: {run.seen:,} seen, {run.differed:,} differed, {run.repaired:,} repaired"
+        return f"{text}{run.state}"
+    text += f"{run.state}: {run.seen:,} seen, {run.differed:,} differed, {run.repaired:,} repaired"
     if run.unresolved:
-        told += f", {run.unresolved:,} not"
-    return f"{told}; {run.error}" if run.error else told
+        text += f", {run.unresolved:,} not"
+    return f"{text}; {run.error}" if run.error else text
 
 
 def _drift(drift: Drift, now: datetime) -> str:

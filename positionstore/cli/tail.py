@@ -15,23 +15,24 @@ from positionstore.store.feed import LoggedFact, before_the_newest, pages_after
 def tail(
     *,
     lines: Annotated[
-        int, typer.Option("--lines", "-n", min=0, help="How many of the newest to begin with.")
+        int, typer.Option("--lines", "-n", min=0, help="Start with this many of the newest facts.")
     ] = 10,
     after: Annotated[
         int | None,
-        typer.Option(min=0, help="Begin after this seq in their place; 0 is the whole log."),
+        typer.Option(min=0, help="Start after this seq instead; 0 is the whole log."),
     ] = None,
     follow: Annotated[
-        bool, typer.Option(help="Go on as the log grows, until Ctrl-C or SIGTERM.")
+        bool, typer.Option(help="Keep following the log, until Ctrl-C or SIGTERM.")
     ] = True,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print one line of JSON a fact, its envelope included.")
+        bool,
+        typer.Option("--json", help="Print one line of JSON per fact, including its envelope."),
     ] = False,
 ) -> None:
     """Follow the log: each fact once, in the order of the log.
 
-    A program that remembers the last seq it read goes on with --after, and misses nothing. What
-    --json writes, `positionstore import` takes.
+    A program that remembers the last seq it read continues with --after and misses nothing.
+    `positionstore import` accepts the output of --json.
 
     Example: positionstore tail --json --no-follow
     """
