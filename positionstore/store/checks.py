@@ -17,6 +17,7 @@ from positionstore.store.grants import AFTER_THE_ROLES, Role, Roles
 from positionstore.store.other_roles import Weight, at_fault, other_rights
 from positionstore.store.queries import queries
 from positionstore.store.roles import recorded
+from positionstore.store.session import role_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ def checks(connection: psycopg.Connection) -> Iterator[Check]:
         connection: a connection in autocommit mode.
     """
     version = connection.info.parameter_status("server_version")
-    yield Check("database", ok=True, says=f"PostgreSQL {version}, as {connection.info.user}")
+    yield Check("database", ok=True, says=f"PostgreSQL {version}, as {role_of(connection)}")
     try:
         migrations.check(connection)
         yield Check("schema", ok=True, says=f"at head: {migrations.head()}")
@@ -66,7 +67,7 @@ def _append_only(connection: psycopg.Connection, _: Roles | None) -> Check:
 
 
 def _writer(connection: psycopg.Connection, roles: Roles | None) -> Check:
-    me = connection.info.user
+    me = role_of(connection)
     role = roles.name(Role.WRITER) if roles else me
     notes: list[str] = []
     if roles and me not in {role, roles.name(Role.OWNER)}:

@@ -13,6 +13,7 @@ from psycopg import sql
 from positionstore.errors import NeighbourError, SchemaMismatchError, StoreRefusedError
 from positionstore.store.access import FUNCTIONS, RELATIONS, TYPES
 from positionstore.store.queries import queries
+from positionstore.store.session import role_of
 
 VERSION_TABLE: Final = "alembic_version"
 _NAMED: Final = 3
@@ -70,12 +71,12 @@ def make_schema(connection: psycopg.Connection, name: str) -> None:
     try:
         connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(name)))
     except psycopg.errors.InsufficientPrivilege:
+        me = role_of(connection)
         role, database = (
-            sql.Identifier(given).as_string()
-            for given in (connection.info.user, connection.info.dbname)
+            sql.Identifier(given).as_string() for given in (me, connection.info.dbname)
         )
         raise StoreRefusedError(
-            f"Schema {name} is not there, and role {connection.info.user} may not make it.",
+            f"Schema {name} is not there, and role {me} may not make it.",
             remedy=f"As the database's owner: GRANT CREATE ON DATABASE {database} TO {role}; or "
             f"CREATE SCHEMA {sql.Identifier(name).as_string()} AUTHORIZATION {role};",
         ) from None
@@ -95,11 +96,12 @@ def _no_schema(connection: psycopg.Connection) -> SchemaMismatchError | StoreRef
     row = connection.execute(queries("neighbours")["not_for_us"]).fetchone()
     if row is not None:
         (schema,) = row
+        me = role_of(connection)
         grant = sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(
-            sql.Identifier(schema), sql.Identifier(connection.info.user)
+            sql.Identifier(schema), sql.Identifier(me)
         )
         return StoreRefusedError(
-            f"Role {connection.info.user} may not use schema {schema}.",
+            f"Role {me} may not use schema {schema}.",
             remedy=f"As its owner: {grant.as_string()};",
         )
     return SchemaMismatchError(

@@ -10,6 +10,7 @@ from psycopg import sql
 
 from positionstore.errors import PositionstoreError
 from positionstore.store.queries import queries
+from positionstore.store.session import role_of
 
 TO_WORK: Final = (
     "Work as the writer: the reader only reads. "
@@ -37,7 +38,7 @@ def of_migration(connection: psycopg.Connection, error: psycopg.Error) -> Positi
         connection: another than the one that failed, of the same role.
         error: of the migration.
     """
-    user = sql.Identifier(connection.info.user)
+    user = sql.Identifier(role_of(connection))
     row = connection.execute(queries("refusals")["to_migrate"]).fetchone()
     schema, may_create, owner = row or (None, True, None)
     if owner is not None:

@@ -83,6 +83,12 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def role_of(connection: psycopg.Connection) -> str:
+    """Return the role that a session works as: behind a pooler another than the one that asked."""
+    row = connection.execute("SELECT current_user::text").fetchone()
+    return str(row[0]) if row else connection.info.user
+
+
 def prepare(
     connection: psycopg.Connection,
     *,
