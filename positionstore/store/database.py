@@ -1,10 +1,11 @@
 """The database in use: the one that ``DATABASE_URL`` names, or the embedded server's."""
 
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from typing import Any, TypedDict
+from typing import Any, Final, TypedDict
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
@@ -13,8 +14,18 @@ from positionstore import postgres_url
 from positionstore.embedded import server as embedded
 from positionstore.errors import ConfigurationError, DatabaseUnavailableError
 from positionstore.settings import Settings
-from positionstore.store import embedded_roles, known, migrations, neighbours, session
+from positionstore.store import (
+    db_errors,
+    embedded_roles,
+    known,
+    migrations,
+    neighbours,
+    session,
+)
 from positionstore.store.grants import Role
+
+_FULL: Final = re.compile(r"too many (?:clients|connections)|connection slots|no more connections")
+"""How a server or a pooler says in English that it is full; libpq hands no SQLSTATE on here."""
 
 _PATIENCE = {
     "connect_timeout": 10,
@@ -145,6 +156,8 @@ def connect(
     except (psycopg.Error, UnicodeError) as error:
         said = _first_line(error)
         hint = "Check DATABASE_URL and that the server runs."
+        if _FULL.search(said):
+            hint = db_errors.REMEDIES["53300"]
         if "password authentication failed" in said and "%" in "".join(postgres_url.passwords(url)):
             hint += " A % of the password itself is written %25 there."
         raise DatabaseUnavailableError(

@@ -49,6 +49,21 @@ def test_the_server_will_not_have_it(
     assert named in said(url, DatabaseUnavailableError)
 
 
+def test_a_server_or_a_role_that_is_full_says_so(database_url: str) -> None:
+    role = sql.Identifier("positionstore_test_full")
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(
+            sql.SQL("CREATE ROLE {} LOGIN PASSWORD 's3cret' CONNECTION LIMIT 0").format(role)
+        )
+        try:
+            url = make_conninfo(database_url, user="positionstore_test_full", password="s3cret")
+            line = said(url, DatabaseUnavailableError)
+        finally:
+            connection.execute(sql.SQL("DROP ROLE {}").format(role))
+    assert "too many connections" in line
+    assert line.endswith("or raise max_connections (or the role's CONNECTION LIMIT).")
+
+
 def test_a_server_that_is_too_old(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "OLDEST_SERVER", 99)
     line = said(database_url, DatabaseUnavailableError)
