@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from positionstore.cli.bootstrap import start
-from positionstore.cli.console import print_json, print_line, progress
+from positionstore.cli.console import counted, print_json, print_line, progress
 from positionstore.export.archive import Done
 from positionstore.export.archive import archive as run
 from positionstore.reconcile.backfill import moment_of
@@ -62,13 +62,18 @@ def archive(
 
 
 def _said(done: Done) -> str:
-    what = f"{done.positions:,} positions with {done.facts:,} facts"
+    what = f"{counted(done.positions, 'position')} with {counted(done.facts, 'fact')}"
     if done.dry_run:
         return f"{what} ({done.bytes:,} bytes as stored) would move. Nothing was written."
-    said = (
-        f"{what} are in {len(done.files):,} files of {done.bytes:,} bytes; "
-        f"{done.left:,} facts left the log."
-    )
+    if done.files:
+        said = (
+            f"{what} are in {counted(len(done.files), 'file')} of {done.bytes:,} bytes; "
+            f"{counted(done.left or 0, 'fact')} left the log."
+        )
+    else:
+        said = f"No position ended before {done.before:%F %T} UTC of which facts are left to move."
     if done.passed_over:
-        said += f" {done.passed_over:,} positions got a fact meanwhile, and stay: run it again."
+        said += (
+            f" {counted(done.passed_over, 'position')} got a fact meanwhile: run it again for them."
+        )
     return said

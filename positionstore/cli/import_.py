@@ -11,6 +11,7 @@ from positionstore.cli.console import print_json, print_line, progress
 from positionstore.importer import archives
 from positionstore.importer import files as importer
 from positionstore.settings import Settings
+from positionstore.store.archives import Restored
 from positionstore.store.database import opened
 
 
@@ -78,10 +79,7 @@ def _bring_back(settings: Settings, files: list[str], *, as_json: bool) -> None:
         print_json({"restored": [asdict(each) for each in done]})
     else:
         for each in done:
-            print_line(
-                f"{each.file}: {each.positions:,} positions are whole again; "
-                f"{each.returned:,} of its {each.facts:,} facts came back, the others were there."
-            )
+            print_line(f"{each.file}: {_came(each)}")
     if conflicting:
         if not as_json:
             print_line(
@@ -89,3 +87,12 @@ def _bring_back(settings: Settings, files: list[str], *, as_json: bool) -> None:
                 "archive has is in quarantine; `positionstore quarantine list` shows it."
             )
         raise typer.Exit(3)
+
+
+def _came(back: Restored) -> str:
+    if back.back_since is not None:
+        return f"its facts are back since {back.back_since:%F %T} UTC; nothing was done."
+    return (
+        f"{back.positions:,} positions are whole again; {back.returned:,} of its "
+        f"{back.facts:,} facts came back, the others were there."
+    )

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from positionstore.cli.bootstrap import start
-from positionstore.cli.console import print_json, print_line, print_table, progress
+from positionstore.cli.console import counted, print_json, print_line, print_table, progress
 from positionstore.importer import archive_check
 from positionstore.importer.archive_check import Away
 from positionstore.store import projection
@@ -117,8 +117,9 @@ def _print(
 def _print_away(away: Away) -> None:
     if away.positions:
         print_line(
-            f"The facts of {away.positions:,} positions are in {away.archives:,} archives"
-            + (f", {away.proved:,} of which were read and are whole." if away.proved else ".")
+            f"The facts of {counted(away.positions, 'position')} are in "
+            f"{counted(away.archives, 'archive')}"
+            + (f"; {away.proved:,} of {away.archives:,} read and whole." if away.proved else ".")
         )
     for finding in away.findings[:_MOST_ROWS]:
         print_line(f"{finding.what}: {finding.fault}")

@@ -8,12 +8,12 @@ import psycopg
 import typer
 
 from positionstore.cli.bootstrap import start
-from positionstore.cli.console import print_json, print_line, print_table
+from positionstore.cli.console import counted, print_json, print_line, print_table
 from positionstore.cli.masking import masked
 from positionstore.dimes.json_exact import sanitize_text
 from positionstore.errors import ConfigurationError
 from positionstore.model.facts import Retraction
-from positionstore.store import retractions
+from positionstore.store import archived, retractions
 from positionstore.store.database import opened
 from positionstore.store.retractions import Change, NamedFact, State
 
@@ -118,6 +118,7 @@ def _find(connection: psycopg.Connection, event_id: str, position: str | None) -
         place, where = sanitize_text(position), f"Position {sanitize_text(position)}"
     fact = retractions.fact(connection, place, event_id)
     if fact is None:
+        _refuse_archived(connection, event_id, position)
         raise ConfigurationError(
             f"{where} has no fact {event_id}.",
             remedy="List the facts of a position: positionstore db psql -c "
@@ -129,6 +130,24 @@ def _find(connection: psycopg.Connection, event_id: str, position: str | None) -
             remedy="There is nothing to retract.",
         )
     return fact
+
+
+def _refuse_archived(connection: psycopg.Connection, event_id: str, position: str | None) -> None:
+    """See that a fact that the log does not have is not, or hardly, in an archive."""
+    if position is not None:
+        place = sanitize_text(position)
+        if (file := archived.file_of(connection, place)) is not None:
+            raise ConfigurationError(
+                f"The log has no fact {event_id} of {place}, whose facts are in the archive "
+                f"{file}. Nothing was written.",
+                remedy="Bring them back first: positionstore import FILE.",
+            )
+    elif (away := archived.count(connection))[0]:
+        raise ConfigurationError(
+            f"The log has no fact {event_id}; {counted(away[0], 'position')} have facts in "
+            "archives, which it may be one of.",
+            remedy="Name its position with --position, to learn in which file they are.",
+        )
 
 
 def _said(

@@ -8,14 +8,14 @@ from typing import Annotated
 import typer
 
 from positionstore.cli.bootstrap import start
-from positionstore.cli.console import print_json, print_table
+from positionstore.cli.console import counted, print_json, print_table
 from positionstore.cli.run_view import told_fields
 from positionstore.errors import DatabaseUnavailableError
 from positionstore.ingest.spools import Spools, SpoolTotals
 from positionstore.store.database import opened
 from positionstore.store.restored import remedy
 from positionstore.store.sessions import DEAD_AFTER
-from positionstore.store.status import Coverage, Drift, LastRun, Status
+from positionstore.store.status import Archived, Coverage, Drift, LastRun, Status
 from positionstore.store.status import status as look
 
 
@@ -87,6 +87,8 @@ def _rows(found: Status, now: datetime) -> Iterator[tuple[str, str]]:
     )
     yield "positions", _counts(found.positions_by_phase)
     yield "by status", _counts(found.positions_by_status)
+    if told := _archived(found.archived):
+        yield "archived", told
     yield "in quarantine", _counts(found.quarantine)
     oddities = found.oddities
     yield (
@@ -166,6 +168,20 @@ def _drift(drift: Drift, now: datetime) -> str:
         f"{found} ({drift.runs:,} runs in 24 hours{incomplete}); all seen "
         f"{_ago(drift.last_complete_at, now)}, in full {_ago(drift.last_full_at, now)}"
     )
+
+
+def _archived(archived: Archived) -> str:
+    told = []
+    if archived.archives:
+        told.append(
+            f"{counted(archived.facts, 'fact')} of {counted(archived.positions, 'position')}, "
+            f"in {counted(archived.archives, 'file')}"
+        )
+    if archived.of_other_stores:
+        told.append(
+            f"{counted(archived.of_other_stores, 'file')} of an imported log, not imported yet"
+        )
+    return "; ".join(told)
 
 
 def _counts(counts: Mapping[str, int]) -> str:

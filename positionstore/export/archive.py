@@ -100,6 +100,8 @@ def archive(
     with store.connect() as reader, store.connect() as writer:
         archives.require_owner(writer)
         work = _Work(reader, writer, folder, before, now)
+        if not dry_run:
+            work.tidy()
         with work.candidates() as total:
             done = 0
             while done < total and (limit is None or work.positions < limit):
@@ -176,6 +178,12 @@ class _Work:
         finally:
             if not self._reader.broken:
                 execute(self._query("drop_candidates"))
+
+    def tidy(self) -> None:
+        """Remove from the folder what runs that were killed have left half written."""
+        from positionstore.store import archive_file  # noqa: PLC0415 - it needs an extra
+
+        archive_file.remove_abandoned(self._folder)
 
     def eligible(self, window: tuple[int, int]) -> list[_Eligible]:
         """Return those of some candidates that can be moved."""

@@ -32,7 +32,8 @@ def bring_back(
 ) -> list[Restored]:
     """Put the facts of archives back into the log, each file in one transaction.
 
-    Each file is read to its end and compared with its digest before anything is changed.
+    Every file is read to its end and compared with its digest before anything is changed. One whose
+    facts are back already is passed over.
 
     Args:
         store: where to, as the owner of its tables.
@@ -42,8 +43,9 @@ def bring_back(
 
     Raises:
         ConfigurationError: a file cannot be read, or is no archive; nothing was changed.
-        PositionstoreError: a file is damaged; those before it are back.
-        StoreRefusedError: this role does not own the tables, or nothing of a file is away.
+        PositionstoreError: a file is damaged; nothing was changed.
+        StoreRefusedError: this role does not own the tables, or a file is of another log; nothing
+            was changed.
     """
     with arrow_needed():
         from positionstore.store import archive_file  # noqa: PLC0415 - it needs an extra
@@ -54,8 +56,10 @@ def bring_back(
     with store.connect() as connection:
         archives.require_owner(connection)
         sequences.align(connection, sequences.OF_THE_LOG)
-        for name, reader in readers:
-            digest = reader.prove()
+        digests = [reader.prove() for _, reader in readers]
+        for (name, _), digest in zip(readers, digests, strict=True):
+            archives.require_known(connection, name, digest)
+        for (name, reader), digest in zip(readers, digests, strict=True):
             facts = partial(reader.facts, digest)
             with session_lock(connection, REBUILD_LOCK):
                 restored = archives.bring_back(connection, name, digest, facts, now)

@@ -4,9 +4,13 @@ The columns are those of ``positionstore export events --format parquet``, so th
 Parquet reads an archive. Needs the extra ``arrow``, and is imported only where it is used.
 """
 
+import fcntl
 import hashlib
 import os
+import secrets
+import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
@@ -25,6 +29,9 @@ _ABOUT: Final = b"positionstore.archive"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _BYTES_AT_ONCE: Final = 1 << 20
+_JUST_OPENED: Final = 60
+"""Seconds in which a file may be open and its lock not taken yet."""
+
 _MOMENT: Final = pa.timestamp("us", tz="UTC")
 _SCHEMA: Final = pa.schema(
     [
@@ -117,14 +124,18 @@ class ArchiveWriter:
     def __init__(self, folder: Path) -> None:
         self.digest = Digest()
         self._folder = folder
-        self._partial = folder / f".archive-{os.getpid()}.partial"
+        self._partial = folder / f".archive-{secrets.token_hex(8)}.partial"
 
     def __enter__(self) -> Self:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            self._file = self._partial.open("wb")
+            self._file = self._partial.open("xb")
         except OSError as error:
             raise _unwritable(self._folder, error) from None
+        # Held while it is written, so that remove_abandoned() leaves it alone. Some network file
+        # systems have no locks: there a file that is half written stays.
+        with suppress(OSError):
+            fcntl.flock(self._file, fcntl.LOCK_EX)
         self._writer = pq.ParquetWriter(self._file, _SCHEMA, compression="zstd")
         return self
 
@@ -168,6 +179,16 @@ class ArchiveWriter:
         except OSError as error:
             raise _unwritable(self._folder, error) from None
         return path
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Remove what writers that were killed have left half written in a folder."""
+    for partial in folder.glob(".archive-*.partial"):
+        # A file that another holds or has just given its name, or that is not ours to remove.
+        with suppress(OSError), partial.open("r+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if time.time() - os.fstat(file.fileno()).st_mtime > _JUST_OPENED:
+                partial.unlink()
 
 
 class ArchiveReader:

@@ -23,6 +23,12 @@ def count(connection: psycopg.Connection) -> tuple[int, int]:
     return connection.execute(_query("count")).fetchone() or (0, 0)
 
 
+def file_of(connection: psycopg.Connection, position_id: str) -> str | None:
+    """Return the file that has a position's facts; None where they are in the log."""
+    row = connection.execute(_query("file_of"), {"position_id": position_id}).fetchone()
+    return row[0] if row else None
+
+
 def needing(
     connection: psycopg.Connection, position_ids: Sequence[str] | None = None
 ) -> list[tuple[str, str]]:

@@ -92,6 +92,7 @@ class Restored:
         facts: how many facts are in the file.
         returned: those that were not in the log.
         conflicting: those that came once more meanwhile and differ: they are in quarantine.
+        back_since: when an earlier import had brought them back, UTC: then this one did nothing.
     """
 
     archive_id: str
@@ -100,6 +101,7 @@ class Restored:
     facts: int
     returned: int
     conflicting: int
+    back_since: datetime | None = None
 
 
 class ChangedMeanwhileError(PositionstoreError):
@@ -195,7 +197,7 @@ def bring_back(
         at: now, UTC.
 
     Raises:
-        StoreRefusedError: nothing of it is away.
+        StoreRefusedError: it is none of this log's.
     """
     connection.isolation_level = IsolationLevel.READ_COMMITTED
     returning = sql.Identifier("returning_facts")
@@ -204,7 +206,11 @@ def bring_back(
             archive = cursor.execute(_query("standing"), {"digest": digest}).fetchone()
         told = connection.execute(_query("told"), {"digest": digest}).fetchone()
         if archive is None and told is None:
-            raise _nothing_away(connection, name, digest)
+            row = _brought_back(connection, digest)
+            if row is None:
+                raise _unknown(name)
+            archive_id, back_since, number = row
+            return Restored(archive_id, name, 0, number, 0, 0, back_since)
         called = archive.archive_id if archive is not None else str(told and told[0])
         connection.execute(_query("look_up_by_key"))
         connection.execute(_query("create_returning").format(returning=returning))
@@ -272,17 +278,30 @@ def _append(
     connection.execute(queries("appender")["announce"], {"seq": str(seq)})
 
 
-def _nothing_away(connection: psycopg.Connection, name: str, digest: str) -> StoreRefusedError:
-    row = connection.execute(_query("was_restored"), {"digest": digest}).fetchone()
-    if row and row[0] is not None:
-        return StoreRefusedError(
-            f"The facts of {name} were brought back already, at {row[0].isoformat()}.",
-            remedy="There is nothing to do.",
-        )
+def require_known(connection: psycopg.Connection, name: str, digest: str) -> None:
+    """See that the log tells of the archive of these facts, be they away or back.
+
+    Raises:
+        StoreRefusedError: it does not.
+    """
+    values = {"digest": digest}
+    if not (
+        connection.execute(_query("standing"), values).fetchone()
+        or connection.execute(_query("told"), values).fetchone()
+        or _brought_back(connection, digest)
+    ):
+        raise _unknown(name)
+
+
+def _brought_back(connection: psycopg.Connection, digest: str) -> tuple[str, datetime, int] | None:
+    return connection.execute(_query("brought_back"), {"digest": digest}).fetchone()
+
+
+def _unknown(name: str) -> StoreRefusedError:
     return StoreRefusedError(
-        f"{name} is none of the archives whose facts are away from this log.",
-        remedy="Import it, undamaged, into the store that it came from, or one that its log was "
-        "moved to.",
+        f"{name} is none of the archives that this log tells of. Nothing was changed.",
+        remedy="Leave it out, or import it into the store that it came from, or one that its log "
+        "was moved to.",
     )
 
 

@@ -109,6 +109,24 @@ class Sizes:
 
 
 @dataclass(frozen=True, slots=True)
+class Archived:
+    """What was moved out of the log into archives, and has not come back.
+
+    Attributes:
+        archives: in how many files it is.
+        positions: of how many positions.
+        facts: how many facts are in the files; the few that the fold needs are in the log too.
+        of_other_stores: archives that another store's log tells of, which was imported here; their
+            facts are not counted above.
+    """
+
+    archives: int
+    positions: int
+    facts: int
+    of_other_stores: int
+
+
+@dataclass(frozen=True, slots=True)
 class Lag:
     """How long the newest events of the stream were under way, from ``created_at`` to us.
 
@@ -196,6 +214,7 @@ class Status:
         log: the log.
         positions_by_status: how many positions have which status.
         positions_by_phase: how many are pending, live, terminal.
+        archived: what was moved out of the log.
         oddities: positions that want a look.
         invalid_fields: fields whose value is not of their kind, with some of the positions.
         quarantine: inputs that wait in quarantine, by reason.
@@ -214,6 +233,7 @@ class Status:
     log: LogState
     positions_by_status: dict[str, int]
     positions_by_phase: dict[str, int]
+    archived: Archived
     oddities: Oddities
     invalid_fields: list[InvalidField]
     quarantine: dict[str, int]
@@ -247,6 +267,7 @@ def status(connection: psycopg.Connection) -> Status:
             log=_parts(connection, LogState, "log")[0],
             positions_by_status=by_status,
             positions_by_phase=by_phase,
+            archived=_parts(connection, Archived, "archived")[0],
             oddities=_parts(connection, Oddities, "oddities")[0],
             invalid_fields=invalid_fields(connection),
             quarantine=quarantine.count_waiting(connection),

@@ -160,9 +160,22 @@ WHERE e.position_id = '' AND e.event_id >= 'arc_' AND e.event_id < 'arc`'
   )
 LIMIT 1;
 
--- name: was_restored
--- When the facts of this digest were last brought back.
-SELECT max(restored_at) FROM archives WHERE digest = %(digest)s;
+-- name: brought_back
+-- The archive of this digest that was brought back last, here or (the log of another store) there, and
+-- when, and how many facts it has.
+SELECT archive_id, restored_at, facts FROM archives
+WHERE digest = %(digest)s AND restored_at IS NOT NULL
+UNION ALL
+SELECT 'arc_' || substr(r.event_id, 5), r.created_at, coalesce(bigint_from_wire(told.data ->> 'facts'), 0)
+FROM events r
+CROSS JOIN LATERAL (
+    SELECT jsonb_from_wire(r.envelope) -> 'data' AS data OFFSET 0
+) told
+WHERE r.position_id = '' AND r.event_id >= 'rst_' AND r.event_id < 'rst`'
+  AND r.type = 'restoration' AND r.source = 'import'
+  AND told.data ->> 'digest' = %(digest)s
+ORDER BY restored_at DESC
+LIMIT 1;
 
 -- name: create_returning
 -- Where facts of an archive wait: private to the connection, gone with the transaction.
@@ -240,6 +253,13 @@ UPDATE archives SET restored_at = %(at)s WHERE archive_id = %(archive_id)s;
 -- name: count
 -- How many positions have facts in an archive, and in how many archives.
 SELECT count(*), count(DISTINCT archive_id) FROM archived_positions;
+
+-- name: file_of
+-- The file that a position's facts are in.
+SELECT a.file
+FROM archived_positions m
+JOIN archives a ON a.archive_id = m.archive_id
+WHERE m.position_id = %(position_id)s;
 
 -- name: needing
 -- The positions, of some or of all, that got a fact since they were archived with which the facts that stayed are too few:

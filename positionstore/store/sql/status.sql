@@ -18,6 +18,27 @@ LEFT JOIN LATERAL (
 -- Positions by status, with their phase.
 SELECT status, min(phase), count(*) FROM positions GROUP BY status ORDER BY count(*) DESC, status;
 
+-- name: archived
+-- What is away in archives; and how many archives an imported log tells of and this store has no
+-- record of.
+SELECT
+    count(*) AS archives,
+    coalesce(sum(positions), 0)::bigint AS positions,
+    coalesce(sum(facts), 0)::bigint AS facts,
+    (
+        SELECT count(*) FROM events e
+        WHERE e.position_id = '' AND e.event_id >= 'arc_' AND e.event_id < 'arc`'
+            AND e.type = 'archive' AND e.source = 'import'
+            AND NOT EXISTS (SELECT FROM archives a WHERE a.archive_id = e.event_id)
+            AND NOT EXISTS (
+                SELECT FROM events r
+                WHERE r.position_id = '' AND r.event_id = 'rst_' || substr(e.event_id, 5)
+                    AND r.type = 'restoration' AND r.source = 'import'
+            )
+    ) AS of_other_stores
+FROM archives
+WHERE restored_at IS NULL;
+
 -- name: oddities
 -- Positions with a status or a type that the reference tables do not know, or with misfit fields.
 SELECT

@@ -87,16 +87,32 @@ def test_out_proved_and_back(run: Run, tmp_path: Path) -> None:
         "archived": {"positions": 3, "archives": 1, "proved": 1, "findings": []},
     }
     assert run("verify").stdout.splitlines() == [
-        "The facts of 3 positions are in 1 archives.",
+        "The facts of 3 positions are in 1 archive.",
         "Every position is the fold of its facts.",
     ]
+    assert "archived\t12 facts of 3 positions, in 1 file\n" in run("status").stdout
+    assert told(run("status", "--json"))["archived"] == {
+        "archives": 1,
+        "positions": 3,
+        "facts": 12,
+        "of_other_stores": 0,
+    }
+    assert run(*OUT, str(folder)).stdout == (
+        "No position ended before 2024-01-01 00:00:00 UTC of which facts are left to move.\n"
+    )
     refused = run("retract", "evt_dm_pos_0_3", "--reason", "No.", expect=2)
     assert "positionstore import FILE" in refused.stderr
+    # One that is in the archive alone.
+    unseen = run("retract", "evt_dm_pos_0_1", "--reason", "No.", expect=2)
+    assert "3 positions have facts in archives" in unseen.stderr
+    of_position = ("retract", "evt_dm_pos_0_1", "--position", "dm_pos_0", "--reason", "No.")
+    assert f"in the archive {done['files'][0]}" in run(*of_position, expect=2).stderr
 
     back = run("import", *files(folder))
     assert "3 positions are whole again; 9 of its 12 facts came back" in back.stdout
-    again = run("import", *files(folder), expect=2)
-    assert "brought back already" in again.stderr
+    again = run("import", *files(folder))
+    assert "its facts are back since" in again.stdout
+    assert "archived" not in run("status").stdout
     run("verify", "--archives", str(folder))
     run("retract", "evt_dm_pos_0_3", "--reason", "No.")
 

@@ -32,7 +32,9 @@ from positionstore.model.facts import Retraction
 from positionstore.store import archived as away
 from positionstore.store import archives, database, migrations, projection
 from positionstore.store.appender import Appender
+from positionstore.store.archive_file import ArchiveWriter
 from positionstore.store.database import Store
+from positionstore.store.status import Archived, status
 
 Connect = Callable[[], psycopg.Connection]
 REFUSED = psycopg.errors.RestrictViolation
@@ -100,8 +102,8 @@ def test_what_comes_back_is_what_was_there(
     assert projection.verify(connection) == []
     assert away.count(connection) == (0, 0)
     assert archive_check.check(connection, tmp_path).findings == []
-    with pytest.raises(StoreRefusedError, match="brought back already"):
-        back(any_store_url, files(tmp_path)[0])
+    again = back(any_store_url, *files(tmp_path))
+    assert all(each.back_since == LATER + timedelta(days=1) for each in again)
 
 
 def test_it_can_go_out_again(
@@ -330,6 +332,23 @@ def test_killed_at_any_step_it_loses_nothing(
     assert rows(connection) == book
     back(any_store_url, *files(tmp_path))
     assert facts(connection) == before
+
+
+def test_what_a_killed_run_left_half_written_is_removed_and_what_one_writes_is_not(
+    filled: Appender, any_store_url: str, tmp_path: Path
+) -> None:
+    left, just_begun = (tmp_path / f".archive-{name}.partial" for name in ("left", "begun"))
+    for path in (left, just_begun):
+        path.write_bytes(b"PAR1")
+    with ArchiveWriter(tmp_path):
+        (written,) = set(tmp_path.iterdir()) - {left, just_begun}
+        for path in (left, written):
+            os.utime(path, (0, 0))
+
+        archived(any_store_url, tmp_path)
+
+        assert set(tmp_path.glob(".*")) == {just_begun, written}
+    assert set(tmp_path.glob(".*")) == {just_begun}
 
 
 def test_a_fact_that_comes_meanwhile_keeps_its_position_in_the_log(
@@ -567,6 +586,40 @@ def test_a_store_that_knows_nothing_of_it_takes_no_archive(
         back(other_url, *files(tmp_path))
 
 
+def test_a_folder_with_files_that_are_back_comes_back_whole(
+    connection: psycopg.Connection, filled: Appender, any_store_url: str, tmp_path: Path
+) -> None:
+    """What an operator types: archive-*.parquet."""
+    before = facts(connection)
+    archived(any_store_url, tmp_path, positions_of_a_file=1)
+    first, *_ = files(tmp_path)
+    back(any_store_url, first)
+
+    done = back(any_store_url, *files(tmp_path))
+
+    assert [each.back_since is None for each in done] == [False, True, True]
+    assert (done[0].positions, done[0].returned) == (0, 0)
+    assert facts(connection) == before
+    assert away.count(connection) == (0, 0)
+
+
+def test_one_file_of_another_log_and_none_comes_back(
+    connection: psycopg.Connection, filled: Appender, any_store_url: str, tmp_path: Path
+) -> None:
+    archived(any_store_url, tmp_path / "others", limit=1)
+    back(any_store_url, *files(tmp_path / "others"))
+    archived(any_store_url, tmp_path)
+    before = facts(connection)
+    strange = tmp_path / "strange.parquet"
+    ours = pq.read_table(files(tmp_path)[0])
+    pq.write_table(ours.slice(1).replace_schema_metadata(), strange)
+
+    with pytest.raises(StoreRefusedError, match=r"strange\.parquet is none .* Nothing was changed"):
+        back(any_store_url, *files(tmp_path / "others"), *files(tmp_path), str(strange))
+
+    assert facts(connection) == before
+
+
 @pytest.mark.usefixtures("filled")
 def test_a_log_that_moves_takes_its_archives_along(
     connection: psycopg.Connection, any_store_url: str, other_url: str, tmp_path: Path
@@ -590,6 +643,7 @@ def test_a_log_that_moves_takes_its_archives_along(
         with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState):
             moved.execute(amid, [moment(21)])
         assert moved.execute(amid, [moment(DAY)]).fetchall()
+        assert status(moved).archived == Archived(0, 0, 0, 1)
 
         (done,) = back(other_url, *files(tmp_path))
 
@@ -597,6 +651,8 @@ def test_a_log_that_moves_takes_its_archives_along(
         assert sorted((fact[2], fact[1]) for fact in facts(moved)) == ids
         assert rows(moved) == book
         assert moved.execute(amid, [moment(21)]).fetchall() == then
+        assert status(moved).archived == Archived(0, 0, 0, 0)
         assert projection.verify(moved) == []
-        with pytest.raises(StoreRefusedError):
-            back(other_url, *files(tmp_path))
+        (again,) = back(other_url, *files(tmp_path))
+        assert again.back_since is not None
+        assert again.archive_id == done.archive_id
