@@ -1,6 +1,5 @@
 """A stage for outages of the database: a sandbox, a store behind a proxy, real processes."""
 
-import asyncio
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,6 +8,7 @@ from typing import Any
 
 import psycopg
 from fix_proxy import Proxy
+from fork_server import Process
 from patience import DEADLINE, eventually
 from programs import Programs, ended, programs_on
 
@@ -51,15 +51,13 @@ class Scene:
     async def spooled(self, events: int) -> None:
         await eventually(lambda: self.spools.totals().events >= events)
 
-    async def start(
-        self, command: str = "ingest", **environment: str
-    ) -> asyncio.subprocess.Process:
+    async def start(self, command: str = "ingest", **environment: str) -> Process:
         clients = self.serving.stats()["clients"]
         process = await self.programs.start(command, **environment)
         await self.serving.wait_for_clients(int(clients) + 1, within=DEADLINE)
         return process
 
-    async def start_and_lose_the_database(self) -> asyncio.subprocess.Process:
+    async def start_and_lose_the_database(self) -> Process:
         """Start an ingester, let it write something, then stop the way to the database."""
         process = await self.start()
         await self.serving.step(20)
@@ -69,12 +67,12 @@ class Scene:
         self.proxy.stop()
         return process
 
-    async def kill(self, process: asyncio.subprocess.Process) -> None:
+    async def kill(self, process: Process) -> None:
         process.kill()
         await process.wait()
         await self.serving.wait_for_clients(0, within=DEADLINE)
 
-    async def stop(self, process: asyncio.subprocess.Process) -> list[str]:
+    async def stop(self, process: Process) -> list[str]:
         process.send_signal(signal.SIGTERM)
         done = await ended(process)
         assert done.code == 0, done

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from fork_server import Forked, Process, forked
 from patience import DEADLINE
 
 from positionstore.sandbox import Sandbox
@@ -39,7 +40,7 @@ class Done:
         return [json.loads(line) for line in self.err.splitlines()]
 
 
-async def ended(process: asyncio.subprocess.Process, *, within: float = DEADLINE) -> Done:
+async def ended(process: Process, *, within: float = DEADLINE) -> Done:
     """Wait for the end of a process, and see that no traceback was printed."""
     out, err = await asyncio.wait_for(process.communicate(), within)
     assert process.returncode is not None
@@ -50,37 +51,51 @@ async def ended(process: asyncio.subprocess.Process, *, within: float = DEADLINE
 
 @dataclass
 class Programs:
-    """Starts them in a folder, with the environment that a test gives."""
+    """Starts them in a folder, with the environment that a test gives.
+
+    Attributes:
+        folder: where they work.
+        environment: what all of them get.
+        as_users_do: whether each is started with an interpreter of its own, and so is seen in a
+            listing of processes as a user's is.
+        started: all of them.
+    """
 
     folder: Path
     environment: dict[str, str]
-    started: list[asyncio.subprocess.Process] = field(default_factory=list)
+    as_users_do: bool = False
+    started: list[Process] = field(default_factory=list)
 
     def against(self, sandbox: Sandbox) -> None:
         self.environment |= {"DIMES_BASE_URL": sandbox.url, "DIMES_API_KEY": sandbox.api_key}
 
-    async def start(self, *arguments: str, **environment: str) -> asyncio.subprocess.Process:
+    async def start(self, *arguments: str, **environment: str) -> Process:
         """Start ``positionstore ARGUMENTS``, or a script where the first argument is one's path."""
-        return await self._start(arguments, environment, asyncio.subprocess.DEVNULL)
+        return await self._start(arguments, environment, fed=False)
 
-    async def feed(self, *arguments: str) -> asyncio.subprocess.Process:
+    async def feed(self, *arguments: str) -> Process:
         """Start one that is to read what the test writes to its standard input."""
-        return await self._start(arguments, {}, asyncio.subprocess.PIPE)
+        return await self._start(arguments, {}, fed=True)
 
     async def _start(
-        self, arguments: Sequence[str], environment: dict[str, str], stdin: int
-    ) -> asyncio.subprocess.Process:
+        self, arguments: Sequence[str], environment: dict[str, str], *, fed: bool
+    ) -> Process:
         script = arguments[0].endswith(".py")
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *(() if script else POSITIONSTORE),
-            *arguments,
-            cwd=self.folder,
-            env={**self.environment, **environment},
-            stdin=stdin,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
+        whole = {**self.environment, **environment}
+        process: Process
+        if script or self.as_users_do:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                *(() if script else POSITIONSTORE),
+                *arguments,
+                cwd=self.folder,
+                env=whole,
+                stdin=asyncio.subprocess.PIPE if fed else asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+            )
+        else:
+            process = await forked(arguments, environment=whole, folder=self.folder, fed=fed)
         self.started.append(process)
         return process
 
@@ -92,7 +107,9 @@ class Programs:
 
 
 @asynccontextmanager
-async def programs_on(store_url: str, folder: Path) -> AsyncIterator[Programs]:
+async def programs_on(
+    store_url: str, folder: Path, *, as_users_do: bool = False
+) -> AsyncIterator[Programs]:
     """Start programs on a store; kill afterwards what still runs."""
     inherited = {
         name: value
@@ -112,6 +129,7 @@ async def programs_on(store_url: str, folder: Path) -> AsyncIterator[Programs]:
             "POSITIONSTORE_LISTEN": "off",
             "PYTHONPATH": str(ROOT),
         },
+        as_users_do,
     )
     try:
         yield programs
@@ -120,3 +138,5 @@ async def programs_on(store_url: str, folder: Path) -> AsyncIterator[Programs]:
             if process.returncode is None:
                 process.kill()
                 await process.wait()
+            if isinstance(process, Forked):
+                process.close()

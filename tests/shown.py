@@ -9,6 +9,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from fork_server import Process
 from patience import DEADLINE
 from programs import Done
 from prometheus_client.parser import text_string_to_metric_families
@@ -41,7 +42,7 @@ class Shown:
     Its log is read meanwhile, so that it never waits for us.
     """
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: Process) -> None:
         self.process = process
         self.lines: list[dict[str, Any]] = []
         self._log = b""

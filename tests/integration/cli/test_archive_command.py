@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,10 +10,10 @@ from typing import Any
 import msgspec
 import psycopg
 import pytest
+from fork_server import completed
 from made_facts import moment
 from old_positions import DAY, facts, files, life
 from patience import DEADLINE
-from programs import POSITIONSTORE
 from roled import Urls, connected, roles_on
 
 from positionstore.store import database
@@ -44,15 +43,7 @@ def runner(url: str | None, folder: Path) -> Run:
     }
 
     def run(*arguments: str, expect: int = 0) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [sys.executable, *POSITIONSTORE, *arguments],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=DEADLINE,
-            cwd=folder,
-            env=environment,
-        )
+        done = completed(arguments, environment=environment, folder=folder, within=DEADLINE)
         assert done.returncode == expect, done
         return done
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from patience import wait_until
+from fork_server import completed
+from patience import DEADLINE, wait_until
 
 PROGRAM = Path(sys.executable).with_name("positionstore")
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -28,15 +29,12 @@ def environment(**variables: str) -> dict[str, str]:
 
 def runner(folder: Path, **variables: str) -> Run:
     def run(*arguments: str, expect: int = 0, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [PROGRAM, *arguments],
-            input=stdin,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-            cwd=folder,
-            env=environment(**variables),
+        done = completed(
+            arguments,
+            environment=environment(**variables),
+            folder=folder,
+            given=stdin,
+            within=DEADLINE,
         )
         assert done.returncode == expect, done
         assert "Traceback" not in done.stdout + done.stderr

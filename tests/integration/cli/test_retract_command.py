@@ -3,14 +3,13 @@
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from fork_server import completed
 from patience import DEADLINE
-from programs import POSITIONSTORE
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 TIMELINE = (
@@ -45,19 +44,15 @@ def run(store_url: str, tmp_path: Path) -> Run:
         "DATABASE_URL": store_url,
         "DIMES_API_KEY": SECRET,
         "POSITIONSTORE_DATA_DIR": str(tmp_path / "data"),
-        "PYTHONUTF8": "1",
     }
 
     def run(*arguments: str, expect: int = 0, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [sys.executable, *POSITIONSTORE, *arguments],
-            input=stdin,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=DEADLINE,
-            cwd=tmp_path,
-            env=environment,
+        done = completed(
+            arguments,
+            environment=environment,
+            folder=tmp_path,
+            given=stdin,
+            within=DEADLINE,
         )
         assert done.returncode == expect, done
         assert SECRET not in done.stdout + done.stderr

@@ -2,11 +2,12 @@
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import psycopg
 import pytest
+from fork_server import completed
+from patience import DEADLINE
 from server_user import kill_all, postgres_processes
 
 from positionstore.settings import Settings
@@ -24,14 +25,11 @@ class Caller:
         self.directory = data_dir
 
     def __call__(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-c", CALL, "db", *arguments],
-            env=self.environment,
-            cwd=self.directory,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
+        return completed(
+            ["db", *arguments],
+            environment=self.environment,
+            folder=self.directory,
+            within=DEADLINE,
         )
 
 

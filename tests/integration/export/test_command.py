@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from fork_server import completed_in_bytes
 from made_facts import event
+from patience import DEADLINE
 from programs import POSITIONSTORE
 
 from positionstore.store import database
@@ -24,14 +26,14 @@ def run(store_url: str, tmp_path: Path) -> Run:
         Appender(connection).append([event("evt_1"), event("evt_2", at=1)])
 
     def run(*arguments: str, expect: int = 0) -> subprocess.CompletedProcess[bytes]:
-        done = subprocess.run(
-            [sys.executable, *POSITIONSTORE, "export", *arguments],
-            env={"DATABASE_URL": store_url, "POSITIONSTORE_DATA_DIR": str(tmp_path / "data")},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=False,
-            timeout=120,
-            cwd=tmp_path,
+        done = completed_in_bytes(
+            ["export", *arguments],
+            environment={
+                "DATABASE_URL": store_url,
+                "POSITIONSTORE_DATA_DIR": str(tmp_path / "data"),
+            },
+            folder=tmp_path,
+            within=DEADLINE,
         )
         assert done.returncode == expect, done
         assert b"Traceback" not in done.stderr

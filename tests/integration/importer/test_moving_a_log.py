@@ -3,8 +3,6 @@
 import gzip
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,10 +11,11 @@ from random import Random
 import psycopg
 import pytest
 from fix_postgres import fresh_database
+from fork_server import completed_in_bytes
 from histories import LONG_AGO, book, in_batches
 from kind_of_files import zstd
 from made_facts import envelope, event, moment, received, snapshot
-from programs import POSITIONSTORE
+from patience import DEADLINE
 
 from positionstore.embedded.server import EmbeddedServer
 from positionstore.errors import PositionstoreError
@@ -48,13 +47,18 @@ def other_url(embedded_server: EmbeddedServer, store_template: str) -> Iterator[
 
 def written(url: str, folder: Path, way: str) -> bytes:
     """What a command writes of a log."""
-    return subprocess.run(
-        [sys.executable, *POSITIONSTORE, *WAYS[way]],
-        env={**os.environ, "DATABASE_URL": url, "POSITIONSTORE_DATA_DIR": str(folder / "data")},
-        stdout=subprocess.PIPE,
-        check=True,
-        timeout=120,
-    ).stdout
+    done = completed_in_bytes(
+        WAYS[way],
+        environment={
+            **os.environ,
+            "DATABASE_URL": url,
+            "POSITIONSTORE_DATA_DIR": str(folder / "data"),
+        },
+        folder=folder,
+        within=DEADLINE,
+    )
+    done.check_returncode()
+    return done.stdout
 
 
 def imported(url: str, path: Path, content: bytes, batch_size: int = 100_000) -> Imported:

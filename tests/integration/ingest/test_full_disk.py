@@ -10,12 +10,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from fork_server import Process
 from outages import Scene
 from patience import DEADLINE, eventually
 from programs import ended
 from turmoil.disk import small_disk
 
-Fill = Callable[[asyncio.subprocess.Process], Callable[[], None]]
+Fill = Callable[[Process], Callable[[], None]]
 """Leaves a process no room on the disk, and returns what gives it back."""
 
 
@@ -27,7 +28,7 @@ def fill(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Fill]:
             if disk is None:
                 pytest.skip("this machine lets us mount nothing")
 
-            def fill_disk(_: asyncio.subprocess.Process) -> Callable[[], None]:
+            def fill_disk(_: Process) -> Callable[[], None]:
                 disk.fill()
                 return disk.free
 
@@ -36,7 +37,7 @@ def fill(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Fill]:
             yield limit_files
 
 
-def limit_files(process: asyncio.subprocess.Process) -> Callable[[], None]:
+def limit_files(process: Process) -> Callable[[], None]:
     def limit(soft: int) -> None:
         resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (soft, resource.RLIM_INFINITY))
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from fork_server import Process
 from patience import DEADLINE, eventually
 from programs import programs_on
 
@@ -17,7 +18,7 @@ from positionstore.ingest.ingester import TIME_TO_WRITE
 from positionstore.sandbox import Options, Sandbox
 from positionstore.store.locks import APPEND_LOCK
 
-Start = Callable[..., Awaitable[asyncio.subprocess.Process]]
+Start = Callable[..., Awaitable[Process]]
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ async def start(store_url: str, tmp_path: Path) -> AsyncIterator[Start]:
         yield partial(programs.start, "ingest")
 
 
-async def ended(process: asyncio.subprocess.Process) -> tuple[int, str]:
+async def ended(process: Process) -> tuple[int, str]:
     """The exit code and what was printed, on both streams."""
     out, err = await asyncio.wait_for(process.communicate(), DEADLINE)
     assert process.returncode is not None

@@ -1,6 +1,5 @@
 """An ingester that has met its store before starts while the database is away."""
 
-import asyncio
 import shutil
 import signal
 import tempfile
@@ -10,6 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from fix_proxy import proxy_to
+from fork_server import Process
 from outages import Scene, scene_of
 from patience import DEADLINE, eventually
 from programs import ended, programs_on
@@ -74,12 +74,12 @@ async def test_it_starts_into_the_spool_while_its_own_server_cannot_start(
         programs.against(serving)
         del programs.environment["DATABASE_URL"]
 
-        async def started() -> asyncio.subprocess.Process:
+        async def started() -> Process:
             process = await programs.start(command)
             await serving.wait_for_clients(1, within=DEADLINE)
             return process
 
-        async def stopped(process: asyncio.subprocess.Process) -> str:
+        async def stopped(process: Process) -> str:
             process.send_signal(signal.SIGTERM)
             done = await ended(process)
             assert done.code == 0, done

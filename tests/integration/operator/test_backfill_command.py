@@ -1,11 +1,11 @@
 """``positionstore backfill``: what an operator starts after an outage, kills, and starts again."""
 
-import asyncio
 import signal
 from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
+from fork_server import Process
 from patience import eventually
 from programs import Programs, ended
 
@@ -55,7 +55,7 @@ def statuses(database: psycopg.Connection) -> dict[str, str]:
 
 async def halted(
     programs: Programs, database: psycopg.Connection, sandbox: Sandbox, *arguments: str, page: int
-) -> asyncio.subprocess.Process:
+) -> Process:
     """Start a backfill, and return it when it cannot get beyond the pages before this one."""
     sandbox.faults.update({"failing_page": page})
     process = await programs.start(*arguments)

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import psycopg
 import pytest
+from fork_server import Process
 from patience import DEADLINE, eventually
 from programs import Programs, ended
 from psycopg import sql
@@ -36,7 +37,7 @@ def events(database: psycopg.Connection) -> int:
     return value(database, "SELECT count(*) FROM events WHERE source = 'partner'")
 
 
-async def stopped(process: asyncio.subprocess.Process) -> list[str]:
+async def stopped(process: Process) -> list[str]:
     """Stop it, see that it ends well and in time; return what it logged."""
     began = time.monotonic()
     process.send_signal(signal.SIGTERM)

@@ -46,7 +46,7 @@ async def test_a_whole_run_with_faults_shows_no_secret(
     wrong_url = url_of(store_url, str(writer["user"]), WRONG_PASSWORD)
     async with (
         Sandbox(options) as sandbox,
-        programs_on(urls[Role.WRITER], tmp_path) as programs,
+        programs_on(urls[Role.WRITER], tmp_path, as_users_do=True) as programs,
     ):
         wallet = sandbox.wallets[0]
         jwt = sandbox.mint_token(wallet)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from fork_server import Process
 from patience import DEADLINE, eventually
 from programs import programs_on
 from reconciling import Desk, wrong
@@ -24,7 +25,7 @@ DISCONNECTS = 5
 LATER = "5 minutes"
 """How far what was recorded is moved into the past, as if so much time had passed."""
 
-Start = Callable[[Sandbox], Awaitable[asyncio.subprocess.Process]]
+Start = Callable[[Sandbox], Awaitable[Process]]
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ async def start(store_url: str, tmp_path: Path) -> AsyncIterator[Start]:
     """Starts ``positionstore ingest`` as a process."""
     async with programs_on(store_url, tmp_path) as programs:
 
-        async def start(serving: Sandbox) -> asyncio.subprocess.Process:
+        async def start(serving: Sandbox) -> Process:
             programs.against(serving)
             return await programs.start(
                 "ingest",

@@ -1,9 +1,9 @@
 """Two ingesters on one store: every event once, and coverage is what the two covered together."""
 
-import asyncio
 import signal
 
 import psycopg
+from fork_server import Process
 from patience import eventually
 from programs import Programs, ended
 
@@ -79,7 +79,7 @@ class Pair:
 
     def __init__(self, programs: Programs, sandbox: Sandbox, gateway: str) -> None:
         self.programs, self.sandbox, self.gateway = programs, sandbox, gateway
-        self.running: dict[str, asyncio.subprocess.Process] = {}
+        self.running: dict[str, Process] = {}
 
     async def start(self, name: str) -> None:
         """Start one, and wait until it is connected."""

@@ -1,0 +1,128 @@
+"""Imports every command once, and forks for each that is asked for; see fork_server.py.
+
+It is run with the number of the descriptor where it is asked, and ends when the other side is gone.
+"""
+
+import gc
+import importlib
+import json
+import os
+import select
+import signal
+import socket
+import struct
+import sys
+import time
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+from positionstore.cli import main
+from positionstore.cli.commands import COMMANDS
+
+_NUMBER: Final = struct.Struct("!i")
+_PROGRAM: Final = "import sys; from positionstore.cli import main; sys.exit(main())"
+
+
+class Asked(NamedTuple):
+    """A process that is to be."""
+
+    arguments: list[str]
+    environment: dict[str, str]
+    folder: str
+    descriptors: list[int]
+
+
+def import_commands() -> None:
+    """Import what commands import when they are called."""
+    for _, home, _ in COMMANDS.values():
+        importlib.import_module(f"positionstore.cli.{home.partition(':')[0]}")
+    gc.collect()
+    gc.freeze()  # what forks share is not written to by a collection
+
+
+def receive(connection: socket.socket) -> Asked | None:
+    """Return the next process that is asked for; None where the other side has gone."""
+    head, descriptors, _, _ = socket.recv_fds(connection, _NUMBER.size, 4)
+    if not head:
+        return None
+    (length,) = _NUMBER.unpack(head)
+    text = connection.recv(length, socket.MSG_WAITALL)
+    arguments, environment, folder = json.loads(text)
+    return Asked(arguments, environment, folder, descriptors)
+
+
+def serve(connection: socket.socket) -> Asked | None:
+    """Fork until the other side has gone; return twice: None here, and in each child its own."""
+    waking, wake = os.pipe()
+    os.set_blocking(wake, False)
+    signal.set_wakeup_fd(wake)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    statuses: dict[int, int] = {}
+    while True:
+        readable, _, _ = select.select([connection.fileno(), waking], [], [])
+        if waking in readable:
+            os.read(waking, 4096)
+            report_ends(statuses)
+            continue
+        if (asked := receive(connection)) is None:
+            return None
+        pid = os.fork()
+        if pid == 0:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            for descriptor in (waking, wake, *statuses.values()):
+                os.close(descriptor)
+            connection.close()
+            return asked
+        *streams, statuses[pid] = asked.descriptors
+        for descriptor in streams:
+            os.close(descriptor)
+        connection.sendall(_NUMBER.pack(pid))
+
+
+def report_ends(statuses: dict[int, int]) -> None:
+    """Tell the exit codes of those that have ended."""
+    while statuses:
+        pid, status = os.waitpid(-1, os.WNOHANG)
+        if pid == 0:
+            return
+        descriptor = statuses.pop(pid)
+        os.write(descriptor, str(os.waitstatus_to_exitcode(status)).encode())
+        os.close(descriptor)
+
+
+def become(asked: Asked) -> None:
+    """Take the arguments, environment, folder and streams of a process that was asked for."""
+    *streams, status = asked.descriptors
+    os.close(status)
+    for number, descriptor in enumerate(streams):
+        os.dup2(descriptor, number)
+        os.close(descriptor)
+    os.chdir(asked.folder)
+    if of_python(os.environ) != of_python(asked.environment):
+        # Only an interpreter that starts reads these.
+        command = [sys.executable, "-c", _PROGRAM, *asked.arguments]
+        os.execve(sys.executable, command, asked.environment)  # noqa: S606 - no shell is wanted
+    os.environ.clear()
+    os.environ.update(asked.environment)
+    time.tzset()
+    sys.argv = ["-c", *asked.arguments]
+    sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
+    sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
+    sys.stderr = os.fdopen(2, "w", buffering=1, encoding="utf-8", closefd=False)
+
+
+def of_python(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that Python reads when it starts."""
+    return {
+        name: value
+        for name, value in environment.items()
+        if name.startswith("PYTHON") and name not in {"PYTHONPATH", "PYTHONDONTWRITEBYTECODE"}
+    }
+
+
+if __name__ == "__main__":
+    import_commands()
+    if (child := serve(socket.socket(fileno=int(sys.argv[1])))) is not None:
+        become(child)
+        sys.exit(main())
