@@ -1,4 +1,4 @@
-r"""Whatever came over the wire, made harmless for whoever looks at it: the one place for the rule.
+r"""Escapes text from the wire wherever it is shown: the one place for the rules.
 
 A status, a market's title, an error's words: all of it may hold escape sequences of a terminal,
 marks that reverse the direction of writing, markup, or a spreadsheet's formula. It is stored as it

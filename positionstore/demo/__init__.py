@@ -1,5 +1,5 @@
-"""The demo: the whole system at work on this machine, with nothing to configure.
+"""The demo: the whole system on this machine, with nothing to configure.
 
-It starts the sandbox and the ingester as processes of their own, just as a user would, and looks
-on from outside: at the database, and at what the sandbox tells of itself.
+It starts the sandbox and the ingester as separate processes, as a user would, and watches them from
+outside: through the database and the sandbox's control endpoints.
 """

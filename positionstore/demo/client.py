@@ -1,4 +1,4 @@
-"""The sandbox, as whoever runs it sees it: through its control endpoints."""
+"""A client of the sandbox's control endpoints."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -35,7 +35,7 @@ class SandboxClient:
     """The sandbox of a demo.
 
     Attributes:
-        base_url: where it listens.
+        base_url: its address.
         api_key: the key that it accepts.
     """
 
@@ -63,22 +63,22 @@ class SandboxClient:
         return dict(self._ask(lambda: self._http.get("/_sandbox"))["stats"])
 
     def emit_malformed(self, number: int) -> None:
-        """Send its clients something that is no event; a different one for each number."""
+        """Send its clients an invalid event; a different one for each number."""
         text = _MALFORMED[number % len(_MALFORMED)] % number
         body = {"event": "position.opened", "arguments": [text]}
         self._ask(lambda: self._http.post("/_sandbox/emit", json=body))
 
     def keep_connections(self) -> None:
-        """Disconnect nobody any more."""
+        """Stop disconnecting clients."""
         self._ask(lambda: self._http.post("/_sandbox/faults", json={"disconnect_every": 0}))
 
     def lose_connections(self) -> None:
-        """Disconnect everybody now and then again."""
+        """Disconnect all clients now and then, again."""
         every = FAULTS["disconnect-every"]
         self._ask(lambda: self._http.post("/_sandbox/faults", json={"disconnect_every": every}))
 
     def refuse_connections(self, *, refuse: bool) -> None:
-        """Let nobody in any more, or everybody again."""
+        """Refuse new connections, or accept them again."""
         body = {"refuse_connections": refuse}
         self._ask(lambda: self._http.post("/_sandbox/faults", json=body))
 
@@ -87,15 +87,15 @@ class SandboxClient:
         self._ask(lambda: self._http.post("/_sandbox/disconnect", json={"how": "transport"}))
 
     def rest(self) -> None:
-        """Let nothing happen any more, and send what was held back."""
+        """Stop the world, and send delayed events."""
         self._ask(lambda: self._http.post("/_sandbox/quiet"))
 
     def resume(self) -> None:
-        """Let the world go on after a rest."""
+        """Let the world run again."""
         self._ask(lambda: self._http.post("/_sandbox/resume"))
 
     def statuses(self) -> dict[str, str]:
-        """Return the status that each position really has."""
+        """Return the true status of each position."""
         positions = self._ask(lambda: self._http.get("/_sandbox/truth"))["positions"]
         return {name: position["status"] for name, position in positions.items()}
 

@@ -1,4 +1,4 @@
-"""The demo's own data directory: one demo at a time, and nothing left behind unknowingly."""
+"""The demo's data directory: one demo at a time, and no forgotten processes."""
 
 import contextlib
 import fcntl
@@ -28,11 +28,11 @@ class DemoDirectory:
     path: Path
 
     def remember(self, pids: Sequence[int], *, kept: bool = False) -> None:
-        """Note which processes run, for a demo that comes later.
+        """Record which processes run, for a later demo.
 
         Args:
             pids: their process ids, in the order in which they are to be stopped.
-            kept: whether they shall go on when this process ends.
+            kept: whether they keep running when this process ends.
         """
         processes = []
         for pid in pids:
@@ -43,11 +43,11 @@ class DemoDirectory:
         written.replace(self._note)
 
     def forget(self) -> None:
-        """Note that none runs."""
+        """Record that none runs."""
         self._note.unlink(missing_ok=True)
 
     def left(self) -> tuple[list[psutil.Process], bool]:
-        """Return what still runs of an earlier demo, and whether it was left on purpose."""
+        """Return the processes of an earlier demo, and whether they were left on purpose."""
         try:
             note = json.loads(self._note.read_text(encoding="utf-8"))
             noted = [(int(pid), float(created)) for pid, created in note["processes"]]
@@ -64,7 +64,7 @@ class DemoDirectory:
         return found, kept
 
     def stop_left(self) -> bool:
-        """Stop what still runs of an earlier demo; return whether there was anything."""
+        """Stop the processes of an earlier demo; return whether there were any."""
         processes, _ = self.left()
         for process in processes:
             with contextlib.suppress(psutil.NoSuchProcess):
@@ -83,7 +83,7 @@ class DemoDirectory:
 
 @contextlib.contextmanager
 def entered(path: Path) -> Iterator[DemoDirectory]:
-    """Be the one demo that uses a directory, for the length of a ``with`` block.
+    """Lock a directory for one demo, for the length of a ``with`` block.
 
     Args:
         path: the directory; made if missing.

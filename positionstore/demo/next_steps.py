@@ -1,4 +1,4 @@
-"""What to try after a demo: commands that work when they are pasted."""
+"""What to try after a demo: commands to copy and paste."""
 
 import os
 import shlex
@@ -17,7 +17,7 @@ class Step:
     Attributes:
         words: what it shows.
         arguments: those of ``positionstore``.
-        sql: what it hands to ``psql -c``; it holds nothing that double quotes give a meaning.
+        sql: the argument of ``psql -c``; without characters that are special in double quotes.
     """
 
     words: str
@@ -82,12 +82,12 @@ STEPS: Final = (
 
 
 def commands(program: str, directory: Path, *, shielded: bool) -> list[tuple[str, str]]:
-    """Return what each step shows, and the line or lines to paste for it.
+    """Return what each step shows, and the line or lines to paste.
 
     Args:
         program: how ``positionstore`` is called in a shell, quoted.
         directory: the demo's data directory.
-        shielded: whether the reader's own settings name a database, which would win.
+        shielded: whether the user's own settings name a database, which would take precedence.
     """
     setting = f"POSITIONSTORE_DATA_DIR={_path(directory)}"
     pasted = []
@@ -105,7 +105,7 @@ def commands(program: str, directory: Path, *, shielded: bool) -> list[tuple[str
 
 
 def stop_command(program: str, data_dir: Path) -> str:
-    """Return the line to paste that stops a demo that was left running.
+    """Return the line to paste to stop a demo that was left running.
 
     Args:
         program: how ``positionstore`` is called in a shell, quoted.
@@ -115,11 +115,11 @@ def stop_command(program: str, data_dir: Path) -> str:
 
 
 def shown(program: Sequence[str | Path], *, anywhere: bool) -> str:
-    """Return a command as it is typed into a shell, its path as short as it can be.
+    """Return a command as typed into a shell, with the shortest possible path.
 
     Args:
         program: the command's words.
-        anywhere: whether it is to work in any directory, and not only in the present one.
+        anywhere: whether it must work in any directory, not only in the current one.
     """
     return " ".join(
         _program(word, anywhere=anywhere) if isinstance(word, Path) else shlex.quote(word)

@@ -1,4 +1,4 @@
-"""The act of a demo that shows connection state recovery."""
+"""The part of a demo that shows connection state recovery."""
 
 import time
 from collections.abc import Callable
@@ -10,10 +10,10 @@ import psycopg
 from positionstore.demo.client import SandboxClient
 
 _EVENTS: Final = 100
-"""How many events are emitted while nobody is connected: a second or so of the demo's world."""
+"""How many events are emitted during the outage: about a second of the demo's world."""
 
 _PATIENCE: Final = 20.0
-"""Seconds until what ought to happen in two or three is told as not having happened."""
+"""Seconds to wait for something that should take two or three."""
 
 _RECOVERED: Final = "SELECT coalesce(sum(recovered), 0)::int FROM stream_sessions"
 _NOW: Final = "SELECT clock_timestamp()"
@@ -25,7 +25,7 @@ _GAPS: Final = """
 
 
 class Stage(Protocol):
-    """What the act needs of the demo."""
+    """What this part needs of the demo."""
 
     @property
     def vendor(self) -> SandboxClient:
@@ -42,20 +42,20 @@ class Stage(Protocol):
         ...
 
     def wait_for(self, condition: Callable[[], bool], *, within: float = ...) -> bool:
-        """Wait until something has happened; return whether it has."""
+        """Wait for a condition; return whether it became true."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """What became of an outage.
+    """The result of an outage.
 
     Attributes:
-        seconds: how long nobody was connected.
-        emitted: events that were emitted meanwhile.
-        recovered: events that the gateway has replayed: these, and what was under way when the
-            connection was cut or came over the new one as well.
-        needs_repair: whether coverage still counts the outage as a gap that needs a repair.
+        seconds: how long the ingester was disconnected.
+        emitted: events emitted meanwhile.
+        recovered: events that the gateway replayed: these, those in transit when the connection
+            was cut, and those that also came over the new one.
+        needs_repair: whether the outage is still a gap that needs repair.
     """
 
     seconds: float
@@ -65,7 +65,7 @@ class Outage:
 
 
 def cut_off(stage: Stage) -> Outage:
-    """Cut the connection, let the world go on, let the ingester come back, and see what it has."""
+    """Cut the connection, emit events, let the ingester reconnect, and check what it has."""
     vendor, connection = stage.vendor, stage.connection
     vendor.keep_connections()
     stage.wait_for(stage.is_connected)

@@ -1,4 +1,4 @@
-"""The processes of a demo: started as a user starts them, watched, and stopped cleanly."""
+"""The processes of a demo: started as a user would, watched, and stopped cleanly."""
 
 import contextlib
 import os
@@ -20,14 +20,14 @@ _LONGEST_LINE: Final = 400
 class Process:
     """A command of positionstore that runs beside the demo.
 
-    It is in a session of its own: Ctrl-C on the terminal is for the demo, which stops its
-    processes in their order.
+    It has its own session: Ctrl-C on the terminal goes to the demo, which stops its processes in
+    order.
 
     Args:
-        name: what it is, for people.
+        name: its name, for people.
         command: the program and its arguments.
         environment: its whole environment.
-        directory: where it runs, and where its log is written: ``<name>.log``.
+        directory: its working directory, also for its log, ``<name>.log``.
     """
 
     def __init__(
@@ -55,13 +55,13 @@ class Process:
         return self._process.pid
 
     def first_line(self, *, within: float) -> bytes:
-        """Wait for the first line that it prints.
+        """Wait for its first line of output.
 
         Args:
             within: seconds to wait.
 
         Raises:
-            PositionstoreError: it ended before, or took too long.
+            PositionstoreError: it ended, or took too long.
         """
         output = self._process.stdout
         if output is None:
@@ -81,7 +81,7 @@ class Process:
         return line
 
     def check(self) -> None:
-        """Raise PositionstoreError where it has ended by itself, with the last it said."""
+        """Raise PositionstoreError with its last output if it has ended."""
         code = self._process.poll()
         if code is not None:
             raise self._failure(f"ended by itself with code {code}")
@@ -94,7 +94,7 @@ class Process:
         """Wait until it has stopped.
 
         Raises:
-            PositionstoreError: it ended with another code than 0, or did not end and was killed.
+            PositionstoreError: its exit code was not 0, or it did not end and was killed.
         """
         try:
             code = self._process.wait(_GRACE)
@@ -118,12 +118,12 @@ class Process:
         self.wait()
 
     def leave(self) -> None:
-        """Let it go on when this process ends."""
+        """Keep it running when this process ends."""
         self._close()
-        self._process.returncode = 0  # else Popen complains that nobody waits for it
+        self._process.returncode = 0  # otherwise Popen warns that it was not waited for
 
     def kill(self) -> None:
-        """End it at once."""
+        """Kill it."""
         self._process.kill()
         self._process.wait()
         self._close()
@@ -147,9 +147,9 @@ class Process:
 
 @contextlib.contextmanager
 def none_left() -> Iterator[list[Process]]:
-    """Yield a list for processes; where the block fails, those in it are stopped.
+    """Yield a list for processes; if the block fails, those in it are stopped.
 
-    Whoever is too impatient to wait for that (Ctrl-C once more) has them killed.
+    A second Ctrl-C kills them.
     """
     processes: list[Process] = []
     try:

@@ -1,4 +1,4 @@
-"""What happens in a demo, act by act."""
+"""The steps of a demo."""
 
 import os
 import random
@@ -58,28 +58,28 @@ _OURS: Final = ("DIMES_", "DATABASE_URL", "POSITIONSTORE_")
 
 
 class Audience(Protocol):
-    """Whoever watches."""
+    """The display of the demo."""
 
     def say(self, line: str) -> None:
-        """Take a line of text."""
+        """Show a line of text."""
         ...
 
     def show(self, sight: StoreView, seconds: float) -> None:
-        """Take what there is to see so many seconds after the beginning."""
+        """Show the store, so many seconds after the start."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """How the store compares with how things really are at the vendor.
+    """The store compared with the true state at the vendor.
 
     Attributes:
-        positions: positions that there really are.
-        right: of these, those that the store has with the right status.
-        behind: those that it has with another status.
-        unheard: those that it has never heard of.
-        events_missed: events that never came: lost, or emitted after the server had
-            said goodbye, which is not recovered.
+        positions: positions that exist.
+        right: those with the right status in the store.
+        behind: those with another status.
+        unheard: those missing from the store.
+        events_missed: events that never arrived: lost, or emitted after a disconnect by the
+            server, which cannot be recovered.
     """
 
     positions: int
@@ -91,12 +91,12 @@ class Truth:
 
 @dataclass(frozen=True, slots=True)
 class Reconciled:
-    """What the reconciliation of a demo found and did.
+    """The result of the reconciliation of a demo.
 
     Attributes:
         seen: positions that it compared.
-        different: of these, those that differed.
-        repaired: of these, those that it repaired, by appending a snapshot.
+        different: those that differed.
+        repaired: those that it repaired, by appending a snapshot.
     """
 
     seen: int
@@ -106,16 +106,16 @@ class Reconciled:
 
 @dataclass(slots=True)
 class Outcome:
-    """What a demo ended with.
+    """The result of a demo.
 
     Attributes:
         seed: the world's seed.
-        sight: what there was to see at the end.
-        outage: what became of a connection that was cut.
-        heard: how the store compared with the truth before; None where the world goes on.
-        reconciled: what the reconciliation found and did; None where the world goes on.
+        sight: the store at the end.
+        outage: the result of the cut connection.
+        heard: the store compared with the truth before; None if the world keeps running.
+        reconciled: the result of the reconciliation; None if the world keeps running.
         differences: positions whose row is not the fold of their facts.
-        truth: how the store compares with the truth; None where the world goes on.
+        truth: the store compared with the truth; None if the world keeps running.
     """
 
     seed: int
@@ -129,17 +129,17 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Everything that an act has to do with.
+    """The state of a demo.
 
     Attributes:
         vendor: the sandbox.
         sandbox: its process.
         ingester: the ingester's process.
-        environment: that of another process on the same store.
+        environment: for another process on the same store.
         connection: to the store, in autocommit mode.
-        audience: whoever watches.
-        seconds: how long the show takes.
-        outcome: what the acts find out.
+        audience: the display.
+        seconds: how long the demo takes.
+        outcome: the results so far.
     """
 
     vendor: SandboxClient
@@ -152,7 +152,7 @@ class Stage:
     outcome: Outcome
 
     def check(self) -> None:
-        """Raise PositionstoreError where a process has ended by itself."""
+        """Raise PositionstoreError if a process has ended."""
         self.sandbox.check()
         self.ingester.check()
 
@@ -161,7 +161,7 @@ class Stage:
         return self.vendor.counts()["clients"] > 0
 
     def wait_for(self, condition: Callable[[], bool], *, within: float = _PATIENCE) -> bool:
-        """Wait until something has happened; return whether it has."""
+        """Wait for a condition; return whether it became true."""
         deadline = time.monotonic() + within
         while not condition():
             self.check()
@@ -172,7 +172,7 @@ class Stage:
 
 
 def watch(stage: Stage) -> None:
-    """Let the system work, and show it."""
+    """Let the system run, and show it."""
     began = time.monotonic()
     malformed = 0
     while (elapsed := time.monotonic() - began) < stage.seconds:
@@ -188,13 +188,13 @@ def watch(stage: Stage) -> None:
 
 
 def recover(stage: Stage) -> None:
-    """Cut the connection, and let what was emitted meanwhile be recovered."""
+    """Cut the connection, and let the events emitted meanwhile be recovered."""
     stage.audience.say("Cutting the connection, and letting nobody in for a moment.")
     stage.outcome.outage = cut_off(stage)
 
 
 def come_to_rest(stage: Stage) -> None:
-    """Let the world rest, and stop the ingester when all that came is in the log."""
+    """Stop the world, and stop the ingester when everything is in the log."""
     vendor = stage.vendor
     vendor.keep_connections()
     stage.wait_for(stage.is_connected)
@@ -213,17 +213,17 @@ def come_to_rest(stage: Stage) -> None:
 
 
 def verify(stage: Stage) -> None:
-    """Fold the log anew and compare it with the positions."""
+    """Fold the log again and compare it with the positions."""
     stage.outcome.differences = projection.verify(stage.connection)
 
 
 def listen(stage: Stage) -> None:
-    """Compare what the stream told with how things really are."""
+    """Compare what came over the stream with the true state."""
     stage.outcome.heard = _compared(stage)
 
 
 def reconcile(stage: Stage) -> None:
-    """Ask the API for what the stream did not tell, in a process of its own."""
+    """Reconcile with the API, in a separate process."""
     stage.audience.say("Reconciling with GET /positions.")
     run = subprocess.run(
         [*map(str, program()), "reconcile", "--full", "--json"],
@@ -246,7 +246,7 @@ def reconcile(stage: Stage) -> None:
 
 
 def compare(stage: Stage) -> None:
-    """Compare the store with how things really are."""
+    """Compare the store with the true state."""
     stage.outcome.truth = _compared(stage)
 
 
@@ -275,19 +275,19 @@ KEPT_ACTS: Final = (watch, recover, verify)
 def play(
     settings: Settings, audience: Audience, *, seconds: float, keep: bool, seed: int | None
 ) -> Outcome:
-    """Play a demo on a store of its own, which begins empty.
+    """Run a demo on its own store, which starts empty.
 
     Args:
-        settings: where the data directory and PostgreSQL's programs are; all else is the demo's.
-        audience: whoever watches.
-        seconds: how long the show takes.
-        keep: whether everything is left running afterwards.
-        seed: the world's seed; None takes one by chance.
+        settings: the data directory and PostgreSQL's binaries; everything else is the demo's.
+        audience: the display.
+        seconds: how long the demo takes.
+        keep: whether to keep everything running afterwards.
+        seed: the world's seed; None for a random one.
 
     Raises:
         ConfigurationError: another demo is running, or the directory cannot be used.
         DatabaseUnavailableError: the embedded server cannot be used.
-        PositionstoreError: a process of the demo ended by itself, or not cleanly.
+        PositionstoreError: a process of the demo ended early, or not cleanly.
     """
     outcome = Outcome(random.randrange(1_000_000) if seed is None else seed)
     directory = directory_of(settings)
@@ -307,7 +307,7 @@ def play(
         )
         vendor = SandboxClient.told(sandbox.first_line(within=_PATIENCE))
         with closing(vendor):
-            # Nothing happens while nobody listens.
+            # The world waits for the first client.
             vendor.rest()
             ingester = _start(home, processes, "ingester", ["ingest"], _environment(own, vendor))
             stage = Stage(
@@ -343,19 +343,19 @@ def stop(settings: Settings) -> bool:
     """Stop a demo that was left running; return whether there was one.
 
     Raises:
-        ConfigurationError: a demo is running that is not left alone.
+        ConfigurationError: a demo is running in the foreground.
     """
     with entered(directory_of(settings)) as home:
         return home.stop_left()
 
 
 def directory_of(settings: Settings) -> Path:
-    """Return the demo's own data directory: it never touches another store."""
+    """Return the demo's own data directory."""
     return settings.data_dir / "demo"
 
 
 def program() -> list[str | Path]:
-    """Return how this positionstore is called: its script, or else its Python."""
+    """Return the command of this positionstore: its script, or its Python."""
     for path in (Path(sys.argv[0]), Path(sysconfig.get_path("scripts"), "positionstore")):
         if path.name == "positionstore" and os.access(path, os.X_OK):
             return [path.absolute()]
@@ -376,7 +376,7 @@ def _emptied(home: DemoDirectory, settings: Settings, say: Callable[[str], None]
     with embedded.running(settings.data_dir, say=say, bin_dir=settings.pg_bin) as server:
         with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
             database = sql.Identifier(embedded.DATABASE)
-            # Whoever is still looking at the last demo's data looks at data that is gone.
+            # A client of the last demo's data has lost it.
             connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(database))
             connection.execute(sql.SQL("CREATE DATABASE {}").format(database))
         yield

@@ -1,4 +1,4 @@
-"""What there is to see of a store at work."""
+"""The display of a store at work."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,18 +17,17 @@ _LIFE: Final = """
 
 @dataclass(frozen=True, slots=True)
 class StoreView:
-    """The store at a moment.
+    """The store at one moment.
 
     Attributes:
         events: events in the log.
-        positions: how many positions have which status, in the order of a position's life;
-            those that none has are there too, with 0.
-        duplicates: events that came again and were dropped.
-        out_of_order: events that came after a later one of the same position.
+        positions: positions by status, in lifecycle order, including statuses with 0.
+        duplicates: duplicate events.
+        out_of_order: events that arrived after a later one of the same position.
         quarantined: inputs in quarantine.
-        connections: how often the gateway was connected to.
-        recovered: events that the gateway emitted during an outage, and replayed.
-        recovered_gaps: gaps of the coverage that need no repair for that.
+        connections: connections to the gateway.
+        recovered: events that the gateway replayed after an outage.
+        recovered_gaps: coverage gaps that therefore need no repair.
     """
 
     events: int
@@ -42,7 +41,7 @@ class StoreView:
 
 
 def look(connection: psycopg.Connection) -> StoreView:
-    """Look at the store.
+    """Read the state of the store.
 
     Args:
         connection: a connection in autocommit mode.

@@ -1,4 +1,4 @@
-"""What a REST request shows to be let in, and whose positions it sees by that.
+"""Credentials of a REST request, and the positions they give access to.
 
 Source: the vendor's REST reference, "Authentication".
 """
@@ -16,17 +16,17 @@ _RENEW_AT: Final = 0.9  # the share of a token's life after which the next one i
 
 
 class RestCredentials:
-    """A key, or a token that somebody else has minted.
+    """A key, or a ready-made token.
 
     Args:
         authorization: the value of the ``Authorization`` header.
-        wallet: whose positions are seen.
-        what: how a message calls it.
-        remedy: which variable to look at when it is refused.
+        wallet: the wallet whose positions are visible.
+        what: its name in messages.
+        remedy: the variable to check when it is refused.
 
     Attributes:
-        wallet: the one wallet whose positions are seen; None where it is all of the partner's, or
-            where a ready token does not say whose it is.
+        wallet: the one wallet whose positions are visible; None for all of the partner's, or if
+            a ready-made token does not name its wallet.
     """
 
     def __init__(
@@ -41,17 +41,17 @@ class RestCredentials:
         """Return the value of the ``Authorization`` header.
 
         Raises:
-            CredentialsError: it cannot be had with these credentials.
-            GatewayError: it cannot be had just now.
+            CredentialsError: these credentials do not give access.
+            GatewayError: the API is unavailable.
         """
         return self._authorization
 
     async def renew(self, refused: SecretStr) -> bool:  # noqa: ARG002 - see MintedAccess
-        """Get another one in place of one that was refused. Returns whether there is another.
+        """Replace refused credentials. Returns whether there are new ones.
 
         Raises:
-            CredentialsError: it cannot be had with these credentials.
-            GatewayError: it cannot be had just now.
+            CredentialsError: these credentials do not give access.
+            GatewayError: the API is unavailable.
         """
         return False
 
@@ -59,13 +59,13 @@ class RestCredentials:
 class MintedToken(RestCredentials):
     """A wallet's token, minted when it is first needed and again shortly before it expires.
 
-    However many requests are under way, one token is minted for all of them.
+    Concurrent requests share one token.
 
     Args:
         mint: mints a token.
-        wallet: whose it is.
-        remedy: which variable to look at when it is refused.
-        monotonic: tells seconds that only grow.
+        wallet: its wallet.
+        remedy: the variable to check when it is refused.
+        monotonic: a monotonic clock, seconds.
     """
 
     def __init__(
@@ -83,14 +83,14 @@ class MintedToken(RestCredentials):
         self._lock = asyncio.Lock()
 
     async def authorization(self) -> SecretStr:
-        """Return the token's header, of a new token where the last one is about to expire."""
+        """Return the header, with a new token if the last one is about to expire."""
         async with self._lock:
             if self._monotonic() >= self._good_until:
                 await self._mint_anew()
             return self._authorization
 
     async def renew(self, refused: SecretStr) -> bool:
-        """Mint a new token, unless somebody has done so since the refused one was taken."""
+        """Mint a new token, unless another request has done so already."""
         async with self._lock:
             if self._authorization == refused:
                 await self._mint_anew()
@@ -106,7 +106,7 @@ class MintedToken(RestCredentials):
 
 
 def api_key_access(api_key: SecretStr) -> RestCredentials:
-    """Return the access that a partner's key gives, to all of the partner's positions."""
+    """Return the credentials of a partner's key, for all of the partner's positions."""
     return RestCredentials(
         SecretStr(f"Api-Key {api_key.get_secret_value()}"),
         wallet=None,
@@ -116,7 +116,7 @@ def api_key_access(api_key: SecretStr) -> RestCredentials:
 
 
 def ready_token_access(token: SecretStr, wallet: str | None) -> RestCredentials:
-    """Return the access that a ready token gives, to its wallet's positions."""
+    """Return the credentials of a ready-made token, for its wallet's positions."""
     return RestCredentials(
         bearer(token),
         wallet=wallet,

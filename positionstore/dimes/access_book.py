@@ -1,4 +1,4 @@
-"""Whom the settings let in at the REST API, as whom."""
+"""The REST credentials that the settings give."""
 
 import asyncio
 
@@ -18,13 +18,13 @@ from positionstore.settings import Settings
 
 
 class CredentialProvider:
-    """The accesses of one run, each made once.
+    """The credentials of one run, each created once.
 
-    The vendor does not say whether a partner's key may list positions. So it is tried once a run;
-    where it is refused, tokens are minted a wallet at a time.
+    The vendor does not say whether a partner's key may list positions, so each run tries it once.
+    If it is refused, tokens are minted for each wallet.
 
     Args:
-        settings: name the key, the ready token and the wallet.
+        settings: the key, the ready-made token and the wallet.
         client: carries the requests.
     """
 
@@ -38,10 +38,10 @@ class CredentialProvider:
         self._key_refused: KeyRefusedError | None = None
 
     async def for_partner(self) -> RestCredentials | None:
-        """Return the access to all of the partner's positions; None where the key gives none.
+        """Return credentials for all of the partner's positions; None if the key gives none.
 
         Raises:
-            GatewayError: it cannot be told just now; the next call tries again.
+            GatewayError: that is unknown at the moment; the next call tries again.
         """
         async with self._lock:
             key = self._settings.api_key
@@ -52,10 +52,10 @@ class CredentialProvider:
             return self._partner
 
     def for_wallet(self, wallet: str) -> RestCredentials:
-        """Return the access to one wallet's positions.
+        """Return credentials for one wallet's positions.
 
-        Its token is minted when it is first needed, which is where it shows what is wrong with key
-        or wallet. Once the key was refused, the API is not asked for another token.
+        Its token is minted when it is first needed; a wrong key or wallet shows then. Once the key
+        was refused, no further token is requested.
 
         Raises:
             ConfigurationError: there is no key to mint a token with.
@@ -63,14 +63,14 @@ class CredentialProvider:
         return self._minted(wallet, f"The wallet is {wallet}; look at POSITIONSTORE_WALLETS.")
 
     async def for_customer(self) -> RestCredentials:
-        """Return the access of the customer whom the settings name: to that wallet's positions.
+        """Return credentials for the customer's wallet that the settings name.
 
-        A ready token goes first. Its wallet is the one that the settings name beside it, if any.
+        A ready-made token takes precedence. Its wallet is the one in the settings, if any.
 
         Raises:
             ConfigurationError: they name none.
             CredentialsError: the key or the wallet is refused; the message names the variable.
-            GatewayError: no token can be had just now.
+            GatewayError: no token is available at the moment.
         """
         settings = self._settings
         if settings.jwt is not None:

@@ -1,4 +1,4 @@
-"""What an answer of the REST API says of the time, beside our own clock."""
+"""The time of a REST answer, compared with our own clock."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,10 +14,10 @@ class ClockReading:
     """The server's clock and ours at one answer.
 
     Attributes:
-        date: the answer's ``Date``, UTC; None where it has none that can be read.
+        date: the answer's ``Date``, UTC; None if missing or invalid.
         sent_at: our clock before the request was sent, UTC.
-        round_trip: seconds from then until the answer's headers were here.
-        age: seconds that the answer lay in a cache, as its ``Age`` header says.
+        round_trip: seconds from then until the answer's headers arrived.
+        age: seconds that the answer was in a cache, by its ``Age`` header.
     """
 
     date: datetime | None
@@ -27,9 +27,9 @@ class ClockReading:
 
     @property
     def as_of(self) -> datetime:
-        """A moment at which the server had certainly not yet read what it answered.
+        """A moment at which the server had certainly not yet read the data.
 
-        That is so as far as either clock is right: it is the earlier of what the two say.
+        It is the earlier of both clocks, so it holds if either is right.
         """
         return as_of(self.date, round_trip=self.round_trip + self.age, sent_at=self.sent_at)
 

@@ -1,4 +1,4 @@
-"""What the API says when it refuses or fails, for a person.
+"""The API's error messages, for people.
 
 Source: the vendor's REST reference, the error body: ``{"error": {"type", "code", "message"}}``.
 """
@@ -24,13 +24,13 @@ class _Body(msgspec.Struct):
 
 
 def is_error_body(content: bytes) -> bool:
-    """Whether an answer is the API's own error body, and not a proxy's page or another's JSON."""
+    """Whether an answer is the API's own error body, not a proxy's page or other JSON."""
     error = _error_of(content)
     return error is not None and bool(error.type or error.code)
 
 
 def complaint(status: int, content: bytes, *, secret: str = "") -> str:
-    """Say in one line, without secrets, what an answer complains of.
+    """Return the error of an answer in one line, without secrets.
 
     The API's error body reads ``404: not_found_error/position_not_found: There is none.``; other
     JSON is quoted by its strings; a page of HTML is not quoted at all.
@@ -38,7 +38,7 @@ def complaint(status: int, content: bytes, *, secret: str = "") -> str:
     Args:
         status: the answer's HTTP status.
         content: its body.
-        secret: what was shown to the API, should it quote it.
+        secret: the credentials that were sent, in case the API quotes them.
     """
     said = _said(content)
     if secret:

@@ -1,4 +1,4 @@
-"""What a gateway is shown at each handshake."""
+"""The credentials of a gateway handshake."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -24,13 +24,13 @@ _RENEW_AT = 0.9
 
 @dataclass(frozen=True, slots=True)
 class Handshake:
-    """What is sent with one attempt to connect.
+    """What is sent with one connection attempt.
 
     Attributes:
         auth: the Socket.IO auth payload; empty with ``DIMES_AUTH_STYLE=header``.
         headers: HTTP headers of the handshake; empty with ``DIMES_AUTH_STYLE=payload``.
         renew_after: seconds after which a connection should be replaced by one with new
-            credentials; None where these last.
+            credentials; None if they do not expire.
     """
 
     auth: Mapping[str, str] = field(repr=False)
@@ -39,11 +39,11 @@ class Handshake:
 
 
 class Credentials(Protocol):
-    """Something to show at a gateway, evaluated anew for each attempt."""
+    """Gateway credentials, evaluated for each attempt."""
 
     @property
     def refused(self) -> str:
-        """What to say, and which variable to look at, when the gateway refuses them."""
+        """The message, and the variable to check, when the gateway refuses them."""
         ...
 
     @property
@@ -61,7 +61,7 @@ class Credentials(Protocol):
 
         Raises:
             CredentialsError: they are known to be wrong.
-            GatewayError: they cannot be had just now.
+            GatewayError: they are unavailable at the moment.
         """
         ...
 
@@ -86,7 +86,7 @@ class ApiKey:
 
 @dataclass(frozen=True, slots=True)
 class ReadyToken:
-    """A user token that somebody else has minted."""
+    """A ready-made user token."""
 
     secret: SecretStr
     style: AuthStyle
@@ -101,7 +101,7 @@ class ReadyToken:
 
 @dataclass(frozen=True, slots=True)
 class MintedToken:
-    """A user token that is minted for each attempt to connect."""
+    """A user token that is minted for each connection attempt."""
 
     mint: Mint
     style: AuthStyle
@@ -126,7 +126,7 @@ def _with_token(secret: SecretStr, style: AuthStyle, renew_after: float | None =
 
 
 def credentials_for(settings: Settings, gateway: Source) -> Credentials:
-    """Return what the settings give for a gateway.
+    """Return the credentials that the settings give for a gateway.
 
     Raises:
         ConfigurationError: a variable is missing, or the host may not be sent credentials;

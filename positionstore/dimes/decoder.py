@@ -1,11 +1,11 @@
-"""Raw bytes in, an :class:`~positionstore.model.facts.Event` or what is wrong with them out.
+"""Decodes raw bytes into an :class:`~positionstore.model.facts.Event`, or says what is wrong.
 
 The decoder is exact: it reads the few strings that make an envelope and keeps the rest as the
 bytes they were, so that no number ever passes through a float.
 
-Nearly every envelope takes the short way: one typed pass that also validates all that it
-skips. Whatever that pass does not like (a notification, an odd escape, a broken frame) takes
-the careful way, which knows every rule and says what is wrong.
+Nearly every envelope takes the fast path: one typed pass that also validates what it skips.
+Everything else (a notification, an unusual escape, a broken frame) takes the slow path, which
+implements every rule and says what is wrong.
 
 Source: the vendor's document, "Event envelope".
 """
@@ -50,13 +50,13 @@ _envelope_decoder: Final = msgspec.json.Decoder(_Envelope)
 def decode(raw: bytes) -> Event | Rejected:
     """Read one envelope.
 
-    Valid is an object whose ``id`` and ``type`` are non-empty strings, whose ``created_at`` is an
-    ISO 8601 instant with an offset, and whose ``data`` is an object. ``data`` is a position when
-    its ``id`` is a non-empty string and its ``status`` a string. Any other ``data`` is a
-    notification: its event has no status, and the position it names, if any.
+    A valid envelope is an object whose ``id`` and ``type`` are non-empty strings, whose
+    ``created_at`` is an ISO 8601 instant with an offset, and whose ``data`` is an object. ``data``
+    is a position when its ``id`` is a non-empty string and its ``status`` a string. Any other
+    ``data`` is a notification: its event has no status, and the position it names, if any.
 
     In the strings taken out of the envelope, what a Postgres ``text`` cannot hold (U+0000, lone
-    surrogates) becomes U+FFFD; the envelope itself is kept as it came.
+    surrogates) becomes U+FFFD; the envelope itself is kept unchanged.
     """
     try:
         text = raw.decode()

@@ -1,4 +1,4 @@
-"""What one code, and one sentence, of a gateway's failure says.
+"""Classifies single codes and sentences of a gateway's failure.
 
 The codes and sentences are those of socket.io middlewares, NestJS, Passport, jsonwebtoken, jose,
 express-jwt and Auth0, as they are published, and the vendor's.
@@ -15,7 +15,7 @@ _LONGEST: Final = 4_000
 
 
 class Label(StrEnum):
-    """What one structured field says, or one sentence."""
+    """The meaning of one structured field or sentence."""
 
     SURE = "sure"  # names the credentials
     TOKEN = "token"  # noqa: S105 - names the token among them
@@ -72,7 +72,7 @@ _NO_WORD: Final = re.compile(r"[^a-z0-9]+")
 
 
 def label_of_code(value: object) -> Label:
-    """Return what a ``code``, ``type`` or ``status`` says: a word of a list, or an HTTP status."""
+    """Return the meaning of a ``code``, ``type`` or ``status``: a known word or HTTP status."""
     if isinstance(value, bool):
         return Label.NOTHING
     if isinstance(value, str) and re.fullmatch(r"[1-5][0-9]{2}", value, re.ASCII):
@@ -100,7 +100,7 @@ def label_of_code(value: object) -> Label:
 
 
 def is_field(key: object, names: frozenset[str]) -> bool:
-    """Whether a key of an object is one of some names, however it is written."""
+    """Whether a key of an object is one of some names, in any spelling."""
     return _NO_WORD.sub("", str(key).lower()) in names
 
 
@@ -209,7 +209,7 @@ _CLAUSES: Final = re.compile(r"[.!;,\n](?=\s|$)|:\s|\s[-\u2013\u2014]+\s")
 
 
 def label_of_text(text: str) -> Label:
-    """Return what a text says, sentence by sentence."""
+    """Return the meaning of a text, sentence by sentence."""
     if len(text) > _LONGEST:
         return Label.NOTHING
     plain = " ".join(redacted(text).lower().replace("\u2019", "'").split())

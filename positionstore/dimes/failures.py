@@ -1,14 +1,14 @@
-"""What a gateway's failure means: are the credentials wrong, or may another attempt succeed?
+"""What a gateway's failure means: wrong credentials, or something that may pass.
 
 The vendor says that bad credentials are answered with an ``error`` event and a disconnect, but not
-what the event says. A wrong key must end the process, for nothing else mends it. Everything else is
-tried again, for every minute away loses events. So only what is clear is acted on:
+what the event says. A wrong key must end the process, since a retry cannot help. Everything else is
+tried again, since every minute offline loses events. So only a clear answer counts:
 
 1. a structured answer: a ``code``, ``type`` or ``statusCode`` that names the credentials;
-2. a sentence that says nothing but that the credentials are wrong. A single word or a number
-   somewhere in a text means nothing.
+2. a sentence that says only that the credentials are wrong. A single word or a number somewhere
+   in a text means nothing.
 
-What speaks of a passing fault outweighs a general refusal ("Unauthorized: fetch failed").
+A sign of a temporary fault outweighs a general refusal ("Unauthorized: fetch failed").
 
 Source: the vendor's document, "Authentication errors".
 """
@@ -31,9 +31,8 @@ class Verdict(StrEnum):
     """What a failure means for the next attempt.
 
     ``CREDENTIALS``: the same credentials will be refused again. ``TOKEN``: the same token will be;
-    what that means depends on where it is from. ``STALE``: the token has expired or was revoked; a
-    new one may be accepted. ``PASSING``: a fault of the server. ``UNCLEAR``: the answer does not
-    tell.
+    what that means depends on its origin. ``STALE``: the token has expired or was revoked; a
+    new one may be accepted. ``PASSING``: a temporary fault. ``UNCLEAR``: unknown.
     """
 
     CREDENTIALS = "credentials"
@@ -45,11 +44,11 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class GatewayFailure:
-    """What a gateway answered in place of events.
+    """A gateway's failure.
 
     Attributes:
-        verdict: what it means.
-        words: what it says, in one line, without secrets, cut to 300 characters; maybe empty.
+        verdict: its meaning.
+        words: its text in one line, without secrets, at most 300 characters; may be empty.
     """
 
     verdict: Verdict = Verdict.PASSING
@@ -57,11 +56,11 @@ class GatewayFailure:
 
 
 def classify(body: str | bytes) -> GatewayFailure:
-    """Return what an answer means.
+    """Return the meaning of an answer.
 
     Args:
         body: JSON of any shape (the arguments of an ``error`` event, the body of a CONNECT_ERROR
-            packet or of an HTTP answer), or text that is no JSON.
+            packet or of an HTTP answer), or text that is not JSON.
     """
     try:
         value: object = msgspec.json.decode(body)
@@ -74,10 +73,10 @@ def classify(body: str | bytes) -> GatewayFailure:
 
 
 def words_of(body: str | bytes) -> str:
-    """Return what an error's JSON says, for a person: one line, without secrets.
+    """Return the text of an error's JSON for people: one line, without secrets.
 
     Takes any shape: the API's ``{"error": {"type", "code", "message"}}``, its inner object, a
-    plain string, several arguments. What is no JSON is taken as it stands.
+    plain string, several arguments. Text that is not JSON is used as it is.
     """
     try:
         value: object = msgspec.json.decode(body)

@@ -1,11 +1,11 @@
-"""Reads along on one Engine.IO connection, frame by frame, before any library does.
+"""Reads every frame of an Engine.IO connection before the library does.
 
 The tap takes every event out of the stream, at once and in order, and lets the few frames that
 keep the connection going (open, ping, close, and Socket.IO's connect) pass on to python-socketio.
-It sees what the library does not tell: the time of the last frame of any kind, and a disconnect
-that follows on the heels of a connect.
+It also sees what the library does not report: the time of the last frame of any kind, and a
+disconnect right after a connect.
 
-Nothing here does any I/O, and nothing raises: a frame that is neither becomes a
+Nothing here does I/O or raises: an invalid frame becomes a
 :class:`~positionstore.model.facts.Rejected`.
 
 Source: the Engine.IO protocol, revision 4, and the Socket.IO protocol, revision 5.
@@ -59,22 +59,22 @@ class FrameFilter:
     """One connection's frames, sorted.
 
     Args:
-        namespace: the namespace that is joined.
-        deliver: is handed each event's packet.
-        jumps: tells the time, and whether its clock was set meanwhile.
+        namespace: the namespace to join.
+        deliver: takes each event's packet.
+        jumps: the time, and whether the clock was set meanwhile.
         on_connected: called when the gateway has let us into the namespace, with the time.
         on_error: called with the arguments of an ``error`` event, a JSON array. An ``exception``
-            event (NestJS) and an ``unauthorized`` event are such, too, unless they are envelopes.
+            event (NestJS) and an ``unauthorized`` event count too, unless they are envelopes.
         on_refused: called with the body of a refused namespace, JSON.
         on_old_server: called when the server turns out to speak the protocol of Socket.IO 2.
-        on_disconnected: called when the gateway has put us out of the namespace.
+        on_disconnected: called when the gateway has disconnected us from the namespace.
         on_jump: called when the clock was set since the last frame.
 
     Attributes:
         last_frame_at: when the last frame of any kind was received; None before the first. After a
-            jump of the clock it stays what it was: nobody knows what lies between.
+            jump of the clock it does not change: the time in between is unknown.
         events: how many events were taken.
-        pid: the private id of a session that can be recovered; None where the gateway does not
+        pid: the private id of a session that can be recovered; None if the gateway does not
             offer that, or has not let us in yet. A secret.
         patience: after how many seconds without an answer the gateway gives a connection up
             (``pingInterval`` and ``pingTimeout``); None before it has said so.
@@ -115,12 +115,12 @@ class FrameFilter:
 
     @property
     def offset(self) -> str | None:
-        """The offset of the last event; None where the gateway gave none. A secret."""
+        """The offset of the last event; None if the gateway gave none. A secret."""
         packet = self._last_with_offset
         return None if packet is None else offset_of(packet)
 
     def take(self, frame: str | bytes) -> bool:
-        """Take a frame. Returns whether it was kept: the others belong to the library."""
+        """Take a frame. Returns whether it was kept; the others belong to the library."""
         at, jumped = self._jumps.look()
         kept = True
         try:
@@ -154,7 +154,7 @@ class FrameFilter:
         self._note(at, jumped=jumped)
 
     def flush(self) -> None:
-        """The connection has ended: keep what came of a binary packet that stayed unfinished."""
+        """The connection has ended: keep an incomplete binary packet."""
         if self._binary:
             self._deliver_binary(self.last_frame_at or self._jumps.look()[0])
 
@@ -218,12 +218,12 @@ class FrameFilter:
             self.events += 1
             self._deliver(frame, at)
             return
-        told = without_offset(frame, recoverable=self.pid is not None)
-        if told.startswith(_TELLING, len(self._event)):
-            self._on_error(told[len(self._event) - 1 :])
+        text = without_offset(frame, recoverable=self.pid is not None)
+        if text.startswith(_TELLING, len(self._event)):
+            self._on_error(text[len(self._event) - 1 :])
             return
-        name = next(each for each in _ERRORS if told.startswith(each, len(self._event)))
-        self._on_error("[" + told[len(self._event) + len(name) :].lstrip(" ,"))
+        name = next(each for each in _ERRORS if text.startswith(each, len(self._event)))
+        self._on_error("[" + text[len(self._event) + len(name) :].lstrip(" ,"))
 
     def _attachment(self, frame: bytes, at: datetime) -> None:
         self._binary.append("b" + base64.b64encode(frame).decode())

@@ -1,10 +1,10 @@
 """One connection to a gateway: from the handshake to its end.
 
-python-socketio speaks the protocol; it never reconnects by itself here, and a new client is made
-for every connection. It spends a task and a timer on each message, which a burst cannot afford, and
-swallows what a handler raises. So the WebSocket it reads from is one of ours (aiohttp takes the
+python-socketio speaks the protocol. It does not reconnect here; every connection has a new client.
+It creates a task and a timer for each message, which is too slow for a burst, and swallows
+exceptions of handlers. So the WebSocket it reads from is one of ours (aiohttp takes the
 class as an option): a :class:`~positionstore.dimes.frames.FrameFilter` sees every frame first,
-keeps the events, and passes on what keeps the connection going.
+takes the events, and passes on the frames that keep the connection alive.
 
 Source: the vendor's document, "Partner gateway", "Customer gateway", "Authentication errors".
 """
@@ -69,18 +69,18 @@ _silent.setLevel(logging.CRITICAL + 1)
 
 
 def utc_now() -> datetime:
-    """Return the present moment in UTC."""
+    """Return the current time in UTC."""
     return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class SocketOptions:
-    """How a WebSocket is opened and kept.
+    """The options of a WebSocket.
 
     Attributes:
-        proxy: what it leads through; None where it leads there directly.
-        ping_every: after how many seconds of silence the other side is pinged.
-        compression: whether permessage-deflate is asked for.
+        proxy: the proxy; None for a direct connection.
+        ping_every: seconds of silence after which the other side is pinged.
+        compression: whether to request permessage-deflate.
     """
 
     proxy: Proxy | None = None
@@ -89,10 +89,10 @@ class SocketOptions:
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
-        """Return what the settings say.
+        """Return the options of the settings.
 
         Raises:
-            ConfigurationError: a proxy is named in a form that cannot be used.
+            ConfigurationError: the URL of the proxy is invalid.
         """
         return cls(proxy_for(settings), settings.ping_every, settings.stream_compression)
 
@@ -102,10 +102,10 @@ class End:
     """How a connection ended.
 
     Attributes:
-        reason: what happened, in a few words; fit for a log line and a table.
+        reason: a few words, for a log line or a table.
         verdict: whether the credentials are to blame.
-        words: what the gateway said, without secrets; empty where it said nothing.
-        at_the_door: whether the gateway turned us away, soon after the start or before it.
+        words: the gateway's text, without secrets; may be empty.
+        at_the_door: whether the gateway refused us, before or soon after the start.
     """
 
     reason: str
@@ -118,26 +118,26 @@ class Connection:
     """A connection to a gateway.
 
     Args:
-        gateway: which gateway it is to.
-        deliver: is handed each event's packet, or what is wrong with a frame.
-        on_error: is told the words of an ``error`` event.
-        taken: awaited after each frame that was kept, before the next is read.
+        gateway: the gateway.
+        deliver: takes each event's packet, or what is wrong with a frame.
+        on_error: takes the text of an ``error`` event.
+        taken: awaited after each kept frame, before the next is read.
         before_ping: awaited before a ping of the server is answered.
-        options: how the WebSocket is opened and kept.
-        clock: tells the time, UTC.
-        monotonic: a clock that nobody sets, seconds.
+        options: the options of the WebSocket.
+        clock: the current time, UTC.
+        monotonic: a monotonic clock, seconds.
 
     Raises:
         ConfigurationError: ``SSL_CERT_FILE`` names no certificates.
 
     Attributes:
-        gateway: which gateway it is to.
-        connected_at: when the gateway let us in, UTC; None before.
+        gateway: the gateway.
+        connected_at: when the gateway accepted us, UTC; None before.
         renew_after: seconds after which it should be replaced by one with new credentials.
-        replayed: how many events had come when the gateway let us in: those of a session that it
-            recovered.
-        clock_set: set when the clock was. The connection should be replaced then: it proves no
-            life any more, for what it saw would span an hour that never was, or hide one.
+        replayed: how many events had arrived when the gateway accepted us: those of a recovered
+            session.
+        clock_set: set when the clock was set. The connection should then be replaced: it is no
+            longer a proof of life, since it would span time that never was, or hide some.
     """
 
     def __init__(
@@ -203,7 +203,7 @@ class Connection:
                 **({} if options.proxy is None else {"proxy": options.proxy.url}),
             },
         )
-        # '*' would not be told.
+        # '*' does not receive it.
         self._client.on("disconnect", self._dropped, namespace=NAMESPACES[gateway])
 
     @property
@@ -213,7 +213,7 @@ class Connection:
 
     @property
     def session(self) -> RecoverySession | None:
-        """What it takes to fetch what is emitted after this connection; None where nothing does."""
+        """The session to fetch later events with; None if it cannot be recovered."""
         # The offset last: everything up to it was delivered before it was noted.
         pid, patience, seen_until = self._tap.pid, self._tap.patience, self.last_packet_at
         offset = self._tap.offset
@@ -233,16 +233,16 @@ class Connection:
     async def open(
         self, base_url: str, credentials: Credentials, *, resume: RecoverySession | None = None
     ) -> None:
-        """Connect, and wait until the gateway has let us in.
+        """Connect, and wait until the gateway has accepted us.
 
         Args:
             base_url: the gateway's host.
-            credentials: what to show.
-            resume: the session whose missed events are asked for.
+            credentials: the credentials.
+            resume: the session whose missed events are requested.
 
         Raises:
             CredentialsError: the credentials are refused.
-            GatewayError: the gateway cannot be reached, or does not let us in just now.
+            GatewayError: the gateway cannot be reached, or does not accept us at the moment.
         """
         handshake = await credentials.handshake()
         self.renew_after = handshake.renew_after
@@ -296,12 +296,12 @@ class Connection:
             )
 
     async def wait(self) -> End:
-        """Wait until the connection ends, and say how."""
+        """Wait until the connection ends, and return how."""
         await asyncio.wait({self._ended})
         return self._ended.result() or End(LOST)
 
     async def close(self) -> None:
-        """Leave, within a few seconds whatever the other side does."""
+        """Disconnect, within a few seconds whatever the other side does."""
         self._finish(End("closed by us"))
         await self._pinger.stop()
         try:
@@ -337,7 +337,7 @@ class Connection:
         pinger = self._pinger
 
         class TappedWebSocket(aiohttp.ClientWebSocketResponse):
-            """A WebSocket whose events are taken before engine.io sees them."""
+            """A WebSocket that takes the events before engine.io sees them."""
 
             def __init__(self, *args: Any, **options: Any) -> None:  # aiohttp's own, whatever it is
                 super().__init__(*args, **options)
@@ -375,7 +375,7 @@ class Connection:
     def _note_error(self, arguments: str) -> None:
         failure = self._classify(arguments)
         self._on_error(failure.words)
-        # A clear one stands, whatever is said after it.
+        # A clear one counts, whatever comes after it.
         if self._error is None or self._error.verdict is not Verdict.CREDENTIALS:
             self._error = failure
             self._events_before_error = self._tap.events
@@ -414,9 +414,9 @@ class Connection:
         return GatewayFailure(verdict, failure.words)
 
     def _refusal(self, reason: str) -> End:
-        """Return an end, and what an ``error`` event before it makes of it.
+        """Return an end, considering an ``error`` event before it.
 
-        It is believed where the connection had only begun, and no event came after it.
+        It counts if the connection had just begun and no event came after it.
         """
         if self._error is None:
             return End(reason)
@@ -459,7 +459,7 @@ class Connection:
 
 
 def refused(gateway: Source, end: End, credentials: Credentials) -> CredentialsError:
-    """Return the error that says in one line what to look at."""
+    """Return the error that says in one line what to check."""
     what = "API key" if gateway is Source.PARTNER else "user token"
     said = f" ({end.words})" if end.words else ""
     return CredentialsError(

@@ -55,11 +55,11 @@ _OTHER_PARSER: Final = (
 
 
 class UnreachableError(TransientError):
-    """A gateway cannot be reached, or does not let us in just now.
+    """A gateway cannot be reached, or does not accept us at the moment.
 
     Attributes:
-        kind: tells causes apart that are said once each, whatever else their words hold.
-        lasting: whether it will hardly pass without somebody's help.
+        kind: identifies the cause, which is logged once.
+        lasting: whether it is unlikely to pass without intervention.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class Answer:
 
     Attributes:
         status: its status; 0 where there was none.
-        headers: those that matter, by their names in lower case.
+        headers: the relevant ones, by name in lower case.
         body: the beginning of its body.
     """
 
@@ -92,7 +92,7 @@ class Answer:
     body: bytes = b""
 
     def trace(self) -> aiohttp.TraceConfig:
-        """Return what lets a session keep its answers here, and follow no redirect."""
+        """Return the trace configuration that keeps answers here and follows no redirect."""
 
         async def redirected(
             _: aiohttp.ClientSession,
@@ -114,7 +114,7 @@ class Answer:
         return trace
 
     async def _take(self, response: aiohttp.ClientResponse) -> None:
-        """Keep what a response says, before the library lets it go."""
+        """Keep a response before the library discards it."""
         self.status = response.status
         for name in ("location", "retry-after", "date", "server"):
             if name in response.headers:
@@ -134,13 +134,13 @@ class Answer:
 def not_opened(
     who: str, answer: Answer, base_url: str, *, shown: bool, now: datetime
 ) -> UnreachableError:
-    """Return what to say of an answer that is no WebSocket.
+    """Return the error for an answer that is not a WebSocket.
 
     Args:
         who: the gateway.
-        answer: what it answered.
-        base_url: where it was asked.
-        shown: whether the credentials were sent already, in a header.
+        answer: its answer.
+        base_url: the URL of the request.
+        shown: whether the credentials were already sent, in a header.
         now: the local time.
     """
     status = answer.status
@@ -189,13 +189,13 @@ def _explained(who: str, answer: Answer, base_url: str, *, shown: bool) -> tuple
 
 
 def not_let_in(who: str, *, reason: str, words: str, unclear: bool) -> UnreachableError:
-    """Return what to say of a WebSocket that was opened, and ended before we were let in.
+    """Return the error for a WebSocket that ended before the gateway accepted us.
 
     Args:
         who: the gateway.
         reason: how it ended.
-        words: what the gateway said.
-        unclear: whether these words do not tell if the credentials are the cause.
+        words: the gateway's text.
+        unclear: whether the text leaves open if the credentials are the cause.
     """
     if reason == SOCKETIO_2:
         remedy = "Look at DIMES_BASE_URL: the vendor's gateways speak the current protocol."
@@ -213,12 +213,12 @@ def not_let_in(who: str, *, reason: str, words: str, unclear: bool) -> Unreachab
 
 
 def not_reached(who: str, causes: Iterable[BaseException], base_url: str) -> UnreachableError:
-    """Return what to say where there was no answer of HTTP.
+    """Return the error if there was no HTTP answer.
 
     Args:
         who: the gateway.
-        causes: an error and what led to it.
-        base_url: where it was asked.
+        causes: an error and its causes.
+        base_url: the URL of the request.
     """
     chain = list(causes)
     for cause in chain:
@@ -244,7 +244,7 @@ def not_reached(who: str, causes: Iterable[BaseException], base_url: str) -> Unr
 
 
 def _in_words(error: BaseException) -> str:
-    """Return what an error says; of a host that does not take the call, why."""
+    """Return the text of an error, or why a host is unreachable."""
     if isinstance(error, aiohttp.ClientSSLError):  # a kind of the other
         return str(error)
     if not isinstance(error, aiohttp.ClientConnectorError):
@@ -256,7 +256,7 @@ def _in_words(error: BaseException) -> str:
 
 
 def _target(url: str, *, with_path: bool = False) -> str:
-    """Return the scheme, host and port of a URL, and no query: what it holds may be a secret."""
+    """Return scheme, host and port of a URL; the query may hold a secret."""
     try:
         parts = urlsplit(url)
         port = f":{parts.port}" if parts.port else ""

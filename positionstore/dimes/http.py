@@ -1,9 +1,9 @@
-"""What both HTTP clients need beside the library: trust, bounded bodies, few requests at a time.
+"""What both HTTP clients need beside the library: trust, size limits, rate limits.
 
-Certificates are verified by one rule for the gateway and for REST; by themselves, one client asks
-the system and the other a list that it carries along. A body is unpacked piece by piece, because a
-library unpacks what came from the socket in one go, and 64 KiB can hold gigabytes. A connection
-whose TLS handshake was cancelled is closed, where the library leaves that to the garbage collector.
+Certificates are verified by one rule for the gateway and for REST; the two libraries use different
+defaults. A body is decompressed piece by piece, because the library decompresses each read at once,
+and 64 KiB can hold gigabytes. A connection whose TLS handshake was cancelled is closed, which the
+library leaves to the garbage collector.
 """
 
 import asyncio
@@ -27,19 +27,19 @@ _GZIP: Final = zlib.MAX_WBITS | 16
 
 
 class TooLongError(Exception):
-    """The body is longer than it may be."""
+    """The body is too long."""
 
 
 async def read_body(response: httpx.Response, *, at_most: int) -> bytes:
-    """Read the body of an answer, unpacked.
+    """Read the decompressed body of an answer.
 
     Args:
-        response: of which nothing was read yet.
-        at_most: how many bytes it may have, unpacked.
+        response: a response that is still unread.
+        at_most: the maximum number of bytes, decompressed.
 
     Raises:
         TooLongError: it has more.
-        httpx.HTTPError: it cannot be read to its end, or is packed as nobody asked for.
+        httpx.HTTPError: it is incomplete, or compressed in a way that was not requested.
     """
     packing = "" if response.is_stream_consumed else _packing(response)
     if packing not in {"", "identity", "gzip"}:
@@ -78,9 +78,9 @@ class _Stream(Protocol):
 
 
 class ClosesAbandoned:
-    """Closes the connection of one request whose TLS handshake does not come to its end.
+    """Closes the connection of a request whose TLS handshake does not complete.
 
-    Given to a request as its extension ``trace``, which hears of each step.
+    Passed to a request as its extension ``trace``, which is called for each step.
 
     Source: the documentation of httpcore, "Extensions", section "trace".
     """
@@ -89,7 +89,7 @@ class ClosesAbandoned:
         self._stream: _Stream | None = None
 
     async def __call__(self, step: str, about: dict[str, Any]) -> None:
-        """Hear of a step of the request."""
+        """Handle a step of the request."""
         if step == "connection.connect_tcp.complete":
             self._stream = about["return_value"]
         elif step == "connection.start_tls.failed" and self._stream is not None:
@@ -103,13 +103,13 @@ _REMEDY: Final = (
 
 
 def trusted() -> ssl.SSLContext:
-    """Return what to verify a host by: the authorities of the system, and those of certifi.
+    """Return the CA certificates to verify a host with: the system's and certifi's.
 
-    ``SSL_CERT_FILE`` and ``SSL_CERT_DIR``, OpenSSL's own variables, name others in place of these.
-    They are read once, so that a file that is just being replaced ends nothing that runs.
+    ``SSL_CERT_FILE`` and ``SSL_CERT_DIR``, OpenSSL's own variables, replace them. They are read
+    once, so that replacing a file does not affect a running process.
 
     Raises:
-        ConfigurationError: the file that is named holds no certificates, or cannot be read.
+        ConfigurationError: the file has no certificates, or cannot be read.
     """
     return _trusting(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
 
@@ -130,11 +130,11 @@ def _trusting(file: str | None, folder: str | None) -> ssl.SSLContext:
 
 
 def distrust(what: str, error: BaseException) -> GatewayError | None:
-    """Return what to say where a host could not prove who it is; None where that is not the cause.
+    """Return the error if a host could not prove its identity; None for other causes.
 
     Args:
-        what: what could not be done.
-        error: what a client raised.
+        what: what failed.
+        error: the exception of a client.
     """
     for cause in causes(error):
         # aiohttp's own error is of this kind too, without the words.
@@ -148,7 +148,7 @@ def distrust(what: str, error: BaseException) -> GatewayError | None:
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:
-    """Return an error and what led to it."""
+    """Return an error and its causes."""
     current: BaseException | None = error
     while current is not None:
         yield current
@@ -156,15 +156,15 @@ def causes(error: BaseException) -> Iterator[BaseException]:
 
 
 class Throttle:
-    """Limits how many requests are under way at once, and how many begin in a second.
+    """Limits the number of concurrent requests, and of requests per second.
 
     Requests begin evenly spaced; there are no bursts.
 
     Args:
-        concurrency: how many may be under way.
-        per_second: how many may begin in a second.
-        monotonic: tells seconds that only grow.
-        sleep: waits for so many seconds.
+        concurrency: the number of concurrent requests.
+        per_second: the number of requests per second.
+        monotonic: a monotonic clock, seconds.
+        sleep: waits for a number of seconds.
     """
 
     def __init__(
@@ -183,7 +183,7 @@ class Throttle:
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
-        """Wait for a turn and hold it for as long as the request is under way."""
+        """Wait for a turn, and hold it for the duration of the request."""
         async with self._slots:
             now = self._monotonic()
             begins = max(self._next, now)
@@ -193,5 +193,5 @@ class Throttle:
             yield
 
     def hold(self, seconds: float) -> None:
-        """Let nobody begin for so many seconds: the server asked one of us to wait."""
+        """Pause all requests for a number of seconds: the server asked for it."""
         self._next = max(self._next, self._monotonic() + seconds)

@@ -1,7 +1,7 @@
-"""JSON read exactly: no float is ever made, and what is wrong is said in words.
+"""Exact JSON: numbers never become floats, and errors are described in words.
 
-The careful way to read what the wire brings, shared by events and REST answers. It is slow and
-knows every rule; the fast ways beside it fall back on it.
+The slow path for input from the wire, shared by events and REST answers. It implements every rule;
+the fast paths fall back on it.
 """
 
 import json
@@ -24,13 +24,13 @@ _DEEPER: Final = f"It nests deeper than {MAX_DEPTH} levels."
 
 
 class Number(str):
-    """A JSON number, as its text; told apart from a JSON string by its type."""
+    """A JSON number, as its text; distinguished from a JSON string by its type."""
 
     __slots__ = ()
 
 
 class InvalidInput(Exception):  # noqa: N818 - it is caught by its reader and never reaches a user
-    """Why an input is not what it should be.
+    """Why an input is invalid.
 
     Attributes:
         reason: for programs.
@@ -76,7 +76,7 @@ def parse(text: str) -> object:
 
 
 def beyond_bounds(raw: bytes, *, depth: int = MAX_DEPTH) -> InvalidInput | None:
-    """Return what is wrong with a JSON text that is too long, or nests too deep, to be read."""
+    """Return what is wrong with a JSON text that is too long or nested too deeply."""
     if len(raw) > LONGEST_ENVELOPE:
         return InvalidInput(Reason.TOO_LONG, f"It is longer than {LONGEST_ENVELOPE:,} bytes.")
     if _opens_more_than(depth, raw) and _nests_deeper(raw, depth):
@@ -85,13 +85,13 @@ def beyond_bounds(raw: bytes, *, depth: int = MAX_DEPTH) -> InvalidInput | None:
 
 
 def may_hold_nul(raw: bytes) -> bool:
-    """Whether a JSON text spells U+0000 somewhere, or something that looks like it."""
+    """Whether a JSON text may contain U+0000."""
     # To look for one byte is a twentieth of the work, and most texts have no escape at all.
     return b"\\" in raw and b"\\u0000" in raw
 
 
 def string(mapping: dict[str, object], key: str) -> str | None:
-    """Return the string under a key; None where there is none or something else."""
+    """Return the string under a key; None if there is none or something else."""
     value = mapping.get(key)
     return value if isinstance(value, str) and not isinstance(value, Number) else None
 
@@ -102,12 +102,12 @@ def sanitize_text(text: str) -> str:
 
 
 def found(mapping: dict[str, object], key: str) -> str:
-    """Say what stands under a key, for a person."""
+    """Describe the value of a key, for people."""
     return name(mapping[key]) if key in mapping else "missing"
 
 
 def name(value: object) -> str:
-    """Say what a value is, for a person."""
+    """Describe a value, for people."""
     return "an empty string" if value == "" else _NAMES[type(value)]
 
 
@@ -116,14 +116,14 @@ def _refuse_constant(constant: str) -> NoReturn:
 
 
 def _opens_more_than(depth: int, raw: bytes) -> bool:
-    """Whether there are more opening brackets than that, those in strings too."""
+    """Whether there are more opening brackets than that, including those in strings."""
     # Most bodies have no array at all, and to look for a byte is less work than to count it.
     arrays = raw.count(b"[") if b"[" in raw else 0
     return raw.count(b"{") + arrays > depth
 
 
 def _nests_deeper(raw: bytes, limit: int) -> bool:
-    """Whether brackets nest deeper than that; of what is no JSON it may say either."""
+    """Whether brackets nest deeper than that; for invalid JSON the result is undefined."""
     depth = start = 0
     in_string = False
     while start < len(raw):

@@ -1,4 +1,4 @@
-"""A wall clock that is set while it is being read."""
+"""Detects that the wall clock was set."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -9,13 +9,13 @@ TOLERANCE: Final = timedelta(seconds=2)
 
 
 class ClockJumpDetector:
-    """Tells a jump of the wall clock from time that has passed, by a clock that nobody sets.
+    """Tells a jump of the wall clock from elapsed time, by a monotonic clock.
 
-    A machine that was asleep looks the same: it was not there, whatever the clocks say.
+    A machine that was asleep looks the same.
 
     Args:
         clock: the wall clock, UTC.
-        monotonic: a clock that nobody sets, seconds.
+        monotonic: a monotonic clock, seconds.
     """
 
     def __init__(self, clock: Callable[[], datetime], monotonic: Callable[[], float]) -> None:
@@ -24,7 +24,7 @@ class ClockJumpDetector:
         self._last: tuple[float, datetime, float] | None = None
 
     def look(self) -> tuple[datetime, bool]:
-        """Return what the wall clock says, and whether it was set since the last look."""
+        """Return the time, and whether the clock was set since the last call."""
         # Before and after: a process may stand still in between, for as long as it likes.
         before, at, after = self._monotonic(), self._clock(), self._monotonic()
         last, self._last = self._last, (before, at, after)

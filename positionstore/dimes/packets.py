@@ -1,8 +1,8 @@
-"""From a Socket.IO packet to an event, without touching the text in between.
+"""Decodes Socket.IO packets into events, without changing their text.
 
 A gateway sends ``42<namespace>,["<name>",<envelope>]``; one with connection state recovery adds an
-offset, ``42<namespace>,["<name>",<envelope>,"<offset>"]``. The envelope is cut out as the bytes it
-is. Whatever else a packet may be (no argument, two envelopes, an array, a broken text) becomes a
+offset, ``42<namespace>,["<name>",<envelope>,"<offset>"]``. The envelope is cut out as
+bytes. Any other packet (no argument, two envelopes, an array, a broken text) becomes a
 :class:`~positionstore.model.facts.Rejected` that keeps it whole.
 
 Source: the Socket.IO protocol, revision 5, and the vendor's document, "Event envelope".
@@ -40,9 +40,9 @@ class Unpacker:
     def unpack(self, packet: bytes) -> Event | Rejected:
         """Return the event in a packet, or what is wrong with it.
 
-        The event's name on the wire is not looked at: the envelope's ``type`` says what it is,
-        so that names unknown today are events too. A request for an acknowledgement is taken
-        as an event; none is sent, for nothing is in the log yet.
+        The event's name on the wire is ignored: the envelope's ``type`` counts, so unknown names
+        are events too. An event with an acknowledgement is accepted; none is sent, since it is not
+        in the log yet.
         """
         if packet.startswith(self._head) and packet.endswith(b"]"):
             name = len(self._head)
@@ -78,7 +78,7 @@ class Unpacker:
     def _argument(self, packet: str) -> str:
         header = _HEADER.match(packet)
         if header is None:
-            raise _MalformedError(Reason.WRONG_ARGUMENTS, "It is no event packet.")
+            raise _MalformedError(Reason.WRONG_ARGUMENTS, "It is not an event packet.")
         if (namespace := header["namespace"] or "/") != self._namespace:
             raise _MalformedError(
                 Reason.WRONG_ARGUMENTS, f"It came on namespace {redacted(namespace)}."
@@ -96,14 +96,14 @@ class Unpacker:
 
 
 def may_end_with_offset(packet: str) -> bool:
-    """Whether a packet may have an offset for its last argument; a quick look."""
+    """Whether the last argument of a packet may be an offset; a quick check."""
     return packet.endswith('"]')
 
 
 def offset_of(packet: str) -> str | None:
     """Return the offset in a packet of a gateway with connection state recovery.
 
-    It is the last argument, where that is a string; its form belongs to the server's adapter.
+    It is the last argument if that is a string; its format depends on the server's adapter.
     """
     # A namespace has no bracket; neither has a count of attachments or an id to acknowledge.
     start = packet.find("[")
@@ -120,8 +120,8 @@ def without_offset(packet: str, *, recoverable: bool) -> str:
 
     Args:
         packet: an event's packet.
-        recoverable: whether the gateway is known to add offsets. Otherwise a last string counts as
-            one where an object stands before it.
+        recoverable: whether the gateway is known to add offsets. Otherwise a final string counts
+            as one if it follows an object.
     """
     start = packet.find("[")
     try:
@@ -141,7 +141,7 @@ class _MalformedError(Exception):
 
 
 def _elements(text: str, start: int) -> list[str]:
-    """Return the exact texts of a JSON array's elements; none where it is no array."""
+    """Return the exact texts of a JSON array's elements; none if it is not an array."""
     at = _skip(text, start)
     if not text.startswith("[", at):
         if text[at:].strip():

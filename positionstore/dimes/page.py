@@ -1,8 +1,8 @@
-"""What ``GET /positions`` and ``GET /positions/{id}`` answer, read exactly.
+"""Reads the answers of ``GET /positions`` and ``GET /positions/{id}`` exactly.
 
-A position is kept as the bytes it came in, with the strings that a walk needs and the spelling of
-the fields that are compared. As with events, nearly every page takes the short way, one typed pass;
-what that pass does not like takes the careful way.
+A position is kept as its original bytes, with the strings that a walk needs and the spelling of
+the compared fields. As with events, nearly every page takes the fast path, one typed pass;
+everything else takes the slow path.
 
 Source: the vendor's REST reference, "List positions" and the position object.
 """
@@ -40,16 +40,16 @@ _LASTING: Final = tuple(
 class Listed(msgspec.Struct, frozen=True, gc=False):
     """One position of an answer.
 
-    The strings are exact, but for what a Postgres ``text`` cannot hold (U+0000, lone surrogates),
-    which becomes U+FFFD as it does for events; the body is untouched.
+    The strings are exact, except for what a Postgres ``text`` cannot hold (U+0000, lone
+    surrogates), which becomes U+FFFD as it does for events; the body is unchanged.
 
     Attributes:
         position_id: its ``id``.
         status: its ``status``, known or not.
-        body: the position object as it came over the wire, valid UTF-8.
-        closed_at: ``result.closed_at``, UTC; None where there is none that can be read.
-        wallet_address: whose it is; None where the body does not say.
-        spelling: the compared fields as the body spells them; None where one is spelled unusually.
+        body: the position object as received, valid UTF-8.
+        closed_at: ``result.closed_at``, UTC; None if missing or invalid.
+        wallet_address: its wallet; None if the body has none.
+        spelling: the compared fields as the body spells them; None if one is unusual.
     """
 
     position_id: str
@@ -64,7 +64,7 @@ class Item(msgspec.Struct, frozen=True, gc=False):
     """One element of a list, position or not.
 
     Attributes:
-        id: its ``id`` exactly, for the next page to start after; None where it has none.
+        id: its exact ``id``, as the cursor of the next page; None if it has none.
         what: the position, or what is wrong with it.
     """
 
@@ -73,7 +73,7 @@ class Item(msgspec.Struct, frozen=True, gc=False):
 
 
 class UnreadableError(ValueError):
-    """An answer is not what the API answers: cut short, or another's (a proxy's page)."""
+    """An answer is not the API's: incomplete, or from a proxy."""
 
 
 class _List(msgspec.Struct):
@@ -83,7 +83,7 @@ class _List(msgspec.Struct):
 
 _list_decoder: Final = msgspec.json.Decoder(_List)
 _SURROGATES: Final = tuple(b"u%c%c" % (d, x) for d in b"dD" for x in b"89abcdefABCDEF")
-_VEIL: Final = b"\xff"  # stands for a backslash; no UTF-8 holds it
+_VEIL: Final = b"\xff"  # replaces a backslash; it does not occur in UTF-8
 _BLANK: Final = b" \t\r\n"
 # A snapshot's envelope is one level around it.
 _POSITION_DEPTH: Final = MAX_DEPTH - 1
@@ -96,7 +96,7 @@ def read_list(content: bytes) -> tuple[list[Item], bool]:
         Its elements, and whether there are more.
 
     Raises:
-        UnreadableError: it is no list of the API.
+        UnreadableError: it is not a list of the API.
     """
     try:
         answer = _list_decoder.decode(content)
@@ -111,7 +111,7 @@ def read_item(raw: bytes) -> Item:
     """Read what should be a position.
 
     It is one when it is an object whose ``id`` is a non-empty string and whose ``status`` is a
-    string. Anything else is kept whole, with what is wrong with it.
+    string. Anything else is kept as it is, with the reason.
     """
     try:
         text = raw.decode()
@@ -134,10 +134,10 @@ def read_item(raw: bytes) -> Item:
 
 
 def read_position(content: bytes) -> Item:
-    """Read the answer to a question for one position.
+    """Read the answer to a request for one position.
 
     Raises:
-        UnreadableError: it is no JSON object.
+        UnreadableError: it is not a JSON object.
     """
     item = read_item(content.strip(_BLANK))
     if isinstance(item.what, Rejected) and item.what.reason in {

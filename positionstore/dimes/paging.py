@@ -1,8 +1,8 @@
-"""A walk over a list that changes while it is read: page after page, and back where that is due.
+"""Walks a list that changes while it is read, going back a page where needed.
 
 The cursor of a list is the id of a row. A row can leave a filtered list between two requests, and
-then the API does not know the cursor any more. The walk goes back to an earlier row of the last
-page, or begins the list again; what it has shown already it does not show twice.
+then the API no longer knows the cursor. The walk goes back to an earlier row of the last page, or
+starts the list again; it yields no element twice.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -22,17 +22,17 @@ _REMEDY: Final = "What it had shown up to there was taken; try again later."
 
 
 class CursorLostError(GatewayError):
-    """The API does not know the row after which a page was asked for."""
+    """The API does not know the cursor of a request."""
 
 
 class Shown(NamedTuple):
-    """What the API answered to one request for a page.
+    """The answer to a request for a page.
 
     Attributes:
         items: its elements.
-        has_more: whether it says that there are more.
+        has_more: whether it says that there is more.
         as_of: a moment at which the server had certainly not yet read it, UTC.
-        doubtful: whether that cannot be believed.
+        doubtful: whether that time is unreliable.
     """
 
     items: list[Item]
@@ -46,10 +46,10 @@ class Step(NamedTuple):
 
     Attributes:
         new: the elements that no earlier step had.
-        has_more: whether the walk goes on.
+        has_more: whether the walk continues.
         as_of: a moment at which the server had certainly not yet read them, UTC.
-        cursor: the id to start after to go on from here; None on an empty page.
-        doubtful: whether ``as_of`` cannot be believed.
+        cursor: the id to continue after; None on an empty page.
+        doubtful: whether ``as_of`` is unreliable.
     """
 
     new: list[Item]
@@ -63,9 +63,9 @@ class Paging:
     """One walk over a list.
 
     Args:
-        ask: asks for the page after an id, or for the first; raises :class:`CursorLostError` where
-            the API does not know the id.
-        pause: waits, in seconds.
+        ask: requests the page after an id, or the first; raises :class:`CursorLostError` if the
+            API does not know the id.
+        pause: waits for seconds.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class Paging:
 
         Raises:
             CursorLostError: the API does not know ``starting_after`` itself.
-            GatewayError: a page cannot be had, or the pages contradict each other.
+            GatewayError: a page is unavailable, or the pages contradict each other.
         """
         cursor = starting_after
         self._seen.update([cursor] if cursor else [])
@@ -114,7 +114,7 @@ class Paging:
             yield Step(new, has_more, shown.as_of, cursor, shown.doubtful)
 
     def _check_advance(self, cursor: str | None, shown: Shown) -> None:
-        """Raise if a page that has nothing new cannot be true."""
+        """Raise if a page without new elements contradicts the list."""
         repeats = cursor is not None and any(item.id == cursor for item in shown.items)
         if shown.has_more or repeats:
             none = "none" if not shown.items else "none that it had not shown before"
@@ -125,7 +125,7 @@ class Paging:
             )
 
     async def _page_after(self, cursor: str | None) -> Shown:
-        """Return the page after a cursor; where that is not to be had, one that begins earlier."""
+        """Return the page after a cursor, or if that is unavailable, one that starts earlier."""
         try:
             shown = await self._ask(cursor)
             if shown.items or not (self._pages or shown.has_more):
@@ -142,10 +142,10 @@ class Paging:
         return await self._overlapping(cursor)
 
     async def _overlapping(self, cursor: str | None) -> Shown:
-        """Return a page that begins before the cursor, after which there was nothing twice.
+        """Return a page that starts before the cursor, after two empty answers.
 
-        The rest of the list may have left it meanwhile. Then a page that reaches a little further
-        back ends the list with rows that are known.
+        The rest may have left the list meanwhile. Then a page that starts a little earlier ends
+        with known rows.
         """
         if cursor not in self._contradicted:
             self._contradicted.add(cursor)
@@ -172,9 +172,9 @@ class Paging:
         )
 
     def _way_back(self) -> Iterator[str | None]:
-        """Yield earlier rows of the last page, ever further apart, and then the list's beginning.
+        """Yield earlier rows of the last page, at growing distances, then the start of the list.
 
-        The list is begun again only where that has led to something new since the last time.
+        The list is started again only if that led to something new the last time.
         """
         if self._advanced:
             self._advanced, self._allowed = False, self._allowed + _OVERLAP
@@ -188,7 +188,7 @@ class Paging:
             yield None
 
     def _once(self, items: list[Item]) -> list[Item]:
-        """Return the items that were not seen, and note them as seen."""
+        """Return the unseen items, and mark them as seen."""
         new = []
         for item in items:
             if item.id is None or item.id not in self._seen:

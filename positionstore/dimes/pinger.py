@@ -1,8 +1,8 @@
-"""WebSocket pings of our own: they keep a quiet link open, and show when it is dead.
+"""WebSocket pings: they keep a quiet connection open, and show when it is dead.
 
-aiohttp has a heartbeat, too, but counts it as the other side's silence when nobody reads: where our
-disk is slow, it closes a healthy link, and what had arrived is lost. Here only the time in which
-somebody waits for a frame counts.
+aiohttp has a heartbeat too, but counts time in which we do not read as silence: with a slow disk it
+closes a healthy connection, and what had arrived is lost. Here only the time in which a reader
+waits for a frame counts.
 """
 
 import asyncio
@@ -19,8 +19,8 @@ class Pinger:
     """Pings one WebSocket while it is silent.
 
     Args:
-        every: after how many seconds of silence the first ping is sent, and how often after that.
-        on_silence: called once, where nothing came for :data:`DEAD_AFTER` times as long.
+        every: seconds of silence before the first ping, and between further ones.
+        on_silence: called once if nothing came for :data:`DEAD_AFTER` times as long.
         monotonic: a clock, seconds.
         sleep: waits for seconds.
     """
@@ -42,7 +42,7 @@ class Pinger:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Somebody waits for the next frame, whatever it is."""
+        """A reader waits for the next frame."""
         self._waits_since = self._monotonic()
         try:
             yield
@@ -50,7 +50,7 @@ class Pinger:
             self._waits_since = None
 
     def start(self, ping: Callable[[], Awaitable[None]]) -> None:
-        """Begin, in a task of its own.
+        """Start, in a separate task.
 
         Args:
             ping: sends a ping.
@@ -58,7 +58,7 @@ class Pinger:
         self._task = asyncio.ensure_future(self._run(ping))
 
     async def stop(self) -> None:
-        """Leave the WebSocket alone."""
+        """Stop pinging."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -73,6 +73,6 @@ class Pinger:
                 self._on_silence()
                 return
             if silence >= self._every:
-                # One that cannot be sent is noticed by whoever reads, or by the silence.
+                # If it cannot be sent, the reader notices, or the silence does.
                 with suppress(ConnectionError, RuntimeError):
                     await ping()

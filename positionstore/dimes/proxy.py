@@ -1,11 +1,11 @@
-"""Which proxy the way to the vendor leads through: one rule for the gateway and the REST API.
+"""The proxy to the vendor: one rule for the gateway and the REST API.
 
-``POSITIONSTORE_PROXY`` wins. Without it ``HTTPS_PROXY`` and ``ALL_PROXY`` are heeded as other
-programs heed them, and ``NO_PROXY`` names hosts that are reached directly. Neither aiohttp under
-python-socketio nor httpx is left to read the environment by itself: both would read ``.netrc``
-too, and send what stands there in place of nothing.
+``POSITIONSTORE_PROXY`` wins. Without it ``HTTPS_PROXY`` and ``ALL_PROXY`` apply as in other
+programs, and ``NO_PROXY`` lists hosts that are reached directly. Neither aiohttp under
+python-socketio nor httpx reads the environment itself: both would also read ``.netrc`` and send
+its passwords.
 
-A host without TLS is this machine itself, and reached directly.
+A host without TLS is this machine and reached directly.
 """
 
 import ssl
@@ -29,8 +29,8 @@ class Proxy:
     """A forward proxy, and the variable that names it.
 
     Args:
-        url: its address, which may hold a user and a password.
-        variable: where it was found.
+        url: its address, which may contain a user and a password.
+        variable: its variable.
 
     Raises:
         ConfigurationError: it is not of the form ``http://[user:password@]host[:port]``.
@@ -64,23 +64,23 @@ class Proxy:
         return self._url.get_secret_value()
 
     def __str__(self) -> str:
-        """Return what to call it in a message; no secret."""
+        """Return its name for messages, without secrets."""
         return f"the proxy {redacted(self._place)} ({self.variable})"
 
     def for_httpx(self) -> httpx.Proxy:
-        """Return it as httpx wants it."""
+        """Return it for httpx."""
         tls = trusted() if self.url.startswith("https:") else None
         return httpx.Proxy(self.url, ssl_context=tls)
 
 
 def proxy_for(settings: Settings) -> Proxy | None:
-    """Return the proxy between us and the vendor; None where there is none.
+    """Return the proxy to the vendor; None if there is none.
 
     Args:
-        settings: its host, and what wins over the environment.
+        settings: the vendor's host, and the proxy setting.
 
     Raises:
-        ConfigurationError: a proxy is named in a form that cannot be used.
+        ConfigurationError: the URL of the proxy is invalid.
     """
     base_url = settings.base_url
     host = urlsplit(base_url)
@@ -97,11 +97,11 @@ def proxy_for(settings: Settings) -> Proxy | None:
 
 
 def proxy_trouble(proxy: Proxy | None, error: BaseException) -> GatewayError | None:
-    """Return what to say where a proxy is to blame; None where it is not.
+    """Return the error if a proxy is the cause; None if not.
 
     Args:
         proxy: the proxy that the request went through.
-        error: what a client raised.
+        error: the exception of a client.
     """
     chain = list(causes(error))
     if proxy is None or any(isinstance(cause, ssl.SSLError) for cause in chain):

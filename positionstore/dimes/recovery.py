@@ -1,17 +1,15 @@
-"""Fetches what a gateway emitted during an outage, where it offers connection state recovery.
+"""Fetches the events of an outage from a gateway with connection state recovery.
 
-A gateway that offers it names a private session id (``pid``) when it lets a connection in, and
-puts an offset behind each event. Whoever shows both again, together with the credentials, is sent
-the missed events before the gateway's answer; the session was recovered where that answer bears
-the same ``pid``.
+Such a gateway sends a private session id (``pid``) when it accepts a connection, and adds an offset
+to each event. A client that sends both again, with its credentials, receives the missed events
+before the gateway's answer. The session was recovered if that answer has the same ``pid``.
 
-A recovered socket can go deaf after another outage (socket.io #4880), so none is relied on: the
-connection that stays is a fresh one, opened first, and the session is recovered over a second
-one, which is closed at once. Where the server still believes in the old connection, it does not
-recover the session; it is asked once more when it must have given that connection up.
+A recovered socket can stop receiving events after another outage (socket.io #4880). So the live
+connection is always a fresh one, opened first, and the session is recovered over a second one,
+which is closed at once. If the server still believes in the old connection, it does not recover
+the session; it is asked again when it must have given that connection up.
 
-``pid`` and offset are as good as a key while the gateway remembers the session, and are treated
-as secrets.
+``pid`` and offset are secrets while the gateway remembers the session.
 
 Source: ``Connection state recovery`` of the Socket.IO documentation, and socket.io 4.8.4.
 """
@@ -33,7 +31,7 @@ MOST_PATIENCE: Final = 600.0
 
 @dataclass(frozen=True, slots=True)
 class RecoverySession:
-    """What it takes to fetch the events that a lost connection missed.
+    """The session of a lost connection, to fetch its missed events with.
 
     Attributes:
         pid: the gateway's private id of the session. A secret.
@@ -50,12 +48,12 @@ class RecoverySession:
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """A stretch of time whose missed events were fetched.
+    """A period whose missed events were fetched.
 
     Attributes:
         since: the last proof of life before it, UTC.
         until: when the gateway had sent everything, UTC.
-        events: how many events came that way.
+        events: the number of events.
     """
 
     since: datetime
@@ -63,10 +61,10 @@ class Recovered:
     events: int
 
     def joined(self, other: "Recovered | None") -> "Recovered":
-        """Return both as one.
+        """Return both periods as one.
 
-        Where they do not meet, the earlier stretch is left out, and its gap needs repair: nothing
-        tells what happened in between. Its events are counted all the same.
+        If they do not meet, the earlier period is left out and its gap needs repair, since the time
+        in between is unknown. Its events are counted.
         """
         if other is None:
             return self
@@ -78,7 +76,7 @@ class Recovered:
 
 
 Attempt = Callable[[RecoverySession], Awaitable[Recovered | None]]
-"""Tries once over a connection of its own; None where the gateway did not recover the session."""
+"""Tries once over a connection of its own; None if the gateway did not recover the session."""
 
 
 async def recover(
@@ -92,12 +90,12 @@ async def recover(
 
     Args:
         session: that connection's session.
-        attempt: tries once.
+        attempt: makes one attempt.
         sleep: waits for seconds.
-        on_first_try: called after the first attempt, however it came out.
+        on_first_try: called after the first attempt, whatever its result.
 
     Returns:
-        What was fetched; None where the gateway does not remember the session.
+        The period; None if the gateway does not remember the session.
     """
     try:
         recovered = await _try(session, attempt)

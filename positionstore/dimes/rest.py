@@ -1,8 +1,8 @@
 """The REST client: positions by the page and by their id, and user tokens.
 
-Every request goes through one pool, takes its turn (:mod:`~positionstore.dimes.http`), and is
-tried again for a while where the failure may pass (:mod:`~positionstore.dimes.retrying`). What is
-certain about *when* the server read its answer goes with the answer as its as-of.
+Every request uses one connection pool, waits for its turn (:mod:`~positionstore.dimes.http`), and
+is retried for a while if the failure is temporary (:mod:`~positionstore.dimes.retrying`). Each
+answer has an as-of: a moment before the server read its data.
 
 Source: the vendor's REST reference.
 """
@@ -75,10 +75,10 @@ T = TypeVar("T")
 
 
 class OutOfReachError(GatewayError):
-    """One position cannot be had, whatever becomes of the others.
+    """One position is unavailable; others may be available.
 
     Attributes:
-        answered: whether the API answered at once; a retry budget was used up where it did not.
+        answered: whether the API answered at once; if not, a retry budget was used up.
     """
 
     def __init__(self, message: str, *, answered: bool = True) -> None:
@@ -94,13 +94,13 @@ class Page(msgspec.Struct, frozen=True):
     """One page of a walk.
 
     Attributes:
-        positions: those that no earlier page of the walk had.
-        rejected: its elements that are no positions, whole.
+        positions: positions that no earlier page of the walk had.
+        rejected: its elements that are not positions.
         as_of: a moment at which the server had certainly not yet read the page, UTC.
-        has_more: whether the walk goes on.
-        cursor: the id to start after to go on from here; None on an empty page.
-        doubtful: whether the server's clock could not be believed, not even when asked again: when
-            the page was read is not known.
+        has_more: whether the walk continues.
+        cursor: the id to continue after; None on an empty page.
+        doubtful: whether the server's clock was unreliable even when asked again; the time of the
+            page is unknown.
     """
 
     positions: list[Listed]
@@ -142,23 +142,23 @@ class RestClient:
 
     Args:
         base_url: the host, without a trailing slash, as ``Settings.base_url`` has checked it.
-        concurrency: how many requests may be under way at once.
-        requests_per_second: how many may begin in a second.
-        retry_budget: for how many seconds from its first failure a request is tried again.
-        clock: tells the time, UTC.
-        monotonic: tells seconds that only grow.
-        sleep: waits for so many seconds.
-        random: draws a number from 0 to 1.
+        concurrency: the number of concurrent requests.
+        requests_per_second: the number of requests per second.
+        retry_budget: seconds from its first failure for which a request is retried.
+        clock: the current time, UTC.
+        monotonic: a monotonic clock, seconds.
+        sleep: waits for a number of seconds.
+        random: returns a random number from 0 to 1.
         transport: carries the requests, for tests.
 
     Raises:
-        ConfigurationError: ``SSL_CERT_FILE`` names no certificates.
+        ConfigurationError: ``SSL_CERT_FILE`` has no certificates.
 
     Attributes:
-        requests: how many requests were sent, further attempts and minted tokens included.
-        retries: how many of them were further attempts.
-        as_of: says what an answer is as of, or None where its clock is doubtful; it is asked for
-            again then.
+        requests: the number of requests, including retries and minted tokens.
+        retries: the number of retries.
+        as_of: returns the as-of of an answer, or None if its clock is unreliable; the request is
+            then repeated.
     """
 
     def __init__(
@@ -240,24 +240,23 @@ class RestClient:
         sort_direction: Direction = "asc",
         starting_after: str | None = None,
     ) -> AsyncIterator[Page]:
-        """Yield every page of a list, in order; at least one.
+        """Yield every page of a list in order, at least one.
 
-        A position that turns up twice (it moved while the walk went on) is taken once. Where the
-        row that a page ended with has left the list, the walk goes back
-        (:mod:`~positionstore.dimes.paging`).
+        A position that appears twice (it moved during the walk) is yielded once. If the last row of
+        a page has left the list, the walk goes back (:mod:`~positionstore.dimes.paging`).
 
         Args:
-            access: what to show.
+            access: the credentials.
             state: only living, or only ended positions.
             status: only positions of this status.
             sort_by: the order of the list.
             sort_direction: oldest or newest first.
-            starting_after: the id after which to begin, such as an earlier page's cursor.
+            starting_after: the id to start after, such as an earlier page's cursor.
 
         Raises:
             CredentialsError: the access is refused; the message names the variable.
             CursorLostError: the API does not know ``starting_after``.
-            GatewayError: a page cannot be had, or the list does not advance.
+            GatewayError: a page is unavailable, or the list does not advance.
         """
         parameters = {
             "limit": str(PAGE_LIMIT),
@@ -290,15 +289,15 @@ class RestClient:
     async def position(
         self, access: RestCredentials, position_id: str
     ) -> tuple[Listed, datetime] | None:
-        """Ask for one position.
+        """Request one position.
 
         Returns:
             It and the as-of of the answer; None if the API itself says that it does not know it.
 
         Raises:
             CredentialsError: the access is refused; the message names the variable.
-            OutOfReachError: this one is not shown, or what is shown is not it.
-            DoubtfulClockError: the server's clock cannot be believed.
+            OutOfReachError: this one is not shown, or the answer is another.
+            DoubtfulClockError: the server's clock is unreliable.
             GatewayError: no answer can be had, or it cannot be understood.
         """
         if position_id in {"", ".", ".."}:  # paths that lead elsewhere
@@ -320,10 +319,10 @@ class RestClient:
         return listed, as_of
 
     async def allows(self, access: RestCredentials) -> bool:
-        """Whether the API lets an access list positions.
+        """Whether the API allows these credentials to list positions.
 
         Raises:
-            GatewayError: it cannot be told just now.
+            GatewayError: that is unknown at the moment.
         """
         try:
             await self._ask(_Request("GET", POSITIONS_PATH, {"limit": "1"}), access, _list_of)
@@ -337,12 +336,12 @@ class RestClient:
         Args:
             api_key: the partner's key.
             wallet: the customer's address.
-            wallet_remedy: what to look at if no token is minted for the wallet.
+            wallet_remedy: what to check if no token is minted for the wallet.
 
         Raises:
             KeyRefusedError: the key is not valid.
             CredentialsError: the key or the wallet is refused; the message names the variable.
-            GatewayError: no token can be had just now.
+            GatewayError: no token is available at the moment.
         """
 
         def read(answer: _Answer, _: RestCredentials, __: str) -> Token:
@@ -364,7 +363,7 @@ class RestClient:
         access: RestCredentials,
         read: Callable[[_Answer, RestCredentials, str], T],
     ) -> tuple[datetime | None, _Answer, T]:
-        """Ask, and again while the answer's clock is doubtful; no as-of where it stays so."""
+        """Request, and repeat while the clock is unreliable; no as-of if it stays so."""
         waits = iter(_CLOCK_WAITS)
         while True:
             answer, content = await self._ask(request, access, read)
@@ -441,7 +440,7 @@ class RestClient:
         return _Answer(response.status_code, response.headers, content, reading)
 
     def _screen(self, answer: _Answer, request: _Request) -> None:
-        """Raise for what means the same whatever was asked."""
+        """Raise for errors that do not depend on the request."""
         status = answer.status
         if status >= 500 or status in {408, 425, 429}:
             asked = retry_after(
@@ -473,7 +472,7 @@ def _list_of(answer: _Answer, access: RestCredentials, secret: str) -> tuple[lis
 
 
 def _page_of(answer: _Answer, access: RestCredentials, secret: str) -> tuple[list[Item], bool]:
-    """Read a page that was asked for after a row."""
+    """Read a page after a cursor."""
     if answer.status in _ROW_UNKNOWN and is_error_body(answer.content):
         said = complaint(answer.status, answer.content, secret=secret)
         raise CursorLostError(f"The API did not answer as it should ({said}).")

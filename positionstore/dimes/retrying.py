@@ -20,7 +20,7 @@ class TransientError(GatewayError):
     """A request failed in a way that may pass: another attempt may succeed.
 
     Attributes:
-        asked: for how many seconds the server asked to be left alone; None where it did not.
+        asked: the seconds that the server asked to wait; None if it did not.
     """
 
     def __init__(self, message: str, *, asked: float | None = None) -> None:
@@ -29,19 +29,19 @@ class TransientError(GatewayError):
 
 
 class RetryBudget:
-    """The patience with one request.
+    """The retry budget of one request.
 
-    Each wait is drawn evenly from zero up to a ceiling that doubles with every attempt (full
-    jitter), so that many who were turned away together do not come back together. Where the
-    server names a wait, it is kept, and the jitter comes on top.
+    Each pause is random, from zero up to a ceiling that doubles with every attempt (full jitter),
+    so that clients refused together do not return together. If the server asks for a pause, the
+    jitter is added to it.
 
     Args:
-        budget: how many seconds from the first failure on a further attempt may begin.
-        monotonic: tells seconds that only grow.
-        random: draws a number from 0 to 1.
+        budget: seconds from the first failure in which another attempt may begin.
+        monotonic: a monotonic clock, seconds.
+        random: returns a random number from 0 to 1.
 
     Attributes:
-        attempts: how many attempts have failed.
+        attempts: the number of failed attempts.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class RetryBudget:
         return 0.0 if self._first_failure is None else self._monotonic() - self._first_failure
 
     def wait(self, asked: float | None = None) -> float | None:
-        """Note a failure and return how many seconds to wait; None is the end of the patience.
+        """Record a failure and return the seconds to wait; None when the budget is used up.
 
         Args:
             asked: the seconds the server asked for.
@@ -80,9 +80,9 @@ def retry_after(header: str | None, *, date: str | None, now: datetime) -> float
     """Return the seconds that a ``Retry-After`` header asks for, in either of its forms.
 
     Args:
-        header: whole or broken seconds, or an HTTP date; anything else counts as nothing.
-        date: the answer's ``Date``: a date is measured by the server's own clock.
-        now: the local time, which stands in for a missing ``Date``; UTC.
+        header: seconds, or an HTTP date; anything else is ignored.
+        date: the answer's ``Date``: a date is relative to the server's clock.
+        now: the local time, in case of a missing ``Date``; UTC.
 
     Source: RFC 9110, "Retry-After".
     """

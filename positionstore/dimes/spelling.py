@@ -1,7 +1,7 @@
 """The fields of a position that are compared or kept, as JSON spells them: read in one typed pass.
 
-Nearly every position is spelled as the vendor spells them all. One that is not, that has a number
-with a fraction in a field's place for one, is not read here: only the careful ways know how.
+Nearly every position has the vendor's usual spelling. One that has not, for example a number with
+a fraction, is left to the slow path.
 """
 
 from collections.abc import Callable

@@ -40,8 +40,7 @@ class Token:
 
     Attributes:
         secret: the token itself.
-        lifetime: for how many seconds at least it is good, by the server's clock; None where the
-            answer does not tell.
+        lifetime: how many seconds it is valid at least, by the server's clock; None if unknown.
     """
 
     secret: SecretStr
@@ -49,7 +48,7 @@ class Token:
 
 
 class KeyRefusedError(CredentialsError):
-    """The API does not take the key: no other wallet will fare better with it."""
+    """The API refuses the key, whatever the wallet."""
 
 
 class _Answer(msgspec.Struct):
@@ -69,16 +68,16 @@ async def mint_token(
     """Mint a token for one wallet, in one attempt.
 
     Args:
-        client: carries the request; redirects must be off, so that the key stays with the host.
+        client: sends the request; redirects must be off, so that the key stays with the host.
         base_url: the REST host.
         api_key: the partner's key.
         wallet: the customer's address.
-        proxy: what the client's requests go through.
-        clock: tells the time where the answer has no ``Date``.
+        proxy: the client's proxy.
+        clock: the time, if the answer has no ``Date``.
 
     Raises:
         CredentialsError: the key or the wallet is refused; the message names the variable.
-        GatewayError: the API cannot be reached, is unwell, or answers in no known form; another
+        GatewayError: the API cannot be reached, fails, or answers in an unknown form; another
             attempt may succeed.
     """
     try:
@@ -136,15 +135,15 @@ def read_token(
         status: its HTTP status.
         content: its body.
         date: its ``Date`` header.
-        clock: tells the time where there is no ``Date``; UTC.
-        wallet_remedy: what to look at if no token is minted for the wallet.
+        clock: the time, if there is no ``Date``; UTC.
+        wallet_remedy: what to check if no token is minted for the wallet.
 
     Raises:
         KeyRefusedError: the key is not valid.
         CredentialsError: the key or the wallet is refused; the message names the variable.
         SetbackError: the answer is in no known form, as a proxy's page or its refusal; another
             attempt may succeed.
-        GatewayError: the API is unwell.
+        GatewayError: the API fails.
     """
     said = complaint(status, content)
     if status in {400, 403, 422} and not is_error_body(content):

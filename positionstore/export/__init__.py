@@ -1,1 +1,1 @@
-"""Out of Postgres: tables, views and queries as files of Parquet, CSV or JSON Lines."""
+"""Exports: tables, views and queries as files of Parquet, CSV or JSON Lines."""

@@ -1,8 +1,8 @@
-"""Facts of positions that ended long ago, moved out of the log into files.
+"""Moves facts of positions that ended long ago out of the log into files.
 
-The order of effects is such that a crash at any point loses nothing: a file is written, brought to
-the disk, read back and compared; only then, in one transaction, its facts leave the log with a fact
-that says so. A file whose transaction never came is of no harm; the next run writes it again.
+A crash at any point loses nothing: a file is written, synced to disk, read back and compared; only
+then, in one transaction, its facts leave the log and a fact records that. A file without its
+transaction does no harm; the next run writes it again.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -37,17 +37,17 @@ _ANOTHER_DISK: Final = "Nothing left the log; give --to another place."
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """What was moved, or (dry) would be.
+    """What was moved, or in a dry run would be.
 
     Attributes:
-        before: the moment that was given, UTC.
+        before: the given time, UTC.
         dry_run: whether nothing was written.
-        positions: positions whose facts are in a file now.
+        positions: positions whose facts are now in a file.
         facts: facts in files.
-        left: those of them that left the log; None where it was a dry run.
-        bytes: the size of the files; of the envelopes, as the log stores them, in a dry run.
-        passed_over: positions that got a fact meanwhile, and stay for the next run.
-        files: what was written.
+        left: those that left the log; None in a dry run.
+        bytes: the size of the files; in a dry run, of the envelopes as stored.
+        passed_over: positions that got a fact meanwhile; left for the next run.
+        files: the files written.
     """
 
     before: datetime
@@ -75,20 +75,20 @@ def archive(
     """Move the facts of positions that ended long ago into files.
 
     Args:
-        store: where from, as the owner of its tables.
-        folder: where to; it is made where it is not there.
+        store: the store, as the owner of its tables.
+        folder: the folder; created if missing.
         before: only positions all of whose facts were created and received before this, UTC.
-        now: the moment, UTC.
-        limit: how many positions at most.
-        dry_run: whether it is only counted.
-        positions_of_a_file: how many positions a file has at most.
-        facts_of_a_file: how many facts a file has at most, but for one position's own.
-        progress: is told how many candidates were looked at, and of how many.
+        now: the current time, UTC.
+        limit: the maximum number of positions.
+        dry_run: whether to only count.
+        positions_of_a_file: the maximum number of positions per file.
+        facts_of_a_file: the maximum number of facts per file, except for a single position.
+        progress: called with how many candidates were checked, and of how many.
 
     Raises:
-        ConfigurationError: ``before`` is too young, or Parquet cannot be written here.
+        ConfigurationError: ``before`` is too recent, or Parquet support is missing.
         StoreRefusedError: this role does not own the tables.
-        PositionstoreError: a file cannot be written, or is not what was read; its facts stay.
+        PositionstoreError: a file cannot be written, or differs when read back; its facts stay.
     """
     if before > now - YOUNGEST:
         raise ConfigurationError(
@@ -150,7 +150,7 @@ def _parts(some: Sequence[_Eligible], facts_of_a_file: int) -> Iterator[list[Mar
 
 
 class _Work:
-    """A run, and what came of it so far."""
+    """A run and its results so far."""
 
     def __init__(
         self,
@@ -169,7 +169,7 @@ class _Work:
 
     @contextmanager
     def candidates(self) -> Iterator[int]:
-        """Find the positions that ended before the moment; yield how many there are."""
+        """Find the positions that ended before the time; yield their number."""
         execute = self._reader.execute
         found = execute(self._query("find_candidates"), {"before": self._before})
         try:
@@ -186,7 +186,7 @@ class _Work:
         archive_file.remove_abandoned(self._folder)
 
     def eligible(self, window: tuple[int, int]) -> list[_Eligible]:
-        """Return those of some candidates that can be moved."""
+        """Return the candidates that can be moved."""
         found = self._reader.execute(
             self._query("eligible"),
             {"after": window[0], "until": window[1], "before": self._before},
@@ -200,7 +200,7 @@ class _Work:
         self.bytes += sum(each.bytes for each in some)
 
     def move(self, marks: Sequence[Mark]) -> None:
-        """Write a file, prove it, and take its facts out of the log."""
+        """Write a file, check it, and remove its facts from the log."""
         made, path, read_until = self._written(marks)
         try:
             left = archives.take_out(self._writer, made, marks, read_until=read_until)

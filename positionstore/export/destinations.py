@@ -1,4 +1,4 @@
-"""Where an export goes. What is there is whole: it gets its name only when it is on the disk."""
+"""Destinations of an export. A file gets its name only when it is complete and on disk."""
 
 import contextlib
 import os
@@ -22,7 +22,7 @@ Begin = Callable[[IO[bytes]], Writer]
 
 
 class Destination(Protocol):
-    """Takes pieces; leaving it without an error makes them seen, with one nothing is seen."""
+    """Takes pieces; they become visible when the block ends without an error."""
 
     files: int
     size: int
@@ -37,11 +37,11 @@ class Destination(Protocol):
     ) -> None: ...
 
     def write(self, piece: Piece) -> None:
-        """Take a piece."""
+        """Write a piece."""
 
 
 class Stream:
-    """Standard output; what is written is seen at once."""
+    """Standard output; pieces are visible at once."""
 
     def __init__(self, file: IO[bytes], begin: Begin) -> None:
         self.files = self.size = 0
@@ -57,12 +57,12 @@ class Stream:
             self._file.flush()
 
     def write(self, piece: Piece) -> None:
-        """Take a piece."""
+        """Write a piece."""
         self._writer.write(piece.content)
 
 
 class File:
-    """One file, which replaces one of the same name."""
+    """One file; replaces a file of the same name."""
 
     def __init__(self, path: Path, begin: Begin) -> None:
         self.files, self.size = 1, 0
@@ -97,26 +97,26 @@ class File:
             self._partial.unlink(missing_ok=True)
 
     def write(self, piece: Piece) -> None:
-        """Take a piece."""
+        """Write a piece."""
         self._writer.write(piece.content)
 
 
 class PartitionedFolder:
-    """A folder with one of its own for each day, ``day=YYYY-MM-DD``, as Hive lays them out.
+    """A folder with a subfolder for each day, ``day=YYYY-MM-DD``, in Hive's layout.
 
-    All of it is written beside the folder first. Then it takes the folder's place; or, where it is
-    a part of the log, its files are added, after those that say the same have been taken away.
+    Everything is written beside the folder first. Then it replaces the folder; for a part of the
+    log, its files are added, after files of the same part were removed.
 
     Args:
         path: the folder.
         form: the format of its files.
-        begin: begins one.
-        what: the beginning of their names.
-        span: the first and the last seq of a part of the log, or None; the names say it.
+        begin: opens one.
+        what: the prefix of their names.
+        span: the first and the last seq of a part of the log, for the names; or None.
         add: whether files are added.
 
     Raises:
-        ConfigurationError: the folder holds something else, or its log ends elsewhere.
+        ConfigurationError: the folder has other contents, or its log ends elsewhere.
     """
 
     def __init__(
@@ -172,7 +172,7 @@ class PartitionedFolder:
             shutil.rmtree(self._staging, ignore_errors=True)
 
     def write(self, piece: Piece) -> None:
-        """Take a piece, whose rows are all of one day."""
+        """Write a piece, whose rows are of one day."""
         if piece.day not in self._open:
             if len(self._open) >= _OPEN_AT_ONCE:
                 self._close(next(iter(self._open)))
@@ -222,7 +222,7 @@ class PartitionedFolder:
         _sync_folder(self._path)
 
     def _to_be_taken_away(self) -> list[Path]:
-        """Return the files that say what is to be written now, and see that the rest may stay."""
+        """Return the files to replace, and check that the others may stay."""
         there = self._there()
         if not self._add or self._span is None:
             return []
@@ -255,10 +255,10 @@ class PartitionedFolder:
         return int(found[1]), int(found[2])
 
     def _there(self) -> list[Path]:
-        """Return the files that are in the folder already.
+        """Return the existing files of the folder.
 
         Raises:
-            ConfigurationError: there is something that no such export has left.
+            ConfigurationError: there is a file that is not of such an export.
         """
         if not self._path.exists():
             return []
@@ -289,7 +289,7 @@ def _unwritable(path: Path, error: OSError) -> ConfigurationError:
 
 
 def _finish(file: IO[bytes]) -> int:
-    """Bring a file to the disk, readable as any other new file; return its size."""
+    """Sync a file to disk, with the permissions of a new file; return its size."""
     file.flush()
     os.fchmod(file.fileno(), 0o666 & ~_umask())
     os.fsync(file.fileno())

@@ -1,4 +1,4 @@
-"""An export, from what is asked for to what was written."""
+"""Exports, from the request to the result."""
 
 from collections.abc import Callable
 from contextlib import closing
@@ -20,17 +20,17 @@ STANDARD_OUTPUT: Final = "-"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportRequest:
-    """What is asked for.
+    """The request.
 
     Attributes:
         relation: a table or view, or None.
-        query: a query, or None; one of the two is given.
+        query: a query, or None; exactly one of the two is given.
         form: the format.
-        out: the file, or the folder where ``by_day`` is set; None is standard output.
-        since: of the log, only the facts after this seq.
+        out: the file, or the folder if ``by_day`` is set; None is standard output.
+        since: for the log, only facts after this seq.
         by_day: whether each day has files of its own.
-        raw: whether CSV's cells are as they are stored.
-        exact_text: whether Parquet's decimals are text.
+        raw: whether CSV cells are written as stored.
+        exact_text: whether decimals in Parquet are text.
     """
 
     relation: str | None
@@ -45,18 +45,18 @@ class ExportRequest:
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What was written.
+    """The result.
 
     Attributes:
         what: the relation's name; ``query`` for a query.
         format: the files' format.
         out: the file or the folder; ``-`` is standard output.
-        rows: how many there are.
-        files: how many files were written.
+        rows: the number of rows.
+        files: the number of files.
         bytes: their size; 0 on standard output.
-        since: the seq after which the log was read; None where all of it was, or something else.
-        last_seq: the last seq that is in what was written, or before it: where the next export
-            goes on; None where it was not the log.
+        since: the seq after which the log was read; None for all of it, or anything else.
+        last_seq: the last seq written, or before it: where the next export continues; None if it
+            was not the log.
     """
 
     what: str
@@ -76,17 +76,18 @@ def export(
     standard_output: IO[bytes],
     progress: Callable[[int, int | None], None],
 ) -> Exported:
-    """Write what is asked for, row by row, whatever its size.
+    """Write the request, row by row, whatever its size.
 
     Args:
-        store: where from.
-        order: what, and where to.
-        standard_output: where to, where no file is named.
-        progress: is told how many rows are written, and of about how many.
+        store: the store.
+        order: the request.
+        standard_output: the destination without a file.
+        progress: called with how many rows are written, and the approximate total.
 
     Raises:
-        ConfigurationError: there is no such thing, or it cannot be written so; nothing was.
-        PositionstoreError: it went wrong on the way; no file has been left.
+        ConfigurationError: there is no such relation, or the request is invalid; nothing was
+            written.
+        PositionstoreError: it failed; no file is left.
     """
     with selection.reading(store, selection.QUERY if order.query else "") as connection:
         chosen, last_seq = _chosen(connection, order)
@@ -116,7 +117,7 @@ def export(
 
 
 def _chosen(connection: psycopg.Connection, order: ExportRequest) -> tuple[ReadQuery, int | None]:
-    """Return what is asked for, and the last seq of it, where it is the log."""
+    """Return the query of the request, and its last seq if it is the log."""
     if order.query is not None:
         return selection.of_query(connection, order.query), None
     name = order.relation or ""

@@ -1,4 +1,4 @@
-"""The formats: how rows are read for each of them, and how they are written."""
+"""The formats: how rows are read and written for each."""
 
 import re
 from collections.abc import Generator, Iterator, Sequence
@@ -15,7 +15,7 @@ from positionstore.store.read.query import ColumnType, ReadQuery
 
 
 class Format(StrEnum):
-    """What a file is, as its name's ending spells it."""
+    """A format, by its file name extension."""
 
     PARQUET = "parquet"
     CSV = "csv"
@@ -24,12 +24,12 @@ class Format(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Some rows, on their way.
+    """Some rows.
 
     Attributes:
-        day: their day; empty where rows are not told apart by it.
-        rows: how many they are.
-        content: they themselves, as the format's writer takes them.
+        day: their day; empty if rows are not partitioned.
+        rows: their number.
+        content: their contents, for the writer of the format.
     """
 
     day: str
@@ -44,33 +44,33 @@ class Writer(Protocol):
         """Write a piece's content."""
 
     def close(self, *, whole: bool) -> None:
-        """Write what a file ends with, if it is whole; the file itself stays open."""
+        """Write the end of a complete file; the file itself stays open."""
 
 
 class Codec(Protocol):
-    """A format, for what is to be written in it."""
+    """A format, for a query."""
 
     def pieces(self, *, by_day: bool) -> Generator[Piece]:
         """Read the rows."""
 
     def writer(self, file: IO[bytes]) -> Writer:
-        """Begin a file."""
+        """Open a writer on a file."""
 
 
 def codec(
     form: Format, store: Store, selection: ReadQuery, *, raw: bool, exact_text: bool
 ) -> Codec:
-    """Return the format for what is read.
+    """Return the format for a query.
 
     Args:
-        form: which one.
-        store: where from.
-        selection: what.
-        raw: whether CSV's cells are as they are stored, formulas and control characters too.
-        exact_text: whether Parquet's decimals are text.
+        form: the format.
+        store: the store.
+        selection: the query.
+        raw: whether CSV cells are written as stored, including formulas and control characters.
+        exact_text: whether decimals in Parquet are text.
 
     Raises:
-        ConfigurationError: what Parquet needs is not installed.
+        ConfigurationError: the extra for Parquet is not installed.
     """
     match form:
         case Format.PARQUET:
@@ -144,7 +144,7 @@ class _JsonLines:
 
 
 class _Text:
-    """Writes what is bytes already."""
+    """Writes bytes."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -159,7 +159,7 @@ class _Text:
 def _by_day(
     rows: Sequence[lines.Row], *, by_day: bool
 ) -> Iterator[tuple[str, Sequence[lines.Row]]]:
-    """Tell rows apart by their day, which comes first in each; the order stays within a day."""
+    """Partition rows by their day, the first column; the order within a day stays."""
     if not by_day:
         yield "", rows
         return

@@ -1,4 +1,4 @@
-"""Parquet, over Arrow's batches; each batch is a row group."""
+"""Parquet, from Arrow batches; each batch is a row group."""
 
 from collections.abc import Generator
 from typing import IO
@@ -14,7 +14,7 @@ from positionstore.store.read.query import ReadQuery
 
 
 class Parquet:
-    """The format for what is read."""
+    """The format for a query."""
 
     def __init__(self, store: Store, selection: ReadQuery, *, exact_text: bool) -> None:
         self._store, self._selection, self._exact_text = store, selection, exact_text
@@ -34,7 +34,7 @@ class Parquet:
                 yield Piece(day, len(own), own)
 
     def writer(self, file: IO[bytes]) -> Writer:
-        """Begin a file."""
+        """Open a writer on a file."""
         return _Writer(file, self._schema)
 
 
@@ -53,10 +53,10 @@ class _Writer:
 
 
 class _Counted:
-    """A file that knows how much was written to it, as a pipe does not.
+    """A file that counts what is written to it, also for a pipe.
 
     Attributes:
-        taken: whether what is written goes into the file.
+        taken: whether writes go into the file.
     """
 
     closed = False
@@ -75,7 +75,7 @@ class _Counted:
         return self._written
 
     def flush(self) -> None:
-        """Leave that to whoever opened the file."""
+        """Do nothing: the owner of the file does that."""
 
     def close(self) -> None:
         """Leave the file open; it is not ours."""

@@ -1,1 +1,1 @@
-"""Bringing in what lies elsewhere: captured events in files, and inputs in quarantine."""
+"""Imports: captured events in files, logs of other stores, archives, and inputs in quarantine."""

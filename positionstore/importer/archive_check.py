@@ -1,4 +1,4 @@
-"""What is away in archives, and what is wrong with it."""
+"""Checks archives against the log."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ from positionstore.store import archived, archives
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something to be put right.
+    """A fault.
 
     Attributes:
         what: the position, the archive or the file.
@@ -25,14 +25,13 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Away:
-    """What is away.
+    """The archived facts.
 
     Attributes:
-        positions: how many positions have facts in an archive.
-        archives: in how many archives they are.
-        proved: how many of these were read and are what the log tells of; 0 where no folder was
-            given.
-        findings: what is wrong.
+        positions: the number of positions with archived facts.
+        archives: the number of archives.
+        proved: how many of these were read and match the log; 0 without a folder.
+        findings: the faults.
     """
 
     positions: int
@@ -42,11 +41,11 @@ class Away:
 
 
 def check(connection: psycopg.Connection, folder: Path | None = None) -> Away:
-    """See that what is away is on record, that nothing here needs it, and that it is whole.
+    """Check that archives match the log, that no position needs them, and that files are complete.
 
     Args:
         connection: to the store.
-        folder: where the files are; they are not read where it is None.
+        folder: the folder of the files; None to skip them.
 
     Raises:
         ConfigurationError: the files cannot be read without an extra that is not installed.

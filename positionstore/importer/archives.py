@@ -1,4 +1,4 @@
-"""Archives of ``positionstore archive``, brought back into the log."""
+"""Brings archives of ``positionstore archive`` back into the log."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -16,9 +16,9 @@ _MAGIC: Final = b"PAR1"
 
 
 def are_archives(names: Sequence[str]) -> bool:
-    """Whether these files are Parquet, which an import takes of archives alone.
+    """Whether these files are Parquet, which only archives may be.
 
-    Where only some are, this is False: the import of lines then refuses them by name.
+    If only some are, this is False, and the import of lines refuses them by name.
     """
     return bool(names) and all(map(_is_parquet, names))
 
@@ -30,22 +30,22 @@ def bring_back(
     now: datetime,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Restored]:
-    """Put the facts of archives back into the log, each file in one transaction.
+    """Bring the facts of archives back into the log, each file in one transaction.
 
-    Every file is read to its end and compared with its digest before anything is changed. One whose
-    facts are back already is passed over.
+    Every file is read completely and compared with its digest before anything changes. A file whose
+    facts are back already is skipped.
 
     Args:
-        store: where to, as the owner of its tables.
+        store: the store, as the owner of its tables.
         names: paths.
-        now: the moment, UTC.
-        progress: is told how many facts were read, and of how many.
+        now: the current time, UTC.
+        progress: called with how many facts were read, and of how many.
 
     Raises:
-        ConfigurationError: a file cannot be read, or is no archive; nothing was changed.
-        PositionstoreError: a file is damaged; nothing was changed.
+        ConfigurationError: a file cannot be read, or is not an archive; nothing has changed.
+        PositionstoreError: a file is damaged; nothing has changed.
         StoreRefusedError: this role does not own the tables, or a file is of another log; nothing
-            was changed.
+            has changed.
     """
     with arrow_needed():
         from positionstore.store import archive_file  # noqa: PLC0415 - it needs an extra

@@ -1,9 +1,9 @@
-"""Captured events in files, appended to the log.
+"""Appends captured events in files to the log.
 
 While one batch is committed, the next is read, decoded and staged over a second connection.
-Only a few thousand lines are in memory at a time, whatever the size of a file or a batch. What is
-not committed yet lies in a temporary file, so that of a batch that the database refuses only the
-one line that is to blame goes to quarantine.
+Only a few thousand lines are in memory at a time, whatever the size of a file or a batch.
+Uncommitted lines are in a temporary file, so that if the database refuses a batch, only the line
+that causes it goes to quarantine.
 """
 
 from collections.abc import Callable, Sequence
@@ -44,13 +44,13 @@ _POSITIONS_OF_A_LOG: Final = """
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What became of an import.
+    """The result of an import.
 
     Attributes:
         read: lines that are not blank.
         appended: facts that are new in the log.
-        duplicates: facts that the log had already.
-        quarantined: lines that are in quarantine now.
+        duplicates: facts that were already in the log.
+        quarantined: lines that went to quarantine.
         positions: rows of ``positions`` that show a fact of this import.
     """
 
@@ -63,7 +63,7 @@ class Imported:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far an import is: bytes read of the files' total (None where it is not known)."""
+    """The progress of an import: bytes read of the files' total (None if unknown)."""
 
     bytes_read: int
     bytes_total: int | None
@@ -78,27 +78,27 @@ def import_files(
     batch_size: int,
     progress: Callable[[Progress], None] | None = None,
 ) -> Imported:
-    """Append the facts of JSON Lines files: an envelope, a row of a log or a packet a line.
+    """Append the facts of JSON Lines files: one envelope, log row or packet per line.
 
-    A row of a log keeps its ``source`` and its ``received_at``, so that the positions are the same
-    in every column, and what was known when stays known. Its ``seq`` is this log's own.
+    A log row keeps its ``source`` and ``received_at``, so that the positions are the same in every
+    column, also in the past. Its ``seq`` is assigned by this log.
 
-    Interrupted and run again, it ends in the same state.
+    An interrupted import can be run again, with the same result.
 
     Args:
-        names: paths, read in this order; ``-`` is standard input; gzip and zstd are unpacked.
-        connect: opens a connection to the store; called three times, and again where one of the
-            lines is refused.
-        now: the ``received_at`` of what does not bring its own, UTC.
-        batch_size: lines a transaction at most, give or take a few thousand; a fifth of that
-            while an ingester is at work, which cannot write during a commit.
-        progress: is told how far it is.
+        names: paths, read in this order; ``-`` is standard input; gzip and zstd are decompressed.
+        connect: opens a connection to the store; called three times, and again if a line is
+            refused.
+        now: the ``received_at`` of lines without one, UTC.
+        batch_size: the maximum number of lines a transaction, give or take a few thousand; a
+            fifth of that while an ingester is running, which cannot write during a commit.
+        progress: called with the progress.
 
     Raises:
-        ConfigurationError: a file cannot be opened, or is of a kind that is not taken; nothing
-            has been imported.
-        PositionstoreError: a file cannot be read to its end, a snapshot in it is not whole, or a
-            temporary file cannot be written; what was read before stays.
+        ConfigurationError: a file cannot be opened, or is of an unsupported kind; nothing has
+            been imported.
+        PositionstoreError: a file cannot be read completely, a snapshot in it is incomplete, or a
+            temporary file cannot be written; earlier batches stay.
     """
     with ExitStack() as stack:
         sources = [stack.enter_context(JsonLinesReader(name)) for name in names]
@@ -146,7 +146,7 @@ def import_files(
 
 
 class _Tally:
-    """What became of the lines so far."""
+    """The counts so far."""
 
     def __init__(self) -> None:
         self.received = self.appended = self.duplicates = self.quarantined = 0

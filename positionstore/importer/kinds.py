@@ -1,4 +1,4 @@
-"""What kind of file it is, by its first bytes: taken, unpacked, or refused with what to do."""
+"""Identifies files by their first bytes: accepted, decompressed, or refused with a remedy."""
 
 import gzip
 import io
@@ -28,10 +28,10 @@ class Packing(Enum):
 
 
 class Refusal(NamedTuple):
-    """Why a file is not taken.
+    """Why a file is refused.
 
     Attributes:
-        is_: what it is, as the end of a sentence that begins with its name and *is*.
+        is_: its kind, as the end of a sentence that begins with its name and *is*.
         remedy: what to do.
     """
 
@@ -107,25 +107,25 @@ _BOM: Final = b"\xef\xbb\xbf"
 
 
 def packing(first: bytes) -> Packing | None:
-    """Return how a file that begins with ``first`` is compressed; None where it is not."""
+    """Return how a file that begins with ``first`` is compressed; None if it is not."""
     if first.startswith(b"\x1f\x8b"):
         return Packing.GZIP
     return Packing.ZSTD if _ZSTD.match(first) else None
 
 
 def unpacked(file: io.BufferedReader, how: Packing) -> io.BufferedReader:
-    """Return what a packed file holds, unpacked as it is read, in pieces of bounded size.
+    """Return the decompressed contents of a file, in pieces of bounded size.
 
-    Its first ``FIRST_BYTES`` can be peeked at, in however many packed parts they are.
+    Its first ``FIRST_BYTES`` can be peeked at, even across compressed parts.
     """
     packed = gzip.GzipFile(fileobj=file, mode="rb") if how is Packing.GZIP else zstd.ZstdFile(file)
     return io.BufferedReader(_Gathered(packed), FIRST_BYTES)
 
 
 class _Gathered(io.RawIOBase):
-    """What a packed file holds, without its borders: one read goes on into the next part of it.
+    """The contents of a compressed file of several parts, read as one.
 
-    What came before a damage is handed on before the damage is told.
+    Data before a damaged part is returned before the error is raised.
     """
 
     def __init__(self, packed: gzip.GzipFile | zstd.ZstdFile) -> None:
@@ -156,7 +156,7 @@ class _Gathered(io.RawIOBase):
 
 
 def refusal(first: bytes) -> Refusal | None:
-    """Return why a file that begins with ``first``, unpacked, is not taken; None where it is."""
+    """Return why a file that begins with ``first``, decompressed, is refused; None if not."""
     for magic, refused in _MAGIC:
         if first.startswith(magic):
             return refused

@@ -1,8 +1,8 @@
-"""What a line says: an envelope, a row of another store's log, or a packet as it was captured.
+"""Reads a line: an envelope, a row of another store's log, or a captured packet.
 
-A row is what ``positionstore export events`` and ``tail --json`` write. It brings what its envelope
-does not hold: when the fact was received, its source, and what a snapshot overrules. All else is
-read from the envelope, as if it had just come.
+A row is what ``positionstore export events`` and ``tail --json`` write. It has what the envelope
+lacks: when the fact was received, its source, and what a snapshot overrules. Everything else is
+read from the envelope, as if it had just arrived.
 """
 
 import json
@@ -31,19 +31,19 @@ AROUND_AN_ENVELOPE: Final = 256 * 1024
 """Bytes that a row or a packet may have around its envelope."""
 
 ROW: Final = b'{"seq":'
-"""How a row of a log begins, where nobody has changed it."""
+"""How an unchanged row of a log begins."""
 _PACKET: Final = re.compile(rb"(?:42(?P<namespace>/[^,\[]{0,200},)?(?P<ack>[0-9]{0,20}))?\[")
 _RETRACTION_ID: Final = re.compile(r"ret_[0-9a-f]{32}")
 
 
 class Logged(msgspec.Struct, frozen=True):
-    """A fact as another store's log has it.
+    """A fact of another store's log.
 
     Attributes:
-        what: the event (a snapshot as one, too), or the retraction.
-        received_at: when it reached that store, UTC; None where the line does not say.
-        source: the door it came through there.
-        supersedes_before: of a snapshot what it overrules, UTC.
+        what: the event (also for a snapshot), or the retraction.
+        received_at: when that store received it, UTC; None if the line does not say.
+        source: its source there.
+        supersedes_before: for a snapshot, what it overrules, UTC.
     """
 
     what: Event | Retraction
@@ -57,7 +57,7 @@ Line = Event | Rejected | Logged
 
 
 class IncompleteSnapshotError(Exception):
-    """A snapshot does not say what it overrules: with a guess the positions would be others."""
+    """A snapshot without ``supersedes_before``; guessing it would change positions."""
 
 
 class _Row(msgspec.Struct):
@@ -102,7 +102,7 @@ def read_line(line: bytes) -> Line:
 
 
 def retraction_of(event: Event) -> Retraction | None:
-    """Return the retraction that an envelope holds; None where it is none of this program's."""
+    """Return the retraction in an envelope; None if it is not one of ours."""
     if event.type != RETRACTION_TYPE or not _RETRACTION_ID.fullmatch(event.event_id):
         return None
     try:
@@ -113,12 +113,12 @@ def retraction_of(event: Event) -> Retraction | None:
     if not all(parts) or any(sanitize_text(part) != part for part in parts):
         return None
     retraction = Retraction(*parts, event.created_at)
-    # Its name is made of its content: what has another is somebody else's, or was changed.
+    # Its id depends on its content: another id means a foreign or changed envelope.
     return retraction if retraction.event_id == event.event_id else None
 
 
 def _of_this_store(event: Event) -> Line:
-    """Return what an envelope is whose type this program gives to facts of its own."""
+    """Return the fact of an envelope whose type is reserved for our own facts."""
     if event.type == SNAPSHOT_TYPE:
         raise IncompleteSnapshotError
     retraction = retraction_of(event)
@@ -162,7 +162,7 @@ def _row(line: bytes) -> tuple[_Row, bytes]:
     """Return a row of a log and its envelope.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not a row.
     """
     try:
         row = _row_decoder.decode(line)

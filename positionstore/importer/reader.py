@@ -1,4 +1,4 @@
-"""Files of JSON Lines, read some lines at a time, with no more memory than a few of them need."""
+"""Reads JSON Lines files some lines at a time, with bounded memory."""
 
 import hashlib
 import io
@@ -34,14 +34,14 @@ _NAMED: Final = {".gz": Packing.GZIP, ".zst": Packing.ZSTD}
 
 
 class JsonLinesReader:
-    """What a file's lines say, and how far it has been read.
+    """The lines of a file, and how far it has been read.
 
     Args:
-        name: its path; ``-`` is standard input. What gzip or zstd has packed is unpacked, whatever
-            its name.
+        name: its path; ``-`` is standard input. Gzip and zstd are decompressed, whatever the
+            name.
 
     Attributes:
-        bytes_total: the size of the file; None where it is not known.
+        bytes_total: the size of the file; None if unknown.
     """
 
     def __init__(self, name: str) -> None:
@@ -53,7 +53,7 @@ class JsonLinesReader:
 
     @property
     def bytes_read(self) -> int:
-        """Bytes of the file itself (packed, if it is packed) read so far."""
+        """Bytes of the file itself (compressed, if it is) read so far."""
         return self._raw.tell() if self.bytes_total is not None else 0
 
     def __enter__(self) -> "JsonLinesReader":
@@ -78,7 +78,7 @@ class JsonLinesReader:
                 try:
                     first = unpacked.peek(kinds.FIRST_BYTES)
                 except kinds.UNREADABLE as error:
-                    first, self._broken = b"", error  # told where its first line would be
+                    first, self._broken = b"", error  # reported where its first line would be
             if (refused := kinds.refusal(first)) is not None:
                 raise ConfigurationError(
                     f"{self.name} is {refused.is_}. Nothing was imported.", remedy=refused.remedy
@@ -90,12 +90,12 @@ class JsonLinesReader:
         self._open.close()
 
     def chunks(self) -> Iterator[list[Line]]:
-        """Yield what the lines say that are not blank.
+        """Yield the contents of lines that are not blank.
 
-        Of a line that is longer than any envelope, however long it may be, its beginning is kept.
+        Of a line that is longer than any envelope, only the beginning is kept.
 
         Raises:
-            PositionstoreError: the file cannot be read on, or a snapshot in it is not whole.
+            PositionstoreError: the file cannot be read further, or a snapshot in it is incomplete.
         """
         chunk: list[Line] = []
         size = number = 0
@@ -124,7 +124,7 @@ class JsonLinesReader:
             raise unreadable
 
     def _read(self, line: bytes, number: int, chunk: list[Line]) -> None:
-        """Read what a line says, if it is not blank, into a chunk."""
+        """Read a line, if it is not blank, into a chunk."""
         if number == 1:
             line = line.removeprefix(_BOM)
         try:
@@ -145,7 +145,7 @@ class JsonLinesReader:
         )
 
     def _next_line(self, number: int) -> bytes | Rejected:
-        """Return a line; of one that is too long, no more than its beginning."""
+        """Return a line; only the beginning if it is too long."""
         try:
             if self._broken is not None:
                 raise self._broken

@@ -1,4 +1,4 @@
-"""Reading a retraction back from its envelope, as a log that was moved holds it."""
+"""Reads retractions from the envelopes of a moved log."""
 
 from typing import Final
 
@@ -28,17 +28,17 @@ _decoder: Final = msgspec.json.Decoder(_Envelope)
 
 
 def is_retraction(event: Event) -> bool:
-    """Whether an envelope, which the decoder took for an event, calls itself a retraction of ours.
+    """Whether an envelope that decodes as an event is one of our retractions.
 
-    Only of what an operator brings this may be asked: a gateway retracts nothing.
+    Only for input from an operator: a gateway cannot retract.
     """
     return event.type == RETRACTION_TYPE and event.event_id.startswith(RETRACTION_ID_PREFIX)
 
 
 def read_retraction(raw: bytes) -> Retraction | Rejected:
-    """Return the retraction whose envelope this is, or what is wrong with it.
+    """Return the retraction of an envelope, or what is wrong with it.
 
-    Its id has to be that of its content, so that what was altered on the way is noticed.
+    Its id must match its content, so that a changed envelope is noticed.
     """
     try:
         envelope = _decoder.decode(raw)

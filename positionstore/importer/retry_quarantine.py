@@ -1,4 +1,4 @@
-"""Inputs in quarantine, read again."""
+"""Reads inputs in quarantine again."""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -22,11 +22,11 @@ from positionstore.store.quarantine import Kept
 
 @dataclass(frozen=True, slots=True)
 class Retried:
-    """What became of a retry.
+    """The result of a retry.
 
     Attributes:
-        tried: entries of quarantine that were read again.
-        released: those that are in the log now, or whose position a later answer has told.
+        tried: entries that were read again.
+        released: those that are now in the log, or whose position a later run has seen.
     """
 
     tried: int
@@ -36,17 +36,17 @@ class Retried:
 def retry_quarantine(
     connect: Callable[[], psycopg.Connection], *, only: Sequence[int] | None = None
 ) -> Retried:
-    """Read inputs in quarantine again, as after an upgrade.
+    """Read inputs in quarantine again, for example after an upgrade.
 
-    Each is read as it would be today where it came from: packets as a connection reads them, lines
-    as an import does. What it is then gets the source of the entry. A snapshot of a log that the
-    database refused was kept as a row of a log, and is appended as that. An item of an answer of
-    REST is no fact by itself, since the moment that it speaks of is not known any more; it is
-    released when it can be read and its position was seen by a later reconciliation.
+    Each is read as its source would be read today: packets as a connection reads them, lines as an
+    import does. Facts get the source of the entry. A snapshot of a log that the database refused
+    was kept as a log row and is appended as such. An item of a REST answer is not a fact on its
+    own, since its as-of is no longer known; it is released when it can be read and a later
+    reconciliation has seen its position.
 
     Args:
         connect: opens a connection to the store; called twice.
-        only: the numbers of the entries; all that wait where it is None.
+        only: the numbers of the entries; None for all.
     """
     tried = released = after = 0
     with connect() as reader, connect() as writer:
@@ -79,7 +79,7 @@ def _is_settled(reader: psycopg.Connection, appender: Appender, entry: Kept) -> 
 
 
 def _read(entry: Kept) -> Received | None:
-    """Return what an input is for the door it came through; None where it is not understood."""
+    """Return the fact of an input, by its source; None if it is invalid."""
     source, found = Source(entry.source), None
     if source in {Source.IMPORT, Source.REST}:
         with suppress(IncompleteSnapshotError):

@@ -1,4 +1,4 @@
-"""What was read and is not committed yet, held outside memory."""
+"""Keeps uncommitted lines outside memory."""
 
 import tempfile
 import weakref
@@ -17,19 +17,18 @@ from positionstore.model.facts import Event, Received, Rejected, Retraction, Sou
 _BYTES_OF_A_FILE: Final = 64 * 1024 * 1024
 _REJECTED: Final = -1
 _HEAD: Final = -2
-"""This less its length stands for what is in front of an envelope."""
+"""A negative length marks the fields before an envelope."""
 
 
 class SpilledBatch(Sequence[Received]):
-    """Lines of a file, as the log takes them: in memory until they are put away.
+    """Lines of a file for the log: in memory until they are spilled.
 
-    Put away, their envelopes lie in a temporary file, and are read from there, all of them, each
-    time that they are asked for. A line that is no event stays in memory: so it does for
-    quarantine anyway.
+    Spilled envelopes are in a temporary file and are read from there each time they are needed.
+    Invalid lines stay in memory, since quarantine needs them anyway.
 
     Args:
-        lines: what they say.
-        received_at: when they reached this process, UTC.
+        lines: the lines.
+        received_at: when this process read them, UTC.
     """
 
     def __init__(self, lines: Sequence[Line], received_at: datetime) -> None:
@@ -42,7 +41,7 @@ class SpilledBatch(Sequence[Received]):
         self._offset = 0
 
     def put_away(self, scratch: "TempFile") -> None:
-        """Let memory go.
+        """Move the envelopes to disk.
 
         Raises:
             PositionstoreError: there is no room for temporary files.
@@ -54,7 +53,7 @@ class SpilledBatch(Sequence[Received]):
                 self._rejected.append(line.what)
                 continue
             if line.received_at is not self._received_at or isinstance(line.what, Retraction):
-                # A row of a log: what is not in its envelope stands before it.
+                # A log row: the fields outside its envelope come first.
                 head = _heads.encode(
                     _Head(
                         line.received_at,
@@ -105,7 +104,7 @@ class SpilledBatch(Sequence[Received]):
 
 
 def received(line: Line, at: datetime) -> Received:
-    """Return what a line brings, which reached this process at a moment (UTC)."""
+    """Return the fact of a line, received at a time (UTC)."""
     if not isinstance(line, Logged):
         return Received(line, at, Source.IMPORT)
     # A clock that is ahead of ours is not believed: what is not yet cannot have been received.
@@ -114,7 +113,7 @@ def received(line: Line, at: datetime) -> Received:
 
 
 class _Head(msgspec.Struct, array_like=True):
-    """What a row of a log says beside its envelope."""
+    """The fields of a log row beside its envelope."""
 
     received_at: datetime
     source: Source
@@ -134,13 +133,13 @@ def _logged(what: Event | Rejected, head: _Head) -> Line:
 
 
 class TempFile:
-    """Temporary files, each deleted when the last that lies in it is no longer held."""
+    """Temporary files, each deleted when its last contents are released."""
 
     def __init__(self) -> None:
         self._file: _File | None = None
 
     def add(self, content: bytes) -> tuple["_File", int]:
-        """Write; return where it lies.
+        """Write; return the place.
 
         Raises:
             PositionstoreError: there is no room for temporary files.
@@ -157,10 +156,10 @@ class TempFile:
 
 
 class _File:
-    """A file without a name, which the system deletes whatever becomes of this process."""
+    """An unnamed file, which the system deletes when this process ends."""
 
     def __init__(self) -> None:
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - held as long as what lies in it
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as its contents are needed
         self.size = 0
         weakref.finalize(self, self._file.close)
 

@@ -1,1 +1,1 @@
-"""The nightly job: a run in full, and a report for machines and for a person."""
+"""The nightly job: a full run, and a report for machines and for people."""

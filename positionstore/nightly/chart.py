@@ -1,4 +1,4 @@
-"""The drift of the last nights as a picture: inline SVG, pure."""
+"""The drift of the last nights as a chart: inline SVG, pure."""
 
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
@@ -22,12 +22,12 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 20, 30, 34
 def chart(nights: Sequence[Night], *, last: date, count: int) -> str:
     """Draw a bar for each night, its differences stacked by kind.
 
-    A night without a run is a hollow mark on the axis, one that was not complete a cross.
+    A night without a run is a hollow mark on the axis, an incomplete run a cross.
 
     Args:
-        nights: the nights on which there was a run.
+        nights: the nights with a run.
         last: the day of the rightmost bar.
-        count: how many days are shown.
+        count: the number of days.
     """
     by_day = {night.day: night for night in nights}
     days = [last - timedelta(days=back) for back in reversed(range(count))]
@@ -58,7 +58,7 @@ def _total(night: Night) -> int:
 
 
 def _ceiling(highest: int) -> int:
-    """Return the least round number that is no less."""
+    """Return the next round number."""
     size = 1
     while True:
         for step in (1, 2, 5):
@@ -82,7 +82,7 @@ def _axis(highest: int) -> Iterator[str]:
 
 
 def _amount(value: float) -> str:
-    """Say it in few characters: the margin is narrow."""
+    """Format a number briefly: the margin is narrow."""
     if value >= 1_000_000:
         return f"{value / 1_000_000:g}M"
     return f"{value / 1_000:g}k" if value >= 10_000 else f"{value:,g}"

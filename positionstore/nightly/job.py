@@ -1,4 +1,4 @@
-"""Runs in full, and leaves a report in a directory."""
+"""Reconciles in full, and leaves a report in a directory."""
 
 import asyncio
 import re
@@ -34,14 +34,14 @@ _PATIENCE: Final = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """What the job left.
+    """The result of the job.
 
     Attributes:
         json: the report for machines.
         html: the report for a person.
-        exit_code: 0: nothing differs, or all is repaired; 3: differences remain, or fields are
-            not of their kind; 1: it failed; 2: the settings are wrong.
-        error: what kept it from running; the caller raises it again.
+        exit_code: 0: nothing differs, or everything was repaired; 3: differences or invalid
+            fields remain; 1: it failed; 2: the settings are wrong.
+        error: why it could not run; the caller raises it again.
     """
 
     json: Path
@@ -59,15 +59,15 @@ async def nightly(
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     progress: Callable[[RunReport], None] = lambda _: None,
 ) -> Left:
-    """Reconcile in full and leave a report, also of why it could not be done.
+    """Reconcile in full and leave a report, also if that fails.
 
     Args:
-        settings: whom to ask, as whom, and which database.
-        directory: where the reports are kept; it is made if need be.
-        keep: how many are kept.
-        clock: tells our time, UTC.
-        sleep: waits, in seconds.
-        progress: is told after each page.
+        settings: the API, the credentials and the database.
+        directory: the folder for the reports; created if missing.
+        keep: how many to keep.
+        clock: our time, UTC.
+        sleep: waits for seconds.
+        progress: called after each page.
 
     Raises:
         ConfigurationError: the directory cannot be used.
@@ -160,7 +160,7 @@ def _plain(contents: Contents, code: int) -> dict[str, object]:
 
 
 def _replace(path: Path, text: str) -> None:
-    """Write a file whole: whoever reads it meanwhile reads the old one."""
+    """Replace a file atomically: readers see the old or the new one."""
     aside = path.with_name(f".{path.name}.new")
     aside.write_text(text, encoding="utf-8", errors="backslashreplace")
     aside.replace(path)
@@ -173,5 +173,5 @@ def _prune(directory: Path, keep: int) -> None:
             reports.setdefault(path.stem, []).append(path)
     for stem in sorted(reports)[:-keep]:
         for path in reports[stem]:
-            with suppress(OSError):  # whoever deleted it first is welcome
+            with suppress(OSError):  # another process has deleted it
                 path.unlink()

@@ -1,4 +1,4 @@
-"""The page that a person reads in a minute: HTML that needs nothing else, pure."""
+"""The report for people: self-contained HTML, pure."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -46,15 +46,15 @@ svg { width: 100%; height: auto; } svg text { font: 12px system-ui, sans-serif; 
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What the page tells.
+    """The contents of the report.
 
     Attributes:
-        made_at: when, UTC.
-        report: the run; None where it did not come to one.
-        error: why not, in one line.
-        nights: the last nights, this one among them; None where nobody knows.
-        nights_shown: how many days the chart has.
-        gaps: the gaps that nothing has repaired; None where nobody knows.
+        made_at: its time, UTC.
+        report: the run; None if there was none.
+        error: why there was none, in one line.
+        nights: the last nights, including this one; None if unknown.
+        nights_shown: the number of days of the chart.
+        gaps: the unrepaired gaps; None if unknown.
     """
 
     made_at: datetime
@@ -66,7 +66,7 @@ class Contents:
 
 
 def page(contents: Contents) -> str:
-    """Write the page."""
+    """Return the page."""
     report = contents.report
     kind, verdict = _verdict(contents)
     parts = [
@@ -143,7 +143,7 @@ def _invalid_fields(fields: Sequence[InvalidField]) -> Iterator[str]:
     if not fields:
         return
     yield "<h2>Invalid fields</h2>"
-    yield '<p class="warn">What was sent stands in positions.data; these columns are NULL.</p>'
+    yield '<p class="warn">These columns are NULL; positions.data has the original values.</p>'
     yield "<table><tr><th>field</th><th>positions</th><th>for example</th></tr>"
     for each in fields:
         examples = html(", ".join(_short(one) for one in each.examples))

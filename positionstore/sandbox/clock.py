@@ -1,11 +1,11 @@
-"""The server's clock: it runs with real time or stands still, and can be advanced."""
+"""The server's clock: it follows real time or stands still, and can be advanced."""
 
 import time
 from collections.abc import Callable
 
 
 class Clock:
-    """Tells the server's time in microseconds since 1970.
+    """The server's time in microseconds since 1970.
 
     Args:
         start: the first moment.
@@ -31,9 +31,9 @@ class Clock:
         return self._base + round((self._monotonic() - self._began) * 1_000_000)
 
     def advance(self, seconds: float) -> None:
-        """Put the clock forward."""
+        """Advance the clock."""
         self._base += round(seconds * 1_000_000)
 
     def reach(self, moment: int) -> None:
-        """Put the clock forward to a moment; a moment in the past does nothing."""
+        """Advance the clock to a time; a time in the past does nothing."""
         self._base += max(0, moment - self.now())

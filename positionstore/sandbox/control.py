@@ -1,7 +1,7 @@
-"""The control endpoints, for tests whose sandbox runs in a process of its own.
+"""The control endpoints, for tests whose sandbox runs in another process.
 
-They stand beside the API under ``/_sandbox`` and want no credentials: the sandbox listens on
-the loopback address only, and holds nothing but its own inventions.
+They are beside the API under ``/_sandbox`` and need no credentials: the sandbox listens on the
+loopback address only, and has only simulated data.
 """
 
 from typing import TYPE_CHECKING, TypeVar

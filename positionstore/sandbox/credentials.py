@@ -18,7 +18,7 @@ class CredentialsRefusedError(Exception):
     """A key or token is not accepted.
 
     Attributes:
-        code: the machine's word for the reason, as in the API's error body.
+        code: the error code, as in the API's error body.
     """
 
     def __init__(self, code: str, message: str) -> None:
@@ -34,7 +34,7 @@ class Scope:
     wallet: str | None = None
 
     def may_see(self, partner: int | None, wallet: str | None) -> bool:
-        """Whether an event of a partner's customer is for the caller; None is for everybody."""
+        """Whether an event of a partner's customer is for the caller; None is for all."""
         if partner is not None and self.partner != partner:
             return False
         return wallet is None or self.wallet in {None, wallet.lower()}
@@ -53,9 +53,9 @@ class Credentials:
 
     Args:
         seed: the world's seed.
-        partners: how many partners there are.
-        token_life: how many seconds a token lives.
-        faults: the faults in force; they may refuse what would be good.
+        partners: the number of partners.
+        token_life: the lifetime of a token in seconds.
+        faults: the active faults; they may refuse valid credentials.
     """
 
     def __init__(self, *, seed: int, partners: int, token_life: float, faults: Faults) -> None:

@@ -1,4 +1,4 @@
-"""What can go wrong between the world and those who listen to it."""
+"""The faults between the world and its clients."""
 
 import heapq
 import random
@@ -21,23 +21,23 @@ _PROBABILITIES = (
 
 @dataclass(slots=True)
 class Faults:
-    """The faults in force; everything is off by default and may be changed at any time.
+    """The active faults; all are off by default and may be changed at any time.
 
     Attributes:
-        duplicates: probability that an event is sent once more.
-        reordering: probability that a copy of an event is held back for a while.
-        reorder_window: for how many seconds at most it is held back.
-        lost: probability that an event is never sent to anyone; the world has changed all the same.
+        duplicates: probability that an event is sent twice.
+        reordering: probability that a copy of an event is delayed.
+        reorder_window: the maximum delay in seconds.
+        lost: probability that an event is never sent, although the world has changed.
         disconnect_every: seconds between two disconnects of every client, on average; 0 is never.
         disconnect_how: ``server`` (a polite disconnect packet), ``transport`` (the connection is
             cut), ``half-open`` (only the client knows that it is over) or ``both`` (one of the
             first two, by chance).
         clock_skew: seconds by which the clocks of the emitters of events differ at most.
         refuse_connections: every Socket.IO request is answered with 503.
-        refuse_api_keys: no API key is accepted any more.
-        refuse_tokens: no user token is accepted any more.
-        rest_latency: seconds each REST request takes, at least.
-        rest_jitter: up to so many seconds more.
+        refuse_api_keys: no API key is accepted.
+        refuse_tokens: no user token is accepted.
+        rest_latency: the minimum seconds a REST request takes.
+        rest_jitter: up to this many seconds more.
         rest_errors: probability that a REST request fails with a 5xx.
         rest_throttled: probability that it is answered with 429.
         retry_after: the seconds a 429 asks to wait; negative leaves the header out.
@@ -45,16 +45,16 @@ class Faults:
         rest_resets: probability that the connection is reset instead of an answer.
         replica_lag: REST answers from the state of so many seconds ago.
         failing_page: that page of every walk (the first is 1) always fails; 0 is none.
-        empty_list: ``GET /positions`` shows nothing.
+        empty_list: ``GET /positions`` returns an empty list.
         unlisted: ids that the list leaves out, though ``GET /positions/{id}`` knows them.
         hidden: ids that REST does not know at all.
-        omit_date: REST answers bear no ``Date`` header.
+        omit_date: REST answers have no ``Date`` header.
         rest_clock_offset: seconds by which the ``Date`` header of REST answers is wrong.
-        rest_clock_wrong: probability that an answer bears that wrong time; the others are right.
+        rest_clock_wrong: probability that an answer has the wrong time.
         recovery_adapter: ``memory`` or ``redis-streams``: the form of the offsets, and whether a
             session can be recovered several times or once.
-        recovery_forgets: no session can be recovered any more.
-        recovered_deaf: a recovered connection is sent no events, though it stays up.
+        recovery_forgets: no session can be recovered.
+        recovered_deaf: a recovered connection stays open but receives no events.
     """
 
     duplicates: float = 0.0
@@ -90,7 +90,7 @@ class Faults:
         self.check()
 
     def check(self) -> None:
-        """Raise ValueError, with a line for the person, where a value makes no sense."""
+        """Raise ValueError with a readable message if a value is invalid."""
         for name in _PROBABILITIES:
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is a probability: a number from 0 to 1.")
@@ -151,9 +151,9 @@ def _of_kind(name: str, value: object, like: object) -> object:
 
 
 class Outbox:
-    """Decides for each event how often and when it is sent, or that it is lost.
+    """Decides how often and when each event is sent, or that it is lost.
 
-    Its randomness is its own, so that faults never change what happens in the world.
+    It has its own random numbers, so that faults never change the world.
     """
 
     def __init__(self, faults: Faults, seed: int) -> None:
@@ -166,7 +166,7 @@ class Outbox:
         return len(self._waiting)
 
     def put(self, emission: Emission) -> bool:
-        """Take an event in; False says that it is lost."""
+        """Add an event; returns False if it is lost."""
         faults, rng = self.faults, self._rng
         if rng.random() < faults.lost:
             return False
@@ -180,7 +180,7 @@ class Outbox:
         return True
 
     def due(self, now: int | None) -> list[tuple[int, Emission]]:
-        """Take out what is due at a moment (None: everything), with the number of its copy."""
+        """Remove and return what is due at a time (None: everything), with its copy number."""
         out: list[tuple[int, Emission]] = []
         while self._waiting and (now is None or self._waiting[0][0] <= now):
             _, _, copy, emission = heapq.heappop(self._waiting)
@@ -193,9 +193,9 @@ class Outbox:
         return self._waiting[0][0] if self._waiting else None
 
     def chance(self, probability: float) -> bool:
-        """Throw the dice for a fault of another kind."""
+        """Return whether a fault of a probability happens."""
         return probability > 0 and self._rng.random() < probability
 
     def spread(self, low: float, high: float) -> float:
-        """A number between two, by chance."""
+        """A random number between two."""
         return self._rng.uniform(low, high)

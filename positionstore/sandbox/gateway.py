@@ -1,4 +1,4 @@
-"""The two Socket.IO gateways: who is connected, and how events reach them."""
+"""The two Socket.IO gateways: their clients, and how events reach them."""
 
 import asyncio
 import contextlib
@@ -27,7 +27,7 @@ _FINAL = frozenset({"server disconnect", "client disconnect"})
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A connected client that has shown good credentials."""
+    """A connected client with valid credentials."""
 
     sid: str
     engine_sid: str
@@ -41,13 +41,13 @@ class Gateway:
     """Both namespaces on one Socket.IO server.
 
     Args:
-        credentials: who is let in.
-        clock: tells the server's time, microseconds since 1970.
+        credentials: the accepted credentials.
+        clock: the server's time, microseconds since 1970.
         ping_interval: seconds between pings; with ``ping_timeout`` it decides after how long a
             dead connection is noticed. The defaults are Node's.
         ping_timeout: seconds to wait for the answer to a ping.
         faults: the failure modes of connection state recovery in force.
-        recovery_window: for how many seconds a lost connection can be recovered; 0 is never.
+        recovery_window: seconds for which a lost connection can be recovered; 0 is never.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Gateway:
         self._credentials = credentials
         self._clock = clock
         self._transports: dict[str, web.Request] = {}
-        # As the vendor's text says, bad credentials are told by an event, so the connection has
+        # As the vendor's text says, bad credentials are reported by an event, so the connection has
         # to stand before they are looked at.
         self._faults = faults
         self._memory = SessionStore(clock, recovery_window, faults)
@@ -109,7 +109,7 @@ class Gateway:
         return task
 
     def watch(self, request: web.Request) -> None:
-        """Note which TCP connection a client's transport has been moved to."""
+        """Record which TCP connection a client's transport has moved to."""
         if request.query.get("transport") == "websocket" and "sid" in request.query:
             self._transports[request.query["sid"]] = request
 
@@ -140,8 +140,8 @@ class Gateway:
                 "code": refusal.code,
                 "message": str(refusal),
             }
-            told = (error, self._memory.next_offset()) if self._memory.is_on else error
-            await self._sio.emit("error", told, to=sid, namespace=namespace)
+            arguments = (error, self._memory.next_offset()) if self._memory.is_on else error
+            await self._sio.emit("error", arguments, to=sid, namespace=namespace)
             await self._sio.disconnect(sid, namespace=namespace)
             return
         engine_sid = self._sio.manager.eio_sid_from_sid(sid, namespace)
@@ -180,7 +180,7 @@ class Gateway:
         wallet: str | None = None,
         attachments: Sequence[bytes] = (),
     ) -> list[str]:
-        """Send an event to all who may see it.
+        """Send an event to all clients that may see it.
 
         Args:
             event: the event's name, as JSON text.
@@ -190,7 +190,7 @@ class Gateway:
             attachments: binary attachments that the arguments' placeholders point to.
 
         Returns:
-            The session ids of the clients whose connection took it.
+            The session ids of the clients whose connection accepted it.
         """
         if self._memory.is_on:
             arguments = self._memory.remember(
@@ -224,8 +224,8 @@ class Gateway:
 
         Args:
             how: ``server`` sends the disconnect packet, ``transport`` cuts the connection,
-                ``half-open`` tells the client alone that it is over: the server believes in it
-                until a ping has gone unanswered.
+                ``half-open`` ends it only for the client: the server believes in it until a ping
+                has gone unanswered.
 
         Returns:
             How many clients there were.
@@ -254,7 +254,7 @@ class Gateway:
 
         engine.send = nowhere
         request.transport.pause_reading()
-        # Not through the transport, which would be told that it is closing.
+        # Not through the transport, which would notice that it is closing.
         with contextlib.suppress(OSError):
             request.transport.get_extra_info("socket").shutdown(socket.SHUT_WR)
 
@@ -266,7 +266,7 @@ class Gateway:
         try:
             scope = self._authenticate(namespace, header, auth)
         except CredentialsRefusedError:
-            # As with the official server: whoever is refused afterwards has a session as well.
+            # As with the official server, a client refused afterwards has a session too.
             return Greeting({"sid": sid, "pid": self._memory.new_pid()}, [])
         found = self._memory.restore(auth, namespace, scope)
         if found is None:

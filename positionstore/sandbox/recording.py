@@ -1,4 +1,4 @@
-"""What was emitted, and what became of it: the truth a test compares with."""
+"""Records what was emitted and what happened to it: the truth that tests compare with."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -64,7 +64,7 @@ class Recorder:
                 ) from None
 
     def add(self, record: Record) -> None:
-        """Take a record in."""
+        """Add a record."""
         self.counts[record.fate] += 1
         if self._keep:
             self.records.append(record)
@@ -72,7 +72,7 @@ class Recorder:
             self._file.write(self._encoder.encode(record) + b"\n")
 
     def flush(self) -> None:
-        """Make what was written visible to whoever reads the file."""
+        """Flush the file, so that readers see everything."""
         if self._file is not None:
             self._file.flush()
 

@@ -1,8 +1,8 @@
 """Connection state recovery, as the official Socket.IO server has it since 4.6.
 
-Where it is on, the CONNECT answer names a private session id (``pid``), each event carries an
-offset behind its arguments, and a client that shows both again is sent what it missed before the
-CONNECT answer.
+If enabled, the CONNECT answer has a private session id (``pid``), each event has an offset after
+its arguments, and a client that sends both again receives what it missed before the CONNECT
+answer.
 
 Source: ``Connection state recovery`` of the Socket.IO documentation, and socket.io 4.8.4.
 """
@@ -34,8 +34,8 @@ class Emitted:
         at: when it was emitted, microseconds since 1970.
         event: its name, as JSON text.
         arguments: the arguments' JSON texts with the offset behind them, joined by commas.
-        partner: whose event it is; None is everybody's.
-        wallet: the customer whose event it is; None is every customer's.
+        partner: the partner; None for all.
+        wallet: the customer; None for all.
         attachments: its binary attachments.
     """
 
@@ -54,7 +54,7 @@ class SavedSession:
 
     Attributes:
         pid: the private session id.
-        sid: the session id that the client was told first.
+        sid: the first session id of the client.
         namespace: the gateway.
         scope: what the client may see.
         ended_at: when its connection ended, microseconds since 1970.
@@ -71,7 +71,7 @@ class SessionStore:
     """The server's memory of recent events and of clients whose connection was lost.
 
     Args:
-        clock: tells the server's time.
+        clock: the server's time.
         window: for how many seconds both are remembered; 0 switches recovery off.
         faults: the failure modes in force.
     """
@@ -92,11 +92,11 @@ class SessionStore:
 
     @staticmethod
     def new_pid() -> str:
-        """Return a private session id that nobody can guess."""
+        """Return an unguessable private session id."""
         return PID_PREFIX + secrets.token_urlsafe(12)
 
     def next_offset(self) -> str:
-        """Return an offset that no event had before, in the form of the adapter in force."""
+        """Return a new offset, in the format of the active adapter."""
         moment = self._clock.now() // 1000
         if moment == self._last_moment:
             self._repeated += 1
@@ -139,7 +139,7 @@ class SessionStore:
     def restore(
         self, auth: object, namespace: str, scope: Scope
     ) -> tuple[SavedSession, list[Emitted]] | None:
-        """Return the session a client asks for and what it missed; None where it cannot be had.
+        """Return the session a client asks for and what it missed; None if unavailable.
 
         Args:
             auth: the CONNECT payload.

@@ -1,4 +1,4 @@
-"""The REST API: tokens, positions and sample events, with the faults that were asked for."""
+"""The REST API: tokens, positions and sample events, with the active faults."""
 
 import asyncio
 import json
@@ -69,16 +69,16 @@ class RestApi:
     """The handlers of the REST API.
 
     Args:
-        world: what they tell about.
-        credentials: who may ask.
+        world: the world.
+        credentials: the accepted credentials.
         faults: the faults in force.
-        outbox: throws the dice for them.
-        clock: tells the server's time.
+        outbox: decides when a fault happens.
+        clock: the server's time.
         api_key_lists: whether a partner's API key may read positions, which the vendor's
             documentation leaves open.
         push: sends sample events to a customer's connections.
-        catch_up: brings the world to the server's time, so that an answer is never older than
-            its ``Date`` says.
+        catch_up: advances the world to the server's time, so that an answer is never older than
+            its ``Date``.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class RestApi:
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Turn every failure into the documented error body, and make the faults happen."""
+        """Return every failure as the documented error body, and inject the faults."""
         try:
             if request.path.startswith(f"{PREFIX}/"):
                 self.requests += 1

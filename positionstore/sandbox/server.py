@@ -38,30 +38,30 @@ _MIN_SLEEP = 0.001
 
 @dataclass(slots=True)
 class Options:
-    """How a sandbox is set up.
+    """The options of a sandbox.
 
     Attributes:
-        seed: decides the world, the keys and the dice of the faults.
-        port: the port on 127.0.0.1; 0 takes a free one.
+        seed: decides the world, the keys and the faults.
+        port: the port on 127.0.0.1; 0 selects a free one.
         rate: events per second, on average.
-        positions: how many positions live at a time.
+        positions: the number of positions alive at a time.
         partners: how many partners there are; the first has nine tenths of the positions.
         wallets: how many customers there are; None chooses by the number of positions.
         start: the first moment of the server's clock; None is now.
-        warm_up: for how many seconds before ``start`` the world has already been going on;
-            nobody heard those events, but REST knows their outcome.
+        warm_up: seconds that the world has run before ``start``; those events were not sent, but
+            REST knows their outcome.
         ticking: whether time passes and events come by themselves; otherwise only
             :meth:`Sandbox.step` and :meth:`Sandbox.advance` move the world.
-        token_life: how many seconds a user token lives.
+        token_life: the lifetime of a user token in seconds.
         api_key_lists: whether an API key may read positions over REST.
         ping_interval: seconds between Engine.IO pings.
-        ping_timeout: seconds a client has to answer one.
+        ping_timeout: seconds a client has to answer a ping.
         recovery: whether the gateways offer connection state recovery.
         recovery_window: for how many seconds a lost connection can be recovered.
         record: the JSON Lines file to record into.
         keep_records: whether records are kept in memory, too.
         remember: for how many seconds past states are kept, for a lagging replica.
-        faults: what goes wrong from the beginning.
+        faults: the faults at the start.
     """
 
     seed: int = 0
@@ -96,7 +96,7 @@ class Sandbox:
             await sandbox.step(100)
 
     Args:
-        options: how it is set up.
+        options: its options.
 
     Raises:
         ConfigurationError: on entering, if the port is in use or the recording cannot be written.
@@ -177,12 +177,12 @@ class Sandbox:
 
     @property
     def sessions(self) -> list[Session]:
-        """Every client's connection so far, with how much of what was sent it has read."""
+        """Every client's connection so far, with how much it has read."""
         return list(self._gateway.sessions.values())
 
     @property
     def records(self) -> list[Record]:
-        """What was emitted so far."""
+        """The records so far."""
         return self._recorder.records
 
     def now(self) -> datetime:
@@ -194,7 +194,7 @@ class Sandbox:
         return self.credentials.mint(partner, wallet, self._clock.now())[0]
 
     def stats(self) -> dict[str, int]:
-        """Counts of what happened so far."""
+        """The counts so far."""
         return {
             "delivered": self._recorder.counts["delivered"],
             "unheard": self._recorder.counts["unheard"],
@@ -339,14 +339,14 @@ class Sandbox:
         return emissions
 
     async def advance(self, seconds: float) -> None:
-        """Put the clock forward, letting everything happen that falls due meanwhile."""
+        """Advance the clock, with everything that becomes due meanwhile."""
         self._clock.advance(seconds)
         await self._run_due()
 
     async def quiet(self) -> None:
-        """Emit no more events of the world, and send what was held back.
+        """Stop emitting events of the world, and send delayed ones.
 
-        Time, prices and REST go on.
+        Time, prices and REST continue.
         """
         self._catch_up()
         self._quiet = True
@@ -393,7 +393,7 @@ class Sandbox:
     ) -> list[str]:
         """Send any event with any arguments, each sent exactly as it is given.
 
-        With attachments and no arguments, each attachment is an argument of its own.
+        With attachments and no arguments, each attachment is an argument.
 
         Args:
             event: the event's name.
@@ -458,7 +458,7 @@ class Sandbox:
         """Wait until so many clients are connected.
 
         Raises:
-            TimeoutError: they did not come in time.
+            TimeoutError: they did not connect in time.
         """
         async with asyncio.timeout(within):
             while len(self._gateway.clients) != count:  # noqa: ASYNC110 - a count is polled
@@ -480,7 +480,7 @@ class Sandbox:
         task.add_done_callback(self._tasks.discard)
 
     def describe(self) -> dict[str, object]:
-        """Everything a client needs to know, as the command line prints it."""
+        """What a client needs to know, as the command line prints it."""
         return {
             "base_url": self.url,
             "api_key": self.api_key,
@@ -508,5 +508,5 @@ def _listen(port: int) -> socket.socket:
 
 
 def _text(data: str | bytes) -> str:
-    # What is no UTF-8 cannot be in a text frame; better to fail here than in the sender's task.
+    # A text frame must be UTF-8; it is better to fail here than in the sender's task.
     return data.encode().decode() if isinstance(data, str) else data.decode()

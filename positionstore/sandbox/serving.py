@@ -1,4 +1,4 @@
-"""The HTTP server under the sandbox: it lets clients in, and leaves none behind when it closes."""
+"""The HTTP server under the sandbox: it accepts clients, and leaves none behind when it closes."""
 
 import asyncio
 import socket
@@ -12,10 +12,10 @@ _POLL = 0.005
 
 
 async def accept_no_more(listeners: Iterable[int]) -> None:
-    """Let nobody in any more who calls at these listening sockets, so that they may be closed.
+    """Stop accepting connections on these listening sockets, so that they may be closed.
 
-    Whoever is on the way in when asyncio closes its server is forgotten half open: a transport
-    that nothing closes.
+    A connection that is being accepted when asyncio closes its server stays half open: nothing
+    closes its transport.
 
     Args:
         listeners: their file descriptors; the running loop's.
@@ -28,10 +28,10 @@ async def accept_no_more(listeners: Iterable[int]) -> None:
 
 
 class Serving:
-    """Serves an application on one socket, and ends every connection it let in.
+    """Serves an application on one socket, and ends every connection it accepted.
 
-    An aiohttp server that shuts down closes a connection once what is left to send has been sent:
-    never, where the client reads no more. And it ends no task that outlives its connection.
+    On shutdown an aiohttp server closes a connection only when everything is sent, which never
+    happens if the client has stopped reading. It also ends no task that outlives its connection.
     """
 
     def __init__(self) -> None:
@@ -46,7 +46,7 @@ class Serving:
         request: web.Request,
         handler: Callable[[web.Request], Awaitable[web.StreamResponse]],
     ) -> web.StreamResponse:
-        """Note which requests are being answered; the outermost middleware of the application."""
+        """Record which requests are being answered; the outermost middleware."""
         if task := asyncio.current_task():  # of this request alone
             self._requests.add(task)
             task.add_done_callback(self._requests.discard)
@@ -55,14 +55,14 @@ class Serving:
         return await handler(request)
 
     async def start(self, app: web.Application, listener: socket.socket) -> None:
-        """Serve an application to those who call at a bound socket."""
+        """Serve an application on a bound socket."""
         self._runner = web.AppRunner(app, access_log=None)
         self._listener = listener
         await self._runner.setup()
         await web.SockSite(self._runner, listener).start()
 
     async def stop_listening(self) -> None:
-        """Let nobody in any more; those who are in stay."""
+        """Stop accepting connections; existing ones stay."""
         if self._runner is not None and self._listener is not None:
             listener, self._listener = self._listener, None
             await accept_no_more([listener.fileno()])
@@ -70,7 +70,7 @@ class Serving:
                 await site.stop()
 
     async def close(self) -> None:
-        """Give what is being answered half a second to end, then end it and every connection."""
+        """Wait half a second for current requests, then end them and every connection."""
         await self.stop_listening()
         if self._requests:
             await asyncio.wait(self._requests, timeout=_GOODBYE)

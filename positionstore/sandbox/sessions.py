@@ -1,7 +1,7 @@
-"""What each client has certainly heard: it answered a ping that was sent after it.
+"""What each client has certainly read: it answered a ping that was sent afterwards.
 
-A connection that takes a text may still be cut before the client reads it. But a client reads in
-order: whoever answers a ping has read all that was sent before it.
+A connection may be cut before the client reads what was sent. But a client reads in order: one
+that answers a ping has read everything sent before it.
 """
 
 from collections.abc import Awaitable, Callable
@@ -20,9 +20,9 @@ class Session(msgspec.Struct):
         via: what a proxy in between says of itself in the header ``Via``; else empty.
         sent: how many events were handed to its connection.
         answered: how many of them, from the first on, it has certainly read.
-        connected: whether it still stands.
-        recovered: whether it took up the session of a lost connection.
-        replayed: how many events it was sent again for that; ``sent`` does not count them.
+        connected: whether it is still open.
+        recovered: whether it recovered a lost session.
+        replayed: how many events were replayed for that; not included in ``sent``.
     """
 
     sid: str

@@ -1,7 +1,7 @@
 """The world behind the sandbox: markets whose prices move and positions that live and end.
 
-A pure simulation. The same seed, start, size and rate make the same bytes, whoever looks at it
-and however its clock is moved: events are one Poisson process over a fixed number of slots, each
+A pure simulation. The same seed, start, size and rate make the same bytes, however it is read
+and its clock is moved: events are one Poisson process over a fixed number of slots, each
 holding one living position at a time, and a market's price is a function of time alone.
 Amounts are integer pips (10,000 are 1 USD), ratios integer basis points, token quantities
 integers of a millionth of a token, times integer microseconds since 1970 in UTC.
@@ -73,7 +73,7 @@ _TOKEN = 1_000_000
 _SECOND = 1_000_000
 _YEAR_SECONDS = 31_536_000
 # Two events of one position are never closer than this: within a millisecond, the wire's
-# precision, nobody could tell which came first.
+# precision, their order would be unknown.
 _MIN_GAP = 5_000
 
 _SUBJECTS = (
@@ -97,7 +97,7 @@ _NOTICES = (
 
 
 class Market(msgspec.Struct, frozen=True):
-    """A market: its price is a bounded, smooth function of time, so a look changes nothing."""
+    """A market: its price is a bounded, smooth function of time."""
 
     ticker: str
     title: str
@@ -356,7 +356,7 @@ class Emission(msgspec.Struct, frozen=True):
 
 @dataclass(slots=True)
 class Book:
-    """The positions somebody may see: all by creation, the living, and the ended by their end."""
+    """Visible positions: all by creation, the live ones, and the ended by their end."""
 
     created: list[Position] = field(default_factory=list)
     active: dict[str, Position] = field(default_factory=dict)

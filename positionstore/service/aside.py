@@ -1,4 +1,4 @@
-"""A thread with an event loop of its own, for work that must not hold up another."""
+"""A thread with its own event loop, for work that must not block another loop."""
 
 import asyncio
 import threading
@@ -11,10 +11,10 @@ T = TypeVar("T")
 
 
 class _Helpers(ThreadPoolExecutor):
-    """A thread for each call, which does not keep the process from ending.
+    """A thread for each call that does not keep the process from exiting.
 
-    The interpreter waits for the threads of other executors at its end: a statement that a
-    database does not answer would keep it for ever.
+    At exit the interpreter waits for the threads of other executors, and a statement that the
+    database does not answer would block it forever.
     """
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
@@ -26,7 +26,7 @@ class _Helpers(ThreadPoolExecutor):
                 return
             try:
                 result = fn(*args, **kwargs)
-            except BaseException as error:  # noqa: BLE001 - told to whoever waits
+            except BaseException as error:  # noqa: BLE001 - raised where the end is awaited
                 future.set_exception(error)
             else:
                 future.set_result(result)
@@ -36,10 +36,10 @@ class _Helpers(ThreadPoolExecutor):
 
 
 class WorkerThread:
-    """Does a piece of work in a thread of its own, with a loop of its own, until it is stopped.
+    """Runs a task in its own thread and event loop, until it is stopped.
 
     Args:
-        name: what to call the thread.
+        name: the name of the thread.
         work: makes the coroutine, in that loop.
     """
 
@@ -53,13 +53,13 @@ class WorkerThread:
         self._ended: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
 
     def start(self) -> None:
-        """Begin; to be called in the event loop that will wait for the end."""
+        """Start; call this in the event loop that will wait for the end."""
         self._ended = asyncio.get_running_loop(), asyncio.Event()
         self._thread.start()
         self._ready.wait()
 
     def call(self, function: Callable[[], None]) -> None:
-        """Have a function called in the thread's loop, if it still works; from any thread."""
+        """Call a function in the thread's loop, if it still runs; from any thread."""
         with self._lock:
             if self._loop is not None and self._task is not None and not self._task.done():
                 self._loop.call_soon_threadsafe(function)
@@ -84,7 +84,7 @@ class WorkerThread:
                 loop, event = self._ended
                 try:
                     loop.call_soon_threadsafe(event.set)
-                except RuntimeError:  # nobody waits any more
+                except RuntimeError:  # the waiting loop is closed
                     return
 
     async def _main(self) -> None:

@@ -1,4 +1,4 @@
-"""Runs what the timetable says, one run after the other, whatever becomes of them."""
+"""Runs what the schedule says, one run after another, whatever their results."""
 
 import asyncio
 import re
@@ -29,7 +29,7 @@ Wait = Callable[[asyncio.Event, float], Awaitable[None]]
 
 
 async def wait_for(event: asyncio.Event, seconds: float) -> None:
-    """Wait for an event, but no longer than so many seconds."""
+    """Wait for an event, for a number of seconds at most."""
     try:
         async with asyncio.timeout(seconds):
             await event.wait()
@@ -48,25 +48,25 @@ class _State(StrEnum):
 class _Outcome:
     state: _State
     cause: str = ""
-    error: Exception | None = None  # one that nobody foresaw
+    error: Exception | None = None  # an unexpected one
 
     @property
     def trouble(self) -> str:
-        """What is wrong; other numbers, or other positions not seen, are no other trouble."""
+        """What is wrong; different numbers or unseen positions are the same trouble."""
         cause = "" if self.state is _State.PARTIAL else _NUMBER.sub("", self.cause)
         return f"{self.state} {cause}"
 
 
 class ReconcileLoop:
-    """One reconciliation after the other.
+    """One reconciliation after another.
 
-    A run that fails, in whatever way, is logged and followed by the next; until one succeeds, the
-    same trouble is not logged again. That another process reconciles is no failure.
+    A failed run is logged and followed by the next; the same trouble is not logged again until
+    one succeeds. A reconciliation in another process is not a failure.
 
     Args:
         timetable: says what is due.
         reconcile: does a run.
-        wait: waits for an event, for a time at most.
+        wait: waits for an event, with a timeout.
     """
 
     def __init__(self, timetable: Schedule, reconcile: Reconcile, *, wait: Wait = wait_for) -> None:
@@ -77,12 +77,12 @@ class ReconcileLoop:
         self._told: dict[str, _State] = {}
 
     def connected(self) -> None:
-        """A connection has begun: see to what was missed before it."""
+        """A connection has begun: reconcile what was missed before it."""
         self._timetable.connected()
         self._woken.set()
 
     async def run(self) -> None:
-        """Go on until cancelled."""
+        """Run until cancelled."""
         while True:
             self._woken.clear()
             trigger = self._timetable.take()

@@ -1,4 +1,4 @@
-"""When to reconcile: pure, told by clocks from outside."""
+"""When to reconcile: pure, with clocks from outside."""
 
 import math
 from collections.abc import Callable
@@ -14,20 +14,19 @@ _URGENT: Final = (Trigger.DAILY, Trigger.CONNECTED, Trigger.PERIODIC)
 
 
 class Schedule:
-    """Says which run is due: one after each connection, one every few minutes, a full one a day.
+    """Which run is due: after each connection, every few minutes, and a full one once a day.
 
-    However many connections begin while a run is under way, one run follows it. A run that came to
-    nothing is tried again at the next periodic turn, as what it was. A full pass that did not see
-    all is done again after one turn, then two, then four: where nothing helps, history is not
-    walked every few minutes.
+    However many connections begin during a run, one run follows it. A failed run is repeated at the
+    next periodic turn with the same trigger. A partial full pass is repeated after one turn, then
+    two, then four, so that a lasting fault does not walk all of history every few minutes.
 
     Args:
-        every: seconds from the end of a run to the next periodic one; each time up to a tenth more
-            or less, so that many services do not ask at once.
+        every: seconds from the end of a run to the next periodic one, give or take a tenth, so
+            that many services do not start at once.
         full_pass_at: the time of day of the full pass, UTC.
-        random: draws a number from 0 to 1.
+        random: returns a number from 0 to 1.
         monotonic: a clock, seconds.
-        clock: tells the time of day, UTC.
+        clock: the time of day, UTC.
     """
 
     def __init__(
@@ -52,13 +51,13 @@ class Schedule:
         self._in_part = 0
 
     def connected(self) -> None:
-        """A connection has begun: what was missed before it is to be asked for."""
+        """A connection has begun: a run for what was missed is due."""
         self._wanted.add(Trigger.CONNECTED)
 
     def take(self) -> Trigger | None:
-        """Return what is to be run now, if anything; it and what it does besides is then under way.
+        """Return the trigger of the run that is due, if any, and mark it as running.
 
-        A connection that begins from here on is another matter.
+        A connection that begins from here on makes another run due.
         """
         now = self._clock()
         if now >= self._next_full:
@@ -83,9 +82,9 @@ class Schedule:
         """A run has ended.
 
         Args:
-            trigger: what had been due.
-            again: whether it has to be done again, because it came to nothing.
-            partial: whether it did not see all.
+            trigger: the one that was due.
+            again: whether it failed and has to be repeated.
+            partial: whether it was partial.
         """
         if trigger is Trigger.DAILY and partial:
             self._full_again = self._after_turns(2**self._in_part)
@@ -100,7 +99,7 @@ class Schedule:
             self._next_turn = self._after_turns(1)
 
     def wait(self) -> float:
-        """Return how many seconds there are until something is due."""
+        """Return the seconds until a run is due."""
         if self._wanted:
             return 0.0
         until_full = (self._next_full - self._clock()).total_seconds()

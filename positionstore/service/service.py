@@ -1,4 +1,4 @@
-"""The ingester and the periodic reconciler, side by side, neither of them stopping the other."""
+"""The ingester and the periodic reconciler, side by side; neither stops the other."""
 
 import asyncio
 import random
@@ -33,7 +33,7 @@ from positionstore.store.database import Store
 _log = structlog.get_logger(__name__)
 
 _TIME_TO_END: Final = 2.0
-"""Seconds that the reconciler gets to end after the ingester has; both are told at once."""
+"""Seconds the reconciler has to end after the ingester; both are stopped at once."""
 
 _BASE_WAIT: Final = 1.0
 _LONGEST_WAIT: Final = 60.0
@@ -42,15 +42,15 @@ _LONGEST_WAIT: Final = 60.0
 class Service:
     """Ingests, and reconciles after each connection, every few minutes, and once a day in full.
 
-    The reconciler works in a thread of its own, so that however long it computes or waits for the
-    database, what the gateway sends is received meanwhile.
+    The reconciler has its own thread, so that the ingester keeps receiving while it computes or
+    waits for the database.
 
     Args:
-        settings: whom to connect to, as whom, and when to reconcile.
+        settings: the gateway, the credentials and the schedule.
         store: the store; its schema is at head.
         gateway: ``Source.PARTNER`` or ``Source.CUSTOMER``.
         meter: counts what the ingester does.
-        reconciler: does the runs, for tests.
+        reconciler: executes the runs; for tests.
 
     Raises:
         ConfigurationError: a setting is missing, or does not fit the store.
@@ -77,7 +77,7 @@ class Service:
         self._next_ingester: Ingester | None = self._new_ingester()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Go on until ``stop`` is set; then write what has arrived, and end the run under way.
+        """Run until ``stop`` is set; then write what has arrived, and end the current run.
 
         Raises:
             CredentialsError: the gateway refuses the credentials.
@@ -93,7 +93,7 @@ class Service:
             await self._end_aside()
 
     async def _ingest(self, stop: asyncio.Event) -> None:
-        """Ingest; begin anew after an error that nobody foresaw."""
+        """Ingest; start again after an unexpected error."""
         backoff = Backoff(base=_BASE_WAIT, cap=_LONGEST_WAIT, random=random.random)
         while not stop.is_set():
             began = time.monotonic()

@@ -1,1 +1,1 @@
-"""What a running ingester shows by HTTP: metrics, and whether it is alive and ready."""
+"""What a running ingester serves over HTTP: metrics and health."""

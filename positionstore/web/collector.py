@@ -1,4 +1,4 @@
-"""Makes the metrics of what a meter has counted and what was last read of the store."""
+"""Collects the metrics of the meter and of the last reading of the store."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -33,10 +33,10 @@ class Metrics(Collector):
     """The metrics of this process.
 
     Args:
-        settings: tell the bounds.
-        gateway: the gateway that is ingested from; the ``source`` of its events.
+        settings: the limits.
+        gateway: the gateway; the ``source`` of its events.
         meter: what the ingester counts.
-        reading: tells what is known of the database.
+        reading: returns what is known of the database.
         version: of positionstore.
         schema: the revision that it needs.
         monotonic: a clock, seconds.
@@ -66,18 +66,18 @@ class Metrics(Collector):
         self._made_at: float | None = None
 
     def text(self) -> bytes:
-        """Return all metrics in Prometheus' text format; many who ask cost no more than one."""
+        """Return all metrics in Prometheus' text format; concurrent requests share a result."""
         now = self._monotonic()
         if self._made_at is None or now - self._made_at > _FRESH:
             self._text, self._made_at = generate_latest(self._registry), now
         return self._text
 
     def describe(self) -> Iterable[Metric]:
-        """Name nothing beforehand: the registry holds nothing else of ours."""
+        """Describe nothing in advance: the registry has no other collector of ours."""
         return []
 
     def collect(self) -> Iterator[Metric]:
-        """Yield all metrics, but for those of the process."""
+        """Yield all metrics except those of the process."""
         yield from self._of_the_process()
         yield from _of_the_store(self._reading())
 
@@ -174,7 +174,7 @@ def _runs(runs: metrics.Runs) -> Iterator[Metric]:
 
 
 def _at(labels: tuple[str, ...], moment: datetime | None) -> dict[tuple[str, ...], float]:
-    """Return a moment; nothing where there was none, which is no moment of 1970."""
+    """Return a timestamp, or nothing if there is none."""
     return {} if moment is None else {labels: moment.timestamp()}
 
 

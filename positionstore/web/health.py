@@ -1,4 +1,4 @@
-"""Whether a process is alive, and whether it is ready: what is asked for, and what it says."""
+"""Whether a process is alive, and whether it is ready."""
 
 import json
 import time
@@ -19,12 +19,12 @@ _OLDEST_LOOK: Final = 4 * EVERY
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that has to be so.
+    """One health check.
 
     Attributes:
-        name: what is checked, in one word.
-        ok: whether it is so.
-        detail: what was found, in a sentence without any secret.
+        name: its name, in one word.
+        ok: whether it passed.
+        detail: its result, in a sentence without secrets.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Check:
 
 
 class Pulse:
-    """Whether a loop turns: it beats, another thread looks.
+    """Whether an event loop runs: the loop beats, another thread checks.
 
     Args:
         monotonic: a clock, seconds.
@@ -44,11 +44,11 @@ class Pulse:
         self._at = monotonic()
 
     def beat(self) -> None:
-        """The loop has turned."""
+        """The loop has run."""
         self._at = self._monotonic()
 
     def check(self) -> Check:
-        """Look whether it turned lately."""
+        """Check whether it ran recently."""
         silent = self._monotonic() - self._at
         if silent <= LONGEST_SILENCE:
             return Check("loop", True, "The event loop turns.")
@@ -58,7 +58,7 @@ class Pulse:
 def readiness(
     meter: Meter, reading: Reading, monotonic: Callable[[], float] = time.monotonic
 ) -> list[Check]:
-    """Check what a process that ingests needs: the database, its schema, the gateway."""
+    """Check what an ingester needs: the database, its schema, the gateway."""
     old = reading.looked_at is None or monotonic() - reading.looked_at > _OLDEST_LOOK
     reachable = reading.reachable and not old
     works = reachable and meter.database_up is not False
@@ -87,7 +87,7 @@ def readiness(
 
 
 def body(checks: Sequence[Check], *, verbose: bool) -> str:
-    """Return the checks as a line of JSON: those that fail, or with ``verbose`` all of them."""
+    """Return the checks as a line of JSON: failed ones, or all with ``verbose``."""
     failing = [check.name for check in checks if not check.ok]
     said: dict[str, object] = {"status": "failing" if failing else "ok", "failing": failing}
     if verbose:

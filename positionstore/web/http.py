@@ -1,8 +1,8 @@
-"""An HTTP server in a thread of its own, which is bounded in all that a client may want of it.
+"""An HTTP server in its own thread, with a limit on everything a client can use.
 
-It shares nothing with the event loop that ingests: neither slow clients nor many of them are felt
-there. A connection serves one request and lives for some seconds; beyond a number of them further
-ones are closed at once.
+It shares nothing with the event loop of the ingester, so slow or many clients do not affect it. A
+connection serves one request and lives for some seconds; beyond a maximum number, further
+connections are closed at once.
 """
 
 import asyncio
@@ -39,18 +39,18 @@ Respond = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class HttpServer:
     """Serves from :meth:`start` to :meth:`stop`.
 
-    Where the address cannot be had it says so once and tries again every now and then: what the
-    process is for goes on without.
+    If it cannot listen on the address, it logs that once and tries again from time to time; the
+    process works without it.
 
     Args:
         host: a name or an address of this machine.
-        port: 0 for any that is free.
-        routes: what answers GET and HEAD of each path.
+        port: 0 for any free port.
+        routes: the handler of GET and HEAD for each path.
         try_again: seconds between two attempts to listen.
         longest: seconds after which a connection is closed.
 
     Attributes:
-        addresses: where it listens; none where it does not.
+        addresses: the addresses it listens on.
     """
 
     def __init__(
@@ -74,14 +74,14 @@ class HttpServer:
         self._thread = threading.Thread(target=self._run, name="http", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Start."""
         self._thread.start()
 
     def stop(self, within: float) -> None:
-        """End, and close what is open.
+        """Stop, and close open connections.
 
         Args:
-            within: seconds to wait for that at most.
+            within: the maximum number of seconds to wait.
         """
         if self._loop is None:
             self._stopped.set()
@@ -93,7 +93,7 @@ class HttpServer:
     def _run(self) -> None:
         try:
             asyncio.run(self._serve())
-        except Exception:  # noqa: BLE001 - what the process is for goes on without
+        except Exception:  # noqa: BLE001 - the process works without it
             _log.exception("http_failed")
 
     async def _serve(self) -> None:
@@ -120,21 +120,21 @@ class HttpServer:
             await runner.cleanup()
 
     async def _listen(self, server: web.Server) -> asyncio.Server | None:
-        """Listen; return None where it is stopped before the address can be had."""
+        """Listen; return None if it is stopped before it can."""
         loop = asyncio.get_running_loop()
 
         def connected() -> asyncio.BaseProtocol:
             return _Refused() if len(server.connections) >= MOST_CONNECTIONS else server()
 
-        told = False
+        logged = False
         while not self._stopped.is_set():
             try:
                 listener = await loop.create_server(
                     connected, self._host, self._port, reuse_address=True
                 )
             except OSError as error:
-                if not told:
-                    told = True
+                if not logged:
+                    logged = True
                     _log.warning(
                         "not_listening",
                         address=_address(self._host, self._port),
@@ -150,7 +150,7 @@ class HttpServer:
         return None
 
     async def _sweep(self, server: web.Server) -> None:
-        """Close connections that have been open for too long, until it is stopped."""
+        """Close connections that are open for too long, until it is stopped."""
         loop = asyncio.get_running_loop()
         since: dict[object, float] = {}
         while not self._stopped.is_set():
@@ -171,7 +171,7 @@ class HttpServer:
 
 
 class _Refused(asyncio.Protocol):
-    """A connection that there is no room for."""
+    """A connection beyond the limit."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Close it."""
@@ -180,7 +180,7 @@ class _Refused(asyncio.Protocol):
 
 @web.middleware
 async def _guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer, in a way that nothing is kept: neither the connection nor the answer."""
+    """Answer without keeping the connection or caching the answer."""
     response: web.StreamResponse
     try:
         response = await handler(request)

@@ -1,4 +1,4 @@
-"""Serves what a running ingester shows, for as long as it runs."""
+"""Serves metrics and health of a running ingester."""
 
 import asyncio
 import hmac
@@ -30,17 +30,17 @@ Work = Callable[[asyncio.Event], Awaitable[None]]
 
 
 def shown(settings: Settings, store: Store, gateway: Source, meter: Meter, work: Work) -> Work:
-    """Return work that is shown by HTTP while it is done; as it is where that is turned off.
+    """Return the work with HTTP served meanwhile, or the work itself if that is disabled.
 
     Args:
-        settings: where to listen.
-        store: the store that is written to.
-        gateway: what is ingested from.
+        settings: the address to listen on.
+        store: the store.
+        gateway: the gateway.
         meter: what the work counts with.
-        work: ingests until it is told to stop.
+        work: ingests until it is stopped.
 
     Raises:
-        ConfigurationError: others than this machine would see it, and nothing allows that.
+        ConfigurationError: other machines could read it, and no setting allows that.
     """
     address = settings.listen_address
     if address is None:
@@ -88,13 +88,13 @@ def shown(settings: Settings, store: Store, gateway: Source, meter: Meter, work:
 
 
 class Pages:
-    """What answers each path.
+    """The handlers of all paths.
 
     Args:
-        metrics: makes the metrics.
+        metrics: returns the metrics.
         alive: checks whether the process is alive.
         ready: checks whether it is ready.
-        token: what to show to see more than whether a check fails; None: nothing.
+        token: required to see more than the names of failed checks; None: not required.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class Pages:
         self._token = token
 
     def routes(self) -> dict[str, Callable[[web.Request], Awaitable[web.StreamResponse]]]:
-        """Return what answers, by path."""
+        """Return the handlers by path."""
         return {"/metrics": self._show_metrics, "/livez": self._livez, "/readyz": self._readyz}
 
     async def _show_metrics(self, request: web.Request) -> web.StreamResponse:

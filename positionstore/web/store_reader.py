@@ -1,7 +1,7 @@
-"""Reads what the metrics tell of the store, beside everything else.
+"""Reads the metrics of the store in the background.
 
-It has a thread and a connection of its own. A page shows the last reading with its age, so it
-never waits for a slow or absent database.
+It has its own thread and connection. A page shows the last reading with its age, so it never waits
+for a slow or absent database.
 """
 
 import threading
@@ -33,7 +33,7 @@ _LIMITS: Final = {"statement_timeout": "5s", "lock_timeout": "1s"}
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """A part of the store, as it was read last.
+    """The last reading of a part of the store.
 
     Attributes:
         what: what was read.
@@ -49,9 +49,9 @@ class Reading:
     """What is known of the database.
 
     Attributes:
-        looked_at: when it was last looked at, by the monotonic clock; None before the first time.
+        looked_at: when it was last read, by the monotonic clock; None before the first time.
         reachable: whether it answered then.
-        revision: the revision of its schema; None where it has none, or has not answered yet.
+        revision: the revision of its schema; None if it has none, or has not answered yet.
         parts: what was read last, by the part's name.
         failures: how often a part could not be read.
     """
@@ -64,16 +64,16 @@ class Reading:
 
 
 class StoreReader:
-    """Looks at the database every so often, from :meth:`start` to :meth:`stop`.
+    """Reads the database periodically, from :meth:`start` to :meth:`stop`.
 
     Args:
         store: the database.
-        every: seconds between two looks.
+        every: seconds between two readings.
         parts: what to read.
         monotonic: a clock, seconds.
 
     Attributes:
-        reading: what is known; it is replaced as a whole, so that any thread may take it.
+        reading: the last reading; replaced as a whole, so any thread may use it.
     """
 
     def __init__(
@@ -97,14 +97,14 @@ class StoreReader:
         self._thread = threading.Thread(target=self._run, name="store-reader", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Start."""
         self._thread.start()
 
     def stop(self, within: float) -> None:
-        """End; what is under way is broken off. A second time does nothing more.
+        """Stop, and cancel a running statement. May be called twice.
 
         Args:
-            within: seconds to wait for that at most.
+            within: the maximum number of seconds to wait.
         """
         self._stopped.set()
         connection = self._connection
@@ -114,7 +114,7 @@ class StoreReader:
         self._thread.join(within)
 
     def look(self) -> None:
-        """Look at the database once."""
+        """Read the database once."""
         try:
             connection = self._connection = self._connection or self._connect()
             revision = migrations.current(connection)
