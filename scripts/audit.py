@@ -21,7 +21,7 @@ from typing import Any, Final
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 KNOWN: Final = "django"
-"""Has to be found vulnerable, in the version below, by whoever is to be believed."""
+"""A package with a known vulnerability in the version below, to test the database with."""
 
 _PROBE: Final = f"\n{KNOWN}==1.11 --hash=sha256:{'0' * 64}\n"
 _UNREACHED: Final = (

@@ -2,12 +2,12 @@
 """How fast positionstore is, each figure as a ratio inside one run.
 
     scripts/bench.py            everything; about ten minutes and 5 GB of the temporary folder
-    scripts/bench.py --quick    the same in small: shows that it works, not how fast it is
-    scripts/bench.py --profile  where an import spends its CPU time, beside the figures
-    scripts/bench.py --check    exit 1 where a figure misses its floor
+    scripts/bench.py --quick    a small run: shows that it works, not how fast
+    scripts/bench.py --profile  where an import spends its CPU time, in addition to the figures
+    scripts/bench.py --check    exit 1 if a figure misses its floor
     scripts/bench.py --only durability --against b0076ff    an earlier build beside this one
 
-docs/performance.md says what is measured and how.
+docs/performance.md explains what is measured and how.
 """
 
 import argparse

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 """Chaos: real processes, real faults, and the proof after each scenario that nothing is lost.
 
-    scripts/chaos.py                        some minutes, with a seed by chance
-    scripts/chaos.py --minutes 20 --seed 7  as long as you like; the seed brings the same faults
+    scripts/chaos.py                        some minutes, with a random seed
+    scripts/chaos.py --minutes 20 --seed 7  as long as you like; a seed gives the same faults
     scripts/chaos.py --json                 the figures as JSON, on standard output
     scripts/chaos.py --publish              the figures into docs/chaos.json, for docs/guarantees.md
 
-Exit 0 where all was well, 1 where something was lost, twice, wrong or did not come right again.
-docs/guarantees.md says what is promised, and how this tries it.
+Exit 0 if everything was correct, 1 if something was lost, duplicated, wrong or not repaired.
+docs/guarantees.md explains the promises and this suite.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""The checkout that a script belongs to: its own Python, whoever calls, and its own package."""
+"""The checkout of a script: its Python and its package, whatever Python starts the script."""
 
 import os
 import subprocess

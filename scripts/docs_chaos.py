@@ -18,7 +18,7 @@ END = "<!-- End of what is made. -->\n"
 
 
 def guarantees_page() -> str:
-    """Return the page as it stands, with the figures of the last run."""
+    """Return the current page with the figures of the last run."""
     before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
     after = rest.partition(END)[2]
     return f"{before}{BEGIN}\n{_figures(json.loads(RUN.read_text(encoding='utf-8')))}\n{END}{after}"

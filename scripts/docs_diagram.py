@@ -1,4 +1,4 @@
-"""The diagram of the tables: drawn from the database, and held to what stands in it."""
+"""The diagram of the tables: drawn from the database, and checked against its contents."""
 
 from collections.abc import Iterator
 from typing import Final, NamedTuple
@@ -98,7 +98,7 @@ def diagram(connection: psycopg.Connection) -> Iterator[str]:
 
 
 def check(connection: psycopg.Connection, relation: Relation) -> None:
-    """Hold a line to what stands in the store: each end leads to as many rows as it says.
+    """Check a line against the store: each end leads to as many rows as it says.
 
     Raises:
         LookupError: it does not.

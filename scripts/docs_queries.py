@@ -1,7 +1,7 @@
-"""The documented queries: ``docs/queries/*.sql``, each with what is said of it.
+"""The documented queries in ``docs/queries/*.sql``, each with its description.
 
-In a file each query stands under ``-- name: what it is called``, perhaps with ``-- title:`` and a
-sentence. ``:'position'``, ``:'wallet'`` and ``:'market'`` are filled in, as psql would do it.
+In a file each query follows ``-- name: its name``, optionally with ``-- title:`` and a
+description. ``:'position'``, ``:'wallet'`` and ``:'market'`` are filled in, as psql would do it.
 """
 
 import re
@@ -26,11 +26,11 @@ class Query:
 
     Attributes:
         name: its name, unique in its file.
-        section: the part of the page it stands in; empty where there are none.
+        section: its section of the page; empty if there is none.
         title: the question it answers; empty for the example of a view.
-        text: what is said of it.
+        text: its description.
         sql: with placeholders.
-        reads_whole_log: whether it is meant to read all of ``events``.
+        reads_whole_log: whether it may read all of ``events``.
     """
 
     name: str
@@ -82,10 +82,10 @@ def all_documented() -> tuple[Query, ...]:
 
 
 def shown(connection: psycopg.Connection, query: Query, names: Mapping[str, str]) -> Iterator[str]:
-    """Yield a query and what it gives, as lines of Markdown.
+    """Yield a query and its result, as lines of Markdown.
 
     Raises:
-        LookupError: it gives nothing, and so shows nothing.
+        LookupError: it returns no rows.
     """
     text = query.filled(names)
     yield f"```sql\n{text}\n```\n"

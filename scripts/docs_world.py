@@ -244,7 +244,7 @@ class _Telling:
         return Listed(position.id, position.status, position.render(self._world.now).encode())
 
     def _odd_inputs(self) -> None:
-        """Send what nobody has announced, and what nobody can understand."""
+        """Send unknown event types, and invalid events."""
         template = {
             "id": "evt_frozen",
             "type": "position.frozen",

@@ -1,14 +1,13 @@
 #!/usr/bin/env python3
-"""Fuzzing: bytes that grow towards code no input has reached yet, for as long as you like.
+"""Coverage-guided fuzzing, for as long as you like.
 
     scripts/fuzz.py                               a minute for each target
     scripts/fuzz.py --target import --seconds 600
-    scripts/fuzz.py --target page --replay FILE   one input again; needs no atheris
+    scripts/fuzz.py --target page --replay FILE   replays one input; needs no atheris
 
-What must hold is what the property tests ask of the same targets (tests/promises.py). What was
-learnt lies in .fuzz/TARGET and is gone on with the next time; an input that breaks a promise, takes
-more than ten seconds or more than a gigabyte lies in .fuzz/findings. Exit 0 where there is none,
-1 where there is.
+The invariants are those of the property tests (tests/promises.py). The corpus is in .fuzz/TARGET
+and is used again the next time. An input that breaks an invariant, takes more than ten seconds or
+more than a gigabyte goes to .fuzz/findings. Exit 0 if there is none, otherwise 1.
 """
 
 import argparse

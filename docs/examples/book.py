@@ -100,7 +100,7 @@ def life(book: Book, path: Path) -> None:
         for fact in book.events(position=name).to_pylist()
     }
     moments = [fact["created_at"] for fact in facts]
-    told = [bodies[fact["event_id"]] for fact in facts]
+    states = [bodies[fact["event_id"]] for fact in facts]
 
     figure, (above, below) = plt.subplots(
         2, 1, figsize=(9, 6.4), sharex=True, height_ratios=[3, 2], layout="constrained"
@@ -110,12 +110,12 @@ def life(book: Book, path: Path) -> None:
         ("entry price", "entry", "price_usd_pips", GREY, "--"),
         ("liquidation price", "risk", "current_liquidation_price_usd_pips", RED, ":"),
     ):
-        line(above, moments, dollars(told, section, field), label=label, color=color, style=style)
+        line(above, moments, dollars(states, section, field), label=label, color=color, style=style)
     above.set_title(f"The life of {name}", loc="left")
     above.set_ylabel("price of a token, USD")
     above.legend(frameon=False, loc="best")
     above.yaxis.set_major_formatter(ticker.StrMethodFormatter("{x:.2f}"))
-    notional = dollars(told, "current", "notional_usd_pips")
+    notional = dollars(states, "current", "notional_usd_pips")
     line(below, moments, notional, label="notional", color=BLUE, style="-")
     below.set_ylabel("notional, USD")
     below.set_ylim(bottom=0)
@@ -149,9 +149,9 @@ def rows(book: Book, query: str) -> list[tuple[Any, ...]]:
     return [tuple(row.values()) for row in book.sql(query).to_pylist()]
 
 
-def dollars(told: Sequence[dict[str, Any]], section: str, field: str) -> list[float | None]:
+def dollars(states: Sequence[dict[str, Any]], section: str, field: str) -> list[float | None]:
     """Return a field of each body, in dollars; None where it is not said."""
-    values = [(body.get(section) or {}).get(field) for body in told]
+    values = [(body.get(section) or {}).get(field) for body in states]
     # A price of nothing is one that is not known yet.
     return [int(value) / PIPS if value and int(value) else None for value in values]
 

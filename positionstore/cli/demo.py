@@ -62,18 +62,18 @@ def _conclude(outcome: Outcome) -> None:
     if (outage := outcome.outage) is not None:
         print_line(
             f"Cut off for {outage.seconds:.1f} s, in which {outage.emitted:,} events were emitted: "
-            f"{outage.recovered:,} came by recovery, with what was under way at either end, and "
-            f"the gap {'still needs a repair' if outage.needs_repair else 'needs no repair'}."
+            f"{outage.recovered:,} came by recovery, including those in transit, and the gap "
+            f"{'still needs repair' if outage.needs_repair else 'needs no repair'}."
         )
     if (sight := outcome.sight) is not None and sight.recovered:
         print_line(
-            f"In all, {sight.recovered:,} events that no connection was up for were recovered: "
+            f"In total, {sight.recovered:,} events of all outages were recovered: "
             f"{sight.recovered_gaps:,} of {sight.connections - 1:,} gaps need no repair."
         )
     if (heard := outcome.heard) is not None:
         print_line(
-            f"{heard.events_missed:,} events never came: {heard.behind:,} positions are behind, "
-            f"and of {heard.unheard:,} nothing was heard."
+            f"{heard.events_missed:,} events never arrived: {heard.behind:,} positions are out of "
+            f"date, and {heard.unheard:,} are missing."
         )
     if (reconciled := outcome.reconciled) is not None:
         print_line(
@@ -87,7 +87,7 @@ def _conclude(outcome: Outcome) -> None:
         )
     else:
         print_line(
-            "Verified: every position is the fold of its facts, in whatever order they came."
+            "Verified: every position is the fold of its facts, whatever their order of arrival."
         )
     if (truth := outcome.truth) is not None:
         print_line(
@@ -101,13 +101,13 @@ def _suggest(settings: Settings, *, kept: bool) -> None:
     shielded = settings.database_url is not None or settings.schema_name is not None
     program = shown(acts.program(), anywhere=shielded)
     print_line("")
-    print_line("What to try next (the database starts by itself):")
+    print_line("What to try next (the database starts automatically):")
     for words, line in commands(program, directory, shielded=shielded):
         print_exact(f"\n# {words}\n{line}")
     if kept:
         print_line("")
         print_line(
-            "The sandbox, the ingester and the database go on, and the log grows by more than a "
-            "gigabyte an hour. To stop them:"
+            "The sandbox, the ingester and the database keep running, and the log grows by more "
+            "than a gigabyte an hour. To stop them:"
         )
         print_exact(f"\n{stop_command(program, settings.data_dir)}")

@@ -127,14 +127,12 @@ def _see_that_it_can_be(order: ExportRequest) -> None:
         raise ConfigurationError("--since goes with events, not with --sql.")
     if order.out is None and order.by_day:
         raise ConfigurationError(
-            "--partition-by day makes folders, which standard output has none of.",
+            "--partition-by day needs a folder; standard output is none.",
             remedy="Add --out FOLDER.",
         )
     if order.out is None and os.isatty(sys.stdout.fileno()):
         if order.form is Format.PARQUET:
-            raise ConfigurationError(
-                "Parquet is nothing to look at on a terminal.", remedy=_ELSEWHERE
-            )
+            raise ConfigurationError("Parquet is not written to a terminal.", remedy=_ELSEWHERE)
         if order.raw:
             raise ConfigurationError(
                 "--raw would write to the terminal whatever came over the wire.", remedy=_ELSEWHERE

@@ -30,7 +30,7 @@ _WOULD_WIN: Final = ("DATABASE_URL", "DATABASE_URL_FILE", "POSITIONSTORE_SCHEMA"
 
 STEPS: Final = (
     Step(
-        "The book: positions by status, in dollars",
+        "Positions by status, in dollars",
         "db psql -c",
         """
         SELECT status, count(*) AS positions,
@@ -39,7 +39,7 @@ STEPS: Final = (
         FROM positions GROUP BY status ORDER BY positions DESC""",
     ),
     Step(
-        "The life of a position, as it came: created_at tells what came out of order",
+        "The events of one position as they arrived: created_at shows which were out of order",
         "db psql -c",
         """
         SELECT seq, type, status, created_at, received_at FROM events
@@ -49,7 +49,7 @@ STEPS: Final = (
         ORDER BY seq""",
     ),
     Step(
-        "What became of it: one row, whatever the order in which its events came",
+        "The resulting row, which does not depend on the order of arrival",
         "db psql -x -c",
         """
         SELECT position_id, status, phase, market_title, side,
@@ -60,7 +60,7 @@ STEPS: Final = (
             GROUP BY position_id ORDER BY count(*) DESC LIMIT 1)""",
     ),
     Step(
-        "Each connection to the gateway: when, why it ended, what came, and what by recovery",
+        "Each connection to the gateway: when, why it ended, events received and recovered",
         "db psql -c",
         """
         SELECT started_at, ended_at, end_reason, received, recovered, duplicates,
@@ -68,17 +68,17 @@ STEPS: Final = (
         FROM stream_sessions ORDER BY session_id""",
     ),
     Step(
-        "What the reconciliation found, and what became of it",
+        "What the reconciliation found and repaired",
         "db psql -c",
         """
         SELECT kind, field, resolution, count(*) FROM discrepancies
         GROUP BY kind, field, resolution ORDER BY count(*) DESC LIMIT 10""",
     ),
-    Step("What could not be understood, and why", "quarantine list"),
+    Step("The inputs in quarantine, and why", "quarantine list"),
     Step("The store at a glance", "status"),
-    Step("Your own questions (\\d+ positions tells what each column means)", "db psql"),
+    Step("Your own queries (\\d+ positions shows the meaning of each column)", "db psql"),
 )
-"""What is worth a look once there is data; every command works on a demo's store as it is."""
+"""Commands to try on the store of a demo."""
 
 
 def commands(program: str, directory: Path, *, shielded: bool) -> list[tuple[str, str]]:
@@ -97,7 +97,7 @@ def commands(program: str, directory: Path, *, shielded: bool) -> list[tuple[str
             sql = textwrap.indent(textwrap.dedent(step.sql).strip(), "  ")
             line += f' "\n{sql}"'
         if shielded:
-            # From elsewhere, because the reader's directory may have a .env file.
+            # From another directory, because the current one may have a .env file.
             unset = " ".join(f"-u {name}" for name in _WOULD_WIN)
             line = f"(cd / && env {unset} {line})"
         pasted.append((step.words, line))

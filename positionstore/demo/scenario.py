@@ -189,7 +189,7 @@ def watch(stage: Stage) -> None:
 
 def recover(stage: Stage) -> None:
     """Cut the connection, and let the events emitted meanwhile be recovered."""
-    stage.audience.say("Cutting the connection, and letting nobody in for a moment.")
+    stage.audience.say("Cutting the connection and refusing new ones for a moment.")
     stage.outcome.outage = cut_off(stage)
 
 
@@ -372,7 +372,7 @@ def _emptied(home: DemoDirectory, settings: Settings, say: Callable[[str], None]
             remedy="Stop it with `positionstore demo --stop`.",
         )
     if home.stop_left():
-        say("Stopped what was left of a demo that had been killed.")
+        say("Stopped the processes of a demo that had been killed.")
     with embedded.running(settings.data_dir, say=say, bin_dir=settings.pg_bin) as server:
         with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
             database = sql.Identifier(embedded.DATABASE)

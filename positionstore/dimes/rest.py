@@ -301,11 +301,11 @@ class RestClient:
             GatewayError: no answer can be had, or it cannot be understood.
         """
         if position_id in {"", ".", ".."}:  # paths that lead elsewhere
-            raise GatewayError(f"There is no asking for a position with the id {position_id!r}.")
+            raise GatewayError(f"A position with the id {position_id!r} cannot be requested.")
         try:
             path = f"{POSITIONS_PATH}/{quote(position_id, safe='')}"
         except UnicodeEncodeError:
-            raise GatewayError("There is no asking for a position with such an id.") from None
+            raise GatewayError("A position with such an id cannot be requested.") from None
         as_of, _, listed = await self._ask_when(_Request("GET", path), access, _position_of)
         if as_of is None:
             raise DoubtfulClockError("The clock of the API's answer cannot be believed.")

@@ -235,7 +235,7 @@ class PartitionedFolder:
             elif last > since:
                 raise ConfigurationError(
                     f"{path} goes on to seq {last}, beyond --since {since}.",
-                    remedy=f"Go on with --since {last}, or leave it out to export all anew.",
+                    remedy=f"Go on with --since {last}, or omit it to export everything again.",
                 )
             else:
                 end = max(end, last)

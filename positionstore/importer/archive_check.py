@@ -52,7 +52,7 @@ def check(connection: psycopg.Connection, folder: Path | None = None) -> Away:
     """
     positions, number = archived.count(connection)
     findings = [
-        Finding(name, "the log, archives and archived_positions say different things of it")
+        Finding(name, "the log, archives and archived_positions disagree about it")
         for name in archived.faulty(connection)
     ]
     findings += [

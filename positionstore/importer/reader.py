@@ -141,7 +141,7 @@ class JsonLinesReader:
             f"{self.name}, line {number}: a snapshot without the supersedes_before that it had in "
             f"its log; with a guess the positions would be others. "
             f"{'What came before is' if number > 1 else 'Nothing of it is'} imported.",
-            remedy="Write the log anew, with `positionstore export events --format jsonl`.",
+            remedy="Export the log again, with `positionstore export events --format jsonl`.",
         )
 
     def _next_line(self, number: int) -> bytes | Rejected:

@@ -56,7 +56,7 @@ def fill(
     Args:
         connection: in autocommit mode.
         facts: how many.
-        say: is told how far it is.
+        say: called with the progress.
 
     Returns:
         The names that documented queries speak of: ``position``, ``wallet`` and ``market``.
@@ -69,7 +69,7 @@ def fill(
     for name in ("index_generated", "analyze_generated"):
         execute(_statements()[name])
     for table in ("events", "positions"):
-        # Nobody needs it after a crash.
+        # Not needed after a crash.
         execute(sql.SQL("ALTER TABLE {} SET UNLOGGED").format(sql.Identifier(table)))
     left_out = indexes(connection)
     for index in left_out:

@@ -185,7 +185,7 @@ SELECT 'partner', day, day + interval '1439 minutes', day + interval '1439 minut
 FROM generate_series(timestamptz '2026-06-06 00:00Z', '2026-07-05 00:00Z', interval '1 day') day;
 
 -- name: quarantine_some
--- A few inputs that nobody understood.
+-- A few invalid inputs.
 INSERT INTO quarantine (digest, reason, detail, source, received_at, raw)
 SELECT sha256(n::text::bytea), 'not_json', 'It is not JSON.', 'partner',
     timestamptz '2026-07-05 00:00Z' + n * interval '1 minute', n::text::bytea

@@ -46,7 +46,7 @@ class Build:
         """Return the command line of one of its commands."""
         return [
             sys.executable,
-            "-P",  # or the checkout we stand in would be imported, whatever PYTHONPATH says
+            "-P",  # otherwise the current checkout would be imported, whatever PYTHONPATH says
             "-c",
             "import sys; from positionstore.cli import main; sys.exit(main())",
             *arguments,

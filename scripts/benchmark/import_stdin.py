@@ -1,6 +1,6 @@
 """Imports standard input into ``DATABASE_URL``; prints how much memory that took at most.
 
-A process of its own, so that nobody else's memory is counted.
+A separate process, so that only its memory is counted.
 """
 
 import json

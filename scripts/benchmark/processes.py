@@ -27,7 +27,7 @@ Said = dict[str, Any]
 
 
 class Gateway:
-    """The official server; it sends what it is told to."""
+    """The official server; it sends on command."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process

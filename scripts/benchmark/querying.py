@@ -51,7 +51,7 @@ def ask(
     Args:
         connection: in autocommit mode.
         queries: which.
-        names: what their placeholders stand for.
+        names: the values of their placeholders.
     """
     counted = ["events", *(index.name for index in indexes(connection))]
     connection.execute("SELECT set_config('statement_timeout', %s, false)", [_PATIENCE])

@@ -18,7 +18,7 @@ Json = Any
 
 
 def say(line: str) -> None:
-    """Tell whoever waits how far it is."""
+    """Show the progress."""
     print(line, file=sys.stderr, flush=True)
 
 
