@@ -1,7 +1,7 @@
 """positionstore: the books of leveraged prediction-market positions.
 
-:func:`connect` opens a store for reading, as Arrow tables for a notebook. All else is the command
-``positionstore``.
+:func:`connect` opens a store for reading, as Arrow tables for a notebook. Everything else is the
+command ``positionstore``.
 """
 
 from typing import TYPE_CHECKING
@@ -21,13 +21,13 @@ def connect(url: str | None = None, *, numeric_as_text: bool = False) -> "Book":
             frame = book.positions(phase="live").to_pandas()
 
     Args:
-        url: a PostgreSQL URL, as in ``DATABASE_URL``; else what the environment or ``.env`` says,
-            and the embedded server where they say nothing.
-        numeric_as_text: whether exact numbers with a point are read as text, whatever their
-            digits, in place of decimals of 38.
+        url: a PostgreSQL URL, as in ``DATABASE_URL``; by default that of the environment or
+            ``.env``, or else the embedded server.
+        numeric_as_text: whether exact decimals are read as text of any length, instead of
+            decimals of 38 digits.
 
     Raises:
-        ConfigurationError: the URL cannot be used, the schema is not this version's, or the extra
+        ConfigurationError: the URL is invalid, the schema is not this version's, or the extra
             ``arrow`` is not installed; the message names the remedy.
         DatabaseUnavailableError: the server cannot be reached or started.
     """

@@ -1,32 +1,31 @@
-"""Every error a user can meet.
+"""Every error that a user can see.
 
 The tree::
 
     PositionstoreError            exit 1
     ├── ConfigurationError        exit 2   a setting, a file or an option is wrong
     │   ├── SchemaMismatchError            the database's schema is not this version's
-    │   ├── StoreRefusedError              Postgres lets us in, but not do what is needed
+    │   ├── StoreRefusedError              PostgreSQL does not permit what is needed
     │   └── WrongEnvironmentError          the store holds the other environment's data
     ├── CredentialsError          exit 1   the vendor refuses the key or the token
     ├── DatabaseUnavailableError  exit 1   Postgres cannot be reached or started
-    │   └── SessionLostError               a pooler put another session in the place of ours
-    ├── GatewayError              exit 1   the gateway or the REST API cannot be used
+    │   └── SessionLostError               a pooler replaced our session
+    ├── GatewayError              exit 1   the gateway or the REST API fails
     ├── SpoolError                exit 1   the files that outlast the database cannot be used
     ├── NeighbourError            exit 1   the schema holds another program's tables
-    └── BusyError                 exit 1   another process does the same work just now
+    └── BusyError                 exit 1   another process is doing the same work
 
-Each message is one line for the person who reads it: what is wrong, and what to do. Exit 3
-is no error: it is a command's finding (differences, quarantined input) and is returned by the
-command itself.
+Each message is one line: what is wrong, and what to do. Exit code 3 is not an error but a finding
+(differences, quarantined input), which the command itself returns.
 """
 
 
 class PositionstoreError(Exception):
-    """Something positionstore can name went wrong.
+    """An error with a known cause.
 
     Attributes:
         exit_code: the process's exit code when the error reaches the command line.
-        remedy: what the reader can do about it, or an empty string.
+        remedy: what to do about it, or an empty string.
     """
 
     exit_code = 1
@@ -52,7 +51,7 @@ class SchemaMismatchError(ConfigurationError):
 
 
 class StoreRefusedError(ConfigurationError):
-    """Postgres does not permit what is needed, or is not the database that was meant."""
+    """PostgreSQL does not permit what is needed, or it is the wrong database."""
 
 
 class WrongEnvironmentError(ConfigurationError):
@@ -68,24 +67,24 @@ class DatabaseUnavailableError(PositionstoreError):
 
 
 class SessionLostError(DatabaseUnavailableError):
-    """The session of the database became another in the middle of the work."""
+    """The database session was replaced during the work."""
 
 
 class GatewayError(PositionstoreError):
-    """The gateway or the REST API answered in a way that cannot be worked with."""
+    """The gateway or the REST API failed or gave an unusable answer."""
 
 
 class DoubtfulClockError(GatewayError):
-    """The REST API answered, but what its clock says cannot be believed."""
+    """The clock of a REST answer is unreliable."""
 
 
 class SpoolError(PositionstoreError):
-    """What is kept on disk while the database is away cannot be used."""
+    """The spool cannot be used."""
 
 
 class NeighbourError(PositionstoreError):
-    """Another program has taken the place in the database; nothing of it was touched."""
+    """The schema has another program's tables; nothing was changed."""
 
 
 class BusyError(PositionstoreError):
-    """Another process does the same work just now."""
+    """Another process is doing the same work."""

@@ -1,8 +1,8 @@
 r"""Escapes text from the wire wherever it is shown: the one place for the rules.
 
-A status, a market's title, an error's words: all of it may hold escape sequences of a terminal,
-marks that reverse the direction of writing, markup, or a spreadsheet's formula. It is stored as it
-came, and made harmless where it leaves, by the function that suits the place:
+A status, a market's title or an error's text may contain escape sequences of a terminal, marks that
+reverse the direction of writing, markup, or a spreadsheet's formula. It is stored unchanged and
+escaped where it is shown, by the function for that place:
 
 ==================================== =======================================================
 a line for a terminal, a log, a file :func:`printable`; :func:`one_line` for a whole message
@@ -14,9 +14,9 @@ JSON that came over the wire         :func:`json_as_it_came`
 the value of a metric's label        :func:`printable`, then the library for the quotes
 ==================================== =======================================================
 
-Rich is to be given a ``Text`` of what is printable, never a plain string, which it would read as
-markup. What is to be exact (a file that is imported again, ``quarantine show --raw``) is not sent
-through here, and not sent to a terminal either.
+Pass Rich a ``Text`` of the printable text, never a plain string, which it would read as markup.
+Exact output (a file to be imported again, ``quarantine show --raw``) is not escaped, and is not
+written to a terminal either.
 """
 
 import json
@@ -32,10 +32,10 @@ _MARKDOWN: Final = re.compile(r"[\\`*_{}\[\]()#+\-.!|~:@]")
 
 
 def printable(value: object) -> str:
-    r"""Return ``value`` as one line of text in which nothing speaks to the terminal.
+    r"""Return ``value`` as one line of text without control characters.
 
     Control characters, marks that reverse the direction of writing, lone surrogates and the like
-    appear as escapes: ``\x1b``. None is empty.
+    appear as escapes: ``\x1b``. None is an empty text.
     """
     text = "" if value is None else str(value)
     if text.isprintable():
@@ -47,25 +47,25 @@ def printable(value: object) -> str:
 
 
 def one_line(text: str) -> str:
-    """Return a message in one line: white space is one space, and the rest is printable."""
+    """Return a message in one line, with single spaces and printable characters."""
     return printable(" ".join(text.split()))
 
 
 def shortened(text: str, longest: int) -> str:
-    """Return no more of a text than ``longest`` characters; an ellipsis tells that it was more."""
+    """Return at most ``longest`` characters of a text, with an ellipsis if it was longer."""
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 def html(value: object) -> str:
-    """Return ``value`` as text of a page of HTML, or as an attribute's between quotes."""
+    """Return ``value`` as HTML text, or as the value of an attribute in quotes."""
     return escape(printable(value), quote=True)
 
 
 def csv_cell(value: object) -> str:
     """Return ``value`` as a cell that a spreadsheet does not take for a formula.
 
-    A text that would begin one gets an apostrophe in front, as spreadsheets themselves mark a
-    text; a plain number, negative ones too, stays a number. Dates and moments are in ISO 8601,
+    A text that would begin one gets a leading apostrophe, as spreadsheets mark text; a plain
+    number, also a negative one, stays a number. Dates and moments are in ISO 8601,
     a boolean is ``true`` or ``false``, None is empty.
     """
     if isinstance(value, bool):
@@ -77,24 +77,24 @@ def csv_cell(value: object) -> str:
 
 
 def markdown(value: object) -> str:
-    """Return ``value`` as text of Markdown: no link, no markup, no HTML, and no end of a cell."""
+    """Return ``value`` as Markdown text without links, markup, HTML or the end of a cell."""
     return _MARKDOWN.sub(r"\\\g<0>", escape(printable(value), quote=False))
 
 
 def json_text(value: object, *, indent: int | None = None) -> str:
-    """Return ``value`` as JSON in ASCII, in one line unless it is to be indented.
+    """Return ``value`` as ASCII JSON, in one line unless indented.
 
-    Dates and moments are in ISO 8601, anything else unknown as text.
+    Dates and times are in ISO 8601, other types are text.
     """
     text = json.dumps(value, default=_as_json, indent=indent)
     return text.replace("\x7f", r"\u007f")
 
 
 def json_as_it_came(text: str) -> str:
-    r"""Return a JSON text as one line that says the same, to the digit, and is printable.
+    r"""Return a JSON text as one printable line with the same value, to the digit.
 
-    What is not printable can only stand in its strings, where it becomes ``\u001b``, or be the
-    white space between its values, which becomes spaces.
+    Unprintable characters can only be in its strings, where they become ``\u001b``, or in the white
+    space between its values, which becomes spaces.
     """
     if text.isprintable():
         return text

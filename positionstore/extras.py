@@ -1,4 +1,4 @@
-"""The extras: packages that not every installation has."""
+"""The extras: optional packages."""
 
 import contextlib
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ _OF_ARROW: Final = {"adbc_driver_manager", "adbc_driver_postgresql", "pyarrow"}
 
 @contextlib.contextmanager
 def arrow_needed() -> Iterator[None]:
-    """Say, where an import of what needs the extra ``arrow`` fails, what to install.
+    """Raise an error with the remedy if an import of the extra ``arrow`` fails.
 
     Raises:
         ConfigurationError: one of its packages is not installed.

@@ -1,6 +1,6 @@
-"""The door for notebooks: the book as Arrow tables, read-only.
+"""Reads the store as Arrow tables, for notebooks; read-only.
 
-:func:`positionstore.connect` is the way in.
+:func:`positionstore.connect` opens it.
 """
 
 from collections.abc import Mapping
@@ -20,18 +20,18 @@ from positionstore.store.read import query as selection
 from positionstore.store.read.query import LOG, ReadQuery
 
 Values = Mapping[str, object]
-"""What stands for ``%(name)s`` in a query."""
+"""The values of ``%(name)s`` in a query."""
 
 
 class Book:
     """A store that is open for reading.
 
-    Each call reads in one transaction of its own, which sees one moment of the store and cannot
-    write. Amounts in ``_usd_pips`` are whole numbers (10,000 are 1 USD), those in ``_usd`` exact
-    decimals, and moments ``timestamp[us, tz=UTC]``; `docs/export.md` has every type. Every table
-    has ``to_pandas()``, and polars and DuckDB take it as it is.
+    Each call reads in its own read-only transaction, which sees one moment of the store. Amounts in
+    ``_usd_pips`` are integers (10,000 are 1 USD), those in ``_usd`` exact decimals, and times
+    ``timestamp[us, tz=UTC]``; `docs/export.md` has every type. Every table has ``to_pandas()``;
+    polars and DuckDB take it directly.
 
-    Close it when done, or use it in ``with``: a book of the embedded server keeps that running.
+    Close it when done, or use it in ``with``: it keeps an embedded server running.
 
     Every method raises:
         ConfigurationError: there is no such table or view, or a query is refused.
@@ -54,13 +54,13 @@ class Book:
         self.close()
 
     def close(self) -> None:
-        """Let go of the store; the tables that were read stay."""
+        """Close the store; tables that were read stay."""
         self._held.close()
 
     def positions(
         self, *, phase: str | None = None, wallet: str | None = None, market: str | None = None
     ) -> pa.Table:
-        """Return the positions as they stand, a row each: the table ``positions``.
+        """Return the current positions, one row each: the table ``positions``.
 
         Args:
             phase: only those that are ``pending``, ``live`` or ``terminal``.
@@ -76,9 +76,9 @@ class Book:
         )
 
     def events(self, *, since: int = 0, position: str | None = None) -> pa.Table:
-        """Return facts of the log in its order, envelopes as they came: the table ``events``.
+        """Return facts of the log in order, with their envelopes: the table ``events``.
 
-        A whole log may well be larger than memory: ``batches("events")`` reads it piece by piece.
+        A whole log may be larger than memory; ``batches("events")`` reads it piece by piece.
 
         Args:
             since: only facts after this ``seq``.
@@ -109,11 +109,11 @@ class Book:
         position: str | None = None,
         wallet: str | None = None,
     ) -> pa.Table:
-        """Return the book as it was: what ``positions_as_of`` gives.
+        """Return the positions at a past moment: ``positions_as_of``.
 
         Args:
-            valid_at: at which moment; one without a zone is UTC's.
-            known_at: knowing only what had been received by then; else all that is known now.
+            valid_at: the moment; UTC if it has no zone.
+            known_at: only with facts received by then; by default with all facts.
             position: only this ``position_id``.
             wallet: only positions of this ``wallet_address``.
         """
@@ -137,24 +137,23 @@ class Book:
         return self.batches(name).read_all()
 
     def sql(self, query: str, values: Values | None = None) -> pa.Table:
-        """Return what a query gives.
+        """Return the result of a query.
 
         Args:
-            query: one statement that only reads.
-            values: what stands for ``%(name)s`` in it, quoted as it has to be; a ``%`` is written
-                ``%%`` where there are any.
+            query: one read-only statement.
+            values: the values of ``%(name)s`` in it; with values, write ``%`` as ``%%``.
         """
         return self.sql_batches(query, values).read_all()
 
     def batches(self, name: str, *, since: int = 0) -> pa.RecordBatchReader:
-        """Return a reader that goes through a table or view, about 16 MB at a time.
+        """Return a reader of a table or view, about 16 MB at a time.
 
-        It has a connection of its own until it is read to its end or closed. It is an iterator of
-        batches; polars, DuckDB and ``pyarrow.dataset`` take it too.
+        It has its own connection until it is exhausted or closed. It is an iterator of batches;
+        polars, DuckDB and ``pyarrow.dataset`` take it too.
 
         Args:
             name: one of :meth:`names`.
-            since: of ``events``, only facts after this ``seq``.
+            since: for ``events``, only facts after this ``seq``.
         """
         with self._store.connect() as connection:
             if name == LOG:
@@ -165,7 +164,7 @@ class Book:
         return self._reader(chosen)
 
     def sql_batches(self, query: str, values: Values | None = None) -> pa.RecordBatchReader:
-        """Return a reader that goes through what a query gives, about 16 MB at a time.
+        """Return a reader of the result of a query, about 16 MB at a time.
 
         Args:
             query: as in :meth:`sql`.

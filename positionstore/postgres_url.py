@@ -1,7 +1,7 @@
-"""What is wrong with a ``DATABASE_URL``, without a word of it: any part may be the password's.
+"""Explains an unusable ``DATABASE_URL`` without quoting it: any part may be of the password.
 
-The URL is split here as PostgreSQL's own library, libpq, splits it, which differs from the rules of
-the web: the user and the password end at the first ``@`` before any ``/``, and may hold ``?``,
+The URL is split as libpq, PostgreSQL's own library, splits it, which differs from the rules of the
+web: the user and the password end at the first ``@`` before any ``/``, and may hold ``?``,
 ``#`` and brackets as they are.
 
 Sources: the manuals of libpq ("Connection Strings"), Prisma, SQLAlchemy, psycopg, asyncpg, pgx,
@@ -100,14 +100,14 @@ _BAD_PERCENT: Final = re.compile(r"%(?![0-9A-Fa-f]{2})|%00")
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """A URL, cut where libpq cuts it; each part as it is written.
+    """A URL, split as libpq splits it; each part as written.
 
     Attributes:
-        user: None where there is none.
-        password: None where there is none.
+        user: None if there is none.
+        password: None if there is none.
         place: hosts and ports.
-        path: what follows up to the ``?``, with its ``/``.
-        query: what follows the ``?``.
+        path: the part up to the ``?``, with its ``/``.
+        query: the part after the ``?``.
     """
 
     user: str | None
@@ -118,7 +118,7 @@ class Parts:
 
 
 def split(url: str) -> Parts | None:
-    """Cut a URL into its parts; None where it is none, but keywords and values."""
+    """Split a URL into its parts; None if it is keywords and values."""
     _, separator, rest = url.partition("://")
     if not separator:
         return None
@@ -134,14 +134,14 @@ def split(url: str) -> Parts | None:
 
 
 def passwords(url: str) -> list[str]:
-    """Return the password that a URL holds, as it is written and as it is meant."""
+    """Return the password of a URL, as written and decoded."""
     parts = split(url)
     password = parts.password if parts else None
     return [password, unquote(password)] if password else []
 
 
 def not_for_postgres(url: str) -> str | None:
-    """Say what keeps this from being a URL of PostgreSQL at all; None where nothing does."""
+    """Return why this is not a URL of PostgreSQL; None if it is."""
     scheme, separator, _ = url.partition("://")
     if url[:1] in {'"', "'"}:
         return "it stands in quotation marks; write it without them"
@@ -159,10 +159,10 @@ def not_for_postgres(url: str) -> str | None:
 
 
 def ambiguous(url: str) -> tuple[str, str] | None:
-    """Say what makes libpq take a part of a password for a host, a port or a database.
+    """Return why libpq would take a part of a password for a host, a port or a database.
 
     Returns:
-        Cause and remedy; None where it does not.
+        Cause and remedy; None if it would not.
     """
     parts = split(url)
     if parts is None:
@@ -191,7 +191,7 @@ def ambiguous(url: str) -> tuple[str, str] | None:
 
 
 def unreadable(url: str) -> tuple[str, str]:
-    """Say why libpq cannot read a URL, or a string of keywords and values.
+    """Return why libpq cannot parse a URL, or a string of keywords and values.
 
     Returns:
         Cause and remedy.
@@ -276,7 +276,7 @@ def _keywords(text: str) -> tuple[str, str]:
 
 
 def _of_other_programs(names: list[str]) -> tuple[str, str] | None:
-    """Name the parameters of other programs; of no other is the name shown."""
+    """Return the parameters of other programs; no other names are shown."""
     foreign = dict.fromkeys(name for name in names if name.lower() in _FOREIGN)
     if not foreign:
         return None

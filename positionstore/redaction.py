@@ -1,4 +1,4 @@
-"""Words of others, made fit for a log line."""
+"""Texts of servers and libraries, made safe for a log line."""
 
 import re
 from typing import Final
@@ -20,11 +20,11 @@ _READ_AT_MOST: Final = 20_000
 def redacted(text: str) -> str:
     """Return ``text`` as one line without secrets, cut to 300 characters.
 
-    For what a server or a library says: it may quote the key it was given, and it may go on for
-    megabytes, of which no more is looked at than can be shown.
+    For texts of a server or a library: they may quote the key, and may have megabytes, of which
+    only the beginning is read.
     """
     text = text.lstrip()
     if len(text) > _READ_AT_MOST:
-        # Without the last word: nobody would know the half of a secret that is cut in two.
+        # Without the last word: half of a secret would not be recognised.
         text = text[:_READ_AT_MOST].rsplit(maxsplit=1)[0]
     return shortened(one_line(_SECRET.sub("***", text)), _LONGEST)

@@ -31,8 +31,8 @@ def settling(count: int) -> str:
 def print_run(report: RunReport) -> None:
     """Print the differences and what was done about them; the rest of a long list is counted."""
     _print_discrepancies(report)
-    for told in told_fields(report.invalid_fields):
-        print_line(f"Invalid field, NULL in the store: {told}.")
+    for described in told_fields(report.invalid_fields):
+        print_line(f"Invalid field, NULL in the store: {described}.")
     for error in report.errors[:_MOST_ERRORS]:
         print_line(error)
     if (more := len(report.errors) - _MOST_ERRORS) > 0:

@@ -236,12 +236,12 @@ def reconcile(stage: Stage) -> None:
     if run.returncode not in {0, 3}:
         said = (run.stderr.strip() or run.stdout.strip()).splitlines()
         raise PositionstoreError(f"The reconciliation failed: {said[-1] if said else 'no word'}")
-    told = msgspec.json.decode(run.stdout, type=dict[str, Any])
+    report = msgspec.json.decode(run.stdout, type=dict[str, Any])
     kinds = ("missing", "stale", "divergent", "absent_upstream")
     stage.outcome.reconciled = Reconciled(
-        seen=told["seen"],
-        different=sum(told[kind] for kind in kinds),
-        repaired=told["repaired"],
+        seen=report["seen"],
+        different=sum(report[kind] for kind in kinds),
+        repaired=report["repaired"],
     )
 
 

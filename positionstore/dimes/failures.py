@@ -94,7 +94,7 @@ def _strongest(found: set[Label]) -> Verdict:
     if Label.STALE in found:
         return Verdict.STALE
     if Label.TOKEN in found and Label.SURE not in found:
-        return Verdict.TOKEN  # the reason, whatever general refusal stands beside it
+        return Verdict.TOKEN  # the reason, whatever general refusal comes with it
     return Verdict.CREDENTIALS if blames else Verdict.UNCLEAR
 
 
