@@ -10,13 +10,12 @@
 // without), `redis` (a URL: the adapter for Redis streams).
 import { createServer } from "node:http";
 import { createInterface } from "node:readline";
-import * as msgpack from "socket.io-msgpack-parser";
-import serverOfVersion2 from "socket.io-2";
 
 const options = JSON.parse(process.argv[2] ?? "{}");
 const old = options.version === 2;
-const { Server } = await import(
-  options.version && !old ? `socket.io-${options.version}` : "socket.io"
+// Only what is asked for: a test's time is mostly that of imports.
+const { Server, default: serverOfVersion2 } = await import(
+  options.version ? `socket.io-${options.version}` : "socket.io"
 );
 const PARTNER = "/v1/ws/prediction-markets/positions";
 const CUSTOMER = "/v1/ws/prediction-markets/customer-positions";
@@ -48,7 +47,7 @@ const serving = {
   pingInterval: options.pingInterval ?? 25000,
   pingTimeout: options.pingTimeout ?? 20000,
   perMessageDeflate: options.deflate ?? false,
-  ...(options.parser === "msgpack" ? { parser: msgpack } : {}),
+  ...(options.parser === "msgpack" ? { parser: await import("socket.io-msgpack-parser") } : {}),
 };
 const io = old ? serverOfVersion2(http, serving) : new Server(http, serving);
 let refusal = options.refuse ?? null; // {how, error}
