@@ -23,8 +23,8 @@ import checkout
 checkout.enter()
 sys.path.insert(0, str(checkout.ROOT / "tests"))
 
-from turmoil.figures import Figures  # noqa: E402 - found only now
-from turmoil.scenario import run  # noqa: E402 - the same
+from support.harness.figures import Figures  # noqa: E402 - found only now
+from support.harness.scenario import run  # noqa: E402 - the same
 
 SCENARIO = 40.0
 """Seconds for which faults are injected in one scenario."""

@@ -8,7 +8,7 @@ import checkout
 
 sys.path.insert(0, str(checkout.ROOT / "tests"))
 
-from turmoil.plan import KINDS
+from support.harness.plan import KINDS
 
 PAGE = checkout.ROOT / "docs" / "guarantees.md"
 RUN = checkout.ROOT / "docs" / "chaos.json"

@@ -5,9 +5,9 @@
     scripts/fuzz.py --target import --seconds 600
     scripts/fuzz.py --target page --replay FILE   replays one input; needs no atheris
 
-The invariants are those of the property tests (tests/promises.py). The corpus is in .fuzz/TARGET
-and is used again the next time. An input that breaks an invariant, takes more than ten seconds or
-more than a gigabyte goes to .fuzz/findings. Exit 0 if there is none, otherwise 1.
+The invariants are those of the property tests (tests/support/invariants.py). The corpus is in
+.fuzz/TARGET and is used again the next time. An input that breaks an invariant, takes more than ten
+seconds or more than a gigabyte goes to .fuzz/findings. Exit 0 if there is none, otherwise 1.
 """
 
 import argparse
@@ -71,21 +71,21 @@ def _replay(target: str, path: Path) -> int:
 
 def promise_of(target: str) -> Callable[[bytes], None]:
     """Return what raises where a promise about an input is broken."""
-    import promises  # noqa: PLC0415 - after atheris, which marks the code that is reached
+    from support import invariants  # noqa: PLC0415 - after atheris, which marks the code that is reached
 
     if target == "decoder":
-        return promises.of_an_envelope
+        return invariants.of_an_envelope
     if target == "page":
         return _page
     folder = Path(tempfile.mkdtemp(prefix="positionstore-fuzz-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
 
     def import_(content: bytes) -> None:
-        promises.of_a_line(content)
+        invariants.of_a_line(content)
         for name, kept, holds in (
-            ("plain.jsonl", content, promises.of_lines),
-            ("packed.jsonl.gz", gzip.compress(content, 1), promises.of_packed_lines),
-            ("damaged.jsonl.gz", content, promises.of_packed_lines),
+            ("plain.jsonl", content, invariants.of_lines),
+            ("packed.jsonl.gz", gzip.compress(content, 1), invariants.of_packed_lines),
+            ("damaged.jsonl.gz", content, invariants.of_packed_lines),
         ):
             path = folder / name
             path.write_bytes(kept)
@@ -95,10 +95,10 @@ def promise_of(target: str) -> Callable[[bytes], None]:
 
 
 def _page(body: bytes) -> None:
-    import promises  # noqa: PLC0415 - as above
+    from support import invariants  # noqa: PLC0415 - as above
 
-    promises.of_a_list(body)
-    promises.of_an_answer(promises.STATUSES[len(body) % 7], body, body[:60].decode("latin1"))
+    invariants.of_a_list(body)
+    invariants.of_an_answer(invariants.STATUSES[len(body) % 7], body, body[:60].decode("latin1"))
 
 
 def _fuzz(target: str, seconds: int) -> Iterator[tuple[str, Path]]:
@@ -151,7 +151,7 @@ def _work(target: str, flags: list[str]) -> None:
 def _seeds(target: str) -> Iterator[bytes]:
     """Yield what is known to be understood: from the tests, and of a made-up vendor."""
     from benchmark.workload import envelopes  # noqa: PLC0415 - none of it is marked
-    from wire_noise import VALID  # noqa: PLC0415 - the same
+    from support.wire_noise import VALID  # noqa: PLC0415 - the same
 
     known = [VALID, *(envelope for envelope, _ in zip(envelopes(40, 10), range(40), strict=False))]
     if target == "decoder":
@@ -175,7 +175,7 @@ def _seeds(target: str) -> Iterator[bytes]:
 
 
 def _pieces() -> list[bytes]:
-    from wire_noise import PIECES  # noqa: PLC0415 - as above
+    from support.wire_noise import PIECES  # noqa: PLC0415 - as above
 
     return PIECES
 

@@ -1,7 +1,7 @@
 """What every test may ask for. Fixtures live in small modules, one noun each."""
 
-import profiles
+from support import profiles
 
 profiles.load()
 
-pytest_plugins = ["fix_postgres", "fix_proxy", "fix_store", "selection"]
+pytest_plugins = ["support.postgres", "support.proxy", "support.selection", "support.stores"]

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from turmoil.scenario import run
+from support.harness.scenario import run
 
 pytestmark = pytest.mark.slow
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from turmoil.actors import Life
-from turmoil.ledger import Account, Kept, Ledger
+from support.harness.actors import Life
+from support.harness.ledger import Account, Kept, Ledger
 
 from positionstore.sandbox import Record
 from positionstore.sandbox.sessions import Session

@@ -2,8 +2,8 @@
 
 from itertools import pairwise
 
-from turmoil import plan
-from turmoil.stage import WAYS
+from support.harness import plan
+from support.harness.stage import WAYS
 
 
 def test_the_same_seed_brings_the_same_faults_and_another_seed_others() -> None:

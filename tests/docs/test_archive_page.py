@@ -6,9 +6,9 @@ from pathlib import Path
 import msgspec
 import psycopg
 import pytest
-from made_facts import moment
-from old_positions import DAY, life
-from typed_in import blocks_of, rows, type_in
+from support.factories import moment
+from support.old_positions import DAY, life
+from support.typed_in import blocks_of, rows, type_in
 
 from positionstore.store import database
 from positionstore.store.appender import Appender

@@ -8,8 +8,8 @@ from typing import Any
 
 import psycopg
 import pytest
-from made_facts import event
-from roled import Urls, connected, roles_on
+from support.factories import event
+from support.roles import Urls, connected, roles_on
 
 from positionstore.cli.commands import COMMANDS
 from positionstore.store import database

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from made_facts import event
+from support.factories import event
 
 from positionstore.store import database
 from positionstore.store.appender import Appender

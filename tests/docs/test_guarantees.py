@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from docs_chaos import LATER
-from named_tests import missing
-from turmoil.plan import KINDS
+from support.harness.plan import KINDS
+from support.named_tests import missing
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "guarantees.md").read_text(encoding="utf-8")

@@ -11,7 +11,7 @@ import pytest
 from docs_diagram import RELATIONS, check
 from docs_queries import all_documented, documented
 from docs_sql import sql_pages
-from fix_postgres import CHOSEN
+from support.postgres import CHOSEN
 
 from positionstore.settings import Settings, environment_variable
 from positionstore.store import database

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from profiles import share
+from support.profiles import share
 
 from positionstore.dimes.decoder import decode
 from positionstore.model.facts import Received, Retraction, Snapshot, Source

@@ -12,7 +12,7 @@ import pytest
 from benchmark import big_store, querying
 from benchmark.querying import Asked
 from docs_queries import all_documented
-from fix_postgres import fresh_database
+from support.postgres import fresh_database
 
 from positionstore.embedded.server import EmbeddedServer
 from positionstore.store import database

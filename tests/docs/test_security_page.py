@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from named_tests import missing
+from support.named_tests import missing
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "SECURITY.md").read_text(encoding="utf-8")

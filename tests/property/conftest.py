@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from fix_postgres import fresh_database
+from support.postgres import fresh_database
 
 from positionstore.embedded.server import EmbeddedServer
 from positionstore.store.database import Store

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from fix_postgres import fresh_database
-from histories import MOMENTS, NOON, Arrival, deliveries, histories, ids_of, rows_of
 from hypothesis import given
 from hypothesis import strategies as st
-from oracle import Rules, State
-from profiles import tries
+from support.histories import MOMENTS, NOON, Arrival, deliveries, histories, ids_of, rows_of
+from support.oracle import Rules, State
+from support.postgres import fresh_database
+from support.profiles import tries
 
 from positionstore.embedded.server import EmbeddedServer
 from positionstore.errors import StoreRefusedError

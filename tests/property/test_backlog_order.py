@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_facts import event
+from support.factories import event
 
 from positionstore.ingest.backlog import Backlog
 from positionstore.ingest.spool import NoRoomError, Spool

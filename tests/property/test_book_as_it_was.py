@@ -6,11 +6,11 @@ from datetime import datetime
 
 import psycopg
 import pytest
-from histories import Arrival, deliveries, histories, ids_of, moments, receptions
 from hypothesis import given
 from hypothesis import strategies as st
-from oracle import Rules, State, is_retracted
-from profiles import tries
+from support.histories import Arrival, deliveries, histories, ids_of, moments, receptions
+from support.oracle import Rules, State, is_retracted
+from support.profiles import tries
 
 from positionstore.model.fields import FOLDED_COLUMNS
 from positionstore.store.appender import Appender

@@ -2,12 +2,12 @@
 
 import json
 
-import promises
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from profiles import tries
-from wire_noise import VALID, anything, as_json, damaged, spelled, values
+from support import invariants
+from support.profiles import tries
+from support.wire_noise import VALID, anything, as_json, damaged, spelled, values
 
 from positionstore.dimes import json_exact as exact
 from positionstore.dimes.decoder import decode
@@ -19,7 +19,7 @@ from positionstore.model.facts import Event
 @example(b"")
 @example(VALID)
 def test_anything_is_an_event_or_says_what_is_wrong_and_is_kept_whole(raw: bytes) -> None:
-    promises.of_an_envelope(raw)
+    invariants.of_an_envelope(raw)
 
 
 @tries(200)

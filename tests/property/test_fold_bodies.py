@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 
 import psycopg
 import pytest
-from histories import new_position_ids
 from hypothesis import example, given
 from hypothesis import strategies as st
-from profiles import tries
-from wire_model import Json, as_jsonb, fit, read_jsonb
+from support.histories import new_position_ids
+from support.profiles import tries
+from support.wire_model import Json, as_jsonb, fit, read_jsonb
 
 from positionstore.dimes.decoder import decode
 from positionstore.model.facts import Event, Received, Rejected, Source

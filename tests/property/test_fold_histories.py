@@ -9,7 +9,9 @@ from random import Random
 
 import psycopg
 import pytest
-from histories import (
+from hypothesis import given
+from hypothesis import strategies as st
+from support.histories import (
     Arrival,
     Batch,
     book,
@@ -22,11 +24,9 @@ from histories import (
     rows_of,
     strays,
 )
-from hypothesis import given
-from hypothesis import strategies as st
-from oracle import Rules, State
-from patience import DEADLINE
-from profiles import tries
+from support.oracle import Rules, State
+from support.profiles import tries
+from support.waiting import DEADLINE
 
 from positionstore.store.appender import Appended, Appender
 from positionstore.store.database import Store

@@ -5,7 +5,9 @@ from contextlib import closing, contextmanager
 
 import psycopg
 import pytest
-from histories import (
+from hypothesis import given
+from hypothesis import strategies as st
+from support.histories import (
     UNKNOWN_STATUSES,
     UNKNOWN_TYPES,
     deliveries,
@@ -14,10 +16,8 @@ from histories import (
     rows_of,
     strays,
 )
-from hypothesis import given
-from hypothesis import strategies as st
-from oracle import Rules
-from profiles import tries
+from support.oracle import Rules
+from support.profiles import tries
 
 from positionstore.store.appender import Appender
 from positionstore.store.database import Store

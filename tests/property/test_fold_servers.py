@@ -9,10 +9,19 @@ from random import Random
 
 import psycopg
 import pytest
-from histories import EVENT_IDS, NOON, book, event, ids_of, in_batches, new_position_ids, rows_of
-from oracle import Rules
-from patience import DEADLINE
 from psycopg import sql
+from support.histories import (
+    EVENT_IDS,
+    NOON,
+    book,
+    event,
+    ids_of,
+    in_batches,
+    new_position_ids,
+    rows_of,
+)
+from support.oracle import Rules
+from support.waiting import DEADLINE
 
 from positionstore.embedded.server import EmbeddedServer
 from positionstore.store import migrations

@@ -5,12 +5,12 @@ from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 
-import promises
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from profiles import tries
-from wire_noise import VALID, anything, damaged
+from support import invariants
+from support.profiles import tries
+from support.wire_noise import VALID, anything, damaged
 
 from positionstore.errors import ConfigurationError, PositionstoreError
 from positionstore.importer.files import Imported, import_files
@@ -76,7 +76,7 @@ def test_every_line_that_is_not_blank_is_an_event_or_kept_whole(
     path = folder / "events.jsonl"
     path.write_bytes(content)
 
-    promises.of_lines(path)
+    invariants.of_lines(path)
 
 
 @tries(300)
@@ -84,7 +84,7 @@ def test_every_line_that_is_not_blank_is_an_event_or_kept_whole(
 @example(line=ROWS[2])
 @example(line=ROWS[0].replace(b'"a":"1"', rb'"a":"\ud800"'))
 def test_whatever_a_line_says_is_storable_and_whole(line: bytes) -> None:
-    promises.of_a_line(line)
+    invariants.of_a_line(line)
 
 
 @tries(300)
@@ -93,7 +93,7 @@ def test_a_packed_file_is_read_up_to_its_damage(folder: Path, content: bytes) ->
     path = folder / "events.jsonl.gz"
     path.write_bytes(content)
 
-    promises.of_packed_lines(path)
+    invariants.of_packed_lines(path)
 
 
 @given(name=st.text(st.characters(exclude_characters="-/"), min_size=1, max_size=20))
@@ -123,7 +123,7 @@ def test_every_line_ends_in_the_log_or_in_quarantine(
     found: list[Line] = []
     refused = False
     for name in names:
-        lines, error = promises.read(Path(name))
+        lines, error = invariants.read(Path(name))
         found += lines
         if error is not None:
             refused = True

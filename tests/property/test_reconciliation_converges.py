@@ -12,9 +12,9 @@ from datetime import datetime, timedelta
 import httpx
 from hypothesis import given
 from hypothesis import strategies as st
-from profiles import tries
 from pydantic import SecretStr
-from reconciling import wrong
+from support.profiles import tries
+from support.reconciling import wrong
 
 from positionstore.dimes.decoder import decode
 from positionstore.dimes.rest import RestClient

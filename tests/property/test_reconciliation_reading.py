@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from profiles import tries
+from support.profiles import tries
 
 from positionstore.dimes.page import Listed, read_item
 from positionstore.dimes.spelling import Spelling

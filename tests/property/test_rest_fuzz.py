@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import TypeVar
 
 import httpx
-import promises
 from hypothesis import example, given
 from hypothesis import strategies as st
-from profiles import tries
-from rest_doubles import KEY, Server, access, client_of, walked
-from wire_noise import damaged, spelled, texts, values
+from support import invariants
+from support.profiles import tries
+from support.rest_doubles import KEY, Server, access, client_of, walked
+from support.wire_noise import damaged, spelled, texts, values
 
 from positionstore.dimes.rest import RestClient
 from positionstore.errors import PositionstoreError
@@ -96,13 +96,13 @@ def test_asking_for_one_position_ends_with_it_without_it_or_with_one_clean_line(
 def test_a_token_is_one_that_a_header_can_carry_or_one_clean_line(answer: Answer) -> None:
     status, all_headers, body = answer
     date = next((value.decode("latin1") for name, value in all_headers if name == b"Date"), None)
-    promises.of_a_token(status, body, date)
+    invariants.of_a_token(status, body, date)
 
 
 @tries(200)
 @given(damaged(spelled(lists)) | spelled(lists))
 def test_each_element_of_a_list_is_kept_as_it_was_spelled(body: bytes) -> None:
-    promises.of_a_list(body)
+    invariants.of_a_list(body)
 
 
 def _outcome(
@@ -123,7 +123,7 @@ def _outcome(
 
 
 def _is_clean(error: PositionstoreError) -> None:
-    promises.is_clean(error)
+    invariants.is_clean(error)
     assert KEY.get_secret_value() not in str(error)
 
 

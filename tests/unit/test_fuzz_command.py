@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from wire_noise import VALID
+from support.wire_noise import VALID
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "fuzz.py"
 

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from official_server import Said, node
-from patience import DEADLINE
+from support.official_server import Said, node
+from support.waiting import DEADLINE
 
 HERE = Path(__file__).parent
 

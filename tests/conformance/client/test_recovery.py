@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from official_server import OfficialServer, start
+from support.official_server import OfficialServer, start
 
 from positionstore.sandbox import Emission, Options, Sandbox
 from positionstore.sandbox.gateway import PARTNER_NAMESPACE

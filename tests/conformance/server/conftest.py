@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from official_server import OfficialServer, Serve, start
+from support.official_server import OfficialServer, Serve, start
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ import signal
 from pathlib import Path
 
 import psycopg
-from official_server import Serve
-from patience import eventually
-from programs import ended, programs_on
+from support.official_server import Serve
+from support.programs import ended, programs_on
+from support.waiting import eventually
 
 KEY = "dm_sbx_skey_0123456789abcdef0123456789abcdef"
 EVENTS = 10_000

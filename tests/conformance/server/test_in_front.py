@@ -6,10 +6,10 @@ from pathlib import Path
 
 import structlog
 import trustme
-from nginx_front import nginx
-from official_server import Serve
-from patience import eventually
-from streams import settings_for, supervised
+from support.nginx_front import nginx
+from support.official_server import Serve
+from support.streams import settings_for, supervised
+from support.waiting import eventually
 
 from positionstore.model.facts import Source
 

@@ -6,10 +6,10 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from nginx_front import balanced
-from official_server import Serve
-from patience import eventually
-from streams import Stream, settings_for, supervised
+from support.nginx_front import balanced
+from support.official_server import Serve
+from support.streams import Stream, settings_for, supervised
+from support.waiting import eventually
 
 from positionstore.dimes.credentials import credentials_for
 from positionstore.dimes.gateway import Connection, SocketOptions

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import structlog
-from official_server import Serve
-from patience import eventually
-from streams import failing, settings_for, supervised
+from support.official_server import Serve
+from support.streams import failing, settings_for, supervised
+from support.waiting import eventually
 
 from positionstore.errors import CredentialsError
 from positionstore.model.facts import Reason, Rejected, Source

@@ -12,9 +12,9 @@ from typing import Any
 
 import psycopg
 import pytest
-from official_server import OfficialServer, Serve
-from patience import eventually
-from programs import Programs, ended, programs_on
+from support.official_server import OfficialServer, Serve
+from support.programs import Programs, ended, programs_on
+from support.waiting import eventually
 
 KEY = "dm_sbx_skey_0123456789abcdef0123456789abcdef"
 VERSIONS = pytest.mark.parametrize("version", ["4.6.1", None], ids=["4.6.1", "4.8.4"])

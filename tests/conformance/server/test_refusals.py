@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 import structlog
-from official_server import OfficialServer, Serve
-from patience import eventually
-from streams import Stream, failing, settings_for, supervised
+from support.official_server import OfficialServer, Serve
+from support.streams import Stream, failing, settings_for, supervised
+from support.waiting import eventually
 
 from positionstore.errors import CredentialsError
 from positionstore.model.facts import Source

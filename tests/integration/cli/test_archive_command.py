@@ -10,11 +10,11 @@ from typing import Any
 import msgspec
 import psycopg
 import pytest
-from fork_server import completed
-from made_facts import moment
-from old_positions import DAY, facts, files, life
-from patience import DEADLINE
-from roled import Urls, connected, roles_on
+from support.factories import moment
+from support.fork_server import completed
+from support.old_positions import DAY, facts, files, life
+from support.roles import Urls, connected, roles_on
+from support.waiting import DEADLINE
 
 from positionstore.store import database
 from positionstore.store.appender import Appender

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from fork_server import completed
-from patience import DEADLINE, wait_until
+from support.fork_server import completed
+from support.waiting import DEADLINE, wait_until
 
 PROGRAM = Path(sys.executable).with_name("positionstore")
 Run = Callable[..., subprocess.CompletedProcess[str]]

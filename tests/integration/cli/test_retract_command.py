@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fork_server import completed
-from patience import DEADLINE
+from support.fork_server import completed
+from support.waiting import DEADLINE
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 TIMELINE = (

@@ -11,8 +11,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from made_facts import event, received
-from programs import POSITIONSTORE
+from support.factories import event, received
+from support.programs import POSITIONSTORE
 
 from positionstore.store import database
 from positionstore.store.appender import Appender

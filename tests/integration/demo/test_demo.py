@@ -14,8 +14,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from patience import wait_until
-from server_user import kill_all, postgres_processes
+from support.server_user import kill_all, postgres_processes
+from support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 
 import httpx
 import pytest
-from far_end import serving
-from rest_doubles import KEY, access
+from support.far_end import serving
+from support.rest_doubles import KEY, access
 
 from positionstore.dimes import rest, tokens
 from positionstore.dimes.rest import Page, RestClient

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from server_user import kill_all
+from support.server_user import kill_all
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from fork_server import completed
-from patience import DEADLINE
-from server_user import kill_all, postgres_processes
+from support.fork_server import completed
+from support.server_user import kill_all, postgres_processes
+from support.waiting import DEADLINE
 
 from positionstore.settings import Settings
 from positionstore.store.database import opened

@@ -12,15 +12,15 @@ from pathlib import Path
 import psutil
 import psycopg
 import pytest
-from patience import DEADLINE, wait_until
-from server_user import (
+from support.harness.disk import small_disk
+from support.server_user import (
     QUICK,
     kill_all,
     postgres_processes,
     postmaster,
     server_user,
 )
-from turmoil.disk import small_disk
+from support.waiting import DEADLINE, wait_until
 
 from positionstore.embedded import server as embedded
 from positionstore.errors import ConfigurationError, DatabaseUnavailableError

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from server_user import (
+from support.server_user import (
     QUICK,
     is_root,
     kill_all,

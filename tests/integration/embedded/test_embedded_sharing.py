@@ -7,7 +7,14 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from server_user import QUICK, ServerUser, kill_all, postgres_processes, postmaster, server_user
+from support.server_user import (
+    QUICK,
+    ServerUser,
+    kill_all,
+    postgres_processes,
+    postmaster,
+    server_user,
+)
 
 from positionstore.embedded import cluster
 from positionstore.embedded import server as embedded

@@ -1,6 +1,6 @@
 import psycopg
 import pytest
-from fix_postgres import CHOSEN
+from support.postgres import CHOSEN
 
 
 def test_each_test_gets_an_empty_database(any_database_url: str) -> None:

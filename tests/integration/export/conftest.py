@@ -5,7 +5,7 @@ from contextlib import closing
 
 import psycopg
 import pytest
-from exporting import Exporter
+from support.exporting import Exporter
 
 from positionstore.store.appender import Appender
 from positionstore.store.database import Store

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from fork_server import completed_in_bytes
-from made_facts import event
-from patience import DEADLINE
-from programs import POSITIONSTORE
+from support.factories import event
+from support.fork_server import completed_in_bytes
+from support.programs import POSITIONSTORE
+from support.waiting import DEADLINE
 
 from positionstore.store import database
 from positionstore.store.appender import Appender

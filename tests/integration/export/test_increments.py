@@ -11,10 +11,10 @@ import duckdb
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
-from exporting import Exporter
-from made_facts import event
-from patience import wait_until
-from programs import POSITIONSTORE
+from support.exporting import Exporter
+from support.factories import event
+from support.programs import POSITIONSTORE
+from support.waiting import wait_until
 
 from positionstore.errors import ConfigurationError
 from positionstore.export.formats import Format

@@ -15,8 +15,8 @@ import polars as pl
 import psycopg
 import pyarrow.parquet as pq
 import pytest
-from exporting import Exporter
-from made_facts import event, snapshot
+from support.exporting import Exporter
+from support.factories import event, snapshot
 
 from positionstore.errors import ConfigurationError, PositionstoreError
 from positionstore.export.formats import Format

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from made_facts import envelope
+from support.factories import envelope
 
 from positionstore.importer import files
 from positionstore.importer.files import import_files

@@ -10,12 +10,12 @@ from random import Random
 
 import psycopg
 import pytest
-from fix_postgres import fresh_database
-from fork_server import completed_in_bytes
-from histories import LONG_AGO, book, in_batches
-from kind_of_files import zstd
-from made_facts import envelope, event, moment, received, snapshot
-from patience import DEADLINE
+from support.factories import envelope, event, moment, received, snapshot
+from support.fork_server import completed_in_bytes
+from support.histories import LONG_AGO, book, in_batches
+from support.kind_of_files import zstd
+from support.postgres import fresh_database
+from support.waiting import DEADLINE
 
 from positionstore.embedded.server import EmbeddedServer
 from positionstore.errors import PositionstoreError

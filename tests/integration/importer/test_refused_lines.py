@@ -6,7 +6,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from made_facts import envelope
+from support.factories import envelope
 
 from positionstore.importer import reader as lines
 from positionstore.importer.files import Imported, import_files

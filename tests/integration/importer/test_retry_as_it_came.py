@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
-from made_facts import envelope, event, snapshot
+from support.factories import envelope, event, snapshot
 
 from positionstore.dimes.gateway import NAMESPACES
 from positionstore.importer.retry_quarantine import Retried, retry_quarantine

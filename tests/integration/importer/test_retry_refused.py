@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import psycopg
 import pytest
-from made_facts import envelope
+from support.factories import envelope
 
 from positionstore.importer.retry_quarantine import Retried, retry_quarantine
 from positionstore.model.facts import Reason, Received, Rejected, Source

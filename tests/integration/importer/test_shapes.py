@@ -5,8 +5,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from profiles import PROFILE
-from shapes import REFUSED, THINGS, envelope_of
+from support.profiles import PROFILE
+from support.shapes import REFUSED, THINGS, envelope_of
 
 from positionstore.importer.files import import_files
 from positionstore.model.facts import LONGEST_ENVELOPE

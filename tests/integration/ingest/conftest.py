@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from fix_proxy import Proxy
-from outages import Scene, scene_of
+from support.outages import Scene, scene_of
+from support.proxy import Proxy
 
 
 @pytest.fixture(autouse=True)

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import pytest
-from patience import eventually
-from reconciling import Desk
+from support.reconciling import Desk
+from support.waiting import eventually
 
 from positionstore.ingest.ingester import Ingester
 from positionstore.model.facts import Source

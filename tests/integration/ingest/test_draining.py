@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from made_facts import event, rejected
+from support.factories import event, rejected
 
 from positionstore.ingest.draining import drain
 from positionstore.ingest.recorder import Recorder

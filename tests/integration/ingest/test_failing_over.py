@@ -3,14 +3,14 @@
 from pathlib import Path
 
 import pytest
-from fix_postgres import TEST_SETTINGS
-from fix_proxy import proxy_to
-from outages import scene_of
-from patience import eventually
-from programs import programs_on
-from server_user import kill_all
-from standby import standby_of
-from typed_in import rows
+from support.outages import scene_of
+from support.postgres import TEST_SETTINGS
+from support.programs import programs_on
+from support.proxy import proxy_to
+from support.server_user import kill_all
+from support.standby import standby_of
+from support.typed_in import rows
+from support.waiting import eventually
 
 from positionstore.embedded import server as embedded
 from positionstore.store import migrations

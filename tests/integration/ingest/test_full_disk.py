@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from fork_server import Process
-from outages import Scene
-from patience import DEADLINE, eventually
-from programs import ended
-from turmoil.disk import small_disk
+from support.fork_server import Process
+from support.harness.disk import small_disk
+from support.outages import Scene
+from support.programs import ended
+from support.waiting import DEADLINE, eventually
 
 Fill = Callable[[Process], Callable[[], None]]
 """Leaves a process no room on the disk, and returns what gives it back."""

@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager
 import pytest
 import structlog
 from aiohttp import ClientResponse, web
-from patience import DEADLINE, eventually
-from streams import failing, settings_for, supervised
+from support.streams import failing, settings_for, supervised
+from support.waiting import DEADLINE, eventually
 
 from positionstore.dimes.gateway import Connection
 from positionstore.errors import CredentialsError

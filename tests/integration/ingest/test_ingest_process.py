@@ -10,9 +10,9 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from fork_server import Process
-from patience import DEADLINE, eventually
-from programs import programs_on
+from support.fork_server import Process
+from support.programs import programs_on
+from support.waiting import DEADLINE, eventually
 
 from positionstore.ingest.ingester import TIME_TO_WRITE
 from positionstore.sandbox import Options, Sandbox

@@ -10,9 +10,9 @@ from typing import Any
 import psycopg
 import pytest
 import structlog
-from patience import eventually
 from psycopg import sql
-from streams import settings_for
+from support.streams import settings_for
+from support.waiting import eventually
 
 from positionstore.errors import (
     CredentialsError,

@@ -8,13 +8,13 @@ from typing import Any
 
 import psycopg
 import pytest
-from fix_proxy import Proxy
-from outages import Scene, scene_of
-from patience import DEADLINE, eventually
-from programs import ended
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from roled import connected, roles_on
+from support.outages import Scene, scene_of
+from support.programs import ended
+from support.proxy import Proxy
+from support.roles import connected, roles_on
+from support.waiting import DEADLINE, eventually
 
 from positionstore.store.grants import Role
 

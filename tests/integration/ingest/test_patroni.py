@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from outages import scene_of
-from patience import eventually
-from patroni import patroni
+from support.outages import scene_of
+from support.patroni import patroni
+from support.waiting import eventually
 
 from positionstore.store import migrations
 

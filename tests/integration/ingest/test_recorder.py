@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 import psycopg
 import pytest
-from made_facts import event, moment, rejected
-from patience import DEADLINE, wait_until
+from support.factories import event, moment, rejected
+from support.waiting import DEADLINE, wait_until
 
 from positionstore.errors import DatabaseUnavailableError
 from positionstore.ingest.recorder import Recorder

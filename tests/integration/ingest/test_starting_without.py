@@ -8,12 +8,12 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from fix_proxy import proxy_to
-from fork_server import Process
-from outages import Scene, scene_of
-from patience import DEADLINE, eventually
-from programs import ended, programs_on
-from turmoil.database import database
+from support.fork_server import Process
+from support.harness.database import database
+from support.outages import Scene, scene_of
+from support.programs import ended, programs_on
+from support.proxy import proxy_to
+from support.waiting import DEADLINE, eventually
 
 from positionstore.embedded import server as embedded
 from positionstore.ingest.spools import Spools

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import psycopg
-from patience import eventually
-from streams import settings_for
+from support.streams import settings_for
+from support.waiting import eventually
 
 from positionstore.dimes.gateway import NAMESPACES
 from positionstore.dimes.json_exact import MAX_DEPTH

@@ -10,7 +10,7 @@ from decimal import Decimal
 import polars as pl
 import psycopg
 import pytest
-from made_facts import event, moment
+from support.factories import event, moment
 
 import positionstore
 from positionstore.errors import ConfigurationError

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from programs import Programs, programs_on
-from roled import roles_on
+from support.programs import Programs, programs_on
+from support.roles import roles_on
 
 from positionstore.store.grants import Role
 

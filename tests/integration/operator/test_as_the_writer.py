@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from patience import eventually
-from programs import Programs, ended, programs_on
-from roled import Urls, connected, roles_on
+from support.programs import Programs, ended, programs_on
+from support.roles import Urls, connected, roles_on
+from support.waiting import eventually
 
 from positionstore.sandbox import Options, Sandbox
 from positionstore.store import migrations

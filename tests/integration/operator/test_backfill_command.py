@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
-from fork_server import Process
-from patience import eventually
-from programs import Programs, ended
+from support.fork_server import Process
+from support.programs import Programs, ended
+from support.waiting import eventually
 
 from positionstore.sandbox import Faults, Options, Sandbox
 from positionstore.store.locks import RECONCILE_LOCK

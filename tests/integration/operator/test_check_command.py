@@ -4,12 +4,12 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from a_stranger import a_role
-from fix_postgres import fresh_database
-from programs import Programs, ended, programs_on
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
-from roled import Urls, connected, roles_on
+from support.postgres import fresh_database
+from support.programs import Programs, ended, programs_on
+from support.roles import Urls, connected, roles_on
+from support.stranger import a_role
 
 from positionstore.embedded.server import EmbeddedServer
 from positionstore.sandbox import Options, Sandbox

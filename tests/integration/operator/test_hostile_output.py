@@ -21,11 +21,11 @@ from urllib.parse import quote
 
 import psycopg
 import pytest
-from fix_postgres import fresh_database
-from hostile_texts import REJECTED, TEXTS, captured
-from hostile_vendor import Vendor, serving
-from roled import drop_roles
-from terminals import Shown, run
+from support.hostile_texts import REJECTED, TEXTS, captured
+from support.hostile_vendor import Vendor, serving
+from support.postgres import fresh_database
+from support.roles import drop_roles
+from support.terminals import Shown, run
 from typer.core import TyperGroup
 
 from positionstore.cli.commands import COMMANDS, SCRIPTS, load

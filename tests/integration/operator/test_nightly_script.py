@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from patience import DEADLINE, eventually
-from programs import ROOT, Programs, ended
+from support.programs import ROOT, Programs, ended
+from support.waiting import DEADLINE, eventually
 
 from positionstore.sandbox import Faults, Options, Sandbox
 from positionstore.store.locks import RECONCILE_LOCK

@@ -4,8 +4,8 @@ import signal
 
 import psycopg
 import pytest
-from patience import eventually
-from programs import Programs, ended
+from support.programs import Programs, ended
+from support.waiting import eventually
 
 from positionstore.sandbox import Faults, Options, Sandbox
 

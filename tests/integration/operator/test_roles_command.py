@@ -6,9 +6,9 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from programs import Programs, programs_on
 from psycopg.conninfo import conninfo_to_dict
-from roled import connected, drop_roles
+from support.programs import Programs, programs_on
+from support.roles import connected, drop_roles
 
 from positionstore.store.grants import Roles
 

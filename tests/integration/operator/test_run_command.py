@@ -7,11 +7,11 @@ from itertools import pairwise
 
 import psycopg
 import pytest
-from fork_server import Process
-from patience import DEADLINE, eventually
-from programs import Programs, ended
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
+from support.fork_server import Process
+from support.programs import Programs, ended
+from support.waiting import DEADLINE, eventually
 
 from positionstore.ingest.ingester import TIME_TO_WRITE
 from positionstore.sandbox import Faults, Options, Sandbox

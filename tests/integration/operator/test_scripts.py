@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from programs import ROOT, Programs
+from support.programs import ROOT, Programs
 
 from positionstore.sandbox import Options, Sandbox
 

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from patience import eventually
-from programs import ended, programs_on
 from psycopg.conninfo import conninfo_to_dict
-from roled import Urls, connected, roles_on
-from secrets_watch import SecretsWatch
+from support.programs import ended, programs_on
+from support.roles import Urls, connected, roles_on
+from support.secrets_watch import SecretsWatch
+from support.waiting import eventually
 
 from positionstore.sandbox import Faults, Options, Sandbox
 from positionstore.store.grants import Role

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from programs import Programs
+from support.programs import Programs
 
 DASHBOARD = Path(__file__).resolve().parents[3] / "docs" / "grafana-dashboard.json"
 Ago = Callable[..., datetime]

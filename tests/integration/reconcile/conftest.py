@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import pytest
-from reconciling import Desk
+from support.reconciling import Desk
 
 from positionstore.sandbox import Options, Sandbox
 from positionstore.store.database import Store

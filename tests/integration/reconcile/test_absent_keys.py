@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 from psycopg.rows import dict_row
-from scripted_api import Api, Body, named, position
+from support.scripted_api import Api, Body, named, position
 
 from positionstore.model.fields import FIELDS
 from positionstore.reconcile.report import RunState

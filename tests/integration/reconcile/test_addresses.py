@@ -2,7 +2,7 @@
 
 import pytest
 from pydantic import SecretStr
-from scripted_api import Api, position, refusal
+from support.scripted_api import Api, position, refusal
 
 from positionstore.dimes.rest import RestClient
 from positionstore.dimes.tokens import Token

@@ -6,7 +6,7 @@ from email.utils import format_datetime
 
 import httpx
 import pytest
-from reconciling import Desk
+from support.reconciling import Desk
 
 from positionstore.model.facts import Retraction, Snapshot
 from positionstore.reconcile.report import Resolution, RunState

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from fork_server import Process
-from patience import DEADLINE, eventually
-from programs import programs_on
-from reconciling import Desk, wrong
+from support.fork_server import Process
+from support.programs import programs_on
+from support.reconciling import Desk, wrong
+from support.waiting import DEADLINE, eventually
 
 from positionstore.reconcile.report import RunState
 from positionstore.reconcile.scope import Trigger

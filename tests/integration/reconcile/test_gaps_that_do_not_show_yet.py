@@ -3,7 +3,7 @@
 from contextlib import closing
 
 import pytest
-from scripted_api import Api
+from support.scripted_api import Api
 
 from positionstore.reconcile.backfill import Backfill, BackfillRequest, What
 from positionstore.settings import Settings

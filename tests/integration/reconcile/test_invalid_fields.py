@@ -6,8 +6,8 @@ from pathlib import Path
 import httpx
 import pytest
 import structlog
-from programs import programs_on
-from scripted_api import Api, Body, named, page, position
+from support.programs import programs_on
+from support.scripted_api import Api, Body, named, page, position
 
 from positionstore.nightly.report_html import Contents
 from positionstore.nightly.report_html import page as html_page

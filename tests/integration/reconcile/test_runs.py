@@ -11,8 +11,8 @@ from typing import Any
 
 import psycopg
 import pytest
-from patience import DEADLINE
-from reconciling import Desk, busy, events_of
+from support.reconciling import Desk, busy, events_of
+from support.waiting import DEADLINE
 
 from positionstore.dimes import rest
 from positionstore.dimes.rest import Page, RestClient

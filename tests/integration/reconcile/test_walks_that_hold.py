@@ -2,7 +2,7 @@
 
 import httpx
 import pytest
-from scripted_api import Api, Body, lists_of, named, page, position, refusal
+from support.scripted_api import Api, Body, lists_of, named, page, position, refusal
 
 from positionstore.reconcile.backfill import Backfill, BackfillRequest, What
 from positionstore.reconcile.compare import DiscrepancyKind

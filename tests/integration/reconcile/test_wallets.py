@@ -1,7 +1,7 @@
 """Wallet by wallet: where the API key lists no positions, and with a customer's credentials."""
 
 import pytest
-from reconciling import Desk
+from support.reconciling import Desk
 
 from positionstore.dimes.rest import RestClient
 from positionstore.dimes.tokens import Token

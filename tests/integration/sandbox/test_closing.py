@@ -10,7 +10,7 @@ import aiohttp
 import psutil
 import pytest
 from aiohttp import web
-from patience import eventually
+from support.waiting import eventually
 
 from positionstore.sandbox import Faults, Options, Sandbox
 from positionstore.sandbox.gateway import ENGINE_PATH, PARTNER_NAMESPACE

@@ -13,7 +13,7 @@ import aiohttp
 import psutil
 import pytest
 import socketio
-from patience import DEADLINE
+from support.waiting import DEADLINE
 
 from positionstore.errors import ConfigurationError
 from positionstore.sandbox import Faults, Options, Sandbox, read

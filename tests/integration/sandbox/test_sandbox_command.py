@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from patience import DEADLINE
+from support.waiting import DEADLINE
 
 from positionstore.sandbox import read
 

@@ -4,7 +4,7 @@ import json
 
 import aiohttp
 import socketio
-from patience import eventually
+from support.waiting import eventually
 
 from positionstore.sandbox import Options, Sandbox
 from positionstore.sandbox.gateway import PARTNER_NAMESPACE

@@ -5,7 +5,7 @@ from contextlib import ExitStack, closing
 
 import psycopg
 import pytest
-from fix_postgres import CHOSEN
+from support.postgres import CHOSEN
 
 from positionstore.store import database
 from positionstore.store.appender import Appender

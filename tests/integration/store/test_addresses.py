@@ -4,7 +4,7 @@ from contextlib import closing
 
 import psycopg
 import pytest
-from made_facts import event
+from support.factories import event
 
 from positionstore.model.address import one_spelling
 from positionstore.store import database, migrations

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import psycopg
 import pytest
-from made_facts import event, moment, snapshot, wire_time
+from support.factories import event, moment, snapshot, wire_time
 
 from positionstore.store.appender import Appender
 

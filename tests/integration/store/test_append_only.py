@@ -2,7 +2,7 @@
 
 import psycopg
 import pytest
-from made_facts import event, received
+from support.factories import event, received
 
 from positionstore.store.appender import Appender
 

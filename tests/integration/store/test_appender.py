@@ -9,8 +9,8 @@ from itertools import takewhile
 
 import psycopg
 import pytest
-from made_facts import NOON, envelope, event, moment, received, rejected, snapshot
-from patience import DEADLINE
+from support.factories import NOON, envelope, event, moment, received, rejected, snapshot
+from support.waiting import DEADLINE
 
 from positionstore.model.facts import Reason, Received, Rejected, Source
 from positionstore.store import database, quarantine

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 import psycopg
-from made_facts import event, rejected
+from support.factories import event, rejected
 
 from positionstore.model.facts import Received
 from positionstore.store.appender import Appended, Appender

@@ -15,10 +15,10 @@ import psycopg
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from fix_postgres import fresh_database
-from made_facts import event, moment, snapshot
-from old_positions import CUT, DAY, LATER, archived, facts, files, fill, life, now, rows
-from patience import DEADLINE
+from support.factories import event, moment, snapshot
+from support.old_positions import CUT, DAY, LATER, archived, facts, files, fill, life, now, rows
+from support.postgres import fresh_database
+from support.waiting import DEADLINE
 
 from positionstore.embedded.server import EmbeddedServer
 from positionstore.errors import ConfigurationError, PositionstoreError, StoreRefusedError

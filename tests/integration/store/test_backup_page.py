@@ -7,10 +7,10 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from fix_postgres import TEST_SETTINGS, fresh_database, shared_server
-from patience import wait_until
-from server_worlds import PG15
-from typed_in import blocks_of, fill, rows, type_in
+from support.postgres import TEST_SETTINGS, fresh_database, shared_server
+from support.server_worlds import PG15
+from support.typed_in import blocks_of, fill, rows, type_in
+from support.waiting import wait_until
 
 from positionstore.embedded import cluster
 from positionstore.embedded import server as embedded

@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import psycopg
 import pytest
-from made_facts import moment, rejected
-from patience import DEADLINE
+from support.factories import moment, rejected
+from support.waiting import DEADLINE
 
 from positionstore.errors import WrongEnvironmentError
 from positionstore.model.facts import Source

@@ -1,7 +1,7 @@
 """Why a number of yesterday is another one today."""
 
 import psycopg
-from made_facts import envelope, event, moment, received, snapshot
+from support.factories import envelope, event, moment, received, snapshot
 
 from positionstore.store.appender import Appender
 

@@ -4,9 +4,9 @@ import os
 
 import psycopg
 import pytest
-from made_facts import event
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from support.factories import event
 
 from positionstore.cli.errors import explain
 from positionstore.embedded.server import EmbeddedServer

@@ -7,10 +7,10 @@ from typing import Final
 
 import psycopg
 import pytest
-from fix_postgres import TEST_SETTINGS, fresh_database
-from made_facts import event, moment
-from server_worlds import WORLDS
-from typed_in import blocks_of, fill, rows, type_in
+from support.factories import event, moment
+from support.postgres import TEST_SETTINGS, fresh_database
+from support.server_worlds import WORLDS
+from support.typed_in import blocks_of, fill, rows, type_in
 
 from positionstore.embedded import server as embedded
 from positionstore.embedded.server import EmbeddedServer

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from made_facts import event
-from typed_in import rows
+from support.factories import event
+from support.typed_in import rows
 
 from positionstore.store import database, migrations, projection
 from positionstore.store.appender import Appender

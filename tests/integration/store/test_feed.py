@@ -5,7 +5,7 @@ from collections.abc import Callable
 from itertools import islice
 
 import psycopg
-from made_facts import event
+from support.factories import event
 
 from positionstore.store.appender import Appender
 from positionstore.store.feed import PAGE, before_the_newest, pages_after

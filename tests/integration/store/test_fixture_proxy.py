@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import psycopg
 import pytest
-from fix_proxy import Proxy
+from support.proxy import Proxy
 
 
 @contextmanager

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from further import a_further_migration
-from made_facts import event
-from patience import wait_until
 from psycopg import IsolationLevel
-from roled import Urls, connected, roles_on
+from support.factories import event
+from support.further import a_further_migration
+from support.roles import Urls, connected, roles_on
+from support.waiting import wait_until
 
 from positionstore.errors import BusyError
 from positionstore.store import database, migrations

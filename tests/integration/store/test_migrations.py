@@ -7,9 +7,9 @@ from urllib.parse import quote, urlencode
 import psycopg
 import pytest
 from alembic.script import ScriptDirectory
-from further import a_further_migration
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from support.further import a_further_migration
 
 from positionstore.embedded.server import EmbeddedServer
 from positionstore.errors import ConfigurationError, SchemaMismatchError

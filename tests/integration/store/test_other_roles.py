@@ -5,11 +5,11 @@ from contextlib import ExitStack
 
 import psycopg
 import pytest
-from a_stranger import a_role
-from fix_postgres import fresh_database
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
-from roled import Urls, connected, roles_on
+from support.postgres import fresh_database
+from support.roles import Urls, connected, roles_on
+from support.stranger import a_role
 
 from positionstore.embedded.server import EmbeddedServer
 from positionstore.store import migrations

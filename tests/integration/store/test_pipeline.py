@@ -5,8 +5,8 @@ from contextlib import closing, contextmanager
 
 import psycopg
 import pytest
-from made_facts import event
-from patience import wait_until
+from support.factories import event
+from support.waiting import wait_until
 
 from positionstore.model.facts import Received, Source
 from positionstore.store.appender import Appended

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from forward_proxies import free_port
-from made_facts import NOON, event, snapshot
-from patience import DEADLINE, eventually
-from pgbouncer import PgBouncer, pgbouncer, version
-from programs import ROOT, ended, programs_on
 from psycopg import sql
-from typed_in import rows
+from support.factories import NOON, event, snapshot
+from support.forward_proxies import free_port
+from support.pgbouncer import PgBouncer, pgbouncer, version
+from support.programs import ROOT, ended, programs_on
+from support.typed_in import rows
+from support.waiting import DEADLINE, eventually
 
 from positionstore.errors import (
     DatabaseUnavailableError,

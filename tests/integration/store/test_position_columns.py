@@ -7,8 +7,8 @@ from functools import cache
 from operator import itemgetter
 
 import psycopg
-from made_facts import NOON, received
 from psycopg.rows import dict_row
+from support.factories import NOON, received
 
 from positionstore.model.fields import FIELDS, Field, Kind
 from positionstore.sandbox import World

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 import psycopg
 import pytest
-from made_facts import NOON, event, moment, received, snapshot
+from support.factories import NOON, event, moment, received, snapshot
 
 from positionstore.model.facts import Received
 from positionstore.store import projection

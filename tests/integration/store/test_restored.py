@@ -2,7 +2,7 @@
 
 import psycopg
 import pytest
-from made_facts import event
+from support.factories import event
 
 from positionstore.store import migrations
 from positionstore.store.appender import Appender

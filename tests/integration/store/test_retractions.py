@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
-from made_facts import event, moment, snapshot
 from psycopg import sql
-from roled import roles_on
+from support.factories import event, moment, snapshot
+from support.roles import roles_on
 
 from positionstore.model.facts import Received, Retraction
 from positionstore.store import database, migrations, retractions

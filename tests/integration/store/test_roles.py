@@ -6,9 +6,9 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from made_facts import event
 from psycopg.conninfo import conninfo_to_dict
-from roled import Urls, connected, drop_roles, roles_on
+from support.factories import event
+from support.roles import Urls, connected, drop_roles, roles_on
 
 from positionstore.store import database, migrations
 from positionstore.store.access import RELATIONS

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from a_stranger import a_role
-from made_facts import event, moment, wire_time
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
-from roled import connected, roles_on
+from support.factories import event, moment, wire_time
+from support.roles import connected, roles_on
+from support.stranger import a_role
 
 from positionstore.model.facts import Retraction
 from positionstore.store import database

@@ -6,7 +6,7 @@ from contextlib import closing
 import psycopg
 import pytest
 import sqlalchemy
-from fix_postgres import fresh_database
+from support.postgres import fresh_database
 
 from positionstore.embedded.server import EmbeddedServer
 from positionstore.model.fields import FIELDS, Kind

@@ -10,11 +10,11 @@ from pathlib import Path
 import psycopg
 import pyarrow.parquet as pq
 import pytest
-from made_facts import event
-from programs import programs_on
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from roled import connected, drop_roles
+from support.factories import event
+from support.programs import programs_on
+from support.roles import connected, drop_roles
 
 from positionstore.errors import (
     ConfigurationError,

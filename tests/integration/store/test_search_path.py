@@ -2,9 +2,9 @@
 
 import psycopg
 import pytest
-from made_facts import event
 from psycopg import sql
-from roled import connected
+from support.factories import event
+from support.roles import connected
 
 from positionstore.store import migrations
 from positionstore.store.appender import Appender

@@ -5,8 +5,8 @@ from contextlib import closing
 
 import psycopg
 import pytest
-from made_facts import event, moment, rejected, snapshot
-from roled import Urls, connected, roles_on
+from support.factories import event, moment, rejected, snapshot
+from support.roles import Urls, connected, roles_on
 
 from positionstore.errors import StoreRefusedError
 from positionstore.model.facts import Retraction, Source

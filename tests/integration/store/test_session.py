@@ -6,8 +6,8 @@ from pathlib import Path
 import psycopg
 import pyarrow.parquet as pq
 import pytest
-from programs import programs_on
 from psycopg import sql
+from support.programs import programs_on
 
 from positionstore.cli.errors import explain
 from positionstore.sandbox import Options, Sandbox

@@ -5,7 +5,7 @@ import json
 import msgspec
 import psycopg
 import pytest
-from made_facts import NOON, envelope, event, moment, received, snapshot
+from support.factories import NOON, envelope, event, moment, received, snapshot
 
 from positionstore.model.facts import Received, Snapshot
 from positionstore.store.appender import Appended, Appender

@@ -6,9 +6,9 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from far_end import serving
-from patience import DEADLINE
-from streams import settings_for
+from support.far_end import serving
+from support.streams import settings_for
+from support.waiting import DEADLINE
 
 from positionstore.dimes.access import api_key_access
 from positionstore.dimes.credentials import credentials_for

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import structlog
 import trustme
-from patience import eventually
-from programs import programs_on
-from streams import supervised
-from tls_front import HOST, access_of, fronted, settings_of
+from support.programs import programs_on
+from support.streams import supervised
+from support.tls_front import HOST, access_of, fronted, settings_of
+from support.waiting import eventually
 
 from positionstore.dimes.credentials import credentials_for
 from positionstore.dimes.http import trusted

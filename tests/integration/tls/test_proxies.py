@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import structlog
 import trustme
-from forward_proxies import PASSWORD, QUOTED, USER, free_port, squid, tinyproxy
-from patience import eventually
-from streams import settings_for, supervised
-from tls_front import HOST, Front, access_of, fronted, settings_of
+from support.forward_proxies import PASSWORD, QUOTED, USER, free_port, squid, tinyproxy
+from support.streams import settings_for, supervised
+from support.tls_front import HOST, Front, access_of, fronted, settings_of
+from support.waiting import eventually
 
 from positionstore.dimes.proxy import proxy_for
 from positionstore.dimes.rest import RestClient

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from programs import Programs, programs_on
+from support.programs import Programs, programs_on
 
 
 @pytest.fixture

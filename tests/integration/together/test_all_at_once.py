@@ -7,11 +7,11 @@ from pathlib import Path
 from statistics import median
 
 import psycopg
-from made_facts import envelope
-from patience import eventually
-from programs import Programs, ended
-from reconciling import wrong
-from turmoil.readers import readers
+from support.factories import envelope
+from support.harness.readers import readers
+from support.programs import Programs, ended
+from support.reconciling import wrong
+from support.waiting import eventually
 
 from positionstore.sandbox import Options, Sandbox
 

@@ -3,9 +3,9 @@
 import signal
 
 import psycopg
-from fork_server import Process
-from patience import eventually
-from programs import Programs, ended
+from support.fork_server import Process
+from support.programs import Programs, ended
+from support.waiting import eventually
 
 from positionstore.sandbox import Options, Sandbox
 

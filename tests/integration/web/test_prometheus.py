@@ -10,9 +10,9 @@ from typing import Any
 
 import aiohttp
 import pytest
-from patience import DEADLINE
-from programs import Programs
-from shown import Shown, needs_prometheus
+from support.programs import Programs
+from support.shown import Shown, needs_prometheus
+from support.waiting import DEADLINE
 
 from positionstore.sandbox import Options, Sandbox
 

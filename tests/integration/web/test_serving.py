@@ -5,11 +5,11 @@ from contextlib import closing
 
 import psycopg
 import pytest
-from fix_proxy import proxy_to
-from patience import eventually
-from programs import Programs, ended
 from psycopg.conninfo import conninfo_to_dict
-from shown import Shown, checked, needs_promtool, samples, total
+from support.programs import Programs, ended
+from support.proxy import proxy_to
+from support.shown import Shown, checked, needs_promtool, samples, total
+from support.waiting import eventually
 
 from positionstore.sandbox import Options, Sandbox
 from positionstore.store import migrations

@@ -7,7 +7,17 @@ import re
 import httpx
 import pytest
 from pydantic import SecretStr
-from rest_doubles import DATE, Server, Time, answered, client_of, failed, listed, token, walked
+from support.rest_doubles import (
+    DATE,
+    Server,
+    Time,
+    answered,
+    client_of,
+    failed,
+    listed,
+    token,
+    walked,
+)
 
 from positionstore.dimes.access import MintedToken, api_key_access, ready_token_access
 from positionstore.dimes.access_book import CredentialProvider

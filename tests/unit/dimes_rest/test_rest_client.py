@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 from pydantic import SecretStr
-from rest_doubles import (
+from support.rest_doubles import (
     KEY,
     NOW,
     Server,

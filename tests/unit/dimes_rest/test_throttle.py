@@ -1,8 +1,8 @@
 import asyncio
 
 import pytest
-from patience import DEADLINE
-from rest_doubles import Time
+from support.rest_doubles import Time
+from support.waiting import DEADLINE
 
 from positionstore.dimes.http import Throttle
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from wire_noise import VALID
+from support.wire_noise import VALID
 
 from positionstore.dimes.decoder import decode
 from positionstore.errors import PositionstoreError

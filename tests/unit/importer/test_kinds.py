@@ -10,12 +10,12 @@ import tarfile
 import zipfile
 from pathlib import Path
 
-import promises
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from kind_of_files import zstd
-from wire_noise import VALID
+from support import invariants
+from support.kind_of_files import zstd
+from support.wire_noise import VALID
 
 from positionstore.dimes.decoder import decode
 from positionstore.errors import ConfigurationError, PositionstoreError
@@ -134,7 +134,7 @@ def test_of_a_packed_file_that_is_cut_short_the_beginning_is_read(
 ) -> None:
     path = tmp_path / name
     path.write_bytes(zstd.compress((VALID + b"\n") * 10_000)[:-8])
-    found, error = promises.read(path)
+    found, error = invariants.read(path)
 
     assert error is not None
     assert "cannot be read" in error

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from made_facts import event, moment
+from support.factories import event, moment
 
 from positionstore.ingest.backlog import LONGEST_IN_MEMORY, Backlog
 from positionstore.ingest.presence import Proof

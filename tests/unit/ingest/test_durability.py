@@ -2,7 +2,7 @@
 
 import asyncio
 
-from patience import DEADLINE
+from support.waiting import DEADLINE
 
 from positionstore.ingest.durability import DurabilityBarrier
 

@@ -2,7 +2,7 @@ import threading
 from datetime import UTC, datetime
 
 import pytest
-from patience import DEADLINE
+from support.waiting import DEADLINE
 
 from positionstore.ingest import inbox as inbox_module
 from positionstore.ingest.inbox import Inbox

@@ -1,7 +1,7 @@
 """A first input in quarantine is said once, and that all of them go there is an error."""
 
 from structlog.testing import capture_logs
-from wire_noise import VALID
+from support.wire_noise import VALID
 
 from positionstore.dimes.decoder import decode
 from positionstore.ingest.rejections import Rejections

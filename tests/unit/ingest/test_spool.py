@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import structlog
-from made_facts import event, rejected
+from support.factories import event, rejected
 
 from positionstore.errors import ConfigurationError
 from positionstore.ingest import spool as module

@@ -1,5 +1,5 @@
 import pytest
-from patience import eventually
+from support.waiting import eventually
 
 from positionstore.ingest import told
 from positionstore.ingest.told import Counted, ToldCauses, shape

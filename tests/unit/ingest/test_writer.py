@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import structlog
-from patience import DEADLINE
+from support.waiting import DEADLINE
 
 from positionstore.dimes.gateway import NAMESPACES
 from positionstore.dimes.recovery import RecoverySession

@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 
-from patience import DEADLINE
+from support.waiting import DEADLINE
 
 from positionstore.service.aside import WorkerThread
 

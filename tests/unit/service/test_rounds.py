@@ -5,8 +5,8 @@ from datetime import UTC, datetime, time, timedelta
 
 import psycopg
 import structlog
-from patience import DEADLINE
 from structlog.testing import capture_logs
+from support.waiting import DEADLINE
 
 from positionstore.errors import BusyError, DatabaseUnavailableError
 from positionstore.reconcile.report import RunReport, RunState

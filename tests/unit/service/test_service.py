@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
-from patience import DEADLINE
 from structlog.testing import capture_logs
+from support.waiting import DEADLINE
 
 from positionstore.errors import CredentialsError, DatabaseUnavailableError
 from positionstore.ingest.meter import Meter

@@ -11,7 +11,7 @@ import psutil
 import pytest
 import structlog
 from aiohttp import web
-from patience import DEADLINE, wait_until
+from support.waiting import DEADLINE, wait_until
 
 from positionstore.web.http import MOST_CONNECTIONS, HttpServer, Respond
 

@@ -16,8 +16,8 @@ from types import FrameType
 from typing import Any
 
 import pytest
-from shapes import REFUSED, THINGS, envelope_of
-from wire_noise import VALID
+from support.shapes import REFUSED, THINGS, envelope_of
+from support.wire_noise import VALID
 
 from positionstore.dimes.decoder import decode
 from positionstore.dimes.page import UnreadableError, read_list

@@ -5,7 +5,7 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
-from wire_noise import VALID
+from support.wire_noise import VALID
 
 from positionstore.dimes.decoder import decode
 from positionstore.dimes.page import read_item

@@ -1,0 +1,1 @@
+"""What tests have in common: servers, doubles, factories of facts, and the chaos harness."""

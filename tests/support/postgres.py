@@ -1,0 +1,157 @@
+"""Servers and databases for tests.
+
+One embedded server serves all test processes of a run (and of runs at the same time): it is
+shared by its data directory, started by the first and removed by the last.
+
+``database_url``
+    a fresh, empty database on the embedded server.
+``any_database_url``
+    the same on the server that ``POSITIONSTORE_TEST_WORLD`` names, the embedded one where it names
+    none; for tests of the store. ``scripts/test --lowest`` names PostgreSQL 15.
+"""
+
+import hashlib
+import os
+import tempfile
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from positionstore.embedded import server as embedded
+from positionstore.embedded.server import EmbeddedServer
+from support import server_worlds
+from support.server_worlds import World
+
+TEST_SETTINGS = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "synchronous_commit": "off",
+    "shared_buffers": "128MB",
+    "max_wal_size": "512MB",
+    "autovacuum_naptime": "10min",
+}
+
+
+def _silent(line: str) -> None:
+    """Nobody waits in a test."""
+
+
+OWNER = "store_owner"
+"""Who owns the databases of a world without a superuser; the password is the same word."""
+
+_worlds: dict[Path, World] = {}
+
+
+@contextmanager
+def shared_server(
+    kind: str, bin_dir: Path | None = None, settings: Mapping[str, str] = TEST_SETTINGS
+) -> Iterator[EmbeddedServer]:
+    """Use the one server of a kind that all test processes of this checkout share."""
+    checkout = hashlib.sha256(os.fsencode(Path(__file__).resolve())).hexdigest()[:8]
+    name = f"positionstore-tests-{os.geteuid()}-{checkout}-{kind}"
+    data_dir = Path(tempfile.gettempdir()) / name
+    with embedded.running(data_dir, say=_silent, bin_dir=bin_dir, settings=settings) as server:
+        yield server
+    embedded.remove_unused(data_dir)
+
+
+@contextmanager
+def fresh_database(
+    server: EmbeddedServer, template: str = "template0", *, name: str = "test_"
+) -> Iterator[str]:
+    """Make a database, empty or like another one; yield its URL; drop it afterwards.
+
+    Args:
+        server: where.
+        template: the one that it is like.
+        name: what its name begins with.
+    """
+    name += uuid.uuid4().hex[:16]
+    world = _worlds.get(server.data_dir, World())
+    owner = "positionstore" if world.superuser else OWNER
+    locale = world.locale if template == "template0" else ""
+    with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
+        connection.execute(
+            sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE {} STRATEGY file_copy").format(
+                sql.Identifier(name), sql.Identifier(owner), sql.Identifier(template)
+            )
+            + sql.SQL(f" {locale}")
+        )
+    if world.schema != "public":
+        with psycopg.connect(server.url(quote(name)), autocommit=True) as connection:
+            schema = sql.Identifier(world.schema)
+            connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(schema))
+            connection.execute(
+                sql.SQL("ALTER DATABASE {} SET search_path = {}").format(
+                    sql.Identifier(name), schema
+                )
+            )
+    try:
+        yield (
+            server.url(quote(name))
+            if world.superuser
+            else server.url(quote(name), user=OWNER, password=OWNER)
+        )
+    finally:
+        with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
+            connection.execute(
+                sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
+            )
+
+
+@pytest.fixture(scope="session")
+def embedded_server() -> Iterator[EmbeddedServer]:
+    """The embedded server as a user gets it, but without fsync."""
+    with shared_server("embedded") as server:
+        yield server
+
+
+@contextmanager
+def server_of(name: str, world: World) -> Iterator[EmbeddedServer]:
+    """Run the server of a world."""
+    if not world.is_there:
+        pytest.skip(f"The programs of {name} are not installed in {world.bin_dir}")
+    kind = f"world-{name.replace(' ', '-')}"
+    with shared_server(kind, world.bin_dir, TEST_SETTINGS | dict(world.settings)) as server:
+        _worlds[server.data_dir] = world
+        if not world.superuser:
+            with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
+                connection.execute(
+                    f"""DO $$ BEGIN
+                        CREATE ROLE {OWNER} LOGIN CREATEROLE PASSWORD '{OWNER}';
+                    EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"""
+                )
+        yield server
+
+
+CHOSEN = server_worlds.chosen()
+
+
+@pytest.fixture(scope="session")
+def postgres(request: pytest.FixtureRequest) -> Iterator[EmbeddedServer]:
+    """The server that the store's tests run on."""
+    if CHOSEN is None:
+        yield request.getfixturevalue("embedded_server")
+        return
+    with server_of(*CHOSEN) as server:
+        yield server
+
+
+@pytest.fixture
+def database_url(embedded_server: EmbeddedServer) -> Iterator[str]:
+    """A fresh, empty database on the embedded server."""
+    with fresh_database(embedded_server) as url:
+        yield url
+
+
+@pytest.fixture
+def any_database_url(postgres: EmbeddedServer) -> Iterator[str]:
+    """A fresh, empty database on the server that the store's tests run on."""
+    with fresh_database(postgres) as url:
+        yield url
