@@ -344,22 +344,22 @@ class Settings(BaseSettings):
     listen: Annotated[str, AfterValidator(_of_listener)] = Field(
         default="127.0.0.1:9464",
         description=(
-            "Where `run` and `ingest` serve `/metrics`, `/livez` and `/readyz` over HTTP: host:port"
-            " (port 0: any free port), or `off`."
+            "Where `run` and `ingest` serve the status page, `/metrics`, `/livez` and `/readyz`"
+            " over HTTP: host:port (port 0: any free port), or `off`."
         ),
     )
     listen_token: Annotated[Credential, AfterValidator(_long_enough)] | None = Field(
         default=None,
         description=(
-            "The bearer token for `/metrics`, 16 characters or more; required for an address other"
-            " than loopback."
+            "The token for the status page (a browser asks for it as a password) and `/metrics`,"
+            " 16 characters or more; required for an address other than loopback."
         ),
     )
     listen_without_token: bool = Field(
         default=False,
         description=(
             "Whether an address other than loopback may go without a token; anyone who reaches it"
-            " can then read the metrics."
+            " can then read the book."
         ),
     )
     log_format: Literal["auto", "console", "json"] = Field(

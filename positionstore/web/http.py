@@ -8,8 +8,8 @@ connections are closed at once.
 import asyncio
 import logging
 import threading
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Final
 
 import structlog
@@ -33,7 +33,20 @@ _SWEEP_EVERY: Final = 1.0
 _SILENT: Final = logging.Logger("silent")  # noqa: LOG001 - of no parent, so that no handler gets it
 _SILENT.disabled = True
 
+_STREAMS: Final = web.AppKey("streams", set[object])
+
 Respond = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@contextmanager
+def lives_on(request: web.Request) -> Iterator[None]:
+    """Let the connection of a request live for as long as its answer is written."""
+    streams = request.app[_STREAMS]
+    streams.add(request.protocol)
+    try:
+        yield
+    finally:
+        streams.discard(request.protocol)
 
 
 class HttpServer:
@@ -99,6 +112,7 @@ class HttpServer:
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         application = web.Application(middlewares=[_guarded])
+        streams = application[_STREAMS] = set()
         for path, respond in self._routes.items():
             application.router.add_get(path, respond)
         runner = web.AppRunner(
@@ -113,7 +127,7 @@ class HttpServer:
             if listener is None:
                 return
             try:
-                await self._sweep(server)
+                await self._sweep(server, streams)
             finally:
                 listener.close()
         finally:
@@ -149,18 +163,18 @@ class HttpServer:
                 return listener
         return None
 
-    async def _sweep(self, server: web.Server) -> None:
-        """Close connections that are open for too long, until it is stopped."""
+    async def _sweep(self, server: web.Server, streams: set[object]) -> None:
+        """Close connections that have been open for too long, until it is stopped."""
         loop = asyncio.get_running_loop()
         since: dict[object, float] = {}
         while not self._stopped.is_set():
             now = loop.time()
             since = {each: since.get(each, now) for each in server.connections}
             for each in server.connections:
-                # Closing would wait for a client that does not read.
-                if now - since[each] > self._longest and isinstance(
-                    each.transport, asyncio.Transport
-                ):
+                if now - since[each] <= self._longest or each in streams:
+                    continue
+                if isinstance(each.transport, asyncio.Transport):
+                    # Closing would wait for a client that does not read.
                     each.transport.abort()
             await self._pause(min(_SWEEP_EVERY, self._longest))
 

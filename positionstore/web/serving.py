@@ -1,28 +1,33 @@
 """Serves metrics and health of a running ingester."""
 
 import asyncio
-import hmac
 from collections.abc import Awaitable, Callable
 from importlib.metadata import version
 from typing import Final
 
 from aiohttp import web
-from pydantic import SecretStr
 
 from positionstore.ingest.meter import Meter
 from positionstore.model.facts import Source
-from positionstore.settings import Settings
-from positionstore.store import migrations
+from positionstore.settings import Settings, is_loopback
+from positionstore.store import board, migrations
 from positionstore.store.database import Store
 from positionstore.web.collector import Metrics
+from positionstore.web.door import Door
 from positionstore.web.health import Check, Pulse, body, readiness
 from positionstore.web.http import HttpServer
+from positionstore.web.state import state
+from positionstore.web.status_page import StatusPage
 from positionstore.web.store_reader import StoreReader
 
 _TEXT_FORMAT: Final = "text/plain; version=0.0.4; charset=utf-8"
 """What the client library writes; its own name for it differs between its versions."""
 
 _BEAT_EVERY: Final = 1.0
+_PAGE_EVERY: Final = 5.0
+_PAGE_FOLLOWED: Final = 30.0
+"""Seconds for which the store is read on after nobody has looked at the page."""
+
 _TIME_TO_END: Final = 1.0
 """Seconds that each of two threads gets to end: the process itself has ten."""
 
@@ -56,21 +61,47 @@ def shown(settings: Settings, store: Store, gateway: Source, meter: Meter, work:
             version=version("positionstore"),
             schema=migrations.head(),
         )
+        door = Door(settings.listen_token, is_loopback=is_loopback(address[0]))
         pages = Pages(
             metrics.text,
             alive=lambda: [pulse.check()],
             ready=lambda: readiness(meter, reader.reading),
-            token=settings.listen_token,
+            door=door,
         )
-        server = HttpServer(*address, pages.routes())
+        board_reader = StoreReader(
+            store,
+            every=_PAGE_EVERY,
+            parts=board.PARTS,
+            application_name="positionstore status page",
+            unasked_for=_PAGE_FOLLOWED,
+        )
+        status_page = StatusPage(
+            store,
+            board_reader,
+            lambda: state(
+                meter,
+                board_reader.reading,
+                gateway=gateway.value,
+                version=version("positionstore"),
+                spool_bound=settings.spool_max_bytes,
+            ),
+            version=version("positionstore"),
+        )
+        server = HttpServer(
+            *address, pages.routes() | {path: door(at) for path, at in status_page.routes().items()}
+        )
 
         async def look_until_stopped() -> None:
             # Before the work ends: an embedded server goes with its last user.
             await stop.wait()
-            await asyncio.to_thread(reader.stop, _TIME_TO_END)
+            await asyncio.gather(
+                asyncio.to_thread(reader.stop, _TIME_TO_END),
+                asyncio.to_thread(board_reader.stop, _TIME_TO_END),
+            )
 
         tasks = [asyncio.ensure_future(_beat(pulse)), asyncio.ensure_future(look_until_stopped())]
         reader.start()
+        board_reader.start()
         server.start()
         try:
             await work(stop)
@@ -81,6 +112,7 @@ def shown(settings: Settings, store: Store, gateway: Source, meter: Meter, work:
                 *tasks,
                 asyncio.to_thread(server.stop, _TIME_TO_END),
                 asyncio.to_thread(reader.stop, _TIME_TO_END),
+                asyncio.to_thread(board_reader.stop, _TIME_TO_END),
                 return_exceptions=True,
             )
 
@@ -94,7 +126,7 @@ class Pages:
         metrics: returns the metrics.
         alive: checks whether the process is alive.
         ready: checks whether it is ready.
-        token: required to see more than the names of failed checks; None: not required.
+        door: who may see more than the names of failed checks.
     """
 
     def __init__(
@@ -103,19 +135,19 @@ class Pages:
         *,
         alive: Callable[[], list[Check]],
         ready: Callable[[], list[Check]],
-        token: SecretStr | None,
+        door: Door,
     ) -> None:
         self._metrics = metrics
         self._alive = alive
         self._ready = ready
-        self._token = token
+        self._door = door
 
     def routes(self) -> dict[str, Callable[[web.Request], Awaitable[web.StreamResponse]]]:
         """Return the handlers by path."""
         return {"/metrics": self._show_metrics, "/livez": self._livez, "/readyz": self._readyz}
 
     async def _show_metrics(self, request: web.Request) -> web.StreamResponse:
-        if not self._may_see(request):
+        if not self._door.lets_in(request):
             return web.Response(
                 status=401,
                 text="A bearer token is wanted: POSITIONSTORE_LISTEN_TOKEN.\n",
@@ -131,20 +163,12 @@ class Pages:
 
     def _checked(self, request: web.Request, checks: list[Check]) -> web.StreamResponse:
         # A probe has no token; what fails it may know, but not what was found.
-        verbose = "verbose" in request.query and self._may_see(request)
+        verbose = "verbose" in request.query and self._door.lets_in(request)
         return web.Response(
             status=200 if all(check.ok for check in checks) else 503,
             text=body(checks, verbose=verbose),
             content_type="application/json",
         )
-
-    def _may_see(self, request: web.Request) -> bool:
-        if self._token is None:
-            return True
-        scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-        wanted = self._token.get_secret_value().encode()
-        given_bytes = given.strip().encode(errors="surrogateescape")
-        return scheme.lower() == "bearer" and hmac.compare_digest(given_bytes, wanted)
 
 
 async def _beat(pulse: Pulse) -> None:

@@ -60,7 +60,7 @@ class Reading:
     reachable: bool = False
     revision: str | None = None
     parts: Mapping[str, Read] = field(default_factory=dict)
-    failures: Mapping[str, int] = field(default_factory=lambda: dict.fromkeys(metrics.PARTS, 0))
+    failures: Mapping[str, int] = field(default_factory=dict)
 
 
 class StoreReader:
@@ -70,6 +70,9 @@ class StoreReader:
         store: the database.
         every: seconds between two readings.
         parts: what to read.
+        application_name: what the server calls the connection.
+        unasked_for: seconds after the last :meth:`ask` in which it goes on looking; None: it
+            looks without being asked.
         monotonic: a clock, seconds.
 
     Attributes:
@@ -81,11 +84,17 @@ class StoreReader:
         store: Store,
         *,
         every: float = EVERY,
-        parts: Mapping[str, Callable[[psycopg.Connection], metrics.Part]] = metrics.PARTS,
+        parts: Mapping[str, Callable[[psycopg.Connection], Any]] = metrics.PARTS,
+        application_name: str = "positionstore metrics",
+        unasked_for: float | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.reading = Reading()
+        self.reading = Reading(failures=dict.fromkeys(parts, 0))
         self._store = store
+        self._application_name = application_name
+        self._unasked_for = unasked_for
+        self._asked_at: float | None = None
+        self._wake = threading.Event()
         self._every = every
         self._parts = parts
         self._monotonic = monotonic
@@ -107,11 +116,17 @@ class StoreReader:
             within: the maximum number of seconds to wait.
         """
         self._stopped.set()
+        self._wake.set()
         connection = self._connection
         if connection is not None:
             with suppress(psycopg.Error):
                 connection.cancel_safe(timeout=within)
         self._thread.join(within)
+
+    def ask(self) -> None:
+        """Have it look, and go on for a while."""
+        self._asked_at = self._monotonic()
+        self._wake.set()
 
     def look(self) -> None:
         """Read the database once."""
@@ -146,13 +161,26 @@ class StoreReader:
     def _run(self) -> None:
         try:
             while not self._stopped.is_set():
-                self.look()
-                self._stopped.wait(self._every)
+                if self._is_wanted():
+                    self.look()
+                    self._stopped.wait(self._every)
+                else:
+                    self._drop()
+                    self._wake.clear()
+                    # Where it was asked, or stopped, since it looked whether it was.
+                    if not (self._is_wanted() or self._stopped.is_set()):
+                        self._wake.wait()
         finally:
             self._drop()
 
+    def _is_wanted(self) -> bool:
+        if self._unasked_for is None:
+            return True
+        asked_at = self._asked_at
+        return asked_at is not None and self._monotonic() - asked_at < self._unasked_for
+
     def _connect(self) -> psycopg.Connection:
-        connection = self._store.connect_to_look(application_name="positionstore metrics")
+        connection = self._store.connect_to_look(application_name=self._application_name)
         try:
             for name, value in _LIMITS.items():
                 connection.execute("SELECT set_config(%s, %s, false)", [name, value])

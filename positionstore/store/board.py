@@ -1,0 +1,89 @@
+"""What the status page shows of the store, in parts that are read each by itself."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+import psycopg
+from psycopg.rows import dict_row
+
+from positionstore.store.queries import queries
+from positionstore.store.status import status
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class PositionView:
+    """All that is known of one position.
+
+    Attributes:
+        position: its row; None where there is none, as of one that was archived or is unknown.
+        valuation: its latest valuation; None where there is none.
+        timeline: its facts, the latest in the order of facts first, each with its ``envelope``.
+        discrepancies: what the reconciliations found of it, the newest first.
+    """
+
+    position: Row | None
+    valuation: Row | None
+    timeline: list[Row]
+    discrepancies: list[Row]
+
+
+def _status(connection: psycopg.Connection) -> Row:
+    return asdict(status(connection))
+
+
+def _coverage(connection: psycopg.Connection) -> Row:
+    begins = connection.execute(queries("board")["begins"]).fetchone()
+    return {"begins": begins and begins[0], "gaps": _rows(connection, "gaps")}
+
+
+def _reading(name: str) -> Callable[[psycopg.Connection], list[Row]]:
+    return lambda connection: _rows(connection, name)
+
+
+PARTS: Final[Mapping[str, Callable[[psycopg.Connection], Row | list[Row]]]] = {
+    "status": _status,
+    "rate": _reading("rate"),
+    "coverage": _coverage,
+    "runs": _reading("runs"),
+    "drift": _reading("drift"),
+    "quarantine": _reading("quarantine"),
+}
+"""What reads each part, over a connection in autocommit mode."""
+
+
+def position(connection: psycopg.Connection, position_id: str) -> PositionView | None:
+    """Return what is known of a position; None where nothing is."""
+    named = {"position_id": position_id}
+    timeline = _rows(connection, "timeline", **named)
+    envelopes = {
+        row["event_id"]: row["envelope"]
+        for row in _rows(
+            connection, "envelopes", **named, event_ids=[row["event_id"] for row in timeline]
+        )
+    }
+    found = PositionView(
+        position=next(iter(_rows(connection, "position", **named)), None),
+        valuation=next(iter(_rows(connection, "valuation", **named)), None),
+        timeline=[row | {"envelope": envelopes.get(row["event_id"])} for row in timeline],
+        discrepancies=_rows(connection, "history", **named),
+    )
+    known = found.position or found.timeline or found.discrepancies
+    return found if known else None
+
+
+def search(connection: psycopg.Connection, text: str) -> list[Row]:
+    """Return the positions whose id, wallet or market a text is, the newest first, 100 at most."""
+    return _rows(connection, "search", text=text)
+
+
+def quarantined(connection: psycopg.Connection, quarantine_id: int) -> Row | None:
+    """Return an input in quarantine, with the first 20,000 bytes of it; None where it is not."""
+    return next(iter(_rows(connection, "quarantined", quarantine_id=quarantine_id)), None)
+
+
+def _rows(connection: psycopg.Connection, name: str, **values: object) -> list[Row]:
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(queries("board")[name], values).fetchall()

@@ -1,0 +1,171 @@
+"""What the status page shows, put together: what the process counts, and what the store says."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any, Final
+
+import msgspec
+
+from positionstore.ingest.meter import Meter
+from positionstore.store.restored import remedy
+from positionstore.web.health import readiness
+from positionstore.web.store_reader import Reading
+
+_PIPS: Final = 10_000
+_LATE: Final = timedelta(hours=26)
+"""A day without a complete run, and some time for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether the book can be trusted, in a line, and why not.
+
+    Attributes:
+        level: ``good``, ``warn`` or ``bad``.
+        line: the answer.
+        reasons: what stands against it, each with what to do.
+    """
+
+    level: str
+    line: str
+    reasons: list[str]
+
+
+def dollars(pips: int | Decimal | None) -> str:
+    """Return an amount in pips (1/10,000 USD) as exact dollars; None is empty.
+
+    >>> dollars(-12_345_600)
+    '-$1,234.56'
+    """
+    if pips is None:
+        return ""
+    whole, rest = divmod(abs(int(pips)), _PIPS)
+    cents = f"{rest:04}".rstrip("0").ljust(2, "0")
+    return f"{'-' if pips < 0 else ''}${whole:,}.{cents}"
+
+
+def moment(at: datetime | None) -> str:
+    """Return a moment for a person, UTC, to the second; None is empty."""
+    return "" if at is None else f"{at.astimezone(UTC):%F %T}"
+
+
+def judge(*, ready: Mapping[str, str], status: Mapping[str, Any] | None, now: datetime) -> Verdict:
+    """Say whether the book can be trusted.
+
+    Args:
+        ready: the checks of the process that fail, with what was found.
+        status: the status of the store; None where it has not been read.
+        now: UTC.
+    """
+    bad = list(ready.values())
+    if status is None:
+        if not bad:
+            return Verdict("warn", "Reading the store…", [])
+        return Verdict("bad", "The book cannot be vouched for just now.", bad)
+    if said := remedy(status["guard"]):
+        bad.append(f"{said[0].upper()}{said[1:]}.")
+    warn = [*_doubts_of_the_runs(status, now), *_doubts_of_the_stream(status)]
+    if bad:
+        return Verdict("bad", "The book cannot be vouched for just now.", bad + warn)
+    if warn:
+        return Verdict("warn", "The book is being kept, and something wants a look.", warn)
+    return Verdict("good", "The book can be trusted.", [])
+
+
+def _doubts_of_the_runs(status: Mapping[str, Any], now: datetime) -> Iterator[str]:
+    last = status["last_run"]
+    if last is not None and last["state"] in {"partial", "failed"}:
+        yield f"The last reconciliation is {last['state']}: {last['error'] or 'see the log'}"
+    if last is not None and last["unresolved"]:
+        yield f"{_count(last['unresolved'], 'position')} differed from GET /positions to the end."
+    complete_at = status["drift"]["last_complete_at"]
+    if complete_at is None:
+        yield "No reconciliation has compared the store with GET /positions yet."
+    elif now - complete_at > _LATE:
+        yield f"The last complete reconciliation ended {moment(complete_at)}."
+
+
+def _doubts_of_the_stream(status: Mapping[str, Any]) -> Iterator[str]:
+    if unrepaired := status["coverage"]["unrepaired"]:
+        yield f"{_count(unrepaired, 'gap')} of coverage unrepaired: positionstore backfill"
+    if waiting := sum(status["quarantine"].values()):
+        yield f"{_count(waiting, 'input')} in quarantine: positionstore quarantine list"
+    if invalid := status["oddities"]["misfits"]:
+        yield f"{_count(invalid, 'position')} with invalid fields, whose columns are NULL."
+
+
+def state(
+    meter: Meter,
+    reading: Reading,
+    *,
+    gateway: str,
+    version: str,
+    spool_bound: int,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    monotonic: Callable[[], float] = time.monotonic,
+) -> dict[str, Any]:
+    """Return what the page shows, as plain values.
+
+    Args:
+        meter: what the process counts.
+        reading: what was read of the store last, by the parts of ``store/board.py``.
+        gateway: what is ingested from.
+        version: of this program.
+        spool_bound: how many bytes the spool may take.
+        clock: tells the time, UTC.
+        monotonic: the clock of the reading, seconds.
+    """
+    now = clock()
+    standing = meter.standing()
+    checks = readiness(meter, reading, monotonic)
+    database = next(check for check in checks if check.name == "database")
+    parts: dict[str, Any] = {name: read.what for name, read in reading.parts.items()}
+    if "drift" in parts:
+        parts["drift"] = [row | {"value": dollars(row["value_usd_pips"])} for row in parts["drift"]]
+    verdict = judge(
+        ready={check.name: check.detail for check in checks if not check.ok},
+        status=parts.get("status"),
+        now=now,
+    )
+    return {
+        "now": now,
+        "version": version,
+        "verdict": verdict,
+        "database": {"ok": database.ok, "line": database.detail},
+        "live": {
+            "gateway": gateway,
+            "connected": standing.connected,
+            "connections": standing.connections,
+            "last_packet_at": standing.last_packet_at,
+            "last_event_at": meter.last_event_at,
+            "received": meter.received,
+            "duplicates": meter.duplicates,
+            "out_of_order": meter.out_of_order,
+            "recovered": standing.recovered,
+            "in_memory": standing.in_memory,
+            "spooled": standing.spooled,
+            "spool_bytes": standing.spool_bytes,
+            "spool_bound": spool_bound,
+            "has_room": standing.has_room,
+        },
+        "parts": parts,
+    }
+
+
+def as_json(values: Mapping[str, Any]) -> str:
+    """Return plain values as JSON that may stand in a page: no character of it begins markup."""
+    text = msgspec.json.encode(values, enc_hook=_plain).decode()
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text
+
+
+def _plain(value: object) -> object:
+    return str(value)
+
+
+def _count(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

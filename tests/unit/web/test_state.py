@@ -1,0 +1,95 @@
+"""What the status page says, of what it knows."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from positionstore.store.restored import Guard
+from positionstore.web.state import as_json, dollars, judge, moment
+
+NOW = datetime(2026, 7, 3, 12, tzinfo=UTC)
+
+
+def status(**changes: object) -> dict[str, Any]:
+    """A store about which all is well."""
+    return {
+        "coverage": {"unrepaired": 0},
+        "drift": {"last_complete_at": NOW - timedelta(hours=1)},
+        "last_run": {"state": "complete", "unresolved": 0, "error": None},
+        "quarantine": {},
+        "oddities": {"misfits": 0},
+        "guard": Guard.WHOLE,
+    } | changes
+
+
+def test_a_book_about_which_all_is_well_can_be_trusted() -> None:
+    assert judge(ready={}, status=status(), now=NOW).level == "good"
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"coverage": {"unrepaired": 1}}, "1 gap of coverage unrepaired: positionstore backfill"),
+        ({"quarantine": {"not_json": 2, "too_long": 1}}, "3 inputs in quarantine"),
+        ({"oddities": {"misfits": 4}}, "4 positions with invalid fields"),
+        ({"drift": {"last_complete_at": None}}, "No reconciliation has compared"),
+        ({"drift": {"last_complete_at": NOW - timedelta(days=2)}}, "ended 2026-07-01 12:00:00"),
+        (
+            {"last_run": {"state": "partial", "unresolved": 0, "error": "page 2"}},
+            "The last reconciliation is partial: page 2",
+        ),
+        (
+            {"last_run": {"state": "complete", "unresolved": 2, "error": None}},
+            "2 positions differed from GET /positions",
+        ),
+    ],
+)
+def test_what_wants_a_look_is_a_warning_that_says_so(changes: dict[str, Any], said: str) -> None:
+    verdict = judge(ready={}, status=status(**changes), now=NOW)
+    assert verdict.level == "warn"
+    assert [said in reason for reason in verdict.reasons] == [True]
+
+
+def test_a_process_that_is_not_ready_can_vouch_for_nothing() -> None:
+    ready = {"gateway": "The gateway is not connected; the log says why."}
+    verdict = judge(ready=ready, status=status(quarantine={"not_json": 1}), now=NOW)
+    assert verdict.level == "bad"
+    assert verdict.reasons[0] == ready["gateway"]
+    assert len(verdict.reasons) == 2
+    assert judge(ready=ready, status=None, now=NOW).reasons == [ready["gateway"]]
+
+
+def test_a_log_that_could_be_altered_can_vouch_for_nothing() -> None:
+    verdict = judge(ready={}, status=status(guard=Guard.OFF), now=NOW)
+    assert verdict.level == "bad"
+    assert "append-only" in verdict.reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("pips", "said"),
+    [
+        (None, ""),
+        (0, "$0.00"),
+        (-12_345_600, "-$1,234.56"),
+        (1, "$0.0001"),
+        (2**63 - 1, "$922,337,203,685,477.5807"),
+    ],
+)
+def test_dollars_are_exact(pips: int | None, said: str) -> None:
+    assert dollars(pips) == said
+
+
+def test_moments_are_utc() -> None:
+    there = NOW.astimezone(tz=datetime.strptime("+0530", "%z").tzinfo)
+    assert moment(there) == "2026-07-03 12:00:00"
+    assert moment(None) == ""
+
+
+def test_no_text_of_the_json_ends_the_script_that_it_stands_in() -> None:
+    said = {"what": "</script><!--&\u2028", "at": NOW, "bytes": timedelta(seconds=1)}
+    text = as_json(said)
+    assert not set("<>&\u2028") & set(text)
+    assert json.loads(text)["what"] == said["what"]
+    assert json.loads(text)["at"] == "2026-07-03T12:00:00Z"
