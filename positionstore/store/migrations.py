@@ -26,6 +26,9 @@ _LOCK_TIMEOUT: Final = 2_000
 _PAUSE: Final = 3.0
 """Seconds between two attempts, in which those who waited behind the first get on."""
 
+_LAST_WITH_ALL_STEPS: Final = "commit 74f626c"
+"""What brings a store of a revision that was never released to one that this version knows."""
+
 _GIVEN_WAY: Final = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)
 
 
@@ -91,13 +94,25 @@ def check(connection: psycopg.Connection) -> None:
         raise SchemaMismatchError(
             "The database has no positionstore schema yet.", remedy="Run `positionstore migrate`."
         )
+    _check_known(found)
+    raise SchemaMismatchError(
+        f"The database's schema is behind: {found}, and this version needs {wanted}.",
+        remedy="Run `positionstore migrate`.",
+    )
+
+
+def _check_known(found: str) -> None:
     if found in _revisions():
+        return
+    if _revisions()[0] < found < head():
+        # Alembic's steps from 0011 to 0020 were never released, and are one now.
         raise SchemaMismatchError(
-            f"The database's schema is behind: {found}, and this version needs {wanted}.",
-            remedy="Run `positionstore migrate`.",
+            f"The database's schema is {found}, which only a development version made.",
+            remedy=f"Migrate with {_LAST_WITH_ALL_STEPS} of the repository first; or restore the "
+            "dump from before, and migrate that.",
         )
     raise SchemaMismatchError(
-        f"The database's schema is ahead: {found}, and this version knows {wanted}.",
+        f"The database's schema is ahead: {found}, and this version knows {head()}.",
         remedy="Upgrade positionstore.",
     )
 
@@ -124,7 +139,7 @@ def migrate(
         url: the database.
         schema: the schema to migrate in, which is made where there is none; None for the first of
             the ``search_path``.
-        down_to: take the schema back to this revision instead (``base`` for nothing at all).
+        down_to: take the schema back to this revision instead: ``base``, for nothing at all.
         wait: how many seconds it may try.
         say: takes a line for the person who waits.
         sleep: waits a number of seconds.
@@ -190,11 +205,8 @@ def _attempt(
         if schema is not None:
             neighbours.make_schema(_driven(connection), schema)
         before = current(_driven(connection))
-        if before is not None and before not in _revisions():
-            raise SchemaMismatchError(
-                f"The database's schema is ahead: {before}, and this version knows {head()}.",
-                remedy="Upgrade positionstore.",
-            )
+        if before is not None:
+            _check_known(before)
         config.attributes["connection"] = connection
         if down_to is None:
             command.upgrade(config, "head")

@@ -20,7 +20,7 @@ def a_further_migration(
     (folder / "versions" / "9000_further.py").write_text(
         "from alembic import op\n"
         f"revision = '9000'\ndown_revision = {migrations.head()!r}\n"
-        f"def upgrade():\n    op.execute({upgrade!r})\n"
+        f"def upgrade():\n    op.get_bind().connection.cursor().execute({upgrade!r})\n"
         "def downgrade():\n    pass\n",
         encoding="utf-8",
     )

@@ -158,7 +158,7 @@ async def test_migrate_as_another_than_the_owner_names_the_owner(
 ) -> None:
     owner = conninfo_to_dict(urls[Role.OWNER])["user"]
     with connected(store_url) as admin:
-        admin.execute("UPDATE alembic_version SET version_num = '0019'")
+        admin.execute("UPDATE alembic_version SET version_num = '0010'")
     others = ("GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}",
               "GRANT CONNECT ON DATABASE {database} TO {role}",
               "GRANT EXECUTE ON FUNCTION pg_advisory_xact_lock(bigint) TO {role}")  # fmt: skip

@@ -1,13 +1,10 @@
 """An address means the same in any case, or it does not: 0x and base58."""
 
-from contextlib import closing
-
 import psycopg
 import pytest
 from support.factories import event
 
 from positionstore.model.address import one_spelling
-from positionstore.store import database, migrations
 from positionstore.store.appender import Appender
 from positionstore.store.projection import verify
 
@@ -96,36 +93,3 @@ def test_the_book_as_it_was_is_had_by_any_spelling(
         "SELECT position_id FROM positions_as_of('infinity', of_wallet => %s) ORDER BY 1", [asked]
     ).fetchall()
     assert [name for (name,) in rows] == found
-
-
-def test_a_store_with_data_comes_up_in_one_spelling_and_goes_back(any_database_url: str) -> None:
-    migrations.migrate(any_database_url)
-    migrations.migrate(any_database_url, down_to="0015")
-
-    def spelled() -> list[tuple[str, str, str]]:
-        with closing(database.connect(any_database_url)) as connection:
-            assert verify(connection) == []
-            return connection.execute(
-                "SELECT position_id, wallet_address, on_chain_position_key"
-                " FROM positions ORDER BY position_id"
-            ).fetchall()
-
-    with closing(database.connect(any_database_url)) as connection:
-        heard(
-            Appender(connection),
-            owned(1, MIXED, MIXED),
-            owned(2, LOWER, MIXED),
-            owned(3, BASE58, BASE58),
-            owned(4, MIXED, BASE58),
-        )
-    before = spelled()
-    assert before[0] == ("dm_pos_1", MIXED, MIXED)
-    migrations.migrate(any_database_url)
-    assert spelled() == [
-        ("dm_pos_1", LOWER, LOWER),
-        ("dm_pos_2", LOWER, LOWER),
-        ("dm_pos_3", BASE58, BASE58),
-        ("dm_pos_4", LOWER, BASE58),
-    ]
-    migrations.migrate(any_database_url, down_to="0015")
-    assert spelled() == before

@@ -30,7 +30,7 @@ from positionstore.importer.archives import bring_back
 from positionstore.importer.files import import_files
 from positionstore.model.facts import Retraction
 from positionstore.store import archived as away
-from positionstore.store import archives, database, migrations, projection
+from positionstore.store import archives, database, projection
 from positionstore.store.appender import Appender
 from positionstore.store.archive_file import ArchiveWriter
 from positionstore.store.database import Store
@@ -556,18 +556,6 @@ def test_a_moment_that_needs_the_archive_is_refused_and_names_the_file(
 
 
 # --- other stores, other roles -------------------------------------------------------------
-
-
-def test_the_schema_does_not_go_back_while_facts_are_away(
-    connection: psycopg.Connection, filled: Appender, any_store_url: str, tmp_path: Path
-) -> None:
-    archived(any_store_url, tmp_path)
-    with pytest.raises(Exception, match="are in archives"):
-        migrations.migrate(any_store_url, down_to="0020")
-    back(any_store_url, *files(tmp_path))
-    migrations.migrate(any_store_url, down_to="0020")
-    migrations.migrate(any_store_url)
-    assert projection.verify(connection) == []
 
 
 @pytest.fixture

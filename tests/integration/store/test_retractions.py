@@ -1,7 +1,7 @@
 """Retractions: a fact that an operator declared wrong counts no longer, and can count again."""
 
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import psycopg
 import pytest
@@ -10,7 +10,7 @@ from support.factories import event, moment, snapshot
 from support.roles import roles_on
 
 from positionstore.model.facts import Received, Retraction
-from positionstore.store import database, migrations, retractions
+from positionstore.store import database, retractions
 from positionstore.store import runs as records
 from positionstore.store.appender import Appended, Appender
 from positionstore.store.grants import Role
@@ -336,29 +336,3 @@ def test_listeners_are_told(connection: psycopg.Connection, appender: Appender) 
     connection.execute("LISTEN positionstore")
     appender.append_retractions([retraction("evt_1")], moment(201))
     assert [each.payload for each in connection.notifies(timeout=30, stop_after=1)] == ["1"]
-
-
-def test_a_store_with_data_comes_up_from_the_schema_before_and_does_not_go_back(
-    any_database_url: str,
-) -> None:
-    migrations.migrate(any_database_url)
-    migrations.migrate(any_database_url, down_to="0010")
-    with closing(database.connect(any_database_url)) as connection:
-        connection.execute(
-            "INSERT INTO events (event_id, position_id, type, status, created_at, received_at,"
-            " source, envelope) VALUES ('e', 'p', 'position.opened', 'open', now(), now(),"
-            """ 'partner', '{"data": {"id": "p", "status": "open"}}')"""
-        )
-    migrations.migrate(any_database_url)
-    with (
-        closing(database.connect(any_database_url)) as own,
-        closing(database.connect(any_database_url)) as connection,
-    ):
-        assert [each.kind for each in rebuild(connection)] == ["missing"]
-        appender = Appender(own)
-        appender.append([event("evt_1", position="p", at=-timedelta(days=9).total_seconds())])
-        appender.append_retractions([retraction("e", position="p")], moment(200))
-        assert connection.execute("SELECT last_event_id FROM positions").fetchone() == ("evt_1",)
-        assert verify(connection) == []
-    with pytest.raises(Exception, match="has retractions"):
-        migrations.migrate(any_database_url, down_to="0010")

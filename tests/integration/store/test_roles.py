@@ -8,6 +8,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 from support.factories import event
+from support.further import a_further_migration
 from support.roles import Urls, connected, drop_roles, roles_on
 
 from positionstore.store import database, migrations
@@ -249,11 +250,22 @@ def test_the_owner_migrates_and_adds_reference_rows(urls: Urls) -> None:
 
 @pytest.mark.parametrize("migrator", ["owner", "superuser"])
 def test_what_a_migration_makes_is_at_once_for_whom_it_should_be(
-    any_store_url: str, urls: Urls, migrator: str
+    any_store_url: str,
+    urls: Urls,
+    migrator: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     url = urls[Role.OWNER] if migrator == "owner" else any_store_url
-    migrations.migrate(url, down_to="0003")
-    migrations.migrate(url)
+    files = migrations._folder() / "sql" / "0021"
+    made_again = (
+        "DROP VIEW open_positions",
+        (files / "views/open_positions.sql").read_text(encoding="utf-8"),
+        "DROP FUNCTION positions_as_of",
+        (files / "functions/positions_as_of.sql").read_text(encoding="utf-8"),
+    )
+    with a_further_migration(tmp_path, monkeypatch, ";".join(made_again)):
+        migrations.migrate(url)
     with connected(any_store_url) as admin:
         assert recorded(admin) == roles_in(urls)
         assert plan(admin, roles_in(urls)) == []

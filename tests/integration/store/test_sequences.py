@@ -289,36 +289,3 @@ def test_a_role_that_may_look_and_not_set(urls: Urls, monkeypatch: pytest.Monkey
                 Appender(writer)
         assert sequences.align(writer) == ["events"]
         assert Appender(writer).append([event("evt_new")]).last_seq == 61
-
-
-# --- a store that is at the revision before --------------------------------------------------
-
-
-def test_facts_that_share_a_seq_get_numbers_of_their_own(
-    connection: psycopg.Connection, any_store_url: str
-) -> None:
-    migrations.migrate(any_store_url, down_to="0018")
-    add = """
-        INSERT INTO events (event_id, position_id, type, created_at, received_at, source, envelope)
-        VALUES (%s, 'p', 'position.opened', now(), %s, 'partner', '{"data": {}}')
-    """
-    for name, at in (("a", 1), ("b", 2), ("c", 3)):
-        connection.execute(add, [name, moment(at)])
-    connection.execute("ALTER TABLE events ALTER COLUMN seq RESTART")
-    for name, at in (("y", 12), ("x", 11)):
-        connection.execute(add, [name, moment(at)])
-    held = "SELECT event_id, seq FROM events ORDER BY seq, received_at"
-    assert connection.execute(held).fetchall() == [
-        ("a", 1), ("y", 1), ("b", 2), ("x", 2), ("c", 3)
-    ]  # fmt: skip
-
-    migrations.migrate(any_store_url)
-
-    assert connection.execute(held).fetchall() == [
-        ("a", 1), ("b", 2), ("c", 3), ("y", 4), ("x", 5)
-    ]  # fmt: skip
-    with pytest.raises(psycopg.errors.RestrictViolation):
-        connection.execute("UPDATE events SET type = 'x'")
-    migrations.migrate(any_store_url, down_to="0018")
-    migrations.migrate(any_store_url)
-    assert len(seqs(connection)) == 5

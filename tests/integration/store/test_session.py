@@ -7,6 +7,7 @@ import psycopg
 import pyarrow.parquet as pq
 import pytest
 from psycopg import sql
+from support.further import a_further_migration
 from support.programs import programs_on
 
 from positionstore.cli.errors import explain
@@ -102,10 +103,13 @@ async def test_every_command_works_on_such_a_database(hostile_url: str, tmp_path
     assert "Zażółć 漢字" in (tmp_path / "events.csv").read_text(encoding="utf-8")
 
 
-def test_a_migration_is_not_ended_by_a_timeout_of_the_role(hostile_url: str) -> None:
-    before, after = migrations.migrate(hostile_url, down_to="0010")
-    assert (before, after) == (migrations.head(), "0010")
-    assert migrations.migrate(hostile_url) == ("0010", migrations.head())
+def test_a_migration_is_not_ended_by_a_timeout_of_the_role(
+    hostile_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with a_further_migration(tmp_path, monkeypatch, "SELECT pg_sleep(0.4)") as head:
+        assert migrations.migrate(hostile_url)[1] == head
+        assert migrations.migrate(hostile_url, down_to="base")[1] is None
+    assert migrations.migrate(hostile_url) == (None, migrations.head())
 
 
 def test_adbc_hands_over_text_in_utf8(hostile_url: str) -> None:
