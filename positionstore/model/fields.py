@@ -45,6 +45,20 @@ class Durability(StrEnum):
     NEVER = "never"
 
 
+class Shape(StrEnum):
+    """Which of its two shapes a position object has: that of a live position or an ended one's."""
+
+    LIVE = "live"
+    CLOSED = "closed"
+
+
+_SHAPES: Final = {
+    **dict.fromkeys(("current", "risk", "timing"), frozenset({Shape.LIVE})),
+    **dict.fromkeys(("result", "close_reason", "failure"), frozenset({Shape.CLOSED})),
+}
+"""By the first key of a path: the shapes that have it, where not both have."""
+
+
 @dataclass(frozen=True, slots=True)
 class Field:
     """One field of the position object.
@@ -76,6 +90,11 @@ class Field:
         """The path as people write it: ``entry.price_usd_pips``."""
         return ".".join(self.path)
 
+    @property
+    def shapes(self) -> frozenset[Shape]:
+        """The shapes of a position object that have it."""
+        return _SHAPES.get(self.path[0], frozenset(Shape))
+
 
 _ALWAYS, _CLOSED, _NEVER = Durability.ALWAYS, Durability.CLOSED, Durability.NEVER
 
@@ -86,7 +105,7 @@ def _section(name: str, *rows: tuple[str, Kind, Durability, str]) -> Iterator[Fi
         yield Field((*prefix, key), kind, durability, meaning)
 
 
-FIELDS: tuple[Field, ...] = (
+FIRST_FIELDS: Final[tuple[Field, ...]] = (
     *_section(
         "",
         ("id", Kind.TEXT, _ALWAYS, "The position's id at the vendor (dm_pos_...)."),
@@ -209,6 +228,14 @@ FIELDS: tuple[Field, ...] = (
         ("reason", Kind.TEXT, _ALWAYS, "Why the opening failed; NULL when it did not."),
     ),
 )
+"""The fields of the initial schema, in the order of their columns."""
+
+ADDED_FIELDS: Final[tuple[Field, ...]] = (
+    # As in docs/add-a-field.md: Field(("risk", "funding_bps"), Kind.BPS, _NEVER, "Funding rate."),
+)
+"""The fields that were added since, the oldest first: their columns come after all others."""
+
+FIELDS: Final[tuple[Field, ...]] = (*FIRST_FIELDS, *ADDED_FIELDS)
 
 DURABLE_FIELDS: Final[tuple[Field, ...]] = tuple(
     sorted(

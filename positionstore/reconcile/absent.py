@@ -11,14 +11,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
 
-from positionstore.model.fields import DURABLE_FIELDS, FIELDS, Field, Kind
+from positionstore.model.fields import DURABLE_FIELDS, FIELDS, Field, Kind, Shape
 from positionstore.reconcile.compare import Values
-
-_BY_RIGHT: Final = {
-    False: frozenset({"result", "close_reason", "failure"}),
-    True: frozenset({"current", "risk", "timing"}),
-}
-"""The first keys of what a body lacks by its shape, the live one and the closed one."""
 
 CARRIED_FIELDS: Final = tuple(
     each for each in FIELDS if each.column not in {"position_id", "status"}
@@ -33,12 +27,11 @@ def absent_fields(body: bytes, *, closed: bool) -> frozenset[str]:
         body: a position object.
         closed: whether it has the closed shape.
     """
+    shape = Shape.CLOSED if closed else Shape.LIVE
     unread: Callable[[str], None] = lambda _: None  # noqa: E731 - a value, given three times
     data = json.loads(body, parse_int=unread, parse_float=unread, parse_constant=unread)
     return frozenset(
-        field.column
-        for field in CARRIED_FIELDS
-        if field.path[0] not in _BY_RIGHT[closed] and _lacks(data, field)
+        field.column for field in CARRIED_FIELDS if shape in field.shapes and _lacks(data, field)
     )
 
 

@@ -1,7 +1,8 @@
 """The tables, as SQLAlchemy says them.
 
-The migrations are the only thing that changes a database; a test compares what they made with
-these tables. The columns of ``positions`` come from the field catalogue.
+Alembic compares a database with them (``alembic check``), and a test does so to the last
+constraint. The migrations alone change a database. The columns of ``positions`` and of the
+valuations come from the field catalogue. Comments stand in the SQL of the migrations.
 """
 
 from collections.abc import Iterator
@@ -30,7 +31,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSON, JSONB
 from sqlalchemy.types import TypeEngine
 
-from positionstore.model.fields import FIELDS, Kind
+from positionstore.model.fields import ADDED_FIELDS, FIRST_FIELDS, VALUATION_FIELDS, Kind
 
 metadata = MetaData()
 
@@ -170,7 +171,7 @@ def _position_columns() -> Iterator[Column[Any]]:
     yield Column("position_id", _word(), primary_key=True)
     yield Column("status", _word(), nullable=False)
     yield Column("phase", _word(), nullable=False)
-    for field in FIELDS:
+    for field in FIRST_FIELDS:
         if field.column not in {"position_id", "status"}:
             yield Column(field.column, _type_of(field.kind))
     yield Column("data", JSONB, nullable=False)
@@ -182,6 +183,8 @@ def _position_columns() -> Iterator[Column[Any]]:
     yield Column("supersedes_before", _moment())
     yield Column("updated_at", _moment(), nullable=False)
     yield Column("verified_at", _moment())
+    for field in ADDED_FIELDS:
+        yield Column(field.column, _type_of(field.kind))
 
 
 positions = Table("positions", metadata, *_position_columns())
@@ -292,15 +295,8 @@ Index("discrepancies_run", discrepancies.c.run_id)
 
 
 def _valuation_columns() -> Iterator[Column[Any]]:
-    for name in (
-        "mark_price_usd_pips",
-        "position_value_usd_pips",
-        "unrealized_pnl_usd_pips",
-        "net_unrealized_pnl_usd_pips",
-        "health_bps",
-        "current_liquidation_price_usd_pips",
-    ):
-        yield Column(name, BigInteger)
+    for field in VALUATION_FIELDS:
+        yield Column(field.path[-1], _type_of(field.kind))
 
 
 valuations = Table(

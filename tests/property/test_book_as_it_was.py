@@ -89,9 +89,11 @@ def test_at_infinity_it_is_what_positions_shows(
     drawn_history(data, appender)
     columns = ", ".join(FOLDED_COLUMNS)
     differing = reader.execute(
-        f"(SELECT {columns} FROM positions EXCEPT SELECT * FROM positions_as_of('infinity'))"
-        f" UNION ALL "
-        f"(SELECT * FROM positions_as_of('infinity') EXCEPT SELECT {columns} FROM positions)"
+        f"(SELECT {columns} FROM positions"
+        f" EXCEPT SELECT {columns} FROM positions_as_of('infinity'))"
+        " UNION ALL "
+        f"(SELECT {columns} FROM positions_as_of('infinity')"
+        f" EXCEPT SELECT {columns} FROM positions)"
     ).fetchall()
     assert differing == []
 

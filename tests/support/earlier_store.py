@@ -8,9 +8,12 @@ an import of two invalid lines. ``earlier/0021_schema.sql.xz`` is the schema (``
 
 import lzma
 import re
+import subprocess
 from pathlib import Path
 
 import psycopg
+
+from positionstore.embedded.binaries import find_binaries
 
 _DUMPS = Path(__file__).parents[1] / "integration" / "store" / "earlier"
 
@@ -32,3 +35,14 @@ def restore(url: str, name: str = "0010") -> None:
     """Restore a dump into an empty database, in the schema public."""
     with psycopg.connect(url) as connection:
         connection.execute(text_of(name).encode())
+
+
+def schema_of(url: str) -> str:
+    """What pg_dump says of the schema."""
+    pg_dump = find_binaries().program("pg_dump")
+    dump = subprocess.run(
+        [pg_dump, "--schema-only", "--no-owner", "-d", url],
+        check=True, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    # A view that was restored once names a column after its type where it has no other name.
+    return re.sub(r"(NULL::[a-z ]+) AS \w+", r"\1", plain(dump.stdout))

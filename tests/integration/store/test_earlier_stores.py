@@ -1,18 +1,16 @@
 """A store of an earlier version, with its data, is brought to head and goes on."""
 
-import re
-import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 
 import psycopg
 import pytest
 from support import earlier_store
+from support.earlier_store import schema_of
 from support.factories import event, moment
 from support.postgres import fresh_database
 from support.typed_in import rows
 
-from positionstore.embedded.binaries import find_binaries
 from positionstore.embedded.server import EmbeddedServer
 from positionstore.model.address import one_spelling
 from positionstore.store import database, migrations, projection, restored
@@ -45,17 +43,6 @@ def another_url(postgres: EmbeddedServer) -> Iterator[str]:
     """A second database, empty."""
     with fresh_database(postgres) as url:
         yield url
-
-
-def schema_of(url: str) -> str:
-    """What pg_dump says of the schema."""
-    pg_dump = find_binaries().program("pg_dump")
-    dump = subprocess.run(
-        [pg_dump, "--schema-only", "--no-owner", "-d", url],
-        check=True, capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
-    # A view that was restored once names a column after its type where it has no other name.
-    return re.sub(r"(NULL::[a-z ]+) AS \w+", r"\1", earlier_store.plain(dump.stdout))
 
 
 def test_a_store_of_b0076ff_keeps_all_it_has_and_goes_on(earlier_url: str) -> None:

@@ -73,7 +73,7 @@ CREATE TABLE positions (
     supersedes_before                         timestamptz,
     updated_at                                timestamptz NOT NULL,
     verified_at                               timestamptz
-) WITH (fillfactor = 70);
+) WITH (fillfactor = 70); -- room for updates in place
 COMMENT ON TABLE positions IS
     'The current state of each position: the fold of its facts. Written by positionstore alone; last_event_id leads to the fact.';
 COMMENT ON COLUMN positions.position_id IS 'The position''s id at the vendor (dm_pos_...).';
@@ -156,11 +156,15 @@ CREATE INDEX positions_live ON positions (position_id) WHERE phase <> 'terminal'
 CREATE INDEX positions_wallet ON positions USING hash (wallet_address);
 CREATE INDEX positions_misfit_fields ON positions (position_id) WHERE misfit_fields <> '{}';
 
--- A server without lz4 would compress a body anew at each change of its row, which costs as much as all
--- the rest of the write. There a body stays as it is as long as a page holds it; two such rows fill a page.
+-- A server without lz4 would compress a body anew at each change of its row, which costs as much as
+-- all the rest of the write. There a body stays as it is as long as a page holds it; two such rows
+-- fill a page.
 DO $$
 BEGIN
-    IF 'lz4' <> ALL (SELECT unnest(enumvals) FROM pg_settings WHERE name = 'default_toast_compression') THEN
+    IF NOT EXISTS (
+        SELECT FROM pg_settings
+        WHERE name = 'default_toast_compression' AND 'lz4' = ANY (enumvals)
+    ) THEN
         ALTER TABLE positions SET (toast_tuple_target = 8160, fillfactor = 100);
     END IF;
 END

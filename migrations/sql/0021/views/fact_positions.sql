@@ -303,8 +303,9 @@ CROSS JOIN LATERAL (
     OFFSET 0
 ) field
 CROSS JOIN LATERAL (
-    -- The usual row is proved well-formed at once, which costs a tenth of asking each field. An array
-    -- quotes each element that is empty or has a comma or a brace in it, so that none can pass for two.
+    -- The usual row is proved well-formed at once, which costs a tenth of asking each field. An
+    -- array quotes each element that is empty or has a comma or a brace in it, so that none can
+    -- pass for two.
     SELECT
         numbers !~ '[^0-9,{}-]|[0-9]-|-[,}-]|[0-9]{19}'
             AND (jsonb_typeof(top.market_ticker) <> 'string') IS NOT TRUE

@@ -1,0 +1,66 @@
+"""The function ``positions_as_of``: rows like those of ``positions``, of a moment."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from positionstore.model.fields import Field
+from positionstore.store.schema_sql.columns import position_columns
+
+
+def function(added: Sequence[Field]) -> str:
+    """Return the function and its comment."""
+    columns = [column for column in position_columns(added) if column.is_folded]
+    return _AS_OF.format(
+        returned=",\n".join(f"    {column.name} {column.plain_type}" for column in columns),
+        selected=",\n".join(
+            f"        {'w' if column.name == 'supersedes_before' else 'f'}.{column.name}"
+            for column in columns
+        ),
+    )
+
+
+_AS_OF: Final = """\
+CREATE OR REPLACE FUNCTION positions_as_of(
+    valid_at timestamptz,
+    known_at timestamptz DEFAULT 'infinity',
+    of_position text DEFAULT NULL,
+    of_wallet text DEFAULT NULL
+)
+RETURNS TABLE (
+{returned}
+)
+LANGUAGE plpgsql STABLE
+SET search_path FROM CURRENT
+SET plan_cache_mode = force_custom_plan
+SET jit = off -- compiling so many columns costs more than it saves
+AS $$
+#variable_conflict use_column
+DECLARE
+    asked text[];
+BEGIN
+    IF of_position IS NOT NULL THEN
+        asked := ARRAY[of_position];
+    ELSIF of_wallet IS NOT NULL THEN
+        asked := ARRAY(
+            SELECT p.position_id FROM positions p
+            WHERE p.wallet_address = address_from_wire(of_wallet)
+        );
+    END IF;
+    -- OFFSET 0: one look-up by key a position, whatever the planner thinks of their number.
+    RETURN QUERY
+    SELECT
+{selected}
+    FROM (
+        SELECT * FROM fold_facts(asked, positions_as_of.valid_at, positions_as_of.known_at)
+        ORDER BY seq OFFSET 0 -- as it lies in the log
+    ) w
+    CROSS JOIN LATERAL (SELECT * FROM fact_positions f WHERE f.seq = w.seq OFFSET 0) f
+    WHERE of_wallet IS NULL OR f.wallet_address = address_from_wire(of_wallet);
+END
+$$;
+COMMENT ON FUNCTION positions_as_of(timestamptz, timestamptz, text, text) IS
+    'The book as it was at valid_at, by the facts that had been received by known_at: rows like\
+ those of positions. Of one position or one wallet it is quick: positions_as_of(t, of_position =>\
+ ...), positions_as_of(t, of_wallet => ...); a wallet may be spelled in any case, if it is a 0x\
+ address. At infinity it is positions.';
+"""

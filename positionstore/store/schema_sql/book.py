@@ -1,0 +1,142 @@
+"""The book in dollars: ``open_positions`` and ``closed_positions``."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from positionstore.model.fields import FIRST_FIELDS, VALUATION_FIELDS, Durability, Field, Shape
+from positionstore.store.schema_sql.columns import (
+    OWN,
+    REST,
+    Column,
+    column_of,
+    comment_of,
+    in_view,
+    quoted,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """A view of the book as analysts read it: dollars beside pips, ratios beside basis points.
+
+    Attributes:
+        name: of the view.
+        shape: which shape the positions in it have.
+        own: its own columns after those of the fields: an expression, a name, a comment.
+        rest: what follows the columns.
+        meaning: its COMMENT.
+    """
+
+    name: str
+    shape: Shape
+    own: tuple[tuple[str, str, str], ...]
+    rest: str
+    meaning: str
+
+
+def _with_dollars(expression: str, column: Column) -> Iterator[tuple[str, str, str]]:
+    """Yield a column and, of an amount or a leverage, what it is in dollars or as a ratio."""
+    name, comment = column.name, column.comment
+    yield expression, name, comment
+    if name.endswith("_usd_pips"):
+        in_dollars = comment.replace("In pips: 10,000 are 1 USD.", "In USD, exact.")
+        yield f"{expression} * 0.0001", name.removesuffix("_pips"), in_dollars
+    elif name.endswith("leverage_bps"):
+        as_ratio = comment.replace("; 20,000 bps are 2x", ", as a ratio")
+        yield f"{expression} * 0.0001", name.removesuffix("_bps"), as_ratio
+
+
+def view(book: Book, added: Sequence[Field]) -> str:
+    """Return a view of the book and its comments."""
+
+    def of_fields(fields: Iterable[Field]) -> Iterator[tuple[str, str, str]]:
+        for field in fields:
+            if book.shape in field.shapes and field.column not in _NOT_IN_BOOK:
+                yield from _with_dollars(f"p.{field.column}", in_view(column_of(field)))
+
+    rest = [column for column in REST if column.name not in {"data", "supersedes_before"}]
+    columns = [
+        *of_fields(sorted(FIRST_FIELDS, key=lambda field: field.column not in OWN)),
+        *book.own,
+        *((f"p.{column.name}", column.name, column.comment) for column in rest),
+        *of_fields(added),
+    ]
+    selected = ",\n".join(
+        f"    {value}" if value == f"p.{name}" else f"    {value} AS {name}"
+        for value, name, _ in columns
+    )
+    comments = "\n".join(
+        f"COMMENT ON COLUMN {book.name}.{name} IS {quoted(comment)};"
+        for _, name, comment in columns
+    )
+    return (
+        f"CREATE OR REPLACE VIEW {book.name} WITH (security_invoker = true) AS\nSELECT\n"
+        f"{selected}\nFROM positions p\n{book.rest}"
+        f"COMMENT ON VIEW {book.name} IS\n    {quoted(book.meaning)};\n{comments}\n"
+    )
+
+
+def _valued(field: Field) -> Iterator[tuple[str, str, str]]:
+    """Yield the columns of ``open_positions`` for one that is valued."""
+    name = field.path[-1]
+    shown = Column(
+        f"valuation_{name.removeprefix('current_')}",
+        "bigint",
+        comment_of(replace(field, durability=Durability.ALWAYS)),
+    )
+    yield from _with_dollars(f"x.{name}", shown)
+
+
+_NOT_IN_BOOK: Final = frozenset({"effective_leverage_bps"})
+CLOSED: Final = Book(
+    name="closed_positions",
+    shape=Shape.CLOSED,
+    own=(
+        (
+            "p.result_closed_at - p.entry_opened_at",
+            "held_for",
+            "result_closed_at less entry_opened_at.",
+        ),
+    ),
+    rest="WHERE p.phase = 'terminal';\n",
+    meaning="The positions that have ended, with dollars beside pips: closed, settled, liquidated,"
+    " and cancelled, which never opened.",
+)
+OPEN: Final = Book(
+    name="open_positions",
+    shape=Shape.LIVE,
+    own=(
+        (
+            "x.as_of",
+            "valuation_at",
+            (
+                "The moment of the valuation: that of the latest one in valuations, or of the last"
+                " fact where that is newer; NULL where there is none. UTC."
+            ),
+        ),
+        ("now() - x.as_of", "valuation_age", "How old the valuation is now."),
+        *(column for field in VALUATION_FIELDS for column in _valued(field)),
+    ),
+    rest="""\
+LEFT JOIN valuations v ON v.position_id = p.position_id
+CROSS JOIN LATERAL (
+    SELECT v.as_of >= p.last_event_at
+        OR (v.as_of IS NOT NULL AND p.current_mark_price_usd_pips IS NULL) AS is_newer
+) fresh
+CROSS JOIN LATERAL (
+    SELECT
+        CASE
+            WHEN fresh.is_newer THEN v.as_of
+            WHEN p.current_mark_price_usd_pips IS NOT NULL THEN p.last_event_at
+        END AS as_of,
+"""
+    + ",\n".join(
+        f"        CASE WHEN fresh.is_newer THEN v.{field.path[-1]} ELSE p.{field.column} END"
+        f" AS {field.path[-1]}"
+        for field in VALUATION_FIELDS
+    )
+    + "\n) x\nWHERE p.phase = 'live';\n",
+    meaning="The positions that are open, with dollars beside pips and the latest valuation. A"
+    " pending one is not open yet: it stands in positions alone.",
+)

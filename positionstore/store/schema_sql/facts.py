@@ -1,0 +1,204 @@
+"""The view ``fact_positions``: how a fact becomes a row of ``positions``, field by field.
+
+Every expression of it is written from the field catalogue.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+from positionstore.model.fields import ADDRESS_FIELDS, FIRST_FIELDS, Field, Kind
+from positionstore.store.schema_sql.columns import SEQ, comments, in_view, position_columns
+
+_NUMBERS: Final = {Kind.PIPS, Kind.BPS, Kind.MINUTES, Kind.UNITS}
+_JSON_TYPES: Final = {Kind.TEXT: "string", Kind.TIME: "string", Kind.FLAG: "boolean"}
+
+
+def view(added: Sequence[Field]) -> str:
+    """Return the view and its comments."""
+    shown = [
+        in_view(column)
+        for column in position_columns(added)
+        if column.is_folded and column.name != "supersedes_before"
+    ]
+    return f"{_view(added)}{comments('fact_positions', [SEQ, *shown])}\n"
+
+
+def _view(added: Sequence[Field]) -> str:
+    fields = [
+        each for each in (*FIRST_FIELDS, *added) if each.column not in {"position_id", "status"}
+    ]
+    last = {each.column for each in added}
+    sections = list(dict.fromkeys(each.section for each in fields if each.section))
+    times = [each for each in fields if each.kind is Kind.TIME]
+
+    def lines(
+        write: Callable[[Field], str], which: Iterable[Field], indent: int, between: str = ","
+    ) -> str:
+        return f"{between}\n".join(" " * indent + write(each) for each in which)
+
+    return _VIEW.format(
+        columns=lines(_shown, (each for each in fields if each.column not in last), 4),
+        last_columns="".join(f",\n    x.{each.column}" for each in added),
+        values=lines(_value, fields, 4),
+        times_hold="\n".join(
+            f"        AND ({_ref(each)} IS NULL) = (fits.{each.column} IS NULL)" for each in times
+        ),
+        misfits=",\n".join(
+            [
+                *(_not_object(name) for name in sections),
+                *(
+                    f"        CASE WHEN {_misfit(each)} THEN '{each.wire_name}' END"
+                    for each in fields
+                ),
+            ]
+        ),
+        top=",\n".join(
+            [
+                *(f"        {_read('body.whole', each)}" for each in fields if not each.section),
+                *(f"        nullif(body.whole -> '{name}', 'null') AS {name}" for name in sections),
+            ]
+        ),
+        inside=",\n".join(
+            f"        {_read(f'top.{each.section}', each)}" for each in fields if each.section
+        ),
+        plain="\n".join(
+            f"            AND (jsonb_typeof({what}) <> '{kind}') IS NOT TRUE"
+            for what, kind in [
+                *_typed(fields, "string"),
+                *_typed(fields, "boolean"),
+                *((f"top.{name}", "object") for name in sections),
+            ]
+        ),
+        times=",\n".join(
+            f"        instant_from_wire({_ref(each)} #>> '{{}}') AS {each.column}" for each in times
+        ),
+        numbers=",\n".join(
+            f"            coalesce({_ref(each)}, '0')" for each in fields if each.kind in _NUMBERS
+        ),
+    )
+
+
+def _shown(field: Field) -> str:
+    return f"x.{field.column}"
+
+
+def _ref(field: Field) -> str:
+    return f"field.{field.column}" if field.section else f"top.{field.column}"
+
+
+def _typed(fields: Iterable[Field], kind: str) -> list[tuple[str, str]]:
+    return [(_ref(each), kind) for each in fields if _JSON_TYPES.get(each.kind) == kind]
+
+
+def _read(whence: str, field: Field) -> str:
+    key = field.path[-1]
+    if field.kind in _NUMBERS:
+        return f"{whence} ->> '{key}' AS {field.column}"
+    return f"nullif({whence} -> '{key}', 'null') AS {field.column}"
+
+
+def _value(field: Field) -> str:
+    ref = _ref(field)
+    match field.kind:
+        case Kind.TEXT:
+            text = f"{ref} #>> '{{}}'"
+            if field.wire_name in ADDRESS_FIELDS:
+                text = f"address_from_wire({text})"
+            value = f"CASE WHEN fits.plainly OR jsonb_typeof({ref}) = 'string' THEN {text} END"
+        case Kind.FLAG:
+            value = (
+                f"CASE WHEN fits.plainly OR jsonb_typeof({ref}) = 'boolean' THEN {ref}::boolean END"
+            )
+        case Kind.TIME:
+            value = f"fits.{field.column}"
+        case Kind.UNITS:
+            value = (
+                f"CASE WHEN fits.plainly OR (length({ref}) <= 1000 AND {ref} ~ '^-?[0-9]+$')"
+                f" THEN {ref}::numeric END"
+            )
+        case _:
+            value = f"CASE WHEN fits.plainly THEN {ref}::bigint ELSE bigint_from_wire({ref}) END"
+    return f"{value} AS {field.column}"
+
+
+def _misfit(field: Field) -> str:
+    ref = _ref(field)
+    match field.kind:
+        case Kind.TEXT | Kind.FLAG:
+            return f"jsonb_typeof({ref}) <> '{_JSON_TYPES[field.kind]}'"
+        case Kind.TIME:
+            return f"{ref} IS NOT NULL AND fits.{field.column} IS NULL"
+        case Kind.UNITS:
+            return f"length({ref}) > 1000 OR {ref} !~ '^-?[0-9]+$'"
+        case _:
+            return f"{ref} IS NOT NULL AND bigint_from_wire({ref}) IS NULL"
+
+
+def _not_object(section: str) -> str:
+    return f"        CASE WHEN jsonb_typeof(top.{section}) <> 'object' THEN '{section}' END"
+
+
+_VIEW: Final = r"""CREATE OR REPLACE VIEW fact_positions WITH (security_invoker = true) AS
+SELECT
+    f.seq,
+    f.position_id,
+    f.status,
+    f.phase,
+{columns},
+    x.data,
+    x.misfit_fields,
+    f.event_id AS last_event_id,
+    f.type AS last_event_type,
+    f.created_at AS last_event_at,
+    f.source,
+    f.received_at AS updated_at{last_columns}
+FROM ranked_facts f
+CROSS JOIN LATERAL (
+SELECT
+{values},
+    body.data,
+    CASE WHEN fits.plainly
+{times_hold} THEN '{{}}' ELSE array_remove(ARRAY[
+{misfits}
+    ]::text[], NULL) END AS misfit_fields
+FROM (
+    -- OFFSET 0, here and below: computed once a row, not once a column.
+    SELECT
+        wire.envelope -> 'data' AS data,
+        CASE WHEN f.supersedes_before IS NOT NULL
+            THEN with_carried(wire.envelope -> 'data', wire.envelope -> 'carried')
+            ELSE wire.envelope -> 'data'
+        END AS whole
+    FROM (SELECT jsonb_from_wire(f.envelope) AS envelope OFFSET 0) wire
+    OFFSET 0
+) body
+CROSS JOIN LATERAL (
+    SELECT
+{top}
+    OFFSET 0
+) top
+CROSS JOIN LATERAL (
+    -- A section that is no object has no fields.
+    SELECT
+{inside}
+    OFFSET 0
+) field
+CROSS JOIN LATERAL (
+    -- The usual row is proved well-formed at once, which costs a tenth of asking each field. An
+    -- array quotes each element that is empty or has a comma or a brace in it, so that none can
+    -- pass for two.
+    SELECT
+        numbers !~ '[^0-9,{{}}-]|[0-9]-|-[,}}-]|[0-9]{{19}}'
+{plain}
+        AS plainly,
+{times}
+    FROM (SELECT ARRAY[
+{numbers}
+        ]::text AS numbers OFFSET 0) spelled
+    OFFSET 0
+) fits
+OFFSET 0
+) x;
+COMMENT ON VIEW fact_positions IS
+    'Each fact as the row of positions that it would make.';
+"""

@@ -1,0 +1,42 @@
+"""The SQL of the migrations is what the field catalogue says, though it is frozen."""
+
+from pathlib import Path
+
+import new_field
+import pytest
+
+from positionstore.model.fields import ADDED_FIELDS, FIELDS, Durability, Field, Kind
+from positionstore.store.schema_sql import files
+from positionstore.store.schema_sql.columns import position_columns
+
+INITIAL = Path(__file__).parents[3] / "migrations" / "sql" / "0021"
+
+
+@pytest.mark.parametrize("name", ["tables/positions", *files.replaced()])
+def test_the_initial_migration_is_what_is_written_of_the_first_fields(name: str) -> None:
+    written = files.replaced(()) | {"tables/positions": files.positions_table()}
+    assert (INITIAL / f"{name}.sql").read_text(encoding="utf-8") == written[name]
+
+
+@pytest.mark.parametrize("name", files.replaced())
+def test_the_newest_migration_is_what_is_written_of_all_fields(name: str) -> None:
+    assert new_field.newest(name) == files.replaced()[name]
+
+
+def test_every_field_has_a_migration() -> None:
+    assert new_field.pending() == []
+
+
+def test_added_columns_come_last() -> None:
+    added = Field(("risk", "funding_bps"), Kind.BPS, Durability.NEVER, "Funding rate.")
+    names = [column.name for column in position_columns((*ADDED_FIELDS, added))]
+    assert names[-1] == "risk_funding_bps"
+    assert names[:-1] == [column.name for column in position_columns(ADDED_FIELDS)]
+    assert {field.column for field in FIELDS} <= {*names}
+    assert files.add_columns([added]) == (
+        "ALTER TABLE positions\n    ADD COLUMN risk_funding_bps bigint;\n"
+        "COMMENT ON COLUMN positions.risk_funding_bps IS 'Funding rate. In basis points. Moves with"
+        " the market; this is its value at the last fact.';\n"
+    )
+    for text in files.replaced((*ADDED_FIELDS, added)).values():
+        assert ("risk_funding_bps" in text) != ("VIEW closed_positions" in text)
