@@ -1,4 +1,4 @@
-"""Alembic's environment: runs the migrations on a connection that it is given.
+"""Alembic's environment: for migrations, and for ``alembic check``.
 
 positionstore passes one in ``config.attributes["connection"]``. From Alembic's own command line
 there is none, and the database is the one that ``DATABASE_URL`` names, in the schema that
@@ -6,12 +6,36 @@ there is none, and the database is the one that ``DATABASE_URL`` names, in the s
 """
 
 import os
+from collections.abc import Iterable
 
 import sqlalchemy
 from alembic import context
+from alembic.autogenerate.rewriter import Rewriter
+from alembic.operations import ops
+from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, text
 
 from positionstore.store import migrations
+from positionstore.store.neighbours import VERSION_TABLE
+from positionstore.store.schema import metadata
+
+_without_comments = Rewriter()
+
+
+@_without_comments.rewrites(ops.AlterColumnOp)
+def _unless_of_comment(
+    _context: MigrationContext, _revision: object, op: ops.AlterColumnOp
+) -> ops.AlterColumnOp | list[ops.MigrateOperation]:
+    # Comments stand in the SQL of the migrations alone, and not in the metadata as well.
+    op.modify_comment = False
+    return op if op.has_changes() else []
+
+
+@_without_comments.rewrites(ops.DropTableCommentOp)
+def _no_table_comment(
+    _context: MigrationContext, _revision: object, _op: ops.DropTableCommentOp
+) -> Iterable[ops.MigrateOperation]:
+    return []
 
 
 def _run(connection: Connection) -> None:
@@ -24,6 +48,10 @@ def _run(connection: Connection) -> None:
     context.configure(
         connection=connection,
         transaction_per_migration=False,
+        target_metadata=metadata,
+        # Alembic leaves out its own table only where it is in no schema that is named.
+        include_name=lambda name, kind, _parents: (kind, name) != ("table", VERSION_TABLE),
+        process_revision_directives=_without_comments,
         # Not one further on in search_path: that is another store's.
         version_table_schema=connection.scalar(text("SELECT current_schema()")),
     )
