@@ -150,7 +150,8 @@ def migrate(
 
     Raises:
         BusyError: another session has held what is to be changed for all that time.
-        PositionstoreError: this role may not do it; the remedy names the grant.
+        PositionstoreError: this role may not do it, and the remedy names the grant; or a view that
+            is not the store's depends on what has to be made again.
         SchemaMismatchError: the schema is ahead of this version, or there is none to migrate in.
         NeighbourError: another program is in it; nothing has changed.
         StoreRefusedError: there is a pooler in front of it that does not keep a session.
@@ -173,6 +174,8 @@ def migrate(
                 if isinstance(cause, psycopg.errors.InsufficientPrivilege):
                     with connect(url, schema=schema) as connection:
                         raise refusals.of_migration(connection, cause) from None
+                if isinstance(cause, psycopg.errors.DependentObjectsStillExist):
+                    raise refusals.of_dependents(cause) from None
                 if not isinstance(cause, _GIVEN_WAY):
                     raise
             held = f"A table that the migration changes is in use by {_holders(url, schema)}"

@@ -53,6 +53,16 @@ def of_migration(connection: psycopg.Connection, error: psycopg.Error) -> Positi
     return PositionstoreError(_said(error), remedy=remedy)
 
 
+def of_dependents(error: psycopg.Error) -> PositionstoreError:
+    """Return the error of a migration that what is not the store's stands in the way of."""
+    dependents = (error.diag.message_detail or str(error)).strip().splitlines()
+    more = f" and {len(dependents) - 1} more" if len(dependents) > 1 else ""
+    return PositionstoreError(
+        f"The migration has to make something again: {dependents[0]}{more}.",
+        remedy="Drop what depends on it, migrate, and make it again.",
+    )
+
+
 def _said(error: psycopg.Error) -> str:
     said = (error.diag.message_primary or str(error)).strip().partition("\n")[0]
     return f"PostgreSQL says: {said.rstrip('.')}."

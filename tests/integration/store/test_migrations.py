@@ -12,7 +12,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from support.further import a_further_migration
 
 from positionstore.embedded.server import EmbeddedServer
-from positionstore.errors import ConfigurationError, SchemaMismatchError
+from positionstore.errors import ConfigurationError, PositionstoreError, SchemaMismatchError
 from positionstore.settings import Environment
 from positionstore.store import database, identity, migrations
 from positionstore.store.locks import MIGRATION_LOCK
@@ -117,6 +117,20 @@ def test_a_migration_that_fails_changes_nothing_at_all(
     assert objects(database_url) == set()
     with database.connect(database_url) as connection:
         assert migrations.current(connection) is None
+
+
+def test_what_depends_on_what_is_replaced_is_named(
+    store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with psycopg.connect(store_url) as connection:
+        connection.execute("CREATE VIEW mine AS SELECT * FROM positions_as_of(now())")
+    with (
+        a_further_migration(tmp_path, monkeypatch, "DROP FUNCTION positions_as_of"),
+        pytest.raises(PositionstoreError, match=r"view mine depends on .*\(.*\)\. Drop what"),
+    ):
+        migrations.migrate(store_url)
+    with database.connect(store_url) as connection:
+        assert migrations.current(connection) == migrations.head()
 
 
 def test_two_at_once_take_turns(any_database_url: str) -> None:
