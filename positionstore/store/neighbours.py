@@ -68,10 +68,10 @@ def make_schema(connection: psycopg.Connection, name: str) -> None:
     """
     if exists(connection, name):
         return
+    me = role_of(connection)  # before a refusal, after which the transaction answers nothing
     try:
         connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(name)))
     except psycopg.errors.InsufficientPrivilege:
-        me = role_of(connection)
         role, database = (
             sql.Identifier(given).as_string() for given in (me, connection.info.dbname)
         )
