@@ -28,8 +28,8 @@ def import_files(
 ) -> None:
     """Append captured events, or the log of another store, to the store.
 
-    A line is an envelope; a row written by `positionstore export events --format jsonl` or `tail
-    --json` (which gives the same positions, with source, received_at and supersedes_before); or
+    A line is an envelope, a row written by `positionstore export events --format jsonl` or `tail
+    --json` (which gives the same positions, with source, received_at and supersedes_before), or
     what other tools capture: an array of a name and an envelope, or a packet such as
     42/namespace,[...]. Facts that the log has are counted and not appended again, so run an
     interrupted import again. Other lines go to quarantine (only the beginning of one of more than

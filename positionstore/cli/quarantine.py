@@ -111,7 +111,7 @@ def retry(
 
     Packets are read as a connection reads them, lines as an import does. Inputs that are valid now
     are appended to the log with their source. An item of a REST answer is released when a later
-    reconciliation has seen its position. The exit code is 3 if something remains.
+    reconciliation has seen its position. The exit code is 3 where something still waits.
 
     Example: positionstore quarantine retry
     """
