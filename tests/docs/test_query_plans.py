@@ -17,6 +17,8 @@ from support.postgres import fresh_database
 from positionstore.embedded.server import EmbeddedServer
 from positionstore.store import database
 
+pytestmark = pytest.mark.slow
+
 FACTS = 60_000
 
 

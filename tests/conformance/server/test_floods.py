@@ -10,6 +10,8 @@ from support.official_server import Serve
 from support.programs import ended, programs_on
 from support.waiting import eventually
 
+pytestmark = pytest.mark.slow
+
 KEY = "dm_sbx_skey_0123456789abcdef0123456789abcdef"
 
 

@@ -85,6 +85,7 @@ async def test_events_with_an_offset_are_events(
     await stop(process)
 
 
+@pytest.mark.slow
 @VERSIONS
 async def test_what_was_emitted_during_an_outage_is_fetched_and_the_gap_needs_no_repair(
     serve: Serve, desk: Desk, version: str | None
@@ -198,6 +199,7 @@ async def test_a_gateway_that_lets_one_connection_in_at_a_time_is_not_fought(
     assert desk.count("stream_sessions") == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kill", [False, True], ids=["stopped", "killed"])
 async def test_a_process_recovers_what_was_emitted_since_the_one_before_it(
     serve: Serve, desk: Desk, *, kill: bool
@@ -255,6 +257,7 @@ def redis(tmp_path: Path) -> Iterator[str]:
         process.wait()
 
 
+@pytest.mark.slow
 async def test_offsets_of_another_adapter_serve_as_well(
     serve: Serve, desk: Desk, redis: str
 ) -> None:

@@ -13,6 +13,8 @@ from support.waiting import DEADLINE
 from positionstore.settings import Settings
 from positionstore.store.database import opened
 
+pytestmark = pytest.mark.slow
+
 CALL = "import sys; from positionstore.cli import main; sys.exit(main())"
 
 

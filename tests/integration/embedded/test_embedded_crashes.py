@@ -27,6 +27,8 @@ from positionstore.errors import ConfigurationError, DatabaseUnavailableError
 from positionstore.settings import load_settings
 from positionstore.store.database import opened
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def stranger(data_dir: Path) -> Iterator[subprocess.Popen[bytes]]:

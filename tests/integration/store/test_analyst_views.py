@@ -253,6 +253,7 @@ def test_a_look_for_one_position_reads_the_facts_of_that_one(
         assert "Index Cond: (position_id = 'dm_pos_77'::text)" in plan, plan
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "query",
     [

@@ -275,6 +275,7 @@ def test_another_program_s_tables_are_named_and_left_alone(any_database_url: str
         Appender(connection).append([event("evt_1")])
 
 
+@pytest.mark.slow
 async def test_no_command_touches_another_program_s_tables(
     any_database_url: str, tmp_path: Path
 ) -> None:

@@ -75,6 +75,7 @@ def test_one_for_reading_leaves_row_security_as_it_is(hostile_url: str) -> None:
         assert connection.execute("SHOW row_security").fetchone() == ("on",)
 
 
+@pytest.mark.slow
 async def test_every_command_works_on_such_a_database(hostile_url: str, tmp_path: Path) -> None:
     async with (
         Sandbox(Options(seed=7, ticking=False, partners=1, api_key_lists=True)) as sandbox,

@@ -118,6 +118,7 @@ def test_the_same_seed_makes_the_same_bytes_and_another_seed_others() -> None:
     assert digest(3) != digest(4)
 
 
+@pytest.mark.slow
 def test_neither_the_size_of_ticks_nor_a_look_changes_what_happens() -> None:
     start = datetime(2026, 7, 1, tzinfo=UTC)
     one, other = (World(seed=5, positions=40, rate=20, start=start) for _ in range(2))

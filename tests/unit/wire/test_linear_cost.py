@@ -25,6 +25,8 @@ from positionstore.importer.reader import JsonLinesReader
 from positionstore.importer.spill import SpilledBatch, TempFile
 from positionstore.model.facts import Event, Rejected
 
+pytestmark = pytest.mark.slow
+
 LENGTH = 32 * 1024
 TIMES = 4
 ALLOWED = 6

@@ -74,6 +74,7 @@ def test_a_mark_of_the_byte_order_is_no_part_of_the_first_line(tmp_path: Path) -
     assert lines_of(path) == [decode(VALID), decode(VALID)]
 
 
+@pytest.mark.slow
 def test_a_compression_bomb_takes_the_memory_of_an_envelope(tmp_path: Path) -> None:
     peaks = []
     for mib in (64, 256):
