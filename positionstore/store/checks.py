@@ -4,13 +4,13 @@ A further check is a function of a connection and the store's roles, in :data:`_
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Final
 
 import psycopg
 from psycopg import sql
 
 from positionstore.errors import PositionstoreError
+from positionstore.model.check import Check
 from positionstore.store import migrations, restored
 from positionstore.store.access import FUNCTIONS, RELATIONS
 from positionstore.store.grants import AFTER_THE_ROLES, Role, Roles
@@ -18,25 +18,6 @@ from positionstore.store.other_roles import Weight, at_fault, other_rights
 from positionstore.store.queries import queries
 from positionstore.store.roles import recorded
 from positionstore.store.session import role_of
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """What one check found.
-
-    Attributes:
-        name: the check's.
-        ok: whether all is well.
-        says: what it found, in one line.
-        notes: what else there is to know; more of it makes nothing worse.
-        statements: SQL that puts it right, for a role that may execute it.
-    """
-
-    name: str
-    ok: bool
-    says: str
-    notes: tuple[str, ...] = ()
-    statements: tuple[str, ...] = ()
 
 
 def checks(connection: psycopg.Connection) -> Iterator[Check]:

@@ -10,7 +10,7 @@ from psycopg.rows import class_row
 
 from positionstore.store import quarantine
 from positionstore.store.queries import queries
-from positionstore.store.status import Coverage
+from positionstore.store.status import Coverage, coverage, still_different
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,26 +47,29 @@ class LastRuns:
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """The reconciliations."""
+    """The reconciliations.
+
+    Attributes:
+        totals: those of each state together.
+        last: the newest of them.
+        still_different: positions that still differ.
+    """
 
     totals: tuple[RunTotals, ...]
     last: LastRuns
+    still_different: int
 
 
 Part = Coverage | Runs | Mapping[str, int] | int
 """What one statement, or two, can tell."""
 
 
-def _coverage(connection: psycopg.Connection) -> Coverage:
-    with connection.cursor(row_factory=class_row(Coverage)) as cursor:
-        return cursor.execute(queries("status")["coverage"]).fetchall()[0]
-
-
 def _runs(connection: psycopg.Connection) -> Runs:
     with connection.cursor(row_factory=class_row(RunTotals)) as cursor:
         totals = tuple(cursor.execute(queries("metrics")["runs"]))
     with connection.cursor(row_factory=class_row(LastRuns)) as cursor:
-        return Runs(totals, cursor.execute(queries("metrics")["last_runs"]).fetchall()[0])
+        last = cursor.execute(queries("metrics")["last_runs"]).fetchall()[0]
+    return Runs(totals, last, still_different(connection))
 
 
 def _phases(connection: psycopg.Connection) -> dict[str, int]:
@@ -80,7 +83,7 @@ def _invalid(connection: psycopg.Connection) -> int:
 
 
 PARTS: Final[Mapping[str, Callable[[psycopg.Connection], Part]]] = {
-    "coverage": _coverage,
+    "coverage": coverage,
     "reconciliation": _runs,
     "positions": _phases,
     "invalid_fields": _invalid,

@@ -38,7 +38,8 @@ _ASSIGNMENTS = sql.SQL(", ").join(
 )
 
 
-def _statement(name: str, *, has_retractions: bool = True, mark: str = "unnamed") -> sql.Composed:
+def statement(name: str, *, has_retractions: bool = True, mark: str = "unnamed") -> sql.Composed:
+    """Return a statement of the projection, with the columns of a position put in."""
     and_counts = queries("projection")["and_counts"] if has_retractions else sql.SQL("")
     return queries("projection")[name].format(
         and_counts=and_counts,
@@ -78,7 +79,7 @@ def project_events(
         has_retractions: whether the log has any; where it has none, none is looked for.
     """
     return connection.execute(
-        _statement("project_events", has_retractions=has_retractions),
+        statement("project_events", has_retractions=has_retractions),
         {"first_seq": first_seq, "last_seq": last_seq},
     ).rowcount
 
@@ -86,14 +87,14 @@ def project_events(
 def refold_positions(connection: psycopg.Connection, position_ids: Sequence[str]) -> int:
     """Fold some positions anew from all their facts; return how many rows were written."""
     return connection.execute(
-        _statement("refold_positions"), {"position_ids": list(position_ids)}
+        statement("refold_positions"), {"position_ids": list(position_ids)}
     ).rowcount
 
 
 def drop_emptied(connection: psycopg.Connection, position_ids: Sequence[str]) -> int:
     """Take out the rows of those of some positions that have no fact left; return how many."""
     row = connection.execute(
-        _statement("drop_emptied"), {"position_ids": list(position_ids)}
+        statement("drop_emptied"), {"position_ids": list(position_ids)}
     ).fetchone()
     return row[0] if row else 0
 
@@ -141,7 +142,7 @@ def rebuild(
     """
     execute = connection.execute
     with session_lock(connection, REBUILD_LOCK):
-        row = execute(_statement("last_seq")).fetchone()
+        row = execute(statement("last_seq")).fetchone()
         seen = row[0] if row else 0
         with (
             _folded_anew(connection, progress) as anew,
@@ -150,7 +151,7 @@ def rebuild(
             connection.transaction(),
         ):
             execute("SELECT pg_advisory_xact_lock(%s)", [APPEND_LOCK])
-            late = [name for (name,) in execute(_statement("positions_since"), {"seq": seen})]
+            late = [name for (name,) in execute(statement("positions_since"), {"seq": seen})]
             if late:
                 anew.fold_again(late)
             anew.prove()
@@ -217,7 +218,7 @@ class _Anew:
     def differences(self) -> list[Difference]:
         """Return where ``positions`` is not what was made."""
         with self._connection.cursor(row_factory=class_row(Difference)) as cursor:
-            return cursor.execute(_statement("differences", mark=self._mark)).fetchall()
+            return cursor.execute(statement("differences", mark=self._mark)).fetchall()
 
     def swap_in(self) -> None:
         """Put what was made in the place of what stood."""
@@ -234,7 +235,7 @@ class _Anew:
         return self._mark in str(error) or "pg_temp" in str(error)
 
     def _execute(self, name: str, **values: object) -> psycopg.Cursor:
-        return self._connection.execute(_statement(name, mark=self._mark), values or None)
+        return self._connection.execute(statement(name, mark=self._mark), values or None)
 
 
 @contextmanager

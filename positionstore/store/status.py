@@ -1,6 +1,6 @@
 """The state of the store, at a glance."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, TypeVar
 
@@ -192,6 +192,8 @@ class Drift:
         repaired: positions that were repaired.
         last_complete_at: when a run last ended that saw all of its scope, UTC, however long ago.
         last_full_at: when one of all positions did, UTC.
+        still_different: positions that differed in the newest run that looked at them, however
+            long ago, and that none has found equal since.
     """
 
     runs: int
@@ -203,6 +205,22 @@ class Drift:
     repaired: int
     last_complete_at: datetime | None
     last_full_at: datetime | None
+    still_different: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ClockOffset:
+    """How far the vendor's clock is ahead of ours, by the newest run that could tell.
+
+    Attributes:
+        run_id: that run.
+        started_at: when it began, UTC.
+        seconds: the offset; negative where the vendor's is behind.
+    """
+
+    run_id: int
+    started_at: datetime
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +242,7 @@ class Status:
         coverage: the gaps of the stream.
         last_run: the reconciliation that began last; None before the first.
         drift: what the last ones found.
+        clock: how far the vendor's clock is ahead of ours; None where no run could tell.
         sizes: bytes on disk.
         guard: how the trigger stands that keeps the log append-only.
         others_may_change: roles other than the store's that can change something of it.
@@ -243,6 +262,7 @@ class Status:
     coverage: Coverage
     last_run: LastRun | None
     drift: Drift
+    clock: ClockOffset | None
     sizes: Sizes
     guard: restored.Guard
     others_may_change: list[str]
@@ -271,16 +291,49 @@ def status(connection: psycopg.Connection) -> Status:
             oddities=_parts(connection, Oddities, "oddities")[0],
             invalid_fields=invalid_fields(connection),
             quarantine=quarantine.count_waiting(connection),
-            live_sessions=_parts(connection, LiveSession, "sessions"),
-            stream=_parts(connection, SessionTotals, "totals")[0],
+            live_sessions=live_sessions(connection),
+            stream=stream(connection),
             lag=_parts(connection, Lag, "lag")[0],
-            coverage=_parts(connection, Coverage, "coverage")[0],
+            coverage=coverage(connection),
             last_run=next(iter(_parts(connection, LastRun, "last_run")), None),
-            drift=_parts(connection, Drift, "drift")[0],
+            drift=drift(connection),
+            clock=clock_offset(connection),
             sizes=_parts(connection, Sizes, "sizes")[0],
             guard=restored.guard(connection),
             others_may_change=at_fault(other_rights(connection, recorded(connection))),
         )
+
+
+def live_sessions(connection: psycopg.Connection) -> list[LiveSession]:
+    """Return the stream sessions that have not ended."""
+    return _parts(connection, LiveSession, "sessions")
+
+
+def stream(connection: psycopg.Connection) -> SessionTotals:
+    """Return what came over all stream sessions."""
+    return _parts(connection, SessionTotals, "totals")[0]
+
+
+def coverage(connection: psycopg.Connection) -> Coverage:
+    """Return the gaps of the stream."""
+    return _parts(connection, Coverage, "coverage")[0]
+
+
+def drift(connection: psycopg.Connection) -> Drift:
+    """Return what the reconciliations found."""
+    found = _parts(connection, Drift, "drift")[0]
+    return replace(found, still_different=still_different(connection))
+
+
+def still_different(connection: psycopg.Connection) -> int:
+    """Return how many positions still differ from what ``GET /positions`` said last."""
+    ((count,),) = connection.execute(queries("status")["still_different"]).fetchall()
+    return int(count)
+
+
+def clock_offset(connection: psycopg.Connection) -> ClockOffset | None:
+    """Return how far the vendor's clock is ahead of ours; None where no run could tell."""
+    return next(iter(_parts(connection, ClockOffset, "clock")), None)
 
 
 def _parts(connection: psycopg.Connection, part: type[Part], name: str) -> list[Part]:

@@ -251,6 +251,12 @@ STORE: Final = (
         "Positions that still differed after the last run.",
     ),
     Metric(
+        "positions_still_different",
+        "gauge",
+        "positions",
+        "Positions that the newest run that looked at them left different; 0 is well.",
+    ),
+    Metric(
         "vendor_clock_offset_seconds",
         "gauge",
         "seconds",

@@ -169,6 +169,7 @@ def _runs(runs: metrics.Runs) -> Iterator[Metric]:
     )
     if last.unresolved is not None:
         yield _number("reconciliation_unresolved_positions", last.unresolved)
+    yield _number("positions_still_different", runs.still_different)
     if last.clock_offset is not None:
         yield _number("vendor_clock_offset_seconds", last.clock_offset)
 

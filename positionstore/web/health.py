@@ -3,10 +3,10 @@
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from positionstore.ingest.meter import Meter
+from positionstore.model.check import Check
 from positionstore.store import migrations
 from positionstore.web.store_reader import EVERY, Reading
 
@@ -15,21 +15,6 @@ LONGEST_SILENCE: Final = 15.0
 
 _OLDEST_LOOK: Final = 4 * EVERY
 """Seconds after which a look at the database says nothing any more."""
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One health check.
-
-    Attributes:
-        name: its name, in one word.
-        ok: whether it passed.
-        detail: its result, in a sentence without secrets.
-    """
-
-    name: str
-    ok: bool
-    detail: str
 
 
 class Pulse:
@@ -92,6 +77,6 @@ def body(checks: Sequence[Check], *, verbose: bool) -> str:
     said: dict[str, object] = {"status": "failing" if failing else "ok", "failing": failing}
     if verbose:
         said["checks"] = [
-            {"name": check.name, "ok": check.ok, "detail": check.detail} for check in checks
+            {"name": check.name, "ok": check.ok, "detail": check.says} for check in checks
         ]
     return json.dumps(said) + "\n"

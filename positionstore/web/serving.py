@@ -8,13 +8,14 @@ from typing import Final
 from aiohttp import web
 
 from positionstore.ingest.meter import Meter
+from positionstore.model.check import Check
 from positionstore.model.facts import Source
 from positionstore.settings import Settings, is_loopback
 from positionstore.store import board, migrations
 from positionstore.store.database import Store
 from positionstore.web.collector import Metrics
 from positionstore.web.door import Door
-from positionstore.web.health import Check, Pulse, body, readiness
+from positionstore.web.health import Pulse, body, readiness
 from positionstore.web.http import HttpServer
 from positionstore.web.state import state
 from positionstore.web.status_page import StatusPage

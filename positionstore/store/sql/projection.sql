@@ -150,6 +150,56 @@ FULL JOIN pg_temp.{rebuilt} r ON r.position_id = p.position_id
 WHERE ({p_columns}) IS DISTINCT FROM ({r_columns})
 ORDER BY 1;
 
+-- name: draw_positions
+-- Positions at random: of some blocks of the table, or of all where there are few.
+SELECT position_id FROM (
+    SELECT position_id FROM positions TABLESAMPLE SYSTEM (
+        (
+            SELECT least(100, 100 * 4.0 * %(size)s / greatest(1, reltuples))
+            FROM pg_class WHERE oid = 'positions'::regclass
+        )
+    )
+    LIMIT 10 * %(size)s
+) drawn
+ORDER BY random() LIMIT %(size)s;
+
+-- name: draw_facts
+-- Positions of facts at random; where the log has archives, seqs are missing, and fewer are drawn.
+SELECT DISTINCT e.position_id
+FROM (SELECT min(seq) AS first, max(seq) AS last FROM events) log
+CROSS JOIN LATERAL (
+    SELECT log.first + floor(random() * (log.last - log.first + 1))::bigint AS seq
+    FROM generate_series(1, %(tries)s)
+) drawn
+JOIN events e USING (seq)
+WHERE e.status IS NOT NULL;
+
+-- name: sample_differences
+-- Where the rows of some positions and the fold of their facts are not the same.
+WITH folded AS MATERIALIZED (
+    SELECT seq, supersedes_before FROM fold_facts(%(position_ids)s)
+),
+r AS MATERIALIZED (
+    SELECT {columns}
+    FROM folded w
+    CROSS JOIN LATERAL (SELECT * FROM fact_positions f WHERE f.seq = w.seq OFFSET 0) fact
+),
+p AS MATERIALIZED (
+    SELECT {columns} FROM positions WHERE position_id = ANY (%(position_ids)s)
+)
+SELECT
+    coalesce(p.position_id, r.position_id) AS position_id,
+    CASE
+        WHEN p.position_id IS NULL THEN 'missing'
+        WHEN r.position_id IS NULL THEN 'unfounded'
+        ELSE 'different'
+    END AS kind,
+    '{{}}'::text[] AS columns
+FROM p
+FULL JOIN r ON r.position_id = p.position_id
+WHERE ({p_columns}) IS DISTINCT FROM ({r_columns})
+ORDER BY 1;
+
 -- name: made
 -- Which process of the server this is, how many rows it has made, and whether the log has a fact that
 -- should give one.

@@ -19,7 +19,10 @@ HOSTED = (
     "ALTER DEFAULT PRIVILEGES GRANT SELECT, INSERT, DELETE, TRUNCATE ON TABLES TO {role}",
     "GRANT USAGE ON SCHEMA public TO {role}",
 )
-CHECKS = ["database", "schema", "append-only", "writer", "roles", "other roles"]
+CHECKS = [
+    *("database", "schema", "append-only", "writer", "roles", "other roles"),
+    *("gateway", "coverage", "drift", "clock", "verify", "spool", "disk space"),
+]
 
 
 @pytest.fixture
@@ -48,7 +51,11 @@ async def test_one_line_a_check_and_as_json(programs: Programs) -> None:
 async def test_a_database_that_is_away_is_a_check_that_fails(programs: Programs) -> None:
     programs.environment["DATABASE_URL"] = "postgresql://nobody@127.0.0.1:1/none"
     told = (await programs.run("check", "--json", expect=3)).json
-    assert [(each["name"], each["ok"]) for each in told["checks"]] == [("database", False)]
+    assert [(each["name"], each["ok"]) for each in told["checks"]] == [
+        ("database", False),
+        ("spool", True),
+        ("disk space", True),
+    ]
     assert told["ok"] is False
 
 

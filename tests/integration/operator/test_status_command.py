@@ -117,7 +117,7 @@ async def test_drift_counts_a_position_once_however_many_runs_of_a_day_it_differ
     shown = await rows(programs)
 
     assert shown["drift"] == (
-        "2 stale, 1 absent upstream; 1 repaired (12 runs in 24 hours, 1 of them "
+        "2 stale, 1 absent upstream; 1 repaired; 2 still different (12 runs in 24 hours, 1 of them "
         "incomplete); all seen 2 hours ago, in full 3 days ago"
     )
     assert shown["last reconciliation"] == (

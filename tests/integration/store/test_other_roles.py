@@ -12,9 +12,10 @@ from support.roles import Urls, connected, roles_on
 from support.stranger import a_role
 
 from positionstore.embedded.server import EmbeddedServer
+from positionstore.model.check import Check
 from positionstore.store import migrations
 from positionstore.store.access import FUNCTIONS, RELATIONS
-from positionstore.store.checks import Check, checks
+from positionstore.store.checks import checks
 from positionstore.store.grants import Role, Roles
 from positionstore.store.other_roles import OtherRight, Weight, other_rights
 from positionstore.store.roles import plan, recorded

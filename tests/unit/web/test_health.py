@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 
 from positionstore.ingest.meter import Meter, Standing
+from positionstore.model.check import Check
 from positionstore.store import migrations
-from positionstore.web.health import Check, Pulse, body, readiness
+from positionstore.web.health import Pulse, body, readiness
 from positionstore.web.store_reader import Reading
 
 WELL = Reading(looked_at=1000.0, reachable=True, revision=migrations.head())
@@ -47,7 +48,7 @@ def test_a_loop_that_has_not_turned_for_long_is_stuck() -> None:
     assert pulse.check().ok
     now = 16.0
     assert not pulse.check().ok
-    assert "16 s" in pulse.check().detail
+    assert "16 s" in pulse.check().says
     pulse.beat()
     assert pulse.check().ok
 
