@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import psycopg
 import pytest
 from support.factories import event
 from support.roles import Urls, connected, roles_on
+from support.shown import needs_promtool
 
 from positionstore.cli.commands import COMMANDS
 from positionstore.store import database
@@ -38,10 +40,18 @@ def expanded(query: str) -> str:
     return query
 
 
-def queries() -> Iterator[tuple[str, str]]:
+def targets(source: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """What the panels ask of a data source, each with its panel's title."""
     for panel in DASHBOARD["panels"]:
         for target in panel["targets"]:
-            yield panel["title"], target["rawSql"]
+            assert target["datasource"] == panel["datasource"]
+            if target["datasource"]["type"] == source:
+                yield panel["title"], target
+
+
+def queries() -> Iterator[tuple[str, str]]:
+    for title, target in targets("grafana-postgresql-datasource"):
+        yield title, target["rawSql"]
     for variable in DASHBOARD["templating"]["list"]:
         if variable["type"] == "query":
             yield variable["label"], variable["query"]
@@ -65,9 +75,8 @@ def test_the_reader_may_ask_what_each_panel_asks(urls: Urls) -> None:
 
 def test_each_series_has_a_time(urls: Urls) -> None:
     series = [
-        (panel["title"], target["rawSql"])
-        for panel in DASHBOARD["panels"]
-        for target in panel["targets"]
+        (title, target["rawSql"])
+        for title, target in targets("grafana-postgresql-datasource")
         if target["format"] == "time_series"
     ]
     assert series
@@ -85,6 +94,32 @@ def test_it_reads_nothing_that_is_not_promised() -> None:
     )
     read = {name for _, query in queries() for name in re.findall(r"\bFROM (\w+)\b", query)}
     assert read - promised - {"now", "received_at"} == set()
+
+
+@needs_promtool
+def test_prometheus_understands_what_each_panel_asks(tmp_path: Path) -> None:
+    asked = list(targets("prometheus"))
+    assert asked
+    rules = [
+        {"record": f"panel:{number}", "expr": target["expr"].replace("$__rate_interval", "5m")}
+        for number, (_, target) in enumerate(asked)
+    ]
+    path = tmp_path / "rules.yml"
+    path.write_text(json.dumps({"groups": [{"name": "panels", "rules": rules}]}), encoding="utf-8")
+    done = subprocess.run(
+        ["promtool", "check", "rules", path], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_each_data_source_is_one_that_can_be_chosen() -> None:
+    chosen = {
+        (variable["query"], "${" + variable["name"] + "}")
+        for variable in DASHBOARD["templating"]["list"]
+        if variable["type"] == "datasource"
+    }
+    used = {(p["datasource"]["type"], p["datasource"]["uid"]) for p in DASHBOARD["panels"]}
+    assert used == chosen
 
 
 def test_every_panel_says_what_it_shows_and_has_a_place_of_its_own() -> None:

@@ -7,10 +7,10 @@ from typing import Any
 
 import psycopg
 import pytest
-from made_facts import event
-from programs import Programs, programs_on
-from shown import Shown
-from turmoil.disk import small_disk
+from support.factories import event
+from support.harness.disk import small_disk
+from support.programs import Programs, programs_on
+from support.shown import Shown
 
 from positionstore.ingest.spools import Spools
 from positionstore.model.facts import Received, Source
