@@ -66,7 +66,12 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "check": (
         _SEE,
         "check:check",
-        "Check the database, its schema, the append-only log and who may do what.",
+        "Check whether the book can be trusted, one line a check.",
+    ),
+    "systemd": (
+        _KEEP,
+        "systemd:systemd",
+        "Print systemd units for the service and the nightly job.",
     ),
     "tail": (_SEE, "tail:tail", "Follow the log: each fact once, in the order of the log."),
     "export": (

@@ -1,5 +1,6 @@
 """``positionstore ingest``: the ingester alone."""
 
+import os
 import sys
 from enum import StrEnum
 from typing import Annotated
@@ -11,6 +12,7 @@ from positionstore.cli.signals import until_signalled
 from positionstore.ingest.ingester import Ingester
 from positionstore.ingest.meter import Meter
 from positionstore.model.facts import Source
+from positionstore.service.notify import Notifier, notified
 from positionstore.store.database import opened
 from positionstore.web.serving import shown
 
@@ -34,10 +36,13 @@ def ingest(
     Ctrl-C it writes what has arrived first; a second signal ends it at once. It does not reconcile
     what was missed while disconnected; `positionstore run` does.
 
-    Metrics and health are served over HTTP on POSITIONSTORE_LISTEN.
+    Metrics and health are served over HTTP on POSITIONSTORE_LISTEN. Under systemd the command
+    reports when it is ready and how it is doing, and feeds the watchdog: `positionstore systemd`.
+
 
     Example: DIMES_API_KEY=dm_sbx_skey_... positionstore ingest
     """
+    notifier = Notifier.of(os.environ)
     settings = start()
     _ = settings.listen_address  # refused before anything is begun
     with opened(settings, may_be_away=True) as store:
@@ -45,4 +50,5 @@ def ingest(
         ingester = Ingester(settings, store, source, meter=meter)
         if sys.stderr.isatty():
             typer.echo(f"Ingesting from {settings.base_url}. Ctrl-C stops it.", err=True)
-        until_signalled(shown(settings, store, source, meter, ingester.run))
+        work = notified(notifier, source, meter, ingester.run)
+        until_signalled(shown(settings, store, source, meter, work))

@@ -14,7 +14,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
-LOCKS = ("requirements.lock", "requirements-lowest.lock", "requirements-node.lock")
+LOCKS = (
+    "requirements.lock",
+    "requirements-run.lock",
+    "requirements-lowest.lock",
+    "requirements-node.lock",
+)
 HASH = "--hash=sha256:" + "a" * 64
 LOCK = f"sound==1.0 {HASH}\nbroken==2.0 {HASH}\n"
 
