@@ -126,7 +126,7 @@ def state(
     if "drift" in parts:
         parts["drift"] = [row | {"value": dollars(row["value_usd_pips"])} for row in parts["drift"]]
     verdict = judge(
-        ready={check.name: check.detail for check in checks if not check.ok},
+        ready={check.name: check.says for check in checks if not check.ok},
         status=parts.get("status"),
         now=now,
     )
@@ -134,7 +134,7 @@ def state(
         "now": now,
         "version": version,
         "verdict": verdict,
-        "database": {"ok": database.ok, "line": database.detail},
+        "database": {"ok": database.ok, "line": database.says},
         "live": {
             "gateway": gateway,
             "connected": standing.connected,
