@@ -1,6 +1,5 @@
 """``positionstore spool``: inputs that wait on disk for the database."""
 
-import time
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Annotated
@@ -9,9 +8,8 @@ import typer
 
 from positionstore.cli.bootstrap import start
 from positionstore.cli.console import Show, print_json, print_line, print_table, progress
-from positionstore.ingest.draining import drain as drain_one
-from positionstore.ingest.recorder import Recorder
 from positionstore.ingest.spools import Spools, SpoolState
+from positionstore.ingest.store_writer import StoreWriter
 from positionstore.settings import Settings
 from positionstore.store import identity
 from positionstore.store.database import opened
@@ -58,20 +56,19 @@ def drain(*, as_json: AsJson = False) -> None:
     with opened(settings) as store:
         with store.connect() as connection:
             environment = identity.identity(connection)
-        recorder = Recorder(
+        writer = StoreWriter(
             store,
             batch_size=settings.batch_size,
             heartbeat_every=settings.heartbeat_every,
-            monotonic=time.monotonic,
             patience=settings.database_patience,
         )
         total = spools.totals().events
         try:
             with progress("Draining", unit="events") as show:
-                for spool in spools.left_behind(environment):
-                    drained += drain_one(spool, recorder, progress=_beyond(drained, total, show))
+                for spool in spools.adopt_orphans(environment):
+                    drained += writer.drain(spool, progress=_beyond(drained, total, show))
         finally:
-            recorder.forget()
+            writer.forget()
     left = spools.totals()
     damaged = left.damaged
     if as_json:

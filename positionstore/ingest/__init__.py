@@ -1,1 +1,1 @@
-"""From a gateway into the log: the connection's supervisor, the inbox, the writer."""
+"""From a gateway into the log: connections, the buffer, the flusher, the spool."""

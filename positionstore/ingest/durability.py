@@ -8,25 +8,23 @@ PING_WAIT: Final = 5.0
 
 
 class DurabilityBarrier:
-    """Compares what was read with what is on the disk. Make it in the event loop that reads.
+    """Compares what was read with what is safe: on the disk, or in the database.
 
     One sync covers everything that has arrived by then, so reading goes on while the disk is at
-    work. It waits in two places only: where ``at_most`` inputs are not on the disk yet, and
-    before a ping is answered. An answered ping therefore still says that everything before it is
-    on the disk. A disk that stands still for longer than that does not cost the connection,
-    which would lose more.
+    work. It waits in two places only: where ``at_most`` inputs are not safe yet, and before a ping
+    is answered. An answered ping therefore still says that everything before it is safe. A disk
+    that stands still for longer than that does not cost the connection, which would lose more.
 
     Args:
-        at_most: how many inputs may have been read without being on the disk.
+        at_most: how many inputs may have been read without being safe.
         ping_wait: how long the answer to a ping waits for the disk, seconds.
     """
 
     def __init__(self, at_most: int, *, ping_wait: float = PING_WAIT) -> None:
-        self._loop = asyncio.get_running_loop()
         self._at_most = at_most
         self._ping_wait = ping_wait
         self._read = 0
-        self._flushed = 0
+        self._safe = 0
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
 
     def read(self) -> None:
@@ -34,12 +32,12 @@ class DurabilityBarrier:
         self._read += 1
 
     async def room(self) -> None:
-        """Wait until fewer than ``at_most`` of the inputs read are not on the disk."""
+        """Wait until fewer than ``at_most`` of the inputs read are not safe."""
         await self._until(self._read - self._at_most + 1)
 
     async def before_ping(self) -> None:
-        """Wait until all inputs read so far are on the disk, but no longer than ``ping_wait``."""
-        if self._flushed >= self._read:
+        """Wait until all inputs read so far are safe, but no longer than ``ping_wait``."""
+        if self._safe >= self._read:
             return
         try:
             async with asyncio.timeout(self._ping_wait):
@@ -47,23 +45,17 @@ class DurabilityBarrier:
         except TimeoutError:
             return
 
-    def flushed(self, count: int) -> None:
-        """Note that so many inputs, from the first on, are on the disk. Call it in any thread."""
-        try:
-            self._loop.call_soon_threadsafe(self._note, count)
-        except RuntimeError:  # the loop has ended, and nobody waits
-            return
-
-    async def _until(self, count: int) -> None:
-        if self._flushed >= count:
-            return
-        reached = self._loop.create_future()
-        self._waiting.append((count, reached))
-        await reached
-
-    def _note(self, count: int) -> None:
-        self._flushed = max(self._flushed, count)
+    def safe(self, count: int) -> None:
+        """Note that so many inputs, from the first on, are safe."""
+        self._safe = max(self._safe, count)
         for number, reached in self._waiting:
-            if number <= self._flushed and not reached.done():
+            if number <= self._safe and not reached.done():
                 reached.set_result(None)
         self._waiting = [(n, reached) for n, reached in self._waiting if not reached.done()]
+
+    async def _until(self, count: int) -> None:
+        if self._safe >= count:
+            return
+        reached = asyncio.get_running_loop().create_future()
+        self._waiting.append((count, reached))
+        await reached

@@ -1,10 +1,10 @@
 """The ingester: everything from the handshake to the log, put together."""
 
 import asyncio
-import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 import structlog
@@ -13,21 +13,20 @@ from positionstore.dimes.credentials import credentials_for
 from positionstore.dimes.gateway import Connection, SocketOptions, utc_now
 from positionstore.dimes.recovery import RecoverySession
 from positionstore.errors import DatabaseUnavailableError, SpoolError
-from positionstore.ingest.backlog import Backlog
-from positionstore.ingest.courier import Courier
+from positionstore.ingest.backpressure import Backpressure
+from positionstore.ingest.buffer import EventBuffer
+from positionstore.ingest.connections import ConnectionTracker
+from positionstore.ingest.decoding import PacketDecoder
 from positionstore.ingest.durability import DurabilityBarrier
-from positionstore.ingest.gate import Gate
-from positionstore.ingest.inbox import Inbox
+from positionstore.ingest.flusher import Flusher
 from positionstore.ingest.meter import Meter, Standing
-from positionstore.ingest.presence import Presence
-from positionstore.ingest.recorder import Recorder
 from positionstore.ingest.session_file import SessionFile
-from positionstore.ingest.spool import DamagedSpoolError, Spool
+from positionstore.ingest.spool import DamagedSpoolError
 from positionstore.ingest.spools import Spools, tell_damage
+from positionstore.ingest.store_writer import StoreWriter
 from positionstore.ingest.supervisor import OnConnected, Supervisor
 from positionstore.ingest.told import Counted
-from positionstore.ingest.worker_thread import WorkerThread
-from positionstore.ingest.writer import AT_ONCE, GATHERING, Writer
+from positionstore.ingest.worker import Worker
 from positionstore.model.facts import Rejected, Source
 from positionstore.redaction import redacted
 from positionstore.settings import Settings
@@ -37,7 +36,7 @@ from positionstore.store.database import Store
 _log = structlog.get_logger(__name__)
 
 TIME_TO_WRITE: Final = 7.0
-"""Seconds in which a stopping ingester leaves the gateway and writes what is in the inbox."""
+"""Seconds in which a stopping ingester leaves the gateway and writes what is in the buffer."""
 
 
 class Ingester:
@@ -47,8 +46,9 @@ class Ingester:
     environment. Where the database is away, the data directory may know the store from before:
     what comes is spooled then, and the store is asked before anything is written to it.
 
-    Three take part: the connection puts into an inbox and never waits, the writer takes and waits
-    for the disk at most, the courier waits for the database.
+    All of it happens in one event loop: the supervisor's connection puts into the buffer and never
+    waits, the flusher takes from there, a third task spills to the disk what must be there. Two
+    threads do what waits, one for the database and one for the disk.
 
     Args:
         settings: whom to connect to, and as whom.
@@ -86,10 +86,10 @@ class Ingester:
         self._spools = Spools(settings.store_dir, max_bytes=settings.spool_max_bytes)
         self._durable = settings.durability == "spool"
         self._barrier: DurabilityBarrier | None = None
-        self._inbox = Inbox()
         self._errors = Counted(self._say_errors)
-        self._presence = Presence(self._inbox.wake)
-        self._gate = Gate()
+        self._tracker = ConnectionTracker(self._wake)
+        self._backpressure = Backpressure()
+        self._buffer: EventBuffer | None = None
         self._session_file = SessionFile(
             settings.store_dir, gateway=gateway, base_url=settings.base_url
         )
@@ -98,10 +98,10 @@ class Ingester:
             settings.base_url,
             credentials,
             connect=self._connection,
-            attendance=self._presence,
+            listener=self._tracker,
             on_connected=on_connected,
             missed=self._session_file.take_over(clock()),
-            gate=self._gate,
+            backpressure=self._backpressure,
             cap=settings.reconnect_cap,
         )
 
@@ -116,159 +116,151 @@ class Ingester:
             SpoolError: the spool is damaged; it was set aside, and another start goes on.
             DatabaseUnavailableError: on stopping, what has arrived could be kept nowhere.
         """
-        self._gate.enter_loop()
         self._spool = self._spools.own(self._environment)
-        self._backlog = self._new_backlog(self._spool)
-        self._courier = self._new_courier()
+        self._database, self._disk = Worker("database"), Worker("disk")
         if self._durable:
             self._barrier = DurabilityBarrier(self._settings.batch_size)
-        writer = self._writer = Writer(
-            self._inbox,
-            self._backlog,
-            self._presence,
-            source=self._gateway,
-            at_once=min(AT_ONCE, self._settings.batch_size),
-            heartbeat_every=self._settings.heartbeat_every,
-            gathering=0.0 if self._durable else GATHERING,
-            settled=self._settled,
-            meter=self._meter,
-        )
+        buffer = self._buffer = self._new_buffer()
+        self._writer = self._new_writer()
         self._meter.standing = self._standing
-        # Daemons, so that a second signal need not wait for a statement to come back.
-        writing = WorkerThread("writer", writer.run)
-        carrying = WorkerThread("courier", self._courier.run)
-        tasks = [
-            asyncio.ensure_future(awaitable)
-            for awaitable in (
-                self._supervisor.run(),
-                stop.wait(),
-                writing.ended.wait(),
-                carrying.ended.wait(),
-            )
-        ]
+        flushing = asyncio.ensure_future(self._new_flusher(buffer).run())
+        spilling = asyncio.ensure_future(buffer.keep_spilling())
+        connecting = asyncio.ensure_future(self._supervisor.run())
+        stopping = asyncio.ensure_future(stop.wait())
+        tasks = (spilling, flushing, connecting, stopping)
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
             deadline = asyncio.get_running_loop().time() + TIME_TO_WRITE
-            for task in tasks:
+            for task in (connecting, stopping):
                 task.cancel()
-            outcome, *_ = await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(connecting, stopping, return_exceptions=True)
             self._errors.flush()
-            self._presence.all_ended("stopped")
-            self._inbox.close()
-            await self._finish(writing, carrying, deadline)
+            self._tracker.all_ended("stopped")
+            buffer.close()
+            await self._finish(buffer, flushing, spilling, deadline)
             self._session_file.close()
-        for error in (writing.error, carrying.error, outcome):
-            if isinstance(error, BaseException) and not isinstance(error, asyncio.CancelledError):
+        for task in tasks:
+            if not task.cancelled() and (error := task.exception()) is not None:
                 raise error
-        if lost := self._backlog.unkept + writer.in_hand:
+        if lost := buffer.volatile_count:
             raise DatabaseUnavailableError(
                 f"{lost} events that had arrived could not be written in time, nor kept on disk.",
                 remedy="Check the database; the next reconciliation repairs what is missing.",
             )
 
-    async def _finish(self, writing: WorkerThread, carrying: WorkerThread, deadline: float) -> None:
-        """Let both come to their ends; what is not in the database then is in the spool."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout_at(deadline):
-                await writing.ended.wait()
-                await carrying.ended.wait()
-        if not carrying.ended.is_set():
-            self._courier.give_up()
-        await asyncio.to_thread(self._leave_spool)
-
-    def _leave_spool(self) -> None:
-        whole = True
+    async def _finish(
+        self,
+        buffer: EventBuffer,
+        flushing: asyncio.Future[None],
+        spilling: asyncio.Future[None],
+        deadline: float,
+    ) -> None:
+        """Let the flusher come to its end; what is not in the database then is in the spool."""
+        seconds = max(0.0, deadline - asyncio.get_running_loop().time())
+        await asyncio.wait({flushing}, timeout=seconds)
+        # The thread is left alone with what it waits for; the process may end meanwhile.
+        self._writer.abandon()
+        self._drainer.abandon()
+        for task in (flushing, spilling):
+            task.cancel()
+        await asyncio.gather(flushing, spilling, return_exceptions=True)
         try:
-            self._backlog.failed()
+            await self._leave_spool(buffer)
+        finally:
+            self._database.close()
+            self._disk.close()
+
+    async def _leave_spool(self, buffer: EventBuffer) -> None:
+        whole = True
+        buffer.requeue()
+        try:
+            await buffer.spill()
         except DamagedSpoolError as error:
             whole = False
-            tell_damage(error, self._spool.set_aside())
+            tell_damage(error, await self._disk.run(self._spool.set_aside))
             self._spool = self._spools.own(self._environment)
-            self._backlog.renew(self._spool)
-            self._backlog.failed()
-        with self._backlog.at_rest():
-            # Where something was kept nowhere, no session may vouch for the time of it.
-            whole = whole and not (self._backlog.unkept or self._writer.in_hand)
-            ended = self._recorder.endings(self._presence.proofs()) if whole else []
-            if self._backlog.pending or ended:
-                with suppress(SpoolError):  # that time is a gap then
-                    self._spool.testify(ended)
-                _log.warning("left_in_spool", events=self._backlog.pending, sessions=len(ended))
-                self._spool.close()
-            else:
-                self._spool.remove()
+            buffer.renew(self._spool)
+            await buffer.spill()
+        # Where something was kept nowhere, no session may vouch for the time of it.
+        whole = whole and not buffer.volatile_count
+        closed = self._writer.closed_sessions(self._tracker.liveness()) if whole else []
+        if not (buffer.pending or closed):
+            await self._disk.run(self._spool.remove)
+            return
+        with suppress(SpoolError):  # that time is a gap then
+            await self._disk.run(self._spool.save_closed_sessions, closed)
+        _log.warning("left_in_spool", events=buffer.pending, sessions=len(closed))
+        await self._disk.run(self._spool.close)
 
-    def _new_backlog(self, spool: Spool) -> Backlog:
-        return Backlog(
-            spool,
+    def _new_buffer(self) -> EventBuffer:
+        barrier = self._barrier
+        return EventBuffer(
+            self._spool,
+            self._disk,
+            PacketDecoder(self._gateway, self._meter).decode,
             max_bytes=self._settings.spool_max_bytes,
             at_most=self._settings.batch_size,
-            always=self._durable,
-            monotonic=time.monotonic,
+            durable=self._durable,
+            on_safe=(lambda _: None) if barrier is None else barrier.safe,
+            on_room=lambda has_room: self._backpressure.update(has_room=has_room),
         )
 
-    def _new_courier(self) -> Courier:
-        self._recorder = self._new_recorder(
-            self._backlog.committed, safe=self._keep_session, meter=self._meter
-        )
-        return Courier(
-            self._backlog,
-            self._recorder,
-            self._new_recorder(lambda _: None),
-            self._presence,
-            left_behind=lambda: self._spools.left_behind(self._environment),
+    def _new_flusher(self, buffer: EventBuffer) -> Flusher:
+        self._drainer = self._new_writer()
+        return Flusher(
+            buffer,
+            self._writer,
+            self._drainer,
+            self._tracker,
+            database=self._database,
+            disk=self._disk,
+            adopt_orphans=partial(self._spools.adopt_orphans, self._environment),
+            keep_session=self._keep_session,
             heartbeat_every=self._settings.heartbeat_every,
-            patience=self._settings.database_patience * 1.25,
             meter=self._meter,
+        )
+
+    def _new_writer(self) -> StoreWriter:
+        return StoreWriter(
+            self._store,
+            batch_size=self._settings.batch_size,
+            heartbeat_every=self._settings.heartbeat_every,
+            environment=self._environment,
+            patience=self._settings.database_patience,
         )
 
     def _keep_session(self, session: RecoverySession) -> None:
         self._session_file.save(session, self._clock())
 
-    def _new_recorder(
-        self,
-        committed: Callable[[int], None],
-        safe: Callable[[RecoverySession], None] = lambda _: None,
-        meter: Meter | None = None,
-    ) -> Recorder:
-        return Recorder(
-            self._store,
-            batch_size=self._settings.batch_size,
-            heartbeat_every=self._settings.heartbeat_every,
-            monotonic=time.monotonic,
-            environment=self._environment,
-            patience=self._settings.database_patience,
-            committed=committed,
-            safe=safe,
-            meter=meter,
-        )
-
     def _standing(self) -> Standing:
         """Tell how this one stands; in any thread, and without waiting for the disk."""
-        spooled = self._backlog.spooled
+        buffer = self._buffer
+        if buffer is None:
+            return Standing()
+        spooled = buffer.spooled
         return Standing(
-            connected=self._presence.is_connected,
-            connections=self._presence.count,
-            recovered=self._presence.recovered_events,
-            last_packet_at=self._presence.last_packet_at,
-            in_memory=max(0, self._writer.in_hand + self._backlog.pending - spooled),
+            connected=self._tracker.is_connected,
+            connections=self._tracker.count,
+            recovered=self._tracker.recovered_events,
+            last_packet_at=self._tracker.last_packet_at,
+            in_memory=max(0, buffer.pending - spooled),
             spooled=spooled,
             spool_bytes=self._spool.bytes,
-            has_room=self._backlog.has_room,
+            has_room=buffer.has_room,
         )
 
-    def _settled(self, has_room: bool) -> None:
-        self._gate.tell(has_room=has_room)
-        if self._barrier is not None and has_room:
-            self._barrier.flushed(self._writer.handed_over)
-        self._courier.look_after()
+    def _wake(self) -> None:
+        if self._buffer is not None:
+            self._buffer.wake()
 
     def _connection(self) -> Connection:
+        if self._buffer is None:
+            raise RuntimeError("a connection before there is a buffer")
         barrier = self._barrier
         return Connection(
             self._gateway,
-            deliver=self._inbox.put if barrier is None else self._put_and_count,
+            deliver=self._buffer.put if barrier is None else self._put_and_count,
             on_error=self._errors.note,
             taken=None if barrier is None else barrier.room,
             before_ping=None if barrier is None else barrier.before_ping,
@@ -277,9 +269,9 @@ class Ingester:
         )
 
     def _put_and_count(self, packet: str | Rejected, received_at: datetime) -> None:
-        if self._barrier is not None:
+        if self._barrier is not None and self._buffer is not None:
             self._barrier.read()
-        self._inbox.put(packet, received_at)
+            self._buffer.put(packet, received_at)
 
     def _say_errors(self, words: str, times: int) -> None:
         _log.warning("gateway_error", gateway=self._gateway, said=redacted(words), times=times)

@@ -1,7 +1,7 @@
 """What the ingester counts while it works, for those who show it.
 
-Counting is done for each batch at the place where it happens, with plain numbers: each of them is
-written by one thread alone, and may be read by any.
+Counting is done for each batch at the place where it happens, with plain numbers: they are written
+in the ingester's event loop, and may be read in any thread.
 """
 
 import time
@@ -125,7 +125,7 @@ class Meter:
         self._older: dict[str, datetime] = {}
         self._in_hand: deque[tuple[datetime, int]] = deque()
 
-    # --- the writer's thread
+    # --- what has arrived
 
     def count_received(self, batch: Sequence[Received]) -> None:
         """Count what has arrived, in the order in which it came."""
@@ -148,7 +148,7 @@ class Meter:
                 self.event_delay.observe(_within_a_day(delay), count)
         self.received += len(batch)
 
-    # --- the courier's thread
+    # --- what goes into the database
 
     def take(self, batch: Sequence[Received]) -> None:
         """Note when inputs were received that are on their way into the database."""

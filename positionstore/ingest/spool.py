@@ -7,35 +7,36 @@ it once.
 
 An event is kept as the envelope that came over the wire, and read again when it is drained; what is
 no event is kept whole, with what is wrong with it.
+
+Beside them stand the connections that ended and whose sessions could not be recorded. A session
+vouches for the time up to its last packet, so it is recorded when all that the spool holds is
+written.
 """
 
-import fcntl
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 from positionstore.dimes.decoder import decode
 from positionstore.errors import SpoolError
-from positionstore.ingest import endings
-from positionstore.ingest.disk_time import moment_of, number_of
-from positionstore.ingest.endings import Ending
 from positionstore.model.facts import Reason, Received, Rejected, Source
 from positionstore.settings import Environment
 
 FILE: Final = "inputs.sqlite3"
-LOCK: Final = "lock"
 DAMAGED: Final = ".damaged"
 """How the name of a folder ends that was set aside."""
 
 _FORMAT: Final = 1
 _LARGEST_READ: Final = 32 * 1024 * 1024
 _BEYOND_THE_ROW: Final = 64
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
 _SCHEMA: Final = """
     CREATE TABLE about (format INTEGER NOT NULL, environment TEXT NOT NULL);
     CREATE TABLE inputs (
@@ -46,6 +47,15 @@ _SCHEMA: Final = """
         detail BLOB,
         raw BLOB NOT NULL
     );
+"""
+_CLOSED_SESSIONS: Final = """
+    CREATE TABLE IF NOT EXISTS endings (
+        session_id INTEGER,
+        gateway TEXT NOT NULL,
+        started_at INTEGER NOT NULL,
+        last_packet_at INTEGER NOT NULL,
+        reason TEXT NOT NULL
+    )
 """
 _DAMAGE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
@@ -71,6 +81,25 @@ class Size:
     events: int
     bytes: int
     oldest: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedSession:
+    """How a connection ended.
+
+    Attributes:
+        session_id: its session's row; None where there is none yet.
+        gateway: where it led.
+        started_at: when the gateway let us in, UTC.
+        last_packet_at: when the last packet of any kind came, UTC.
+        reason: why there were no more.
+    """
+
+    session_id: int | None
+    gateway: Source
+    started_at: datetime
+    last_packet_at: datetime
+    reason: str
 
 
 class Spool:
@@ -101,42 +130,14 @@ class Spool:
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = FULL")
             self._connection.execute("PRAGMA journal_size_limit = 1000000")
-            self._connection.execute(endings.TABLE)
+            self._connection.execute(_CLOSED_SESSIONS)
             found, environment = self._connection.execute("SELECT * FROM about").fetchone()
             if found != _FORMAT:
                 raise DamagedSpoolError(f"{folder} is of a later version's making.")
             self.environment = Environment(environment)
             self._bytes = _bytes_of(self._connection)
         except (sqlite3.Error, ValueError, TypeError) as error:
-            raise _translated(error, folder) from error
-
-    @classmethod
-    def made(cls, folder: Path, *, environment: Environment, max_bytes: int) -> "Spool":
-        """Make one; nobody sees it before it is complete and locked.
-
-        Raises:
-            OSError: the folder cannot be made.
-            SpoolError: the file cannot be.
-        """
-        making = folder.with_name(f".{folder.name}")
-        making.mkdir(mode=0o700)
-        lock = os.open(making / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            with closing(sqlite3.connect(making / FILE, isolation_level=None)) as connection:
-                connection.executescript(_SCHEMA)
-                connection.execute("INSERT INTO about VALUES (?, ?)", (_FORMAT, environment))
-            making.rename(folder)
-            sync_folder(folder)
-            sync_folder(folder.parent)
-            return cls(folder, lock, max_bytes=max_bytes)
-        except BaseException as error:
-            os.close(lock)
-            shutil.rmtree(making, ignore_errors=True)
-            shutil.rmtree(folder, ignore_errors=True)
-            if isinstance(error, sqlite3.Error):
-                raise _translated(error, folder) from error
-            raise
+            raise translated(error, folder) from error
 
     @property
     def bytes(self) -> int:
@@ -163,7 +164,7 @@ class Spool:
             self._bytes = _bytes_of(self._connection)
         except sqlite3.Error as error:
             self._roll_back()
-            raise _translated(error, self.folder) from error
+            raise translated(error, self.folder) from error
 
     def read(self, first: int, at_most: int) -> tuple[int, list[Received]]:
         """Return the next inputs from a number on, and the number of the first of them.
@@ -186,7 +187,7 @@ class Spool:
                     if length > _LARGEST_READ:
                         break
         except (sqlite3.Error, ValueError, TypeError) as error:
-            raise _translated(error, self.folder) from error
+            raise translated(error, self.folder) from error
         return number, found
 
     def forget(self, before: int) -> None:
@@ -204,30 +205,50 @@ class Spool:
                 self._connection.execute("PRAGMA synchronous = FULL")
             self._bytes = _bytes_of(self._connection)
         except sqlite3.Error as error:
-            raise _translated(error, self.folder) from error
+            raise translated(error, self.folder) from error
 
-    def testify(self, ended: Sequence[Ending]) -> None:
-        """Keep how connections ended, to be recorded when all that is in here is written.
+    def save_closed_sessions(self, closed: Sequence[ClosedSession]) -> None:
+        """Keep how connections ended, in place of what was kept before.
+
+        It is recorded when all that is in here is written.
 
         Raises:
             SpoolError: it is not kept.
         """
+        rows = [
+            (
+                each.session_id,
+                each.gateway.value,
+                _number_of(each.started_at),
+                _number_of(each.last_packet_at),
+                each.reason,
+            )
+            for each in closed
+        ]
         try:
-            endings.write(self._connection, ended)
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._connection.execute("DELETE FROM endings")
+            self._connection.executemany("INSERT INTO endings VALUES (?, ?, ?, ?, ?)", rows)
+            self._connection.execute("COMMIT")
         except sqlite3.Error as error:
             self._roll_back()
-            raise _translated(error, self.folder) from error
+            raise translated(error, self.folder) from error
 
-    def testimony(self) -> list[Ending]:
-        """Return how connections ended whose sessions are still to be recorded.
+    def closed_sessions(self) -> list[ClosedSession]:
+        """Return how connections ended whose sessions are still to be recorded, oldest first.
 
         Raises:
             DamagedSpoolError: the file is broken.
         """
         try:
-            return endings.read(self._connection)
+            return [
+                ClosedSession(session, Source(gateway), _moment_of(began), _moment_of(last), reason)
+                for session, gateway, began, last, reason in self._connection.execute(
+                    "SELECT * FROM endings ORDER BY started_at"
+                )
+            ]
         except (sqlite3.Error, ValueError, TypeError) as error:
-            raise _translated(error, self.folder) from error
+            raise translated(error, self.folder) from error
 
     def size(self) -> Size:
         """Return how much it holds.
@@ -236,9 +257,9 @@ class Spool:
             DamagedSpoolError: the file is broken.
         """
         try:
-            return _size_of(self._connection)
+            return size_in(self._connection)
         except sqlite3.Error as error:
-            raise _translated(error, self.folder) from error
+            raise translated(error, self.folder) from error
 
     def close(self) -> None:
         """Leave it to whoever comes next."""
@@ -264,6 +285,17 @@ class Spool:
             self._connection.execute("ROLLBACK")
 
 
+def create(file: Path, environment: Environment) -> None:
+    """Make a spool's file; it is complete when this returns.
+
+    Raises:
+        sqlite3.Error: it cannot be made.
+    """
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        connection.executescript(_SCHEMA)
+        connection.execute("INSERT INTO about VALUES (?, ?)", (_FORMAT, environment))
+
+
 def set_aside(folder: Path, lock: int) -> Path:
     """Rename a damaged spool's folder, and let go of its lock; return the new path."""
     aside = folder.with_name(folder.name + DAMAGED)
@@ -273,49 +305,8 @@ def set_aside(folder: Path, lock: int) -> Path:
     return aside
 
 
-def locked(folder: Path) -> int | None:
-    """Take a spool's lock; return its descriptor, None where its owner lives or it is gone."""
-    try:
-        lock = os.open(folder / LOCK, os.O_RDWR)
-    except OSError:
-        return None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # Whoever held it before may have removed the folder.
-        if os.path.samestat(os.fstat(lock), (folder / LOCK).stat()):
-            return lock
-    except OSError:
-        pass
-    os.close(lock)
-    return None
-
-
-def size_of(folder: Path) -> Size:
-    """Return how much a spool holds that somebody else may be using.
-
-    Raises:
-        DamagedSpoolError: it cannot be read.
-    """
-    try:
-        with closing(
-            sqlite3.connect(f"{(folder / FILE).as_uri()}?mode=ro", uri=True)
-        ) as connection:
-            return _size_of(connection)
-    except sqlite3.Error as error:
-        raise DamagedSpoolError(f"{folder} cannot be read: {error}.") from error
-
-
-def sync_folder(folder: Path) -> None:
-    """See that the names in a folder are on the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _row(number: int, received: Received) -> tuple[int, int, str, str | None, bytes | None, bytes]:
-    at = number_of(received.received_at)
+    at = _number_of(received.received_at)
     what = received.what
     if isinstance(what, Rejected):
         detail = what.detail.encode(errors="surrogatepass")
@@ -329,10 +320,24 @@ def _received(row: tuple[int, int, str, str | None, bytes | None, bytes]) -> Rec
         what = decode(raw)
     else:
         what = Rejected(raw, Reason(reason), (detail or b"").decode(errors="replace"))
-    return Received(what, moment_of(at), Source(source))
+    return Received(what, _moment_of(at), Source(source))
 
 
-def _size_of(connection: sqlite3.Connection) -> Size:
+def _number_of(moment: datetime) -> int:
+    """Return what stands in the file for a moment: whole microseconds since 1970, UTC."""
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def _moment_of(number: int) -> datetime:
+    return _EPOCH + number * _MICROSECOND
+
+
+def size_in(connection: sqlite3.Connection) -> Size:
+    """Return how much a spool's file holds.
+
+    Raises:
+        sqlite3.Error: it cannot be read.
+    """
     # They are numbered without holes: to count them would be to read them all.
     first, last = connection.execute("SELECT min(number), max(number) FROM inputs").fetchone()
     if first is None:
@@ -340,7 +345,7 @@ def _size_of(connection: sqlite3.Connection) -> Size:
     (at,) = connection.execute(
         "SELECT received_at FROM inputs WHERE number = ?", (first,)
     ).fetchone()
-    return Size(last - first + 1, _bytes_of(connection), moment_of(at))
+    return Size(last - first + 1, _bytes_of(connection), _moment_of(at))
 
 
 def _bytes_of(connection: sqlite3.Connection) -> int:
@@ -350,7 +355,8 @@ def _bytes_of(connection: sqlite3.Connection) -> int:
     return (ask("page_count") - ask("freelist_count")) * ask("page_size")
 
 
-def _translated(error: Exception, folder: Path) -> SpoolError:
+def translated(error: Exception, folder: Path) -> SpoolError:
+    """Return an error of SQLite as one of ours."""
     if isinstance(error, SpoolError):
         return error
     code = getattr(error, "sqlite_errorcode", None)
@@ -359,11 +365,3 @@ def _translated(error: Exception, folder: Path) -> SpoolError:
     if isinstance(error, sqlite3.OperationalError) and "no such table" not in str(error):
         return NoRoomError(f"The spool in {folder} cannot be written: {error}.")
     return DamagedSpoolError(f"The spool in {folder} is damaged: {error}.")
-
-
-def folders(root: Path) -> Iterator[Path]:
-    """Return the folders of spools, the oldest first, those set aside too."""
-    with suppress(OSError):
-        yield from sorted(
-            path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")
-        )

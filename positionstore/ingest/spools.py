@@ -1,30 +1,37 @@
 """The spools of a data directory: this process's own, those that dead processes left."""
 
+import fcntl
 import os
+import shutil
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from secrets import token_hex
+from typing import Final
 
 import structlog
 
 from positionstore.errors import ConfigurationError
 from positionstore.ingest.spool import (
     DAMAGED,
+    FILE,
     DamagedSpoolError,
     Size,
     Spool,
-    folders,
-    locked,
+    create,
     set_aside,
-    size_of,
-    sync_folder,
+    size_in,
+    translated,
 )
 from positionstore.settings import Environment
 
 _log = structlog.get_logger(__name__)
+
+LOCK: Final = "lock"
 
 
 class SpoolState(StrEnum):
@@ -100,14 +107,14 @@ class Spools:
         try:
             self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
             sync_folder(self._data_dir)
-            return Spool.made(self._root / name, environment=environment, max_bytes=self._max_bytes)
+            return self._made(self._root / name, environment)
         except OSError as error:
             raise ConfigurationError(
                 f"No spool can be made in {self._root}: {error.strerror}.",
                 remedy="Set POSITIONSTORE_DATA_DIR to a directory that this user may write to.",
             ) from None
 
-    def left_behind(self, environment: Environment | None) -> Iterator[Spool]:
+    def adopt_orphans(self, environment: Environment | None) -> Iterator[Spool]:
         """Take over the spools whose processes are gone, the oldest first; the caller closes each.
 
         A damaged one is set aside, and said; one of the other environment is left alone, and said
@@ -132,6 +139,26 @@ class Spools:
                 self._tell_stranger(spool)
                 continue
             yield spool
+
+    def _made(self, folder: Path, environment: Environment) -> Spool:
+        """Make one; nobody sees it before it is complete and locked."""
+        making = folder.with_name(f".{folder.name}")
+        making.mkdir(mode=0o700)
+        lock = os.open(making / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            create(making / FILE, environment)
+            making.rename(folder)
+            sync_folder(folder)
+            sync_folder(folder.parent)
+            return Spool(folder, lock, max_bytes=self._max_bytes)
+        except BaseException as error:
+            os.close(lock)
+            shutil.rmtree(making, ignore_errors=True)
+            shutil.rmtree(folder, ignore_errors=True)
+            if isinstance(error, sqlite3.Error):
+                raise translated(error, folder) from error
+            raise
 
     def _tell_stranger(self, spool: Spool) -> None:
         if spool.folder.name not in self._told:
@@ -180,3 +207,52 @@ def _listed(folder: Path) -> Listed:
         return Listed(folder.name, SpoolState.IN_USE, size)
     os.close(lock)
     return Listed(folder.name, SpoolState.LEFT_BEHIND, size)
+
+
+def locked(folder: Path) -> int | None:
+    """Take a spool's lock; return its descriptor, None where its owner lives or it is gone."""
+    try:
+        lock = os.open(folder / LOCK, os.O_RDWR)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Whoever held it before may have removed the folder.
+        if os.path.samestat(os.fstat(lock), (folder / LOCK).stat()):
+            return lock
+    except OSError:
+        pass
+    os.close(lock)
+    return None
+
+
+def size_of(folder: Path) -> Size:
+    """Return how much a spool holds that somebody else may be using.
+
+    Raises:
+        DamagedSpoolError: it cannot be read.
+    """
+    try:
+        with closing(
+            sqlite3.connect(f"{(folder / FILE).as_uri()}?mode=ro", uri=True)
+        ) as connection:
+            return size_in(connection)
+    except sqlite3.Error as error:
+        raise DamagedSpoolError(f"{folder} cannot be read: {error}.") from error
+
+
+def sync_folder(folder: Path) -> None:
+    """See that the names in a folder are on the disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def folders(root: Path) -> Iterator[Path]:
+    """Return the folders of spools, the oldest first, those set aside too."""
+    with suppress(OSError):
+        yield from sorted(
+            path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")
+        )

@@ -17,7 +17,7 @@ from positionstore.dimes.recovery import Recovered, RecoverySession, recover
 from positionstore.dimes.retrying import TransientError
 from positionstore.errors import GatewayError
 from positionstore.ingest.backoff import Backoff
-from positionstore.ingest.gate import Gate
+from positionstore.ingest.backpressure import Backpressure
 from positionstore.ingest.told import ToldCauses
 from positionstore.model.facts import Source
 
@@ -39,7 +39,7 @@ Sleep = Callable[[float], Awaitable[None]]
 OnConnected = Callable[[], None]
 
 
-class Attendance(Protocol):
+class ConnectionListener(Protocol):
     """Who wants to know when connections begin and end."""
 
     def began(self, connection: Connection) -> None:
@@ -71,10 +71,10 @@ class Supervisor:
         base_url: its host.
         credentials: asked anew for each attempt.
         connect: makes a connection that is not open yet.
-        attendance: is told of every connection's beginning and end.
+        listener: is told of every connection's beginning and end.
         on_connected: called after each (re)connection, when the stream is attached.
         missed: the session of a process before this one.
-        gate: open while there is room for what would come; while it is shut, no connection is held.
+        backpressure: while there is no room for what would come, no connection is held.
         cap: the longest wait between two attempts, seconds.
         random: draws a number from 0 to 1.
         sleep: waits for seconds.
@@ -88,10 +88,10 @@ class Supervisor:
         credentials: Credentials,
         *,
         connect: Connect,
-        attendance: Attendance,
+        listener: ConnectionListener,
         on_connected: Sequence[OnConnected] = (),
         missed: RecoverySession | None = None,
-        gate: Gate | None = None,
+        backpressure: Backpressure | None = None,
         cap: float,
         random: Callable[[], float] = random.random,
         sleep: Sleep = asyncio.sleep,
@@ -101,14 +101,14 @@ class Supervisor:
         self._base_url = base_url
         self._credentials = credentials
         self._connect = connect
-        self._attendance = attendance
+        self._listener = listener
         self._on_connected = on_connected
-        self._gate = gate or Gate()
+        self._backpressure = backpressure or Backpressure()
         self._backoff = Backoff(base=_BASE_WAIT, cap=cap, random=random)
         self._sleep = sleep
         self._monotonic = monotonic
         self._connection: Connection | None = None
-        self._standing: list[Connection] = []
+        self._open_connections: list[Connection] = []
         self._missed = self._session = missed
         self._recoveries: set[asyncio.Task[None]] = set()
         self._turned_away = 0
@@ -124,7 +124,7 @@ class Supervisor:
         """
         try:
             while True:
-                await self._gate.opened()
+                await self._backpressure.until_room()
                 self._connection = await self._attach()
                 began = self._monotonic()
                 end = await self._hold()
@@ -138,7 +138,9 @@ class Supervisor:
                 recovery.cancel()
             await asyncio.gather(*self._recoveries, return_exceptions=True)
             # Together: each may take its time.
-            await asyncio.gather(*(self._leave(one, "stopped") for one in tuple(self._standing)))
+            await asyncio.gather(
+                *(self._leave(one, "stopped") for one in tuple(self._open_connections))
+            )
 
     async def _attach(self) -> Connection:
         while True:
@@ -151,8 +153,8 @@ class Supervisor:
     async def _open(self) -> Connection:
         connection = self._connect()
         await connection.open(self._base_url, self._credentials)
-        self._standing.append(connection)
-        self._attendance.began(connection)
+        self._open_connections.append(connection)
+        self._listener.began(connection)
         self._note_success()
         if self._missed is None:
             self._call_hooks()
@@ -174,7 +176,7 @@ class Supervisor:
             session, self._resume, sleep=self._sleep, on_first_try=self._call_hooks
         )
         if recovered is not None:
-            self._attendance.recovered(connection, recovered)
+            self._listener.recovered(connection, recovered)
 
     async def _resume(self, session: RecoverySession) -> Recovered | None:
         """Recover a session over a connection of its own, which nobody relies on."""
@@ -195,7 +197,7 @@ class Supervisor:
             if current is None:
                 raise RuntimeError("there is no connection to hold")
             ended = asyncio.ensure_future(self._end_of(current))
-            successor = asyncio.ensure_future(self._succeed(current))
+            successor = asyncio.ensure_future(self._open_successor(current))
             try:
                 await asyncio.wait({ended, successor}, return_when=asyncio.FIRST_COMPLETED)
                 if not successor.done():
@@ -223,15 +225,15 @@ class Supervisor:
     async def _end_of(self, connection: Connection) -> End:
         """Wait until a connection ends, or has to because there is no room for what it brings."""
         ended = asyncio.ensure_future(connection.wait())
-        shut = asyncio.ensure_future(self._gate.shut())
+        full = asyncio.ensure_future(self._backpressure.until_full())
         try:
-            await asyncio.wait({ended, shut}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({ended, full}, return_when=asyncio.FIRST_COMPLETED)
             return ended.result() if ended.done() else End(NO_ROOM)
         finally:
             ended.cancel()
-            shut.cancel()
+            full.cancel()
 
-    async def _succeed(self, connection: Connection) -> Connection:
+    async def _open_successor(self, connection: Connection) -> Connection:
         """Wait until a connection is to be replaced, and open the one that does so."""
         due = connection.renew_after
         waiting: list[asyncio.Future[Any]] = [asyncio.ensure_future(connection.clock_set.wait())]
@@ -258,11 +260,11 @@ class Supervisor:
             await self._sleep(asked + backoff.draw())
 
     async def _leave(self, connection: Connection, reason: str) -> None:
-        self._standing.remove(connection)
+        self._open_connections.remove(connection)
         await connection.close()
         # Where nothing came over it, the session before it still tells all since its own offset.
         self._session = connection.session or self._session
-        self._attendance.ended(connection, reason)
+        self._listener.ended(connection, reason)
 
     def _lost(self, end: End) -> None:
         self._prove_nothing()

@@ -61,13 +61,18 @@ class Store:
     reader: Callable[[], str | None] | None = field(default=None, repr=False, compare=False)
 
     def connect(
-        self, *, application_name: str = "positionstore", reads: bool = False
+        self,
+        *,
+        application_name: str = "positionstore",
+        reads: bool = False,
+        made_by: type[psycopg.Connection] = psycopg.Connection,
     ) -> psycopg.Connection:
         """Open a connection in autocommit mode; an embedded server that was killed is revived.
 
         Args:
             application_name: what the server calls it.
             reads: whether it is for reading what the role may see; see :mod:`.session`.
+            made_by: the class of the connection.
 
         Raises:
             DatabaseUnavailableError: the server cannot be reached, or is too old.
@@ -76,6 +81,7 @@ class Store:
             "application_name": application_name,
             "reads": reads,
             "schema": self.schema,
+            "made_by": made_by,
         }
         unavailable = DatabaseUnavailableError("The embedded server has not started yet.")
         if self.url:
@@ -115,6 +121,7 @@ class _How(TypedDict):
     application_name: str
     reads: bool
     schema: str | None
+    made_by: type[psycopg.Connection]
 
 
 def connect(
@@ -123,6 +130,7 @@ def connect(
     application_name: str = "positionstore",
     reads: bool = False,
     schema: str | None = None,
+    made_by: type[psycopg.Connection] = psycopg.Connection,
 ) -> psycopg.Connection:
     """Open a connection in autocommit mode, set up for the store's statements.
 
@@ -131,6 +139,7 @@ def connect(
         application_name: what the server calls it.
         reads: whether it is for reading what the role may see; see :mod:`.session`.
         schema: the one that the store is in; None leaves the ``search_path`` as it is.
+        made_by: the class of the connection.
 
     Raises:
         ConfigurationError: the URL cannot be read, or the database is not in UTF-8.
@@ -143,7 +152,7 @@ def connect(
     }
 
     def link() -> psycopg.Connection:
-        return psycopg.connect(
+        return made_by.connect(
             url,
             autocommit=True,
             application_name=application_name,

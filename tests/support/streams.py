@@ -35,7 +35,7 @@ class Stream:
             settings.base_url,
             credentials_for(settings, gateway),
             connect=self._connection,
-            attendance=self,
+            listener=self,
             on_connected=[self._hook],
             cap=settings.reconnect_cap,
         )

@@ -3,7 +3,6 @@
 import random
 import shutil
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,25 +10,19 @@ import psycopg
 import pytest
 from support.factories import event, rejected
 
-from positionstore.ingest.draining import drain
-from positionstore.ingest.recorder import Recorder
 from positionstore.ingest.spool import Spool
 from positionstore.ingest.spools import Spools
+from positionstore.ingest.store_writer import StoreWriter
 from positionstore.model.facts import Received, Source
 from positionstore.settings import Environment
 from positionstore.store.database import Store
 
 
 @pytest.fixture
-def recorder(store_url: str) -> Iterator[Recorder]:
-    recorder = Recorder(
-        Store(store_url, embedded=False),
-        batch_size=1000,
-        heartbeat_every=5,
-        monotonic=time.monotonic,
-    )
-    yield recorder
-    recorder.forget()
+def writer(store_url: str) -> Iterator[StoreWriter]:
+    writer = StoreWriter(Store(store_url, embedded=False), batch_size=1000, heartbeat_every=5)
+    yield writer
+    writer.forget()
 
 
 def batch(first: int, count: int) -> list[Received]:
@@ -37,16 +30,16 @@ def batch(first: int, count: int) -> list[Received]:
 
 
 def left(data_dir: Path) -> list[Spool]:
-    return list(Spools(data_dir, max_bytes=10**8).left_behind(Environment.SANDBOX))
+    return list(Spools(data_dir, max_bytes=10**8).adopt_orphans(Environment.SANDBOX))
 
 
 def test_the_one_that_is_refused_stands_alone_in_quarantine(
-    recorder: Recorder, store_url: str, data_dir: Path
+    writer: StoreWriter, store_url: str, data_dir: Path
 ) -> None:
     spool = Spools(data_dir, max_bytes=10**8).own(Environment.SANDBOX)
     refused = event("evt_bad", source=Source.REST)  # REST brings snapshots alone
     spool.append(1, [*batch(0, 20), refused, rejected(b"{"), *batch(20, 20)])
-    assert drain(spool, recorder) == 42
+    assert writer.drain(spool) == 42
     with psycopg.connect(store_url) as desk:
         logged = [name for (name,) in desk.execute("SELECT event_id FROM events ORDER BY seq")]
         kept = desk.execute("SELECT reason, raw FROM quarantine ORDER BY reason").fetchall()
@@ -91,7 +84,7 @@ def test_copies_made_at_any_moment_of_its_writing_hold_all_that_was_kept(data_di
 
 
 def test_a_database_that_fails_in_mid_drain_is_no_loss(
-    recorder: Recorder, store_url: str, data_dir: Path
+    writer: StoreWriter, store_url: str, data_dir: Path
 ) -> None:
     spool = Spools(data_dir, max_bytes=10**8).own(Environment.SANDBOX)
     spool.append(1, batch(0, 12_000))
@@ -100,10 +93,10 @@ def test_a_database_that_fails_in_mid_drain_is_no_loss(
         raise ConnectionError(str(drained))
 
     with pytest.raises(ConnectionError, match="5000"):
-        drain(spool, recorder, progress=fail)
+        writer.drain(spool, progress=fail)
     (again,) = left(data_dir)
     assert again.size().events == 7_000
-    assert drain(again, recorder) == 7_000
+    assert writer.drain(again) == 7_000
     with psycopg.connect(store_url) as desk:
         assert desk.execute("SELECT count(*), max(seq) - min(seq) FROM events").fetchone() == (
             12_000,

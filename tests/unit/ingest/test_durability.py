@@ -27,7 +27,7 @@ async def test_at_the_bound_reading_waits_until_there_is_room() -> None:
         barrier.read()
     waiting = asyncio.ensure_future(barrier.room())
     assert not await settled(waiting)
-    barrier.flushed(1)
+    barrier.safe(1)
     await asyncio.wait_for(waiting, DEADLINE)
 
 
@@ -36,9 +36,9 @@ async def test_a_ping_is_answered_when_all_before_it_is_on_the_disk() -> None:
     for _ in range(3):
         barrier.read()
     waiting = asyncio.ensure_future(barrier.before_ping())
-    barrier.flushed(2)
+    barrier.safe(2)
     assert not await settled(waiting)
-    barrier.flushed(3)
+    barrier.safe(3)
     await asyncio.wait_for(waiting, DEADLINE)
     await asyncio.wait_for(barrier.before_ping(), DEADLINE)
 
@@ -56,5 +56,5 @@ async def test_a_later_count_lets_all_go_on_who_wait_for_less() -> None:
     assert not await settled(first)
     barrier.read()
     second = asyncio.ensure_future(barrier.room())
-    await asyncio.to_thread(barrier.flushed, 2)
+    barrier.safe(2)
     await asyncio.wait_for(asyncio.gather(first, second), DEADLINE)

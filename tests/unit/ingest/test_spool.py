@@ -13,8 +13,7 @@ from support.factories import event, rejected
 
 from positionstore.errors import ConfigurationError
 from positionstore.ingest import spool as module
-from positionstore.ingest.endings import Ending
-from positionstore.ingest.spool import FILE, DamagedSpoolError, NoRoomError, Spool
+from positionstore.ingest.spool import FILE, ClosedSession, DamagedSpoolError, NoRoomError, Spool
 from positionstore.ingest.spools import Spools, SpoolState
 from positionstore.model.facts import Reason, Received, Rejected, Source
 from positionstore.settings import Environment
@@ -101,13 +100,13 @@ def test_a_disk_that_takes_no_more_is_no_room(spool: Spool) -> None:
 def test_a_spool_is_taken_over_when_its_process_is_gone(spools: Spools) -> None:
     mine = spools.own(SANDBOX)
     mine.append(1, batch(0))
-    assert list(spools.left_behind(SANDBOX)) == []
+    assert list(spools.adopt_orphans(SANDBOX)) == []
     assert [each.state for each in spools.listed()] == [SpoolState.IN_USE]
     mine.close()
     assert [each.state for each in spools.listed()] == [SpoolState.LEFT_BEHIND]
-    assert list(spools.left_behind(Environment.PRODUCTION)) == []
-    (taken,) = spools.left_behind(SANDBOX)
-    assert list(spools.left_behind(SANDBOX)) == [], "it is taken"
+    assert list(spools.adopt_orphans(Environment.PRODUCTION)) == []
+    (taken,) = spools.adopt_orphans(SANDBOX)
+    assert list(spools.adopt_orphans(SANDBOX)) == [], "it is taken"
     assert content(taken) == batch(0)
     totals = spools.totals()
     assert (totals.spools, totals.events, totals.damaged) == (1, 3, 0)
@@ -119,7 +118,7 @@ def test_spools_are_taken_over_in_the_order_of_their_making(spools: Spools) -> N
     made = [spools.own(SANDBOX) for _ in range(5)]
     for each in made:
         each.close()
-    taken = list(spools.left_behind(SANDBOX))
+    taken = list(spools.adopt_orphans(SANDBOX))
     assert [each.folder for each in taken] == [each.folder for each in made]
     for each in taken:
         each.remove()
@@ -135,7 +134,7 @@ def test_a_file_that_is_no_spool_is_set_aside(spools: Spools, content: bytes | N
         path.unlink()
     if content is not None:
         (bad.folder / FILE).write_bytes(content)
-    (taken,) = spools.left_behind(SANDBOX)
+    (taken,) = spools.adopt_orphans(SANDBOX)
     assert taken.folder == good.folder
     taken.close()
     assert sorted(each.state for each in spools.listed()) == ["damaged", "left_behind"]
@@ -150,7 +149,7 @@ def test_a_page_that_went_bad_is_noticed_where_it_is_read(spools: Spools) -> Non
     with path.open("r+b") as file:
         file.seek(path.stat().st_size // 2)
         file.write(os.urandom(8192))
-    (taken,) = spools.left_behind(SANDBOX)
+    (taken,) = spools.adopt_orphans(SANDBOX)
     with pytest.raises(DamagedSpoolError):
         content(taken)
     taken.set_aside()
@@ -161,7 +160,7 @@ def test_a_later_format_is_left_as_it_is(spools: Spools) -> None:
     spool._connection.execute("UPDATE about SET format = 2")
     spool.close()
     with sqlite3.connect(spool.folder / FILE):
-        assert list(spools.left_behind(SANDBOX)) == []
+        assert list(spools.adopt_orphans(SANDBOX)) == []
 
 
 def test_a_data_directory_that_cannot_be_written_is_said(tmp_path: Path) -> None:
@@ -175,8 +174,8 @@ def test_a_spool_of_the_other_environment_is_left_alone_and_said_once(spools: Sp
     left.append(1, batch(0))
     left.close()
     with structlog.testing.capture_logs() as lines:
-        assert list(spools.left_behind(SANDBOX)) == []
-        assert list(spools.left_behind(SANDBOX)) == []
+        assert list(spools.adopt_orphans(SANDBOX)) == []
+        assert list(spools.adopt_orphans(SANDBOX)) == []
     assert lines == [
         {
             "event": "spool_of_other_environment",
@@ -186,7 +185,7 @@ def test_a_spool_of_the_other_environment_is_left_alone_and_said_once(spools: Sp
             "events": 3,
         }
     ]
-    (spool,) = spools.left_behind(Environment.PRODUCTION)
+    (spool,) = spools.adopt_orphans(Environment.PRODUCTION)
     assert content(spool) == batch(0)
     spool.remove()
 
@@ -194,15 +193,17 @@ def test_a_spool_of_the_other_environment_is_left_alone_and_said_once(spools: Sp
 def test_how_connections_ended_is_kept_with_what_came_over_them(spools: Spools) -> None:
     began = datetime(2026, 7, 1, 12, 0, 0, 123_456, tzinfo=UTC)
     ended = [
-        Ending(7, Source.PARTNER, began, began + timedelta(hours=1), "connection lost"),
-        Ending(None, Source.CUSTOMER, began + timedelta(hours=2), began + timedelta(3), "stopped"),
+        ClosedSession(7, Source.PARTNER, began, began + timedelta(hours=1), "connection lost"),
+        ClosedSession(
+            None, Source.CUSTOMER, began + timedelta(hours=2), began + timedelta(3), "stopped"
+        ),
     ]
     left = spools.own(SANDBOX)
-    left.testify(ended[:1])
-    left.testify(ended[::-1])
+    left.save_closed_sessions(ended[:1])
+    left.save_closed_sessions(ended[::-1])
     left.close()
-    (spool,) = spools.left_behind(SANDBOX)
-    assert spool.testimony() == ended
+    (spool,) = spools.adopt_orphans(SANDBOX)
+    assert spool.closed_sessions() == ended
     spool.remove()
 
 

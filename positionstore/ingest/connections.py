@@ -1,6 +1,5 @@
-"""Proof of life: for how long a connection was really there."""
+"""For how long each connection was really there, which is what coverage is made of."""
 
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,7 +9,7 @@ from positionstore.dimes.recovery import Recovered, RecoverySession
 from positionstore.model.facts import Source
 
 
-class Line(Protocol):
+class ConnectionInfo(Protocol):
     """What there is to know of a connection."""
 
     @property
@@ -35,7 +34,7 @@ class Line(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Proof:
+class Liveness:
     """What is certain of a connection at one moment.
 
     Attributes:
@@ -43,10 +42,10 @@ class Proof:
         gateway: where it leads.
         started_at: when the gateway let us in, UTC.
         last_packet_at: when the last packet of any kind came, UTC; all that came up to then has
-            been handed over.
+            been put into the buffer.
         end_reason: how it ended; None while it stands.
-        recovered: the stretch before it whose missed events were fetched and handed over.
-        session: what it takes to fetch what came after all that was handed over.
+        recovered: the stretch before it whose missed events were fetched and put into the buffer.
+        session: what it takes to fetch what came after all that is in the buffer.
     """
 
     number: int
@@ -58,120 +57,105 @@ class Proof:
     session: RecoverySession | None = None
 
 
-class _Watched:
-    def __init__(self, number: int, connection: Line, started_at: datetime) -> None:
+class _Tracked:
+    def __init__(self, number: int, connection: ConnectionInfo, started_at: datetime) -> None:
         self.number = number
         self.connection = connection
         self.started_at = started_at
         self.end_reason: str | None = None
         self.recovered: Recovered | None = None
 
-    def proof(self) -> Proof:
-        # First whether it has ended: then the time that is read next is the last one.
-        end_reason, recovered = self.end_reason, self.recovered
-        seen = self.connection.last_packet_at or self.started_at
-        return Proof(
+    @property
+    def last_packet_at(self) -> datetime:
+        return max(self.connection.last_packet_at or self.started_at, self.started_at)
+
+    def liveness(self) -> Liveness:
+        return Liveness(
             self.number,
             self.connection.gateway,
             self.started_at,
-            max(seen, self.started_at),
-            end_reason,
-            recovered,
+            self.last_packet_at,
+            self.end_reason,
+            self.recovered,
             self.connection.session,
         )
 
 
-class Presence:
-    """The connections of this process, told by the connection's side, read by the writer's.
+class ConnectionTracker:
+    """The connections of this process, until the end of each is on record.
 
     Args:
         on_change: called after a connection has begun or ended.
 
     Attributes:
+        count: how many connections have begun.
         recovered_events: how many missed events were fetched.
     """
 
     def __init__(self, on_change: Callable[[], None]) -> None:
         self._on_change = on_change
-        self._watched: list[_Watched] = []
-        self._lock = threading.Lock()
-        self._count = 0
+        self._tracked: list[_Tracked] = []
+        self.count = 0
         self.recovered_events = 0
         self._unclaimed: Recovered | None = None
         self._last_packet_at: datetime | None = None
 
-    def began(self, connection: Line) -> None:
+    def began(self, connection: ConnectionInfo) -> None:
         """The gateway has let a connection in."""
         started_at = connection.connected_at
         if started_at is None:
             raise ValueError("this connection was never let in")
-        with self._lock:
-            self._count += 1
-            self._watched.append(_Watched(self._count, connection, started_at))
-            self._watched[-1].recovered, self._unclaimed = self._unclaimed, None
+        self.count += 1
+        self._tracked.append(_Tracked(self.count, connection, started_at))
+        self._tracked[-1].recovered, self._unclaimed = self._unclaimed, None
         self._on_change()
 
-    def ended(self, connection: Line, reason: str) -> None:
+    def ended(self, connection: ConnectionInfo, reason: str) -> None:
         """A connection is over."""
-        with self._lock:
-            for watched in self._watched:
-                if watched.connection is connection:
-                    watched.end_reason = reason
+        for each in self._tracked:
+            if each.connection is connection:
+                each.end_reason = reason
         self._on_change()
 
-    def recovered(self, connection: Line, recovered: Recovered) -> None:
-        """What was missed before a connection was fetched, and has been handed over.
+    def recovered(self, connection: ConnectionInfo, recovered: Recovered) -> None:
+        """What was missed before a connection was fetched, and is in the buffer.
 
         Where the connection is forgotten already, the youngest one vouches for it, or the next.
         """
-        with self._lock:
-            self.recovered_events += recovered.events
-            own = [watched for watched in self._watched if watched.connection is connection]
-            for watched in own or self._watched[-1:]:
-                watched.recovered = recovered.joined(watched.recovered)
-                break
-            else:
-                self._unclaimed = recovered.joined(self._unclaimed)
+        self.recovered_events += recovered.events
+        own = [each for each in self._tracked if each.connection is connection]
+        for each in own or self._tracked[-1:]:
+            each.recovered = recovered.joined(each.recovered)
+            break
+        else:
+            self._unclaimed = recovered.joined(self._unclaimed)
         self._on_change()
 
     def all_ended(self, reason: str) -> None:
         """Whatever was still there is over."""
-        with self._lock:
-            for watched in self._watched:
-                watched.end_reason = watched.end_reason or reason
+        for each in self._tracked:
+            each.end_reason = each.end_reason or reason
         self._on_change()
 
-    def proofs(self) -> list[Proof]:
+    def liveness(self) -> list[Liveness]:
         """Return what is certain now, of each connection that is not yet forgotten."""
-        with self._lock:
-            return [watched.proof() for watched in self._watched]
+        return [each.liveness() for each in self._tracked]
 
-    def forget(self, proofs: Sequence[Proof]) -> None:
+    def forget(self, recorded: Sequence[Liveness]) -> None:
         """Forget connections whose end is on record."""
-        gone = {proof.number for proof in proofs if proof.end_reason is not None}
-        with self._lock:
-            self._note_packets()
-            self._watched = [w for w in self._watched if w.number not in gone]
+        self._last_packet_at = self.last_packet_at
+        gone = {each.number for each in recorded if each.end_reason is not None}
+        self._tracked = [each for each in self._tracked if each.number not in gone]
 
     @property
     def last_packet_at(self) -> datetime | None:
         """When the last packet of any connection came, forgotten ones included, UTC."""
-        with self._lock:
-            self._note_packets()
-            return self._last_packet_at
+        seen = [each.last_packet_at for each in self._tracked]
+        if self._last_packet_at is not None:
+            seen.append(self._last_packet_at)
+        return max(seen, default=None)
 
     @property
     def is_connected(self) -> bool:
         """Whether a connection is up."""
-        with self._lock:
-            return any(watched.end_reason is None for watched in self._watched)
-
-    @property
-    def count(self) -> int:
-        """How many connections have begun."""
-        return self._count
-
-    def _note_packets(self) -> None:
-        for watched in self._watched:
-            seen = watched.connection.last_packet_at or watched.started_at
-            self._last_packet_at = max(seen, self._last_packet_at or seen)
+        return any(each.end_reason is None for each in self._tracked)

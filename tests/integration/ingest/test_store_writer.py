@@ -1,9 +1,9 @@
 """What the ingester has in hand when the database fails: nothing is lost, nothing there twice."""
 
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import psycopg
 import pytest
@@ -11,7 +11,7 @@ from support.factories import event, moment, rejected
 from support.waiting import DEADLINE, wait_until
 
 from positionstore.errors import DatabaseUnavailableError
-from positionstore.ingest.recorder import Recorder
+from positionstore.ingest.store_writer import StoreWriter
 from positionstore.model.facts import Event, Received, Source
 from positionstore.store.database import Store
 from positionstore.store.locks import APPEND_LOCK
@@ -31,19 +31,14 @@ def desk(store_url: str) -> Iterator[psycopg.Connection]:
 
 
 @pytest.fixture
-def recorder(store_url: str) -> Iterator[Recorder]:
-    recorder = recorder_of(store_url)
-    yield recorder
-    recorder.drop()
+def writer(store_url: str) -> Iterator[StoreWriter]:
+    writer = writer_of(store_url)
+    yield writer
+    writer.drop()
 
 
-def recorder_of(store_url: str, batch_size: int = 1000) -> Recorder:
-    return Recorder(
-        Store(store_url, embedded=False),
-        batch_size=batch_size,
-        heartbeat_every=5,
-        monotonic=time.monotonic,
-    )
+def writer_of(store_url: str, batch_size: int = 1000) -> StoreWriter:
+    return StoreWriter(Store(store_url, embedded=False), batch_size=batch_size, heartbeat_every=5)
 
 
 @contextmanager
@@ -76,90 +71,83 @@ def names(count: int) -> list[str]:
     return [f"evt_{n}" for n in range(count)]
 
 
-def counts(recorder: Recorder) -> tuple[int, int, int]:
-    count = recorder._uncounted
+def counts(writer: StoreWriter) -> tuple[int, int, int]:
+    count = writer._uncounted
     return count._received, count._duplicates, count._quarantined
 
 
 def test_a_quiet_stream_is_written_at_once_over_one_connection(
-    recorder: Recorder, desk: psycopg.Connection
+    writer: StoreWriter, desk: psycopg.Connection
 ) -> None:
-    recorder.write(everything=True)
+    writer.write([], everything=True)
     assert desk.execute(f"SELECT count(*) FROM pg_stat_activity WHERE {OUTSIDE}").fetchone() == (0,)
     for number in range(3):
-        recorder.take(batch(number, 1))
-        recorder.write(everything=True)
+        writer.write(batch(number, 1), everything=True)
         assert logged(desk) == names(number + 1)
-    assert recorder.pending == 0
+    assert writer.pending == 0
     assert desk.execute(f"SELECT count(*) FROM pg_stat_activity WHERE {OUTSIDE}").fetchone() == (1,)
     assert "commit" not in {thread.name for thread in threading.enumerate()}
 
 
 def test_more_is_taken_and_staged_while_the_last_is_committed(
-    recorder: Recorder, desk: psycopg.Connection
+    writer: StoreWriter, desk: psycopg.Connection
 ) -> None:
     with nobody_commits(desk):
         for first in (0, 3, 6):
-            recorder.take(batch(first))
-            recorder.write(everything=False)
+            writer.write(batch(first), everything=False)
         wait_for_committer(desk)
-        assert recorder.pending == 9
+        assert writer.pending == 9
         assert logged(desk) == []
-    recorder.write(everything=True)
-    assert recorder.pending == 0
+    writer.write([], everything=True)
+    assert writer.pending == 0
     assert logged(desk) == names(9)
-    assert counts(recorder) == (9, 0, 0)
+    assert counts(writer) == (9, 0, 0)
 
 
 def test_what_is_pending_has_a_limit(store_url: str, desk: psycopg.Connection) -> None:
-    recorder = recorder_of(store_url, batch_size=6)
+    writer = writer_of(store_url, batch_size=6)
     most = 0
 
     def write() -> None:
         nonlocal most
         for first in range(0, 60, 3):
-            recorder.take(batch(first))
-            most = max(most, recorder.pending)
-            recorder.write(everything=False)
-        recorder.write(everything=True)
+            writer.write(batch(first), everything=False)
+            most = max(most, writer.pending)
+        writer.write([], everything=True)
 
     thread = threading.Thread(target=write)
     with nobody_commits(desk):
         thread.start()
-        wait_until(lambda: recorder.pending == 9, "two batches and one more")
+        wait_until(lambda: writer.pending == 9, "two batches and one more")
         wait_for_committer(desk)
     thread.join(DEADLINE)
-    recorder.drop()
+    writer.drop()
     assert most <= 2 * 6 + 3
     assert logged(desk) == names(60)
 
 
 @pytest.mark.parametrize("noticed_by", ["the commit", "the staging"])
 def test_a_database_that_is_lost_in_mid_pipeline_costs_nothing(
-    recorder: Recorder, desk: psycopg.Connection, noticed_by: str
+    writer: StoreWriter, desk: psycopg.Connection, noticed_by: str
 ) -> None:
-    recorder.take(batch(0))
-    recorder.write(everything=True)
+    writer.write(batch(0), everything=True)
     with nobody_commits(desk):
-        recorder.take(batch(3))
-        recorder.write(everything=False)
+        writer.write(batch(3), everything=False)
         wait_for_committer(desk)
-        recorder.take(batch(6))
-        recorder.write(everything=False)
-        recorder.take(batch(9))
+        writer.write(batch(6), everything=False)
         kill_all(desk)
         with pytest.raises(psycopg.OperationalError):
-            recorder.write(everything=noticed_by == "the commit")
-        assert recorder.pending == 9
+            writer.write(batch(9), everything=noticed_by == "the commit")
+        assert writer.pending == 9
         assert logged(desk) == names(3)
-    recorder.write(everything=True)
-    assert recorder.pending == 0
+    writer.write([], everything=True)
+    assert writer.pending == 0
     assert logged(desk) == names(12)
-    assert counts(recorder) == (12, 0, 0)
+    assert counts(writer) == (12, 0, 0)
 
 
 def test_what_was_committed_though_nobody_heard_of_it_is_not_there_twice(
-    recorder: Recorder, desk: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+    writer: StoreWriter, desk: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     commit = psycopg.Connection.commit
     lost = [True]
@@ -172,38 +160,33 @@ def test_what_was_committed_though_nobody_heard_of_it_is_not_there_twice(
             raise psycopg.OperationalError("server closed the connection unexpectedly")
 
     monkeypatch.setattr(psycopg.Connection, "commit", commit_and_lose)
-    recorder.take(batch(0))
-    recorder.write(everything=False)
+    writer.write(batch(0), everything=False)
     with pytest.raises(psycopg.OperationalError):
-        recorder.write(everything=True)
-    assert recorder.pending == 3
-    recorder.take(batch(3))
-    recorder.write(everything=True)
+        writer.write([], everything=True)
+    assert writer.pending == 3
+    writer.write(batch(3), everything=True)
     assert logged(desk) == names(6)
     assert desk.execute("SELECT count(*) FROM quarantine").fetchone() == (0,)
 
 
 def test_what_the_database_refuses_is_found_among_all_that_is_pending(
-    recorder: Recorder, desk: psycopg.Connection
+    writer: StoreWriter, desk: psycopg.Connection
 ) -> None:
     bad = event("evt_bad", source=Source.REST)  # REST brings snapshots alone
     assert isinstance(bad.what, Event)
     with nobody_commits(desk):
-        recorder.take([*batch(0), bad, *batch(3)])
-        recorder.write(everything=False)
+        writer.write([*batch(0), bad, *batch(3)], everything=False)
         wait_for_committer(desk)
-        recorder.take([*batch(6), rejected(b"{")])
-        recorder.write(everything=False)
-    recorder.take(batch(9))
-    recorder.write(everything=True)
-    assert recorder.pending == 0
+        writer.write([*batch(6), rejected(b"{")], everything=False)
+    writer.write(batch(9), everything=True)
+    assert writer.pending == 0
     assert logged(desk) == names(12)
-    assert counts(recorder) == (14, 0, 2)
+    assert counts(writer) == (14, 0, 2)
     found = desk.execute("SELECT reason, raw FROM quarantine ORDER BY quarantine_id").fetchall()
     assert found == [("refused_by_database", bad.what.envelope), ("not_json", b"{")]
 
 
-def test_a_fault_of_ours_costs_one_event(recorder: Recorder, desk: psycopg.Connection) -> None:
+def test_a_fault_of_ours_costs_one_event(writer: StoreWriter, desk: psycopg.Connection) -> None:
     good = event("evt_bad")
     assert isinstance(good.what, Event)
     # A status of half a surrogate pair, as no decoder lets through: staging cannot encode it.
@@ -215,32 +198,64 @@ def test_a_fault_of_ours_costs_one_event(recorder: Recorder, desk: psycopg.Conne
         created_at=good.what.created_at,
         envelope=good.what.envelope,
     )
-    recorder.take([*batch(0), rejected(b"{"), Received(bad, moment(100), Source.PARTNER)])
-    recorder.write(everything=True)
+    writer.write(
+        [*batch(0), rejected(b"{"), Received(bad, moment(100), Source.PARTNER)], everything=True
+    )
     assert logged(desk) == names(3)
-    assert counts(recorder) == (5, 0, 2)
+    assert counts(writer) == (5, 0, 2)
     reasons = desk.execute("SELECT reason FROM quarantine ORDER BY 1").fetchall()
     assert reasons == [("internal_error",), ("not_json",)]
 
 
 def test_a_database_that_is_lost_while_the_blame_is_sought_costs_nothing(
-    recorder: Recorder, desk: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+    writer: StoreWriter, desk: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bad = event("evt_bad", source=Source.REST)
-    recorder.take([*batch(0, 8), bad, *batch(8, 8)])
     connect, opened = Store.connect, [0]
 
-    def connect_until_blamed(store: Store) -> psycopg.Connection:
+    def connect_until_blamed(store: Store, **how: Any) -> psycopg.Connection:
         opened[0] += 1
         if opened[0] == 2:
             raise DatabaseUnavailableError("gone")
-        return connect(store)
+        return connect(store, **how)
 
     monkeypatch.setattr(Store, "connect", connect_until_blamed)
     with pytest.raises(DatabaseUnavailableError):
-        recorder.write(everything=True)
-    assert recorder.pending == 17
-    recorder.write(everything=True)
-    assert recorder.pending == 0
+        writer.write([*batch(0, 8), bad, *batch(8, 8)], everything=True)
+    assert writer.pending == 17
+    writer.write([], everything=True)
+    assert writer.pending == 0
     assert logged(desk) == names(16)
-    assert counts(recorder) == (17, 0, 1)
+    assert counts(writer) == (17, 0, 1)
+
+
+@pytest.mark.parametrize("given_up", [False, True])
+def test_an_answer_that_never_comes_is_waited_for_no_longer_than_it_may(
+    store_url: str, desk: psycopg.Connection, *, given_up: bool
+) -> None:
+    writer = StoreWriter(
+        Store(store_url, embedded=False),
+        batch_size=1000,
+        heartbeat_every=5,
+        patience=DEADLINE if given_up else 0.1,
+    )
+    writer.write(batch(0), everything=True)
+    errors: list[Exception] = []
+
+    def write() -> None:
+        try:
+            writer.write(batch(3), everything=True)
+        except psycopg.OperationalError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=write)
+    with nobody_commits(desk):
+        thread.start()
+        wait_for_committer(desk)
+        if given_up:
+            writer.abandon()
+        thread.join(DEADLINE)
+        assert not thread.is_alive()
+    assert len(errors) == 1
+    assert (writer.pending, logged(desk)) == (3, names(3))
+    writer.drop()
