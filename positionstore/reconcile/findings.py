@@ -62,6 +62,8 @@ class Findings:
             except asyncio.CancelledError:
                 # The thread goes on, and nobody else may use its connections meanwhile.
                 await asyncio.wait([at_work])
+                if not at_work.cancelled():
+                    at_work.exception()  # nobody else asks for it, and asyncio would complain
                 raise
 
 

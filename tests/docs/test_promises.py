@@ -40,11 +40,14 @@ def test_the_marks_that_it_reads_are_those_that_pytest_reads(
     request: pytest.FixtureRequest,
 ) -> None:
     slow = {(test.path, test.name): test.is_slow for promise in ALL for test in promise.tests}
+    marked: dict[tuple[str, str], bool] = {}  # of all of a test's parameters
     for item in request.session.items:
         path, _, name = item.nodeid.partition("::")
-        if (path, name.partition("[")[0]) in slow:
-            marked = item.get_closest_marker("slow") is not None
-            assert marked == slow[path, name.partition("[")[0]], item.nodeid
+        test = path, name.partition("[")[0]
+        if test in slow:
+            is_marked = item.get_closest_marker("slow") is not None
+            marked[test] = marked.get(test, True) and is_marked
+    assert marked == {test: slow[test] for test in marked}
 
 
 def test_the_list_names_each_promise_and_its_tests(capsys: pytest.CaptureFixture[str]) -> None:

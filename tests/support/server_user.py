@@ -16,7 +16,7 @@ USER_SCRIPT = """
 import os, sys, json
 from pathlib import Path
 import psycopg
-from positionstore.store import embedded
+from positionstore.embedded import server as embedded
 
 data_dir, uid, settings = Path(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[3])
 if uid:

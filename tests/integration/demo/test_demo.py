@@ -228,7 +228,7 @@ def test_each_demo_begins_empty_even_after_one_that_was_killed(demos: Demos) -> 
         assert set(left) == {"sandbox", "ingester"}
     again = demos.run("--seconds", "1")
     assert (again.returncode, again.stderr) == (0, "")
-    assert "Stopped what was left" in again.stdout
+    assert "Stopped the processes of a demo that had been killed" in again.stdout
     first = next(line for line in again.stdout.splitlines() if "events in" in line)
     assert " 0 quarantined" in first
     assert not any(process.is_running() for process in left.values())

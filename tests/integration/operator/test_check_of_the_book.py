@@ -19,8 +19,6 @@ from positionstore.settings import Environment
 from positionstore.store.appender import Appender
 from positionstore.store.database import connect
 
-NOW = datetime.now(UTC)
-
 
 @pytest.fixture
 async def programs(store_url: str, tmp_path: Path) -> AsyncIterator[Programs]:
@@ -51,8 +49,8 @@ def append(url: str, *names: str) -> None:
 
 def ran(database: psycopg.Connection, ago: timedelta, scope: str, **columns: object) -> int:
     values = {
-        "trigger": "periodic", "scope": scope, "started_at": NOW - ago,
-        "finished_at": NOW - ago, "state": "complete", **columns,
+        "trigger": "periodic", "scope": scope, "started_at": datetime.now(UTC) - ago,
+        "finished_at": datetime.now(UTC) - ago, "state": "complete", **columns,
     }  # fmt: skip
     places = ", ".join(f"%({name})s" for name in values)
     ((run_id,),) = database.execute(
@@ -69,7 +67,7 @@ def differed(
     for field in ("status", "closed_at"):
         database.execute(
             "INSERT INTO discrepancies VALUES (%s, %s, 'stale', %s, NULL, NULL, %s, %s)",
-            [run_id, position, field, resolution, NOW - ago],
+            [run_id, position, field, resolution, datetime.now(UTC) - ago],
         )
 
 
@@ -77,7 +75,7 @@ def streamed(database: psycopg.Connection, began: timedelta, heard: timedelta) -
     database.execute(
         "INSERT INTO stream_sessions (gateway, started_at, last_seen_at)"
         " VALUES ('partner', %s, %s)",
-        [NOW - began, NOW - heard],
+        [datetime.now(UTC) - began, datetime.now(UTC) - heard],
     )
 
 
@@ -122,7 +120,7 @@ async def test_drift_counts_what_stays_and_not_what_a_later_run_settled(
     differed(database, next_one, "dm_pos_stuck", "unresolved", timedelta(hours=1))
     database.execute(
         "UPDATE positions SET verified_at = %s WHERE position_id = 'dm_pos_equal'",
-        [NOW - timedelta(hours=1)],
+        [datetime.now(UTC) - timedelta(hours=1)],
     )
     says = await found(programs, "drift")
     shown = await programs.run("status")
@@ -184,7 +182,7 @@ async def test_a_spool_fails_where_inputs_wait_for_long_or_one_is_damaged(
     spools.own(Environment.SANDBOX).append(1, [Received(what, datetime.now(UTC), Source.PARTNER)])
     lately = await found(programs)
     spool = spools.own(Environment.SANDBOX)
-    spool.append(1, [Received(what, NOW - timedelta(minutes=6), Source.PARTNER)])
+    spool.append(1, [Received(what, datetime.now(UTC) - timedelta(minutes=6), Source.PARTNER)])
     long_ago = await found(programs, "spool")
     spool.set_aside()
     damaged = await found(programs, "spool")

@@ -456,7 +456,7 @@ def test_a_mark_that_is_lost_is_named(
     archived(any_store_url, tmp_path)
     connection.execute("DELETE FROM archived_positions WHERE position_id = 'dm_pos_1'")
     (finding,) = archive_check.check(connection).findings
-    assert "different things" in finding.fault
+    assert "disagree about it" in finding.fault
 
 
 # --- what comes late -----------------------------------------------------------------------
