@@ -15,13 +15,14 @@ from typing import Final
 
 import checkout
 
-checkout.enter()
+if __name__ == "__main__":
+    checkout.enter()
 
-from positionstore.model.fields import (  # noqa: E402 - the checkout's package comes first
+from positionstore.model.fields import (
     ADDED_FIELDS,
     Field,
 )
-from positionstore.store.schema_sql import files  # noqa: E402 - the checkout's package comes first
+from positionstore.store.schema_sql import files
 
 MIGRATIONS: Final = checkout.ROOT / "migrations"
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from matplotlib import image
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = {"equity.png", "exposure.png", "life.png"}
@@ -15,6 +14,8 @@ NAMES = {"equity.png", "exposure.png", "life.png"}
 
 def shows_something(path: Path) -> bool:
     """Whether it is large enough to read, and some of it is drawn in colour."""
+    from matplotlib import image  # noqa: PLC0415 - its oldest version warns as it is imported
+
     pixels = image.imread(path)[..., :3]
     coloured = np.ptp(pixels, axis=2) > 0.2
     return bool(min(pixels.shape[:2]) > 300 and 0.001 < coloured.mean() < 0.9)
