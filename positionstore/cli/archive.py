@@ -8,9 +8,10 @@ from typing import Annotated
 import typer
 
 from positionstore.cli.bootstrap import start
-from positionstore.cli.console import counted, print_json, print_line, progress
+from positionstore.cli.console import print_json, print_line, progress
 from positionstore.export.archive import Done
 from positionstore.export.archive import archive as run
+from positionstore.model.wording import counted
 from positionstore.reconcile.backfill import moment_of
 from positionstore.store.database import opened
 

@@ -15,11 +15,6 @@ from typing import Protocol, TextIO
 from positionstore.escaping import json_text, printable
 
 
-def counted(number: int, what: str) -> str:
-    """Return a number and what it counts: ``1 file``, ``2,000 files``."""
-    return f"{number:,} {what}" + ("" if number == 1 else "s")
-
-
 def print_json(value: object) -> None:
     """Print a value as one line of JSON: times in ISO 8601, other types as text."""
     print(json_text(value))

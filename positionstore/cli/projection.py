@@ -8,9 +8,10 @@ from typing import Annotated
 import typer
 
 from positionstore.cli.bootstrap import start
-from positionstore.cli.console import counted, print_json, print_line, print_table, progress
+from positionstore.cli.console import print_json, print_line, print_table, progress
 from positionstore.importer import archive_check
 from positionstore.importer.archive_check import Away
+from positionstore.model.wording import counted
 from positionstore.store import projection
 from positionstore.store.database import opened
 from positionstore.store.projection import Difference

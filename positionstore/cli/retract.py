@@ -8,11 +8,12 @@ import psycopg
 import typer
 
 from positionstore.cli.bootstrap import start
-from positionstore.cli.console import counted, print_json, print_line, print_table
+from positionstore.cli.console import print_json, print_line, print_table
 from positionstore.cli.masking import masked
 from positionstore.dimes.json_exact import sanitize_text
 from positionstore.errors import ConfigurationError
 from positionstore.model.facts import Retraction
+from positionstore.model.wording import counted
 from positionstore.store import archived, retractions
 from positionstore.store.database import opened
 from positionstore.store.retractions import Change, NamedFact, State

@@ -8,12 +8,13 @@ from typing import Annotated
 import typer
 
 from positionstore.cli.bootstrap import start
-from positionstore.cli.console import counted, print_json, print_table
+from positionstore.cli.console import print_json, print_table
 from positionstore.cli.run_view import told_fields
 from positionstore.errors import DatabaseUnavailableError
 from positionstore.health import words
 from positionstore.health.checks import spools
 from positionstore.health.disk import disks
+from positionstore.model.wording import counted
 from positionstore.store.database import opened
 from positionstore.store.restored import remedy
 from positionstore.store.sessions import DEAD_AFTER

@@ -19,12 +19,12 @@ from positionstore.model.check import Check
 from positionstore.redaction import redacted
 from positionstore.settings import Settings
 from positionstore.store import checks as of_the_database
-from positionstore.store import sample, status
+from positionstore.store import sample, session, status
 from positionstore.store.database import opened
 from positionstore.store.sessions import DEAD_AFTER
 
 _LIMITS: Final = {"statement_timeout": "10s", "lock_timeout": "2s"}
-"""No check of the store holds up the others, nor whoever wants the lock."""
+"""No check of the store holds up the others, nor another session that wants the lock."""
 
 OLDEST_INPUT: Final = 300.0
 """Seconds that an input may wait in a spool while all is well."""
@@ -74,8 +74,7 @@ def spools(settings: Settings) -> SpoolTotals:
 
 
 def _of_the_store(connection: psycopg.Connection, running: Running | None) -> Iterator[Check]:
-    for name, value in _LIMITS.items():
-        connection.execute("SELECT set_config(%s, %s, false)", [name, value])
+    session.limit(connection, _LIMITS)
     looks: dict[str, Callable[[psycopg.Connection], Check]] = {
         "gateway": partial(_gateway, running=running),
         **_OF_THE_STORE,

@@ -185,7 +185,7 @@ class EventBuffer:
             self._spill_due.set()
 
     def wake(self) -> None:
-        """Let whoever waits for something to take look around."""
+        """Let a waiting :meth:`take` look around."""
         self._arrived.set()
 
     def close(self) -> None:

@@ -28,7 +28,7 @@ class RawPacket:
     Attributes:
         packet: an event's packet as it came, or what is wrong with a frame.
         received_at: when it was received, UTC.
-        arrived: the same on a clock that nobody sets, seconds.
+        arrived: the same on a monotonic clock, seconds.
     """
 
     packet: str | Rejected

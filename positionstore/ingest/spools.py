@@ -141,7 +141,7 @@ class Spools:
             yield spool
 
     def _made(self, folder: Path, environment: Environment) -> Spool:
-        """Make one; nobody sees it before it is complete and locked."""
+        """Make one, which no other process sees before it is complete and locked."""
         making = folder.with_name(f".{folder.name}")
         making.mkdir(mode=0o700)
         lock = os.open(making / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
@@ -217,7 +217,7 @@ def locked(folder: Path) -> int | None:
         return None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # Whoever held it before may have removed the folder.
+        # Its former owner may have removed the folder.
         if os.path.samestat(os.fstat(lock), (folder / LOCK).stat()):
             return lock
     except OSError:

@@ -17,7 +17,7 @@ from positionstore.ingest.spool import ClosedSession, DamagedSpoolError, Spool
 from positionstore.ingest.spools import tell_damage
 from positionstore.model.facts import Received
 from positionstore.settings import Environment
-from positionstore.store import identity, migrations
+from positionstore.store import identity, migrations, session
 from positionstore.store.appender import Appended
 from positionstore.store.batch_writer import BatchWriter
 from positionstore.store.database import Store
@@ -47,8 +47,8 @@ class StoreWriter:
     """Writes over connections of its own, which it opens when they are needed.
 
     What it takes it keeps until it is committed, or until it is told to :meth:`forget`. After an
-    error it begins anew, over new connections, with all that it keeps; nothing that was handed over
-    twice ends up in the log twice. Not for two threads at once, but for :meth:`abandon`.
+    error it begins again, over new connections, with all that it keeps; nothing that was handed
+    over twice ends up in the log twice. Not for two threads at once, but for :meth:`abandon`.
 
     Args:
         store: where to write.
@@ -157,7 +157,7 @@ class StoreWriter:
         written.
 
         Args:
-            spool: nobody else uses it; it is let go of, whatever happens.
+            spool: used by no other process; it is closed, whatever happens.
             progress: is told how many inputs are written so far.
 
         Raises:
@@ -189,7 +189,7 @@ class StoreWriter:
 
     def drop(self) -> None:
         """Let go of the database; what is not committed is kept."""
-        # All of it: where one connection is lost, so are the others, and nobody need find out.
+        # All of it: where one connection is lost, so are the others.
         self._writing.drop()
         if self._session_connection is not None:
             with suppress(psycopg.Error):
@@ -290,13 +290,10 @@ class StoreWriter:
             connection.patience = self._patience * _BEYOND
             connection.is_abandoned = lambda: self._abandoned
         try:
-            for setting, seconds in (
-                ("statement_timeout", self._patience),
-                ("lock_timeout", self._patience / 2),
-            ):
-                connection.execute(
-                    "SELECT set_config(%s, %s, false)", [setting, f"{seconds * 1000:.0f}ms"]
-                )
+            seconds = {"statement_timeout": self._patience, "lock_timeout": self._patience / 2}
+            session.limit(
+                connection, {name: f"{each * 1000:.0f}ms" for name, each in seconds.items()}
+            )
             migrations.check(connection)
             if self._environment is not None:
                 identity.claim(connection, self._environment)

@@ -4,11 +4,24 @@ import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from queue import SimpleQueue
 from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+def fulfil(future: Future[T], call: Callable[[], T]) -> None:
+    """Call a function and give a future its result, or its error; not where that was cancelled."""
+    if not future.set_running_or_notify_cancel():
+        return
+    try:
+        result = call()
+    except BaseException as error:  # noqa: BLE001 - raised where the result is awaited
+        future.set_exception(error)
+    else:
+        future.set_result(result)
 
 
 class Worker:
@@ -31,18 +44,7 @@ class Worker:
         Where the waiting task is cancelled, a call that has begun goes on to its end.
         """
         future: Future[T] = Future()
-
-        def job() -> None:
-            if not future.set_running_or_notify_cancel():
-                return
-            try:
-                result = call(*args, **kwargs)
-            except BaseException as error:  # noqa: BLE001 - raised where the result is awaited
-                future.set_exception(error)
-            else:
-                future.set_result(result)
-
-        self._jobs.put(job)
+        self._jobs.put(partial(fulfil, future, partial(call, *args, **kwargs)))
         return await asyncio.wrap_future(future)
 
     def close(self) -> None:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from positionstore.escaping import html, shortened
+from positionstore.model.wording import counted
 from positionstore.nightly.chart import KINDS, chart
 from positionstore.reconcile.report import Discrepancy, Resolution, RunReport, RunState
 from positionstore.store.backfills import Unrepaired
@@ -94,16 +95,22 @@ def _verdict(contents: Contents) -> tuple[str, str]:
     if report.state is not RunState.COMPLETE:
         return "bad", f"The run is {report.state}: not all positions were seen."
     if report.unresolved:
-        return "warn", f"Still different from GET /positions: {_positions(report.unresolved)}."
+        return (
+            "warn",
+            f"Still different from GET /positions: {_positions(report.unresolved)}.",
+        )
     if report.invalid_fields:
         return "warn", "Some amounts are missing: the vendor sent fields in an unknown form."
     if report.repaired:
-        return "good", f"All is well: {_positions(report.repaired)} differed, and all is repaired."
+        return (
+            "good",
+            f"All is well: {_positions(report.repaired)} differed, and all is repaired.",
+        )
     return "good", "All is well: nothing differed."
 
 
 def _positions(count: int) -> str:
-    return "1 position" if count == 1 else f"{count:,} positions"
+    return counted(count, "position")
 
 
 def _facts(report: RunReport) -> Iterator[str]:

@@ -60,10 +60,10 @@ class Findings:
             try:
                 return await asyncio.shield(at_work)
             except asyncio.CancelledError:
-                # The thread goes on, and nobody else may use its connections meanwhile.
+                # The thread goes on, and nothing else may use its connections meanwhile.
                 await asyncio.wait([at_work])
                 if not at_work.cancelled():
-                    at_work.exception()  # nobody else asks for it, and asyncio would complain
+                    at_work.exception()  # unless it is asked for, asyncio complains
                 raise
 
 

@@ -4,7 +4,10 @@ import asyncio
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any, ParamSpec, TypeVar
+
+from positionstore.ingest.worker import fulfil
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -20,17 +23,7 @@ class _Helpers(ThreadPoolExecutor):
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Call a function in a thread."""
         future: Future[T] = Future()
-
-        def work() -> None:
-            if not future.set_running_or_notify_cancel():
-                return
-            try:
-                result = fn(*args, **kwargs)
-            except BaseException as error:  # noqa: BLE001 - raised where the end is awaited
-                future.set_exception(error)
-            else:
-                future.set_result(result)
-
+        work = partial(fulfil, future, partial(fn, *args, **kwargs))
         threading.Thread(target=work, name="helper", daemon=True).start()
         return future
 

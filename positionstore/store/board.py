@@ -1,14 +1,15 @@
 """What the status page shows of the store, in parts that are read each by itself."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Final
 
 import psycopg
 from psycopg.rows import dict_row
 
 from positionstore.store.queries import queries
-from positionstore.store.status import status
+from positionstore.store.runs import coverage_begins
+from positionstore.store.status import Status, status
 
 Row = dict[str, Any]
 
@@ -30,21 +31,16 @@ class PositionView:
     discrepancies: list[Row]
 
 
-def _status(connection: psycopg.Connection) -> Row:
-    return asdict(status(connection))
-
-
 def _coverage(connection: psycopg.Connection) -> Row:
-    begins = connection.execute(queries("board")["begins"]).fetchone()
-    return {"begins": begins and begins[0], "gaps": _rows(connection, "gaps")}
+    return {"begins": coverage_begins(connection), "gaps": _rows(connection, "gaps")}
 
 
 def _reading(name: str) -> Callable[[psycopg.Connection], list[Row]]:
     return lambda connection: _rows(connection, name)
 
 
-PARTS: Final[Mapping[str, Callable[[psycopg.Connection], Row | list[Row]]]] = {
-    "status": _status,
+PARTS: Final[Mapping[str, Callable[[psycopg.Connection], Status | Row | list[Row]]]] = {
+    "status": status,
     "rate": _reading("rate"),
     "coverage": _coverage,
     "runs": _reading("runs"),

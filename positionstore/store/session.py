@@ -8,7 +8,7 @@ after this.
 Source: the PostgreSQL manual, "Client Connection Defaults" and "Planner Method Configuration".
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import psycopg
@@ -81,6 +81,17 @@ def settings(
 def quoted(name: str) -> str:
     """Return a name as an SQL identifier, which keeps its case and every character."""
     return '"' + name.replace('"', '""') + '"'
+
+
+def limit(connection: psycopg.Connection, limits: Mapping[str, str]) -> None:
+    """Bound what a session may take from now on.
+
+    Args:
+        connection: it, in autocommit mode.
+        limits: settings such as ``statement_timeout``, each with its value and unit.
+    """
+    for name, value in limits.items():
+        connection.execute("SELECT set_config(%s, %s, false)", [name, value])
 
 
 def role_of(connection: psycopg.Connection) -> str:

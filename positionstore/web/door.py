@@ -3,15 +3,13 @@
 import base64
 import binascii
 import hmac
-from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
 from aiohttp import web
 from pydantic import SecretStr
 
 from positionstore.settings import is_loopback as names_this_machine
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+from positionstore.web.http import Respond
 
 
 class Door:
@@ -37,7 +35,7 @@ class Door:
         given = _shown(request.headers.get("Authorization", ""))
         return hmac.compare_digest(given, self._token.get_secret_value().encode())
 
-    def __call__(self, handler: Handler) -> Handler:
+    def __call__(self, handler: Respond) -> Respond:
         """Return a handler that answers only those who are let in."""
 
         async def guarded(request: web.Request) -> web.StreamResponse:

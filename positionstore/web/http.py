@@ -112,6 +112,7 @@ class HttpServer:
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         application = web.Application(middlewares=[_guarded])
+        application.on_response_prepare.append(_keep_nothing)
         streams = application[_STREAMS] = set()
         for path, respond in self._routes.items():
             application.router.add_get(path, respond)
@@ -205,11 +206,15 @@ async def _guarded(request: web.Request, handler: Handler) -> web.StreamResponse
     except Exception:  # noqa: BLE001 - the next request may go well
         _log.exception("http_request_failed", path=request.path[:100])
         response = web.Response(status=500, text="Internal Server Error\n")
+    response.force_close()
+    return response
+
+
+async def _keep_nothing(_: web.Request, response: web.StreamResponse) -> None:
+    """Set what each answer says of itself, one that is written bit by bit too."""
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Server"] = "positionstore"
-    response.force_close()
-    return response
 
 
 def _address(host: str, port: int) -> str:

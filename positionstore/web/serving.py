@@ -1,9 +1,9 @@
 """Serves metrics and health of a running ingester."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from importlib.metadata import version
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import web
 
@@ -16,7 +16,7 @@ from positionstore.store.database import Store
 from positionstore.web.collector import Metrics
 from positionstore.web.door import Door
 from positionstore.web.health import Pulse, body, readiness
-from positionstore.web.http import HttpServer
+from positionstore.web.http import HttpServer, Respond
 from positionstore.web.state import state
 from positionstore.web.status_page import StatusPage
 from positionstore.web.store_reader import StoreReader
@@ -27,7 +27,7 @@ _TEXT_FORMAT: Final = "text/plain; version=0.0.4; charset=utf-8"
 _BEAT_EVERY: Final = 1.0
 _PAGE_EVERY: Final = 5.0
 _PAGE_FOLLOWED: Final = 30.0
-"""Seconds for which the store is read on after nobody has looked at the page."""
+"""Seconds for which the store is still read after the page was last looked at."""
 
 _TIME_TO_END: Final = 1.0
 """Seconds that each of two threads gets to end: the process itself has ten."""
@@ -92,13 +92,13 @@ def shown(settings: Settings, store: Store, gateway: Source, meter: Meter, work:
             *address, pages.routes() | {path: door(at) for path, at in status_page.routes().items()}
         )
 
+        def end(*parts: StoreReader | HttpServer) -> list[Coroutine[Any, Any, None]]:
+            return [asyncio.to_thread(each.stop, _TIME_TO_END) for each in parts]
+
         async def look_until_stopped() -> None:
             # Before the work ends: an embedded server goes with its last user.
             await stop.wait()
-            await asyncio.gather(
-                asyncio.to_thread(reader.stop, _TIME_TO_END),
-                asyncio.to_thread(board_reader.stop, _TIME_TO_END),
-            )
+            await asyncio.gather(*end(reader, board_reader))
 
         tasks = [asyncio.ensure_future(_beat(pulse)), asyncio.ensure_future(look_until_stopped())]
         reader.start()
@@ -109,13 +109,7 @@ def shown(settings: Settings, store: Store, gateway: Source, meter: Meter, work:
         finally:
             for task in tasks:
                 task.cancel()
-            await asyncio.gather(
-                *tasks,
-                asyncio.to_thread(server.stop, _TIME_TO_END),
-                asyncio.to_thread(reader.stop, _TIME_TO_END),
-                asyncio.to_thread(board_reader.stop, _TIME_TO_END),
-                return_exceptions=True,
-            )
+            await asyncio.gather(*tasks, *end(server, reader, board_reader), return_exceptions=True)
 
     return served
 
@@ -143,7 +137,7 @@ class Pages:
         self._ready = ready
         self._door = door
 
-    def routes(self) -> dict[str, Callable[[web.Request], Awaitable[web.StreamResponse]]]:
+    def routes(self) -> dict[str, Respond]:
         """Return the handlers by path."""
         return {"/metrics": self._show_metrics, "/livez": self._livez, "/readyz": self._readyz}
 

@@ -10,7 +10,9 @@ from typing import Any, Final
 import msgspec
 
 from positionstore.ingest.meter import Meter
+from positionstore.model.wording import counted
 from positionstore.store.restored import remedy
+from positionstore.store.status import Status
 from positionstore.web.health import readiness
 from positionstore.web.store_reader import Reading
 
@@ -52,7 +54,7 @@ def moment(at: datetime | None) -> str:
     return "" if at is None else f"{at.astimezone(UTC):%F %T}"
 
 
-def judge(*, ready: Mapping[str, str], status: Mapping[str, Any] | None, now: datetime) -> Verdict:
+def judge(*, ready: Mapping[str, str], status: Status | None, now: datetime) -> Verdict:
     """Say whether the book can be trusted.
 
     Args:
@@ -65,7 +67,7 @@ def judge(*, ready: Mapping[str, str], status: Mapping[str, Any] | None, now: da
         if not bad:
             return Verdict("warn", "Reading the store…", [])
         return Verdict("bad", "The book cannot be vouched for just now.", bad)
-    if said := remedy(status["guard"]):
+    if said := remedy(status.guard):
         bad.append(f"{said[0].upper()}{said[1:]}.")
     warn = [*_doubts_of_the_runs(status, now), *_doubts_of_the_stream(status)]
     if bad:
@@ -75,26 +77,26 @@ def judge(*, ready: Mapping[str, str], status: Mapping[str, Any] | None, now: da
     return Verdict("good", "The book can be trusted.", [])
 
 
-def _doubts_of_the_runs(status: Mapping[str, Any], now: datetime) -> Iterator[str]:
-    last = status["last_run"]
-    if last is not None and last["state"] in {"partial", "failed"}:
-        yield f"The last reconciliation is {last['state']}: {last['error'] or 'see the log'}"
-    if last is not None and last["unresolved"]:
-        yield f"{_count(last['unresolved'], 'position')} differed from GET /positions to the end."
-    complete_at = status["drift"]["last_complete_at"]
+def _doubts_of_the_runs(status: Status, now: datetime) -> Iterator[str]:
+    last = status.last_run
+    if last is not None and last.state in {"partial", "failed"}:
+        yield f"The last reconciliation is {last.state}: {last.error or 'see the log'}"
+    if last is not None and last.unresolved:
+        yield f"{counted(last.unresolved, 'position')} differed from GET /positions to the end."
+    complete_at = status.drift.last_complete_at
     if complete_at is None:
         yield "No reconciliation has compared the store with GET /positions yet."
     elif now - complete_at > _LATE:
         yield f"The last complete reconciliation ended {moment(complete_at)}."
 
 
-def _doubts_of_the_stream(status: Mapping[str, Any]) -> Iterator[str]:
-    if unrepaired := status["coverage"]["unrepaired"]:
-        yield f"{_count(unrepaired, 'gap')} of coverage unrepaired: positionstore backfill"
-    if waiting := sum(status["quarantine"].values()):
-        yield f"{_count(waiting, 'input')} in quarantine: positionstore quarantine list"
-    if invalid := status["oddities"]["misfits"]:
-        yield f"{_count(invalid, 'position')} with invalid fields, whose columns are NULL."
+def _doubts_of_the_stream(status: Status) -> Iterator[str]:
+    if unrepaired := status.coverage.unrepaired:
+        yield f"{counted(unrepaired, 'gap')} of coverage unrepaired: positionstore backfill"
+    if waiting := sum(status.quarantine.values()):
+        yield f"{counted(waiting, 'input')} in quarantine: positionstore quarantine list"
+    if invalid := status.oddities.misfits:
+        yield f"{counted(invalid, 'position')} with invalid fields, whose columns are NULL."
 
 
 def state(
@@ -165,7 +167,3 @@ def as_json(values: Mapping[str, Any]) -> str:
 
 def _plain(value: object) -> object:
     return str(value)
-
-
-def _count(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

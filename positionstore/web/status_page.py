@@ -18,14 +18,13 @@ from aiohttp import web
 from positionstore.dimes.json_exact import sanitize_text
 from positionstore.errors import PositionstoreError
 from positionstore.escaping import printable
-from positionstore.store import board
+from positionstore.store import board, session
 from positionstore.store.database import Store
-from positionstore.web.http import lives_on
+from positionstore.web.http import Respond, lives_on
 from positionstore.web.state import as_json, dollars, moment
 from positionstore.web.store_reader import StoreReader
 
 T = TypeVar("T")
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 MOST_STREAMS: Final = 8
 """How many browsers may follow the page at once; each further one is told to try again."""
@@ -42,8 +41,6 @@ _POLICY: Final = (
 _HEADERS: Final = {
     "Content-Security-Policy": _POLICY,
     "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-    "X-Content-Type-Options": "nosniff",
 }
 
 
@@ -75,7 +72,7 @@ class StatusPage:
         self._streams = 0
         self._turns = asyncio.Semaphore(_AT_ONCE)
 
-    def routes(self) -> dict[str, Handler]:
+    def routes(self) -> dict[str, Respond]:
         """Return what answers, by path."""
         return {
             "/": self._index,
@@ -184,7 +181,7 @@ class StatusPage:
         def work() -> T:
             connection = self._store.connect_to_look(application_name="positionstore status page")
             with closing(connection):
-                connection.execute("SELECT set_config('statement_timeout', %s, false)", [_LIMIT])
+                session.limit(connection, {"statement_timeout": _LIMIT})
                 return read(connection)
 
         try:

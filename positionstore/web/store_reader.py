@@ -16,7 +16,7 @@ import structlog
 
 from positionstore.errors import PositionstoreError
 from positionstore.redaction import redacted
-from positionstore.store import metrics, migrations
+from positionstore.store import metrics, migrations, session
 from positionstore.store.database import Store
 
 _log = structlog.get_logger(__name__)
@@ -182,8 +182,7 @@ class StoreReader:
     def _connect(self) -> psycopg.Connection:
         connection = self._store.connect_to_look(application_name=self._application_name)
         try:
-            for name, value in _LIMITS.items():
-                connection.execute("SELECT set_config(%s, %s, false)", [name, value])
+            session.limit(connection, _LIMITS)
         except BaseException:
             connection.close()
             raise

@@ -17,10 +17,6 @@ WHERE coalesce(ended_at, now()) > now() - interval '30 days'
 ORDER BY started_at DESC
 LIMIT 1000;
 
--- name: begins
--- When the first stream session began.
-SELECT min(started_at) FROM stream_sessions;
-
 -- name: runs
 -- The last reconciliations, the newest first.
 SELECT

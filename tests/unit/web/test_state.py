@@ -1,27 +1,61 @@
 """What the status page says, of what it knows."""
 
 import json
+from dataclasses import is_dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from positionstore.store.restored import Guard
+from positionstore.store.status import (
+    Archived,
+    Coverage,
+    Drift,
+    Lag,
+    LastRun,
+    LogState,
+    Oddities,
+    SessionTotals,
+    Sizes,
+    Status,
+)
 from positionstore.web.state import as_json, dollars, judge, moment
 
 NOW = datetime(2026, 7, 3, 12, tzinfo=UTC)
 
 
-def status(**changes: object) -> dict[str, Any]:
-    """A store about which all is well."""
-    return {
-        "coverage": {"unrepaired": 0},
-        "drift": {"last_complete_at": NOW - timedelta(hours=1)},
-        "last_run": {"state": "complete", "unresolved": 0, "error": None},
-        "quarantine": {},
-        "oddities": {"misfits": 0},
-        "guard": Guard.WHOLE,
-    } | changes
+WELL = Status(
+    environment="sandbox",
+    log=LogState(1, 1, NOW, NOW),
+    positions_by_status={},
+    positions_by_phase={},
+    archived=Archived(0, 0, 0, 0),
+    oddities=Oddities(unknown_statuses=0, unknown_types=0, misfits=0),
+    invalid_fields=[],
+    quarantine={},
+    live_sessions=[],
+    stream=SessionTotals(1, 1, 0, 0, 0, NOW),
+    lag=Lag(None, None),
+    coverage=Coverage(0, 0, 0, 0.0, None, None),
+    last_run=LastRun(1, "periodic", "full", "complete", NOW, NOW, 1, 0, 0, 0, None),
+    drift=Drift(1, 0, 0, 0, 0, 0, 0, NOW - timedelta(hours=1), None),
+    clock=None,
+    sizes=Sizes(0, 0, 0, 0),
+    guard=Guard.WHOLE,
+    others_may_change=[],
+)
+
+
+def status(**changes: Any) -> Status:
+    """A store about which all is well, but for these values of its parts."""
+    parts: dict[str, Any] = {
+        name: replace(part, **change)
+        if is_dataclass(part := getattr(WELL, name)) and not isinstance(part, type)
+        else change
+        for name, change in changes.items()
+    }
+    return replace(WELL, **parts)
 
 
 def test_a_book_about_which_all_is_well_can_be_trusted() -> None:
