@@ -268,5 +268,9 @@ async def test_offsets_of_another_adapter_serve_as_well(
     for outage in (1, 2):
         await server.do("cut-and-broadcast", **{"from": 10 * outage}, count=2, filler=0)
         await desk.logged(3 + 2 * outage)
+        # Its events are there before its gap is closed: a cut in between would be another outage.
+        await eventually(
+            lambda done=outage: desk.count("coverage_gaps WHERE recovered_at IS NOT NULL") == done
+        )
     assert desk.needing_repair() == 0
     await stop(process)
