@@ -76,15 +76,46 @@ def test_it_gets_the_schema_of_a_new_store(earlier_url: str, another_url: str) -
         assert rows(earlier_url, every) == rows(another_url, every)
 
 
-def test_a_store_at_head_has_the_schema_of_a_new_store(
-    any_database_url: str, another_url: str
-) -> None:
+@pytest.fixture
+def url_at_0021(any_database_url: str) -> str:
+    """The URL of a store of 0021."""
     earlier_store.restore(any_database_url, "0021_schema")
     with psycopg.connect(any_database_url) as connection:
         connection.execute("INSERT INTO alembic_version VALUES ('0021')")
-    assert migrations.migrate(any_database_url) == ("0021", migrations.head())
+    return any_database_url
+
+
+def test_a_store_at_0021_gets_the_schema_of_a_new_store(url_at_0021: str, another_url: str) -> None:
+    assert migrations.migrate(url_at_0021) == ("0021", migrations.head())
     migrations.migrate(another_url)
-    assert schema_of(any_database_url) == schema_of(another_url)
+    assert schema_of(url_at_0021) == schema_of(another_url)
+
+
+def test_a_step_back_leaves_the_schema_of_0021(url_at_0021: str, another_url: str) -> None:
+    migrations.migrate(another_url)
+    migrations.migrate(another_url, down_to="0021")
+    assert schema_of(another_url) == schema_of(url_at_0021)
+    assert migrations.migrate(another_url) == ("0021", migrations.head())
+
+
+def test_views_that_are_made_again_keep_whom_they_were_granted_to(url_at_0021: str) -> None:
+    granted = """
+        SELECT relname, privilege_type, is_grantable
+        FROM pg_class, aclexplode(relacl) WHERE grantee = '"a dashboard"'::regrole ORDER BY 1, 2
+    """
+    with psycopg.connect(url_at_0021, autocommit=True) as connection:
+        connection.execute('CREATE ROLE "a dashboard"')
+        try:
+            connection.execute('GRANT SELECT ON open_positions TO "a dashboard"')
+            connection.execute(
+                'GRANT SELECT, UPDATE ON daily_activity TO "a dashboard" WITH GRANT OPTION'
+            )
+            before = connection.execute(granted).fetchall()
+            assert len(before) == 3
+            migrations.migrate(url_at_0021)
+            assert connection.execute(granted).fetchall() == before
+        finally:
+            connection.execute('DROP OWNED BY "a dashboard"; DROP ROLE "a dashboard"')
 
 
 def test_addresses_get_one_spelling(earlier_url: str) -> None:

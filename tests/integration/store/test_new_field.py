@@ -20,10 +20,11 @@ from support.postgres import fresh_database
 from support.typed_in import rows
 
 from positionstore.embedded.server import EmbeddedServer
-from positionstore.store import database
+from positionstore.store import database, migrations
 from positionstore.store.appender import Appender
 
 ROOT = Path(__file__).parents[3]
+NEXT = f"{int(migrations.head()) + 1:04d}"
 LINE = 'Field(("{section}", "{key}"), Kind.{kind}, _NEVER, "{meaning}"),'
 COMMANDS = """
 import json, os, sys
@@ -110,7 +111,7 @@ def test_one_line_in_the_catalogue_is_a_field(
     tree.add(LINE.format(section="risk", key="funding_bps", kind="BPS", meaning="Funding rate."))
     assert "risk.funding_bps" in tree.run("scripts/new_field.py", expect=2)
     said = tree.run("scripts/new_field.py", "risk.funding_bps")
-    assert "0022_risk_funding_bps.py" in said
+    assert f"{NEXT}_risk_funding_bps.py" in said
     assert "closed_positions" not in said
 
     lines = tmp_path / "events.jsonl"
@@ -125,7 +126,7 @@ def test_one_line_in_the_catalogue_is_a_field(
         (store_url, 0, "verify"),
         (store_url, 0, f"export positions --out {exported}"),
     )
-    assert "from 0021 to 0022" in said
+    assert f"from {migrations.head()} to {NEXT}" in said
     assert "risk_funding_bps" in said.partition("$ verify")[2].partition("$ rebuild")[0]
     found = "SELECT position_id, risk_funding_bps, misfit_fields FROM {} ORDER BY 1"
     expected = [("p1", 25, []), ("p2", None, ["risk.funding_bps"]), ("p3", 7, [])]

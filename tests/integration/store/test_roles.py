@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 
+import new_field
 import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
@@ -257,12 +258,11 @@ def test_what_a_migration_makes_is_at_once_for_whom_it_should_be(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     url = urls[Role.OWNER] if migrator == "owner" else any_store_url
-    files = migrations._folder() / "sql" / "0021"
     made_again = (
         "DROP VIEW open_positions",
-        (files / "views/open_positions.sql").read_text(encoding="utf-8"),
+        new_field.newest("views/open_positions"),
         "DROP FUNCTION positions_as_of",
-        (files / "functions/positions_as_of.sql").read_text(encoding="utf-8"),
+        new_field.newest("functions/positions_as_of"),
     )
     with a_further_migration(tmp_path, monkeypatch, ";".join(made_again)):
         migrations.migrate(url)

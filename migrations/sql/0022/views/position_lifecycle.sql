@@ -1,0 +1,115 @@
+CREATE OR REPLACE VIEW position_lifecycle WITH (security_invoker = true) AS
+SELECT
+    p.position_id,
+    p.status,
+    p.phase,
+    p.market_ticker,
+    p.side,
+    p.wallet_address,
+    k.created_at,
+    k.created_from,
+    k.opening_at,
+    k.opening_from,
+    k.opened_at,
+    k.opened_from,
+    k.close_requested_at,
+    k.close_requested_from,
+    k.ended_at,
+    k.ended_from,
+    k.opening_at - k.created_at AS created_to_opening,
+    k.opened_at - k.opening_at AS opening_to_opened,
+    k.close_requested_at - k.opened_at AS opened_to_close_requested,
+    k.ended_at - k.close_requested_at AS close_requested_to_ended,
+    k.ended_at - k.opened_at AS opened_to_ended,
+    EXISTS (SELECT FROM archived_positions m WHERE m.position_id = p.position_id) AS archived
+FROM positions p
+CROSS JOIN LATERAL (
+    SELECT
+        min(f.created_at) FILTER (WHERE f.type = 'position.created') AS created_event,
+        min(f.created_at) FILTER (WHERE f.type = 'position.opening') AS opening_event,
+        min(f.created_at) FILTER (WHERE f.type = 'position.opened') AS opened_event,
+        max(f.created_at) FILTER (WHERE f.type = 'position.close_requested') AS close_event,
+        -- The end that stands, not one that a snapshot undid; one that it confirmed will do.
+        coalesce(
+            min(f.created_at) FILTER (
+                WHERE f.supersedes_before IS NULL AND f.status = p.status
+                    AND f.created_at > coalesce(p.supersedes_before, '-infinity')
+            ),
+            max(f.created_at) FILTER (WHERE f.supersedes_before IS NULL AND f.status = p.status)
+        ) AS end_event,
+        min(f.created_at) FILTER (WHERE f.supersedes_before IS NOT NULL) AS created_snapshot,
+        min(f.created_at) FILTER (
+            WHERE f.supersedes_before IS NOT NULL AND f.phase <> 'pending' AND f.status <> 'cancelled'
+        ) AS opened_snapshot,
+        min(f.created_at) FILTER (
+            WHERE f.supersedes_before IS NOT NULL AND f.status = 'closing'
+        ) AS close_snapshot,
+        min(f.created_at) FILTER (
+            WHERE f.supersedes_before IS NOT NULL AND f.status = p.status
+        ) AS end_snapshot
+    FROM ranked_facts f
+    WHERE f.position_id = p.position_id
+        AND NOT EXISTS (
+            SELECT FROM events r
+            WHERE r.position_id = f.position_id AND r.retracts = f.event_id
+                AND is_retracted(r.position_id, r.retracts)
+        )
+) m
+CROSS JOIN LATERAL (
+    SELECT
+        coalesce(m.created_event, m.created_snapshot) AS created_at,
+        CASE
+            WHEN m.created_event IS NOT NULL THEN 'event'
+            WHEN m.created_snapshot IS NOT NULL THEN 'snapshot'
+        END AS created_from,
+        m.opening_event AS opening_at,
+        CASE WHEN m.opening_event IS NOT NULL THEN 'event' END AS opening_from,
+        CASE WHEN o.opened THEN
+            coalesce(m.opened_event, p.entry_opened_at, m.opened_snapshot)
+        END AS opened_at,
+        CASE
+            WHEN NOT o.opened THEN NULL
+            WHEN m.opened_event IS NOT NULL THEN 'event'
+            WHEN p.entry_opened_at IS NOT NULL THEN 'body'
+            WHEN m.opened_snapshot IS NOT NULL THEN 'snapshot'
+        END AS opened_from,
+        coalesce(m.close_event, m.close_snapshot) AS close_requested_at,
+        CASE
+            WHEN m.close_event IS NOT NULL THEN 'event'
+            WHEN m.close_snapshot IS NOT NULL THEN 'snapshot'
+        END AS close_requested_from,
+        CASE WHEN p.phase = 'terminal' THEN
+            coalesce(m.end_event, p.result_closed_at, m.end_snapshot)
+        END AS ended_at,
+        CASE
+            WHEN p.phase <> 'terminal' THEN NULL
+            WHEN m.end_event IS NOT NULL THEN 'event'
+            WHEN p.result_closed_at IS NOT NULL THEN 'body'
+            WHEN m.end_snapshot IS NOT NULL THEN 'snapshot'
+        END AS ended_from
+    FROM (SELECT p.phase <> 'pending' AND p.status <> 'cancelled' AS opened) o
+) k;
+COMMENT ON VIEW position_lifecycle IS
+    'When each position was created, opened and ended, how long each step took, and where each moment is known from. event: the created_at of the event that announces it; body: what the position object says (entry.opened_at, result.closed_at); snapshot: the as-of of the first snapshot that shows it, so it happened by then.';
+COMMENT ON COLUMN position_lifecycle.position_id IS 'The position''s id at the vendor (dm_pos_...).';
+COMMENT ON COLUMN position_lifecycle.status IS 'Its status; see position_statuses.';
+COMMENT ON COLUMN position_lifecycle.phase IS 'pending, live or terminal: by events a position never moves back.';
+COMMENT ON COLUMN position_lifecycle.market_ticker IS 'The market''s ticker.';
+COMMENT ON COLUMN position_lifecycle.side IS 'Which outcome is held: yes or no.';
+COMMENT ON COLUMN position_lifecycle.wallet_address IS 'The customer''s wallet.';
+COMMENT ON COLUMN position_lifecycle.created_at IS 'When its on-chain account was created; NULL where unknown. UTC.';
+COMMENT ON COLUMN position_lifecycle.created_from IS 'Where that is known from: event or snapshot.';
+COMMENT ON COLUMN position_lifecycle.opening_at IS 'When its opening was confirmed on-chain, before the indexer; NULL where unknown. UTC.';
+COMMENT ON COLUMN position_lifecycle.opening_from IS 'Where that is known from: event.';
+COMMENT ON COLUMN position_lifecycle.opened_at IS 'When it opened; NULL where it has not, or never did. UTC.';
+COMMENT ON COLUMN position_lifecycle.opened_from IS 'Where that is known from: event, body or snapshot.';
+COMMENT ON COLUMN position_lifecycle.close_requested_at IS 'When its close was last requested; NULL where it was not, or that is unknown. UTC.';
+COMMENT ON COLUMN position_lifecycle.close_requested_from IS 'Where that is known from: event or snapshot.';
+COMMENT ON COLUMN position_lifecycle.ended_at IS 'When it ended; NULL while it has not. UTC.';
+COMMENT ON COLUMN position_lifecycle.ended_from IS 'Where that is known from: event, body or snapshot.';
+COMMENT ON COLUMN position_lifecycle.created_to_opening IS 'opening_at less created_at.';
+COMMENT ON COLUMN position_lifecycle.opening_to_opened IS 'opened_at less opening_at: the time to finality.';
+COMMENT ON COLUMN position_lifecycle.opened_to_close_requested IS 'close_requested_at less opened_at.';
+COMMENT ON COLUMN position_lifecycle.close_requested_to_ended IS 'ended_at less close_requested_at.';
+COMMENT ON COLUMN position_lifecycle.opened_to_ended IS 'ended_at less opened_at: how long it was held.';
+COMMENT ON COLUMN position_lifecycle.archived IS 'Whether facts of the position are in an archive: then a moment is NULL, or known from the body or a snapshot, that an event there tells of.';

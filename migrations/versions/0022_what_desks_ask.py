@@ -1,0 +1,120 @@
+"""What desks ask: views with other columns and types, and objects that are new.
+
+Every view is dropped and made again, so that a column of it may change. One object a file; a
+view that no longer is as 0021 left it, and whatever is new, is named in the lists below.
+"""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from alembic import op
+
+revision: str = "0022"
+down_revision: str | None = "0021"
+
+_FOLDER = Path(__file__).parent.parent / "sql"
+
+_EARLIER_VIEWS = (
+    "ranked_facts",
+    "ranked_positions",
+    "fact_positions",
+    "retractions",
+    "open_positions",
+    "closed_positions",
+    "position_timeline",
+    "position_lifecycle",
+    "daily_activity",
+    "coverage_gaps",
+)
+"""The views of 0021, in the order in which they are made."""
+
+_TABLES: Sequence[str] = ()
+"""New tables, and files that change one of 0021."""
+
+_FUNCTIONS: Sequence[str] = ()
+"""Functions that are new, or replaced: one of 0021 whose arguments stay is ``OR REPLACE``."""
+
+_VIEWS: Sequence[str] = (*_EARLIER_VIEWS,)
+"""All views. One may read a function above it."""
+
+_FUNCTIONS_OVER_VIEWS: Sequence[str] = ()
+"""Functions in SQL that read a view, or return rows of one."""
+
+_RETYPED: Sequence[str] = ()
+"""Functions of 0021 whose rows change: they are dropped before they are made again."""
+
+_UNDO_TABLES: Sequence[str] = ()
+"""The statements that take ``_TABLES`` back, in this order."""
+
+
+def upgrade() -> None:
+    """Drop the views, and make them and all that is new."""
+    grants = _grants((*_EARLIER_VIEWS, *_RETYPED))
+    _drop("VIEW", _EARLIER_VIEWS)
+    _drop("FUNCTION", _RETYPED)
+    for kind, names in (
+        ("tables", _TABLES),
+        ("functions", _FUNCTIONS),
+        ("views", _VIEWS),
+        ("functions", _FUNCTIONS_OVER_VIEWS),
+    ):
+        _run_files("0022", kind, names)
+    _execute(";".join(grants))
+
+
+def downgrade() -> None:
+    """Drop what is new, and make the rest as 0021 has it."""
+    functions = (*_FUNCTIONS, *_FUNCTIONS_OVER_VIEWS)
+    earlier = [name for name in functions if (_FOLDER / f"0021/functions/{name}.sql").exists()]
+    grants = _grants((*_EARLIER_VIEWS, *_RETYPED))
+    _drop("FUNCTION", _FUNCTIONS_OVER_VIEWS)
+    _drop("VIEW", _VIEWS)
+    _drop("FUNCTION", [name for name in _FUNCTIONS if name in _RETYPED or name not in earlier])
+    _execute(";".join(_UNDO_TABLES))
+    _run_files("0021", "functions", earlier)
+    _run_files("0021", "views", _EARLIER_VIEWS)
+    _execute(";".join(grants))
+
+
+def _grants(names: Sequence[str]) -> list[str]:
+    """Return the statements that grant again what anyone was granted on views and functions.
+
+    Those of the store's own roles are brought up to date after every migration. A role that an
+    administrator has made, for a dashboard for instance, would lose its own else.
+    """
+    found = op.get_bind().exec_driver_sql(
+        """
+        SELECT format(
+            'GRANT %%s ON %%s TO %%s%%s',
+            a.privilege_type,
+            o.called,
+            CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END,
+            CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END
+        )
+        FROM (
+            SELECT relname, 'TABLE ' || oid::regclass, relacl, relowner
+            FROM pg_class WHERE relnamespace = current_schema()::regnamespace
+            UNION ALL
+            SELECT proname, 'FUNCTION ' || oid::regprocedure, proacl, proowner
+            FROM pg_proc WHERE pronamespace = current_schema()::regnamespace
+        ) o (name, called, acl, owner), aclexplode(o.acl) a
+        WHERE o.name = ANY (%s) AND a.grantee <> o.owner
+        """,
+        (list(names),),
+    )
+    return [str(row[0]) for row in found]
+
+
+def _drop(kind: str, names: Iterable[str]) -> None:
+    if listed := ", ".join(names):
+        _execute(f"DROP {kind} {listed}")
+
+
+def _run_files(release: str, kind: str, names: Iterable[str]) -> None:
+    for name in names:
+        _execute((_FOLDER / release / kind / f"{name}.sql").read_text(encoding="utf-8"))
+
+
+def _execute(script: str) -> None:
+    # Below SQLAlchemy, which would take a percent sign for a placeholder.
+    op.get_bind().connection.cursor().execute(script)
