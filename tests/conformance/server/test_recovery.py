@@ -46,6 +46,9 @@ class Desk:
         recovered = "SELECT coalesce(sum(recovered), 0)::int FROM stream_sessions"
         await eventually(lambda: self.rows(recovered) == [(events,)])
 
+    async def gaps_recovered(self, gaps: int) -> None:
+        await eventually(lambda: self.count("coverage_gaps WHERE recovered_at IS NOT NULL") == gaps)
+
     def needing_repair(self) -> int:
         return self.count("coverage_gaps WHERE repaired_at IS NULL AND recovered_at IS NULL")
 
@@ -130,7 +133,7 @@ async def test_a_server_that_believes_in_the_old_connection_is_asked_again(
     fresh, second, third = [await server.hear_about("connection") for _ in range(3)]
     assert [each["recovered"] for each in (fresh, second, third)] == [False, False, True]
     await desk.recovered(0)
-    await eventually(lambda: desk.count("coverage_gaps WHERE recovered_at IS NOT NULL") == 1)
+    await desk.gaps_recovered(1)
     assert desk.needing_repair() == 0
     await stop(process)
 
@@ -269,8 +272,6 @@ async def test_offsets_of_another_adapter_serve_as_well(
         await server.do("cut-and-broadcast", **{"from": 10 * outage}, count=2, filler=0)
         await desk.logged(3 + 2 * outage)
         # Its events are there before its gap is closed: a cut in between would be another outage.
-        await eventually(
-            lambda done=outage: desk.count("coverage_gaps WHERE recovered_at IS NOT NULL") == done
-        )
+        await desk.gaps_recovered(outage)
     assert desk.needing_repair() == 0
     await stop(process)
