@@ -5,7 +5,8 @@
     scripts/bench.py --quick    a small run: shows that it works, not how fast
     scripts/bench.py --profile  where an import spends its CPU time, in addition to the figures
     scripts/bench.py --check    exit 1 if a figure misses its floor
-    scripts/bench.py --only durability --against b0076ff    an earlier build beside this one
+    scripts/bench.py --only durability --only turns --against b0076ff
+                                an earlier build beside this one
 
 docs/performance.md explains what is measured and how.
 """
@@ -18,14 +19,14 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import NoReturn
 
-from benchmark import comparing, importing, indexing, memory, profiling, stream
+from benchmark import comparing, importing, indexing, memory, profiling, stream, turns
 from benchmark.bed import Bed
 from benchmark.builds import Build
 from benchmark.report import Figure, machine, print_report, say
 from benchmark.scale import FULL, QUICK, Scale
 from benchmark.workload import Workload
 
-FIGURES = ("import", "stream", "latency", "durability", "memory", "compare", "indexes")
+FIGURES = ("import", "stream", "latency", "durability", "turns", "memory", "compare", "indexes")
 
 
 def measure(
@@ -48,9 +49,11 @@ def measure(
                 figures.append(stream.measure_burst(bed, workload, scale, imported.rate))
         if "latency" in wanted:
             figures.append(stream.measure_latency(bed, workload, scale))
+        earlier = None if against is None else Build.of_commit(against, bed.folder)
         if "durability" in wanted:
-            earlier = None if against is None else Build.of_commit(against, bed.folder)
             figures += stream.measure_durability(bed, workload, scale, earlier)
+        if "turns" in wanted and earlier is not None:
+            figures += turns.measure(bed, workload, scale, earlier)
         if "memory" in wanted:
             figures.append(memory.measure(bed, scale))
         if "compare" in wanted:

@@ -2,7 +2,9 @@
 
 import importlib.util
 import json
+import os
 import queue
+import re
 import shutil
 import subprocess
 import tempfile
@@ -79,24 +81,47 @@ class Gateway:
         self._heard.put(None)
 
 
+class Ingester:
+    """An ingester that runs, seen from outside.
+
+    Args:
+        pid: its process.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self._proc = Path(f"/proc/{pid}")
+
+    def cpu_seconds(self) -> float:
+        """Return the CPU time that it has taken so far, of user and system."""
+        user, system = (self._proc / "stat").read_text().rpartition(")")[2].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+    def peak_bytes(self) -> int:
+        """Return the peak of its resident memory."""
+        found = re.search(r"^VmHWM:\s+(\d+) kB$", (self._proc / "status").read_text(), re.MULTILINE)
+        if found is None:
+            raise RuntimeError("the kernel does not say how much memory the ingester takes")
+        return int(found[1]) * 1024
+
+
 @contextmanager
 def ingesting(
     store: Store, gateway: Gateway, *, durability: str = "batch", build: Build = THIS
-) -> Iterator[None]:
+) -> Iterator["Ingester"]:
     """Run ``positionstore ingest`` from a gateway into a store, and wait until it is connected.
 
     Its spool is in the temporary folder, and deleted afterwards.
     """
     with tempfile.TemporaryDirectory(prefix="positionstore-bench-spool-") as data_dir:
         settings = {"POSITIONSTORE_DURABILITY": durability, "POSITIONSTORE_DATA_DIR": data_dir}
-        with _ingester(store, gateway, settings, build):
-            yield
+        with _ingester(store, gateway, settings, build) as ingester:
+            yield ingester
 
 
 @contextmanager
 def _ingester(
     store: Store, gateway: Gateway, settings: Mapping[str, str], build: Build
-) -> Iterator[None]:
+) -> Iterator["Ingester"]:
     process = subprocess.Popen(
         build.command("ingest"),
         env={
@@ -111,7 +136,7 @@ def _ingester(
     )
     with _ended(process):
         gateway.hear("connection", of=process)
-        yield
+        yield Ingester(process.pid)
         process.terminate()
         if process.wait(_DEADLINE) != 0:
             raise RuntimeError(f"the ingester ended with code {process.returncode}")

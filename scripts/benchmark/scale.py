@@ -17,6 +17,7 @@ class Scale:
         durable_lines: envelopes of a burst that has to be on the disk.
         earlier_lines: the same for the earlier build, which loses its connection to longer ones.
         rate: of these, how many a second.
+        turns: how often an earlier build and this one take turns.
         few_lines: an import whose memory is the yardstick.
         many_lines: an import whose memory is measured.
         compared: positions that live at a time where the reconciler is measured.
@@ -33,6 +34,7 @@ class Scale:
     durable_lines: int
     earlier_lines: int
     rate: int
+    turns: int
     few_lines: int
     many_lines: int
     compared: int
@@ -50,6 +52,7 @@ FULL: Final = Scale(
     durable_lines=20_000,
     earlier_lines=4_000,
     rate=500,
+    turns=5,
     few_lines=10_000,
     many_lines=1_000_000,
     compared=20_000,
@@ -66,6 +69,7 @@ QUICK: Final = Scale(
     durable_lines=1_000,
     earlier_lines=200,
     rate=500,
+    turns=1,
     few_lines=5_000,
     many_lines=30_000,
     compared=2_000,

@@ -34,7 +34,7 @@ _QUIET: Final = 0.25
 """Seconds; after so long without a commit it is worth asking whether all has come."""
 
 
-class _Watch:
+class Watch:
     """Watches a log grow: what is committed is announced with its highest ``seq``.
 
     Attributes:
@@ -51,7 +51,7 @@ class _Watch:
 
     @classmethod
     @contextmanager
-    def over(cls, store: Store) -> Iterator["_Watch"]:
+    def over(cls, store: Store) -> Iterator["Watch"]:
         """Watch a store."""
         with store.connect() as listening, store.connect() as asking:
             yield cls(listening, asking)
@@ -105,7 +105,7 @@ def measure_burst(bed: Bed, workload: Workload, scale: Scale, import_rate: float
         with (
             bed.fresh_store() as store,
             Gateway.started() as gateway,
-            _Watch.over(store) as watch,
+            Watch.over(store) as watch,
         ):
             gateway.do("load", path=str(workload.path), count=scale.burst_lines)
             gateway.hear("loaded")
@@ -147,16 +147,9 @@ def measure_latency(bed: Bed, workload: Workload, scale: Scale) -> Figure:
         gateway.hear("loaded")
         bed.settle()
         say(f"Sending {scale.paced_lines:,} envelopes at {scale.rate} a second")
-        with _Watch.over(store) as watch:
-            awaited = watch.unknown(_event_ids(workload.paced_path))
-            with ingesting(store, gateway):
-                gateway.do("pace", rate=scale.rate)
-                watch.wait_for(awaited)
-            sent: dict[str, float] = {}
-            for event_id, nanoseconds in gateway.hear("sent")["times"]:
-                sent.setdefault(event_id, int(nanoseconds) / 1e9)
-            latencies = sorted((at - sent[name]) * 1000 for name, at in watch.events())
-    p50, p99 = _percentile(latencies, 0.5), _percentile(latencies, 0.99)
+        with Watch.over(store) as watch, ingesting(store, gateway):
+            found = latencies(gateway, watch, workload, scale)
+    p50, p99 = percentile(found, 0.5), percentile(found, 0.99)
     say(f"From emit to commit: p50 {p50:.1f} ms, p99 {p99:.1f} ms")
     return Figure(
         name="latency",
@@ -164,15 +157,26 @@ def measure_latency(bed: Bed, workload: Workload, scale: Scale) -> Figure:
         value=p99,
         unit=" ms",
         below=LATENCY_CEILING,
-        said=f"p50 {p50:.1f} ms, p99 {p99:.1f} ms, worst {latencies[-1]:.1f} ms",
+        said=f"p50 {p50:.1f} ms, p99 {p99:.1f} ms, worst {found[-1]:.1f} ms",
         measured={
-            "events": len(latencies),
+            "events": len(found),
             "p50_ms": p50,
             "p99_ms": p99,
-            "worst_ms": latencies[-1],
+            "worst_ms": found[-1],
             "rate": scale.rate,
         },
     )
+
+
+def latencies(gateway: Gateway, watch: Watch, workload: Workload, scale: Scale) -> list[float]:
+    """Send evenly what the gateway has loaded; return the milliseconds to the commits, rising."""
+    awaited = watch.unknown(_event_ids(workload.paced_path, scale.paced_lines))
+    gateway.do("pace", rate=scale.rate)
+    watch.wait_for(awaited)
+    sent: dict[str, float] = {}
+    for event_id, nanoseconds in gateway.hear("sent")["times"]:
+        sent.setdefault(event_id, int(nanoseconds) / 1e9)
+    return sorted((at - sent[name]) * 1000 for name, at in watch.events())
 
 
 def measure_durability(
@@ -264,7 +268,7 @@ def _burst(
     with (
         bed.fresh_store(build) as store,
         Gateway.started() as gateway,
-        _Watch.over(store) as watch,
+        Watch.over(store) as watch,
     ):
         gateway.do("load", path=str(workload.path), count=lines)
         gateway.hear("loaded")
@@ -295,5 +299,6 @@ class _Named(msgspec.Struct):
     id: str
 
 
-def _percentile(ascending: Sequence[float], share: float) -> float:
+def percentile(ascending: Sequence[float], share: float) -> float:
+    """Return the value below which a share of the values is."""
     return ascending[min(len(ascending) - 1, int(share * len(ascending)))]
