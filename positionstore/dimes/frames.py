@@ -135,10 +135,13 @@ class FrameFilter:
         except Exception as error:  # noqa: BLE001 - whatever a frame does to us, it is kept
             what = f"It could not be handled: {error.__class__.__name__}."
             self._deliver(Rejected(_raw(frame), Reason.INTERNAL_ERROR, what), at)
-        if isinstance(frame, str) and frame[:1] == "4" and may_end_with_offset(frame):
+        if isinstance(frame, str) and may_end_with_offset(frame) and frame[0] == "4":
             self._last_with_offset = frame
         # Only now: who reads this time may rely on all up to it having been delivered.
-        self._note(at, jumped=jumped)
+        if jumped or self._has_jumped:
+            self._note(at, jumped=jumped)
+        else:
+            self.last_frame_at = at
         return kept
 
     def _note(self, at: datetime, *, jumped: bool) -> None:

@@ -316,25 +316,32 @@ class Connection:
             if self._http is not None:
                 await self._http.close()
 
-    async def _keep(self, message: aiohttp.WSMessage) -> bool:
+    def _take(self, message: aiohttp.WSMessage) -> bool:
         """Take a frame; return whether it was kept, or belongs to the library."""
+        if message.type is aiohttp.WSMsgType.TEXT:
+            return self._tap.take(message.data)
+        if message.type is aiohttp.WSMsgType.BINARY:
+            # It was understood as far as it can be, and is no matter of engine.io.
+            self._tap.take(message.data)
+            return True
         if message.type in {aiohttp.WSMsgType.PING, aiohttp.WSMsgType.PONG}:
             self._tap.prove_alive()
             return True
-        if message.type not in {aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY}:
-            self._finish(None)
-            return False
-        # Whatever is binary was understood as far as it can be, and is no matter of engine.io.
-        kept = self._tap.take(message.data) or message.type is aiohttp.WSMsgType.BINARY
+        self._finish(None)
+        return False
+
+    async def _hold_back(self, message: aiohttp.WSMessage, *, kept: bool) -> None:
+        """Let no more be read, and no ping be answered, before that is allowed."""
         if kept and self._taken is not None:
             await self._taken()
         elif message.data == _PING and self._before_ping is not None:
             await self._before_ping()
-        return kept
 
     def _open_http(self) -> aiohttp.ClientSession:
-        finish, keep, responses = self._finish, self._keep, self._responses
+        finish, take, responses = self._finish, self._take, self._responses
         pinger = self._pinger
+        holds_back = self._taken is not None or self._before_ping is not None
+        hold_back = self._hold_back
 
         class TappedWebSocket(aiohttp.ClientWebSocketResponse):
             """A WebSocket that takes the events before engine.io sees them."""
@@ -348,7 +355,7 @@ class Connection:
             async def receive(self, timeout: float | None = None) -> aiohttp.WSMessage:  # noqa: ASYNC109 - aiohttp's name
                 while True:
                     try:
-                        with pinger.listening():
+                        with pinger:
                             message = await super().receive(timeout)
                     except asyncio.CancelledError:
                         # engine.io cancels its read when no ping has come.
@@ -356,7 +363,10 @@ class Connection:
                         raise
                     if message.type is aiohttp.WSMsgType.PING:
                         await self.pong(message.data)
-                    if not await keep(message):
+                    kept = take(message)
+                    if holds_back:
+                        await hold_back(message, kept=kept)
+                    if not kept:
                         return message
 
         self._http = aiohttp.ClientSession(

@@ -7,8 +7,8 @@ waits for a frame counts.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Final
 
 DEAD_AFTER: Final = 2.5
@@ -16,7 +16,7 @@ DEAD_AFTER: Final = 2.5
 
 
 class Pinger:
-    """Pings one WebSocket while it is silent.
+    """Pings one WebSocket while it is silent; a context in which a reader waits for a frame.
 
     Args:
         every: seconds of silence before the first ping, and between further ones.
@@ -40,14 +40,14 @@ class Pinger:
         self._waits_since: float | None = None
         self._task: asyncio.Task[None] | None = None
 
-    @contextmanager
-    def listening(self) -> Iterator[None]:
+    # Not a generator: this happens for every frame.
+    def __enter__(self) -> None:
         """A reader waits for the next frame."""
         self._waits_since = self._monotonic()
-        try:
-            yield
-        finally:
-            self._waits_since = None
+
+    def __exit__(self, *_: object) -> None:
+        """It waits no longer."""
+        self._waits_since = None
 
     def start(self, ping: Callable[[], Awaitable[None]]) -> None:
         """Start, in a separate task.

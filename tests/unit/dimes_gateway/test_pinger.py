@@ -39,7 +39,7 @@ class Link:
 
 async def test_it_pings_while_nothing_comes_and_gives_a_link_up_at_last() -> None:
     link = Link()
-    with link.pinger.listening():
+    with link.pinger:
         await link.passes(5)
         assert link.happened == []
         await link.passes(15)
@@ -52,7 +52,7 @@ async def test_it_pings_while_nothing_comes_and_gives_a_link_up_at_last() -> Non
 async def test_any_frame_ends_the_silence() -> None:
     link = Link()
     for _ in range(10):
-        with link.pinger.listening():
+        with link.pinger:
             await link.passes(15)
     assert set(link.happened) == {"ping"}
     await link.pinger.stop()
@@ -62,7 +62,7 @@ async def test_nobody_is_silent_while_nobody_listens() -> None:
     link = Link()
     await link.passes(1_000)
     assert link.happened == []
-    with link.pinger.listening():
+    with link.pinger:
         await link.passes(5)
     assert link.happened == []
     await link.pinger.stop()
@@ -76,7 +76,7 @@ async def test_a_ping_that_cannot_be_sent_is_no_error() -> None:
 
     await link.pinger.stop()
     link.pinger.start(fail)
-    with link.pinger.listening():
+    with link.pinger:
         await link.passes(60)
     assert link.happened == ["dead"]
     await link.pinger.stop()
