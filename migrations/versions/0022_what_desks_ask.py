@@ -93,10 +93,10 @@ def _grants(names: Sequence[str]) -> list[str]:
         )
         FROM (
             SELECT relname, 'TABLE ' || oid::regclass, relacl, relowner
-            FROM pg_class WHERE relnamespace = current_schema()::regnamespace
+            FROM pg_class WHERE relnamespace = quote_ident(current_schema())::regnamespace
             UNION ALL
             SELECT proname, 'FUNCTION ' || oid::regprocedure, proacl, proowner
-            FROM pg_proc WHERE pronamespace = current_schema()::regnamespace
+            FROM pg_proc WHERE pronamespace = quote_ident(current_schema())::regnamespace
         ) o (name, called, acl, owner), aclexplode(o.acl) a
         WHERE o.name = ANY (%s) AND a.grantee <> o.owner
         """,
