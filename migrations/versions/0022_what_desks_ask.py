@@ -1,7 +1,7 @@
 """What desks ask: views with other columns and types, and objects that are new.
 
 Every view is dropped and made again, so that a column of it may change. One object a file; a
-view that no longer is as 0021 left it, and whatever is new, is named in the lists below.
+view that no longer is as 0021 left it, and everything new, is named in the lists below.
 """
 
 from collections.abc import Iterable, Sequence

@@ -95,7 +95,7 @@ def _checked(reason: str) -> str:
     if not 0 < len(reason) <= _LONGEST_REASON:
         raise ConfigurationError(
             f"--reason needs 1 to {_LONGEST_REASON:,} characters.",
-            remedy="Say why the fact is wrong, for whoever reads the log.",
+            remedy="Say why the fact is wrong: readers of the log will ask.",
         )
     return reason
 

@@ -86,17 +86,17 @@ class MintedToken(RestCredentials):
         """Return the header, with a new token if the last one is about to expire."""
         async with self._lock:
             if self._monotonic() >= self._good_until:
-                await self._mint_anew()
+                await self._mint_again()
             return self._authorization
 
     async def renew(self, refused: SecretStr) -> bool:
         """Mint a new token, unless another request has done so already."""
         async with self._lock:
             if self._authorization == refused:
-                await self._mint_anew()
+                await self._mint_again()
             return True
 
-    async def _mint_anew(self) -> None:
+    async def _mint_again(self) -> None:
         asked_at = self._monotonic()
         token = await self._mint()
         # Where nothing sensible is said of its life, it is used until it is refused.

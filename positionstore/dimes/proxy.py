@@ -123,7 +123,7 @@ def _refused(proxy: Proxy, said: str) -> GatewayError:
     remedies = {
         "401": f"It wants a user and a password, or others: look at {proxy.variable}.",
         "407": f"It wants a user and a password: write them into {proxy.variable}.",
-        "403": "It does not let us through to the vendor's host: ask whoever runs it.",
+        "403": "It does not let us through to the vendor's host: ask its administrator.",
     }
     status = said[:3]
     return GatewayError(

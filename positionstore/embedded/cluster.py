@@ -105,7 +105,7 @@ def create(
 
 
 def configure(cluster: Path, account: OsUser | None, port: int, extra: Mapping[str, str]) -> None:
-    """Write the server's configuration, anew at each start.
+    """Write the server's configuration, again at each start.
 
     Args:
         cluster: the database files.

@@ -1,6 +1,6 @@
 """The embedded server: PostgreSQL for a machine that has nothing but Python.
 
-One server serves all processes of a data directory. Whoever comes first starts it, whoever
+One server serves all processes of a data directory. The first one starts it; the one that
 leaves last stops it. Under ``<data dir>/postgres/`` lie:
 
 =============  =====================================================================
@@ -129,7 +129,7 @@ def ensure_running(
     """Start the server of a data directory, or attach to it where it runs already.
 
     This process is one of its users from then on, until ``release`` or its end. To be called
-    again after the server died: it starts anew, as a rule on the same port.
+    again after the server died: it is started again, normally on the same port.
 
     Args:
         data_dir: the folder of everything positionstore keeps; made if missing.
@@ -175,7 +175,7 @@ def ensure_alive(
 
     Returns:
         The server, as a rule on the same port, with the same registration; None where it was
-        not killed but stopped: whoever did that meant it.
+        not killed but stopped: somebody meant to.
 
     Raises:
         ConfigurationError: the same as of ``ensure_running``.
@@ -236,7 +236,7 @@ def running(
 
 
 def stop(data_dir: Path, *, say: Say = to_stderr) -> bool:
-    """Stop the server of a data directory, whoever uses it; return whether there was one.
+    """Stop the server of a data directory, even while it is used; return whether there was one.
 
     Raises:
         DatabaseUnavailableError: it does not stop.
@@ -593,7 +593,7 @@ def _logs(home: _Home) -> list[Path]:
 
 def _log_text(path: Path, offset: int) -> str:
     with path.open("rb") as file:
-        # A file shorter than it was has been begun anew.
+        # A file shorter than it was has been started from the beginning.
         file.seek(offset if offset <= path.stat().st_size else 0)
         return file.read().decode(errors="replace")
 

@@ -39,7 +39,7 @@ class Backoff:
         return wait
 
     def succeeded(self, *, lasted: float) -> None:
-        """Begin anew if a success lasted, in seconds, as long as the wait it would spare.
+        """Start over if a success lasted, in seconds, as long as the wait it would spare.
 
         A gateway that lets us in and throws us out at once is no success.
         """

@@ -262,7 +262,7 @@ class Spool:
             raise translated(error, self.folder) from error
 
     def close(self) -> None:
-        """Leave it to whoever comes next."""
+        """Leave it to the next process."""
         with suppress(sqlite3.Error):
             self._connection.close()
         os.close(self._lock)
@@ -275,7 +275,7 @@ class Spool:
         os.close(self._lock)
 
     def set_aside(self) -> Path:
-        """Put the damaged folder where nobody takes it for a spool; return where."""
+        """Move the damaged folder to where it is not taken for a spool; return where."""
         with suppress(sqlite3.Error):
             self._connection.close()
         return set_aside(self.folder, self._lock)

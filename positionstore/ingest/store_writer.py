@@ -47,7 +47,7 @@ class StoreWriter:
     """Writes over connections of its own, which it opens when they are needed.
 
     What it takes it keeps until it is committed, or until it is told to :meth:`forget`. After an
-    error it begins again, over new connections, with all that it keeps; nothing that was handed
+    error it starts over, with new connections, with all that it keeps; nothing that was handed
     over twice ends up in the log twice. Not for two threads at once, but for :meth:`abandon`.
 
     Args:

@@ -69,7 +69,7 @@ class Supervisor:
     Args:
         gateway: which gateway.
         base_url: its host.
-        credentials: asked anew for each attempt.
+        credentials: evaluated again for each attempt.
         connect: makes a connection that is not open yet.
         listener: is told of every connection's beginning and end.
         on_connected: called after each (re)connection, when the stream is attached.
@@ -179,7 +179,7 @@ class Supervisor:
             self._listener.recovered(connection, recovered)
 
     async def _resume(self, session: RecoverySession) -> Recovered | None:
-        """Recover a session over a connection of its own, which nobody relies on."""
+        """Recover a session over a connection of its own, on which nothing else depends."""
         connection = self._connect()
         try:
             await connection.open(self._base_url, self._credentials, resume=session)

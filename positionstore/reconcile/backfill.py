@@ -110,7 +110,7 @@ class Progress:
 
     Attributes:
         seen: positions seen, in all its parts.
-        expected: how many there will be, as far as anybody can tell; None if nobody can.
+        expected: how many there will be, as an estimate; None if there is none.
         per_second: positions seen in a second, in this part.
         seconds: how long this part has taken.
         differed: positions that differed, in this part.
@@ -194,7 +194,7 @@ class Backfill:
 
         Args:
             wanted: what to repair.
-            restart: begin anew, whatever was interrupted.
+            restart: start from the beginning, even if a walk was interrupted.
 
         Raises:
             ConfigurationError: a setting is missing, or does not fit the store.
@@ -379,7 +379,7 @@ def _progress(
     seen = checkpoint.done.seen
     return Progress(
         seen=seen,
-        # Once there are more than expected, nobody knows how many there are.
+        # Once there are more than expected, the number is unknown.
         expected=expected if expected and expected >= seen else None,
         per_second=report.seen / seconds if seconds > 0 else 0.0,
         seconds=seconds,

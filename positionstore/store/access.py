@@ -10,7 +10,7 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Privileges:
-    """The privileges on one object; the owner has all of them, and nobody else any.
+    """The privileges on one object; the owner has all of them, others have none.
 
     Attributes:
         writer: those of the writer, which the service runs as.
@@ -79,7 +79,7 @@ FUNCTIONS: Final[dict[str, Privileges]] = {
     "jsonb_from_wire": _CALLED_BY_ALL,
     "positions_as_of": _CALLED_BY_ALL,
     "rank_of_fact": _CALLED_BY_ALL,
-    "refuse_change_of_events": _CALLED_BY_NOBODY,  # a trigger asks for nobody's leave
+    "refuse_change_of_events": _CALLED_BY_NOBODY,  # a trigger needs no privilege
     "refuse_what_is_archived": _CALLED_BY_ALL,
     "see_what_left_the_log": _CALLED_BY_NOBODY,
     "with_carried": _CALLED_BY_ALL,

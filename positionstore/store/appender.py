@@ -1,6 +1,6 @@
 """Appending facts to the log, and projecting them, in one transaction.
 
-A batch is staged first (``COPY`` into a table of the connection's own, which holds up nobody)
+A batch is staged first (``COPY`` into a temporary table, which blocks no one)
 and then committed: under the appenders' lock it goes into the log, is projected, and listeners
 are told. A crash or an error at any point leaves the database as it was.
 """
@@ -146,7 +146,7 @@ class Appender:
         self._connection.rollback()
 
     def append_snapshots(self, snapshots: Sequence[Snapshot], received_at: datetime) -> Appended:
-        """Append snapshots and fold their positions anew: one transaction."""
+        """Append snapshots and fold their positions again: one transaction."""
         if self._staged is not None:
             raise RuntimeError("append_snapshots() while events are staged")
         try:
@@ -174,7 +174,7 @@ class Appender:
     def append_retractions(
         self, retractions: Sequence[Retraction], received_at: datetime
     ) -> Appended:
-        """Append retractions and fold their positions anew: one transaction.
+        """Append retractions and fold their positions again: one transaction.
 
         The facts that they name may come later.
         """

@@ -1,6 +1,6 @@
 """Archives as Parquet: all columns of facts, exact, and a digest that the database can make too.
 
-The columns are those of ``positionstore export events --format parquet``, so that whatever reads
+The columns are those of ``positionstore export events --format parquet``, so that any tool for
 Parquet reads an archive. Needs the extra ``arrow``, and is imported only where it is used.
 """
 

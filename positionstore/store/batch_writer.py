@@ -1,4 +1,4 @@
-"""Writing whatever comes: what the database refuses for what is in it costs nothing else."""
+"""Writing batches: an input that the database refuses costs no other input."""
 
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -20,7 +20,7 @@ _log = structlog.get_logger(__name__)
 class BatchWriter:
     """Takes batches, and keeps them until they are in the log, or in quarantine.
 
-    After an error it begins anew, over new connections, with all that it keeps; nothing that was
+    After an error it starts over, with new connections, with all that it keeps; nothing that was
     handed over twice ends up in the log twice. Not for two threads at once.
 
     Args:
@@ -121,7 +121,7 @@ class BatchWriter:
     def _write_around(self) -> None:
         """Write all that is pending, each batch by itself: one of them is refused.
 
-        The input that is to blame is found by halves and goes to quarantine.
+        The input that is to blame is found by bisection and goes to quarantine.
         """
         with closing(self._connect()) as connection:
             appender = Appender(connection)

@@ -27,7 +27,7 @@ def ensure(connection: psycopg.Connection, server: EmbeddedServer) -> None:
     """
     if recorded(connection) == ROLES and not _without_file(server):
         return
-    # Whoever may look into this database has no business in the server's own.
+    # Readers of this database have no business in the server's own.
     connection.execute("REVOKE CONNECT ON DATABASE postgres, template1 FROM PUBLIC")
     apply(
         connection,

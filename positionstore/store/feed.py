@@ -62,7 +62,7 @@ def pages_after(
         connection: a connection in autocommit mode, which nothing else may use meanwhile.
         seq: the last one that is known already.
         follow: whether to go on as the log grows, without end.
-        poll: seconds after which it looks even though nobody announced a batch.
+        poll: seconds after which it looks even if no batch was announced.
     """
     if follow:
         connection.execute(queries("feed")["listen"])

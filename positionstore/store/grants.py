@@ -84,7 +84,7 @@ def _roles(connection: psycopg.Connection, roles: Roles) -> Iterator[sql.Compose
     owner = roles.name(Role.OWNER)
     member = connection.execute(queries("roles")["is_member"], {"name": owner}).fetchone()
     if not is_superuser(connection) and member != (True,):
-        # Whoever hands something to the owner has to be one of its members.
+        # A role that hands something to the owner has to be one of its members.
         yield sql.SQL("GRANT {} TO CURRENT_USER").format(sql.Identifier(owner))
 
 

@@ -14,7 +14,7 @@ from positionstore.errors import SessionLostError
 from positionstore.store import pooler
 
 APPEND_LOCK: Final = 7_305_804_402_566_050_816
-"""Held by an appender for the end of its transaction: whoever holds it sees a log that rests."""
+"""Held by an appender for the end of its transaction: while it is held the log does not change."""
 
 REBUILD_LOCK: Final = 7_305_804_402_566_050_818
 """Held by the one rebuild of a time."""

@@ -203,7 +203,7 @@ def _attempt(
     with engine.begin() as connection:
         execute = connection.exec_driver_sql
         execute(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")
-        # Whoever comes later waits behind a lock that is waited for.
+        # Later requests queue behind a lock that is waited for.
         execute(f"SET LOCAL lock_timeout = {_LOCK_TIMEOUT}")
         if schema is not None:
             neighbours.make_schema(_driven(connection), schema)

@@ -1,7 +1,7 @@
 """Appending without a pause: while one batch is committed, the next is taken in.
 
-Staging and committing cost about the same, and each keeps another process busy. Whoever has more
-to write than one transaction takes both in turns over two connections.
+Staging and committing cost about the same, and each keeps another process busy. A caller that has
+more to write than one transaction takes both in turns over two connections.
 """
 
 import threading
@@ -96,7 +96,7 @@ class Pipeline:
         """
         self._settle()
         if self._taking is not None and self._staged.inputs:
-            # Whoever waits may as well do it: a lone event is spared the way to another thread.
+            # The caller would only wait: for a lone event, the way to another thread is spared.
             self._staged = _StagedSize()
             self._committed(self._taking.commit())
 

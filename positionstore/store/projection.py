@@ -85,7 +85,7 @@ def project_events(
 
 
 def refold_positions(connection: psycopg.Connection, position_ids: Sequence[str]) -> int:
-    """Fold some positions anew from all their facts; return how many rows were written."""
+    """Fold some positions again from all their facts; return how many rows were written."""
     return connection.execute(
         statement("refold_positions"), {"position_ids": list(position_ids)}
     ).rowcount
@@ -100,7 +100,7 @@ def drop_emptied(connection: psycopg.Connection, position_ids: Sequence[str]) ->
 
 
 def verify(connection: psycopg.Connection, *, progress: Progress | None = None) -> list[Difference]:
-    """Fold the whole log anew and compare it with ``positions``; change nothing.
+    """Fold the whole log again and compare it with ``positions``; change nothing.
 
     All of it happens in one snapshot of the database, so that appenders may go on meanwhile.
 
@@ -114,16 +114,16 @@ def verify(connection: psycopg.Connection, *, progress: Progress | None = None) 
     with (
         _isolated(connection, IsolationLevel.REPEATABLE_READ),
         connection.transaction(),
-        _folded_anew(connection, progress) as anew,
+        _refolded(connection, progress) as refold,
     ):
-        anew.prove()
-        return anew.differences()
+        refold.prove()
+        return refold.differences()
 
 
 def rebuild(
     connection: psycopg.Connection, *, progress: Progress | None = None
 ) -> list[Difference]:
-    """Fold the whole log anew and put the result in the place of ``positions``.
+    """Fold the whole log again and replace ``positions`` by the result.
 
     It is built beside, while appenders go on. Then, in one short transaction under the
     appenders' lock, the positions that changed meanwhile are folded once more and the rows that
@@ -145,7 +145,7 @@ def rebuild(
         row = execute(statement("last_seq")).fetchone()
         seen = row[0] if row else 0
         with (
-            _folded_anew(connection, progress) as anew,
+            _refolded(connection, progress) as refold,
             # What was committed while it waits for its turn has to be seen.
             _isolated(connection, IsolationLevel.READ_COMMITTED),
             connection.transaction(),
@@ -153,10 +153,10 @@ def rebuild(
             execute("SELECT pg_advisory_xact_lock(%s)", [APPEND_LOCK])
             late = [name for (name,) in execute(statement("positions_since"), {"seq": seen})]
             if late:
-                anew.fold_again(late)
-            anew.prove()
-            if differences := anew.differences():
-                anew.swap_in()
+                refold.fold_again(late)
+            refold.prove()
+            if differences := refold.differences():
+                refold.swap_in()
         return differences
 
 
@@ -171,8 +171,8 @@ def _isolated(connection: psycopg.Connection, level: IsolationLevel) -> Iterator
             connection.isolation_level = previous
 
 
-class _Anew:
-    """The log folded anew, in temporary tables that this alone has made and knows the names of."""
+class _Refold:
+    """The log folded again, into temporary tables of this object's own."""
 
     def __init__(self, connection: psycopg.Connection) -> None:
         self._connection = connection
@@ -239,18 +239,18 @@ class _Anew:
 
 
 @contextmanager
-def _folded_anew(connection: psycopg.Connection, progress: Progress | None) -> Iterator[_Anew]:
-    anew = _Anew(connection)
+def _refolded(connection: psycopg.Connection, progress: Progress | None) -> Iterator[_Refold]:
+    refold = _Refold(connection)
     try:
-        anew.fold(progress)
-        yield anew
+        refold.fold(progress)
+        yield refold
     except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:
-        if anew.misses(error):
+        if refold.misses(error):
             raise pooler.lost() from None
         raise
     finally:
         if not connection.broken and connection.info.transaction_status != _FAILED:
-            anew.drop()
+            refold.drop()
 
 
 _FAILED = psycopg.pq.TransactionStatus.INERROR

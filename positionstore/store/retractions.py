@@ -1,4 +1,4 @@
-"""Retractions in the log: appended like any fact, with the positions folded anew beside them."""
+"""Retractions in the log: appended like any fact, and their positions folded again."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -93,7 +93,7 @@ def state(connection: psycopg.Connection, position_id: str) -> State | None:
 def append(
     connection: psycopg.Connection, retractions: Sequence[Retraction], received_at: datetime
 ) -> tuple[list[int], int]:
-    """Append what is new of some retractions and fold their positions anew: one transaction.
+    """Append the new ones of some retractions and fold their positions again: one transaction.
 
     Args:
         connection: one on which no transaction is open, or whose transaction this becomes part of.

@@ -34,7 +34,7 @@ from positionstore.store.locks import MIGRATION_LOCK
 from positionstore.store.queries import queries
 
 DEFAULT_PREFIX: Final = "positionstore"
-"""What the roles' names begin with where nobody says otherwise."""
+"""What the roles' names begin with by default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +62,9 @@ def recorded(connection: psycopg.Connection) -> Roles | None:
 
 
 def plan(connection: psycopg.Connection, roles: Roles) -> list[str]:
-    """Return what there is to do, for whoever may do it; nothing is changed, no password is in it.
+    """Return what there is to do, for an administrator; nothing is changed, no password is in it.
 
-    A role that is made has no password until somebody gives it one, and lets nobody in before that.
+    A new role has no password, and cannot log in before it is given one.
     """
     return [
         statement.as_string(connection)

@@ -148,7 +148,7 @@ def check_order(first: int | None, newest: int | None) -> None:
     """Check that the first seq that was drawn is greater than the newest before it.
 
     Raises:
-        NumbersBehindError: it is not; whoever catches it has to roll back.
+        NumbersBehindError: it is not; the caller has to roll back.
     """
     if first is not None and newest is not None and first <= newest:
         raise NumbersBehindError(

@@ -2,7 +2,7 @@
 
 A setting that changes a result or ends a statement is ours on every connection, psycopg's and
 ADBC's alike: a role may have a ``statement_timeout`` or another ``DateStyle``, a database a time
-zone, the environment a ``PGCLIENTENCODING``. Whoever wants a limit for one piece of work sets it
+zone, the environment a ``PGCLIENTENCODING``. A limit for one piece of work is set
 after this.
 
 Source: the PostgreSQL manual, "Client Connection Defaults" and "Planner Method Configuration".

@@ -289,7 +289,7 @@ def of_query(connection: psycopg.Connection, query: str) -> ReadQuery:
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ConfigurationError(
             f"Two columns of the query are named {twice[0]!r}.",
-            remedy="Name one anew with AS.",
+            remedy="Rename one with AS.",
         )
     day = next((c for c in columns if c.name == "day" and c.kind in _WITH_A_DAY), None)
     return replace(chosen, columns=columns, day=day)

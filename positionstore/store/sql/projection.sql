@@ -44,7 +44,7 @@ AND NOT EXISTS (
 );
 
 -- name: refold_positions
--- Folds some positions anew from all their facts, as a new snapshot or retraction demands.
+-- Folds some positions again from all their facts, as a new snapshot or retraction demands.
 WITH folded AS MATERIALIZED (
     SELECT seq, supersedes_before FROM fold_facts(%(position_ids)s)
 )
@@ -130,7 +130,7 @@ FROM (SELECT seq, supersedes_before FROM fold_facts(%(position_ids)s)) w
 CROSS JOIN LATERAL (SELECT * FROM fact_positions f WHERE f.seq = w.seq OFFSET 0) fact;
 
 -- name: differences
--- Where positions and what was folded anew are not the same: the position, what is wrong with it,
+-- Where positions and the refolded rows differ: the position, what is wrong with it,
 -- and the columns that differ.
 SELECT
     coalesce(p.position_id, r.position_id) AS position_id,
@@ -217,7 +217,7 @@ DELETE FROM positions p
 WHERE NOT EXISTS (SELECT FROM pg_temp.{rebuilt} r WHERE r.position_id = p.position_id);
 
 -- name: swap_in
--- Puts what was folded anew in the place of what stood, where the two differ; readers see the one
+-- Replaces the rows by the refolded ones, where the two differ; readers see the one
 -- or the other, and never an empty table.
 INSERT INTO positions ({columns})
 SELECT {columns} FROM pg_temp.{rebuilt} r

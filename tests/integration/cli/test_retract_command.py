@@ -151,7 +151,7 @@ def test_the_last_fact_of_a_position_takes_its_row_along(run: Run) -> None:
             ["evt_2", "--reason", "  "],
             (
                 "--reason needs 1 to 1,000 characters.",
-                "Say why the fact is wrong, for whoever reads the log.",
+                "Say why the fact is wrong: readers of the log will ask.",
             ),
         ),
         (["evt_2"], ("Missing option '--reason'.", "Try 'positionstore retract --help'.")),

@@ -140,7 +140,7 @@ async def test_a_proxy_that_lets_nobody_through_is_named_in_one_line(
             await line_of_rest(settings),
         ):
             assert f"Refused by the proxy 127.0.0.1:{proxy.port} (HTTPS_PROXY): 403" in line
-            assert "ask whoever runs it" in line
+            assert "ask its administrator" in line
 
 
 async def test_a_proxy_that_is_not_there_is_named_in_one_line(front: Front) -> None:
