@@ -16,8 +16,9 @@ from positionstore.cli.console import print_json, print_line, progress
 from positionstore.errors import ConfigurationError
 from positionstore.export.export import STANDARD_OUTPUT, Exported, ExportRequest
 from positionstore.export.export import export as run
-from positionstore.export.formats import Format
+from positionstore.export.formats import CsvStyle, Format
 from positionstore.store.database import opened
+from positionstore.store.read.query import LOG
 
 _ELSEWHERE: Final = "Add --out FILE, or pipe it."
 
@@ -26,6 +27,13 @@ class Partition(StrEnum):
     """How rows are divided into folders."""
 
     DAY = "day"
+
+
+class CsvTimes(StrEnum):
+    """How CSV writes a time."""
+
+    ISO = "iso"
+    SPREADSHEET = "spreadsheet"
 
 
 class Numeric(StrEnum):
@@ -59,6 +67,12 @@ def export(
         int | None,
         typer.Option(metavar="SEQ", min=0, help="Only events after this seq."),
     ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume", help="Make --out a folder, and add the events that it does not hold yet."
+        ),
+    ] = False,
     partition_by: Annotated[
         Partition | None,
         typer.Option(help="Make --out a folder with a folder for each day, in UTC."),
@@ -67,6 +81,14 @@ def export(
         bool,
         typer.Option("--raw", help="CSV: do not escape formulas and control characters."),
     ] = False,
+    csv_bom: Annotated[
+        bool,
+        typer.Option("--csv-bom", help="CSV: begin with a byte order mark, so Excel sees UTF-8."),
+    ] = False,
+    csv_times: Annotated[
+        CsvTimes,
+        typer.Option(help="CSV: times in ISO 8601, or as spreadsheets know them, in UTC."),
+    ] = CsvTimes.ISO,
     numeric: Annotated[
         Numeric, typer.Option(help="Parquet: the type of exact decimals.")
     ] = Numeric.DECIMAL,
@@ -77,8 +99,8 @@ def export(
     """Export a table, a view or a query as Parquet, CSV or JSON Lines.
 
     Types are exact, memory use stays flat, and a file appears only when it is complete. An export
-    of events prints the last seq it contains; the next one continues from there with --since.
-    Parquet needs the extra `arrow` of positionstore.
+    of events prints the last seq it contains; the next one continues from there with --since, or
+    by itself with --resume. Parquet needs the extra `arrow` of positionstore.
 
     Example: positionstore export positions --out positions.parquet
     """
@@ -89,8 +111,9 @@ def export(
         form=form or _format_of(out),
         out=None if out == STANDARD_OUTPUT else Path(out),
         since=since,
+        resume=resume,
         by_day=partition_by is not None,
-        raw=raw,
+        csv=CsvStyle(raw=raw, bom=csv_bom, plain_times=csv_times is CsvTimes.SPREADSHEET),
         exact_text=numeric is Numeric.TEXT,
     )
     _see_that_it_can_be(order)
@@ -102,7 +125,7 @@ def export(
         if as_json:
             print_json(asdict(done))
         else:
-            print_line(_said(done))
+            print_line(_said(done, resumed=resume))
 
 
 def _format_of(out: str) -> Format:
@@ -123,26 +146,36 @@ def _see_that_it_can_be(order: ExportRequest) -> None:
             "Either a table or view is exported, or a query with --sql.",
             remedy="As in: positionstore export positions",
         )
-    if order.query is not None and order.since is not None:
-        raise ConfigurationError("--since goes with events, not with --sql.")
-    if order.out is None and order.by_day:
+    if order.relation != LOG and (order.since is not None or order.resume):
         raise ConfigurationError(
-            "--partition-by day needs a folder; standard output is none.",
+            f"--since and --resume go with {LOG}, which alone are in the order of a seq."
+        )
+    if order.since is not None and order.resume:
+        raise ConfigurationError("Either --since says where to begin, or --resume finds it.")
+    if order.out is None and order.into_a_folder:
+        raise ConfigurationError(
+            "--partition-by day and --resume need a folder; standard output is none.",
             remedy="Add --out FOLDER.",
+        )
+    if order.csv != CsvStyle() and order.form is not Format.CSV:
+        raise ConfigurationError(
+            f"--raw, --csv-bom and --csv-times are for CSV, not for {order.form}."
         )
     if order.out is None and os.isatty(sys.stdout.fileno()):
         if order.form is Format.PARQUET:
             raise ConfigurationError("Parquet is not written to a terminal.", remedy=_ELSEWHERE)
-        if order.raw:
+        if order.csv.raw:
             raise ConfigurationError(
                 "--raw would write to the terminal whatever came over the wire.", remedy=_ELSEWHERE
             )
 
 
-def _said(done: Exported) -> str:
+def _said(done: Exported, *, resumed: bool) -> str:
     place = "standard output" if done.out == STANDARD_OUTPUT else done.out
     size = f" ({done.files:,} {'file' if done.files == 1 else 'files'}, {done.bytes:,} bytes)"
     said = f"Exported {done.rows:,} rows of {done.what} to {place}{size if done.bytes else ''}."
     if done.last_seq is None:
         return said
+    if resumed:
+        return f"{said} It holds the log up to seq {done.last_seq}."
     return f"{said} The last seq is {done.last_seq}: go on with --since {done.last_seq}."

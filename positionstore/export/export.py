@@ -1,17 +1,22 @@
 """Exports, from the request to the result."""
 
+import hashlib
 from collections.abc import Callable
-from contextlib import closing
-from dataclasses import dataclass
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Final
 
 import psycopg
 
-from positionstore.errors import ConfigurationError
-from positionstore.export.destinations import Begin, Destination, File, PartitionedFolder, Stream
-from positionstore.export.formats import Format, codec
+from positionstore.errors import ConfigurationError, PositionstoreError
+from positionstore.export.destinations import Begin, Destination, File, Stream
+from positionstore.export.folders import Folder, LocalFolder
+from positionstore.export.formats import CsvStyle, Format, codec
+from positionstore.export.increments import FolderContents, Plan
+from positionstore.export.partitioned import PartitionedFolder
 from positionstore.store.database import Store
+from positionstore.store.locks import try_session_lock
 from positionstore.store.read import query as selection
 from positionstore.store.read.query import LOG, ReadQuery
 
@@ -26,10 +31,11 @@ class ExportRequest:
         relation: a table or view, or None.
         query: a query, or None; exactly one of the two is given.
         form: the format.
-        out: the file, or the folder if ``by_day`` is set; None is standard output.
+        out: the file, or the folder if ``by_day`` or ``resume`` is set; None is standard output.
         since: for the log, only facts after this seq.
+        resume: for the log, only facts after those that the folder holds.
         by_day: whether each day has files of its own.
-        raw: whether CSV cells are written as stored.
+        csv: how CSV is written.
         exact_text: whether decimals in Parquet are text.
     """
 
@@ -38,9 +44,15 @@ class ExportRequest:
     form: Format
     out: Path | None
     since: int | None = None
+    resume: bool = False
     by_day: bool = False
-    raw: bool = False
+    csv: CsvStyle = field(default_factory=CsvStyle)
     exact_text: bool = False
+
+    @property
+    def into_a_folder(self) -> bool:
+        """Whether ``out`` is a folder."""
+        return self.by_day or self.resume
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,21 +101,29 @@ def export(
             written.
         PositionstoreError: it failed; no file is left.
     """
-    with selection.reading(store, selection.QUERY if order.query else "") as connection:
-        chosen, last_seq = _chosen(connection, order)
-        expected = selection.expected_rows(connection, chosen)
-    if order.by_day:
-        chosen = chosen.told_apart_by_day()
-    form = codec(order.form, store, chosen, raw=order.raw, exact_text=order.exact_text)
-    rows = 0
-    with (
-        _destination(order, chosen, last_seq, standard_output, form.writer) as destination,
-        closing(form.pieces(by_day=order.by_day)) as pieces,
-    ):
-        for piece in pieces:
-            destination.write(piece)
-            rows += piece.rows
-            progress(rows, max(rows, expected))
+    destination: Destination
+    with ExitStack() as held:
+        target = _Target(store, order, held) if order.into_a_folder else None
+        since = target.plan.since if target and target.plan else order.since
+        with selection.reading(store, selection.QUERY if order.query else "") as connection:
+            chosen, last_seq = _chosen(connection, order, since)
+            expected = selection.expected_rows(connection, chosen)
+        if order.by_day:
+            chosen = chosen.told_apart_by_day()
+        form = codec(order.form, store, chosen, csv=order.csv, exact_text=order.exact_text)
+        if target is not None:
+            span = None if last_seq is None else ((since or 0) + 1, last_seq)
+            destination = target.destination(form.writer, chosen.what, span)
+        elif order.out is not None:
+            destination = File(order.out, form.writer)
+        else:
+            destination = Stream(standard_output, form.writer)
+        rows = 0
+        with destination, closing(form.pieces(by_day=order.by_day)) as pieces:
+            for piece in pieces:
+                destination.write(piece)
+                rows += piece.rows
+                progress(rows, max(rows, expected))
     return Exported(
         chosen.what,
         order.form,
@@ -111,45 +131,68 @@ def export(
         rows,
         destination.files,
         destination.size,
-        order.since,
+        since,
         last_seq,
     )
 
 
-def _chosen(connection: psycopg.Connection, order: ExportRequest) -> tuple[ReadQuery, int | None]:
+class _Target:
+    """A folder that the export goes to; no other export goes there meanwhile.
+
+    Attributes:
+        plan: how an increment is added; None where everything is replaced.
+    """
+
+    def __init__(self, store: Store, order: ExportRequest, held: ExitStack) -> None:
+        if order.out is None:
+            raise ConfigurationError("Standard output is no folder.", remedy="Add --out FOLDER.")
+        self._order = order
+        self._folder: Folder = LocalFolder(order.out)
+        connection = held.enter_context(store.connect(reads=True))
+        if not try_session_lock(connection, _key_of(str(order.out.absolute()))):
+            raise PositionstoreError(
+                f"Another export is writing to {order.out}.", remedy="Wait until it has ended."
+            )
+        if order.since is not None:
+            _require_reached(order.since, selection.newest_seq(connection))
+        what = order.relation or selection.QUERY
+        contents = FolderContents(self._folder.name, what, order.form, by_day=order.by_day)
+        contents.sort_in(self._folder.paths())
+        self.plan: Plan | None = None
+        if order.resume or order.since is not None:
+            contents.understand([self._folder.read(path) for path in contents.marker_paths])
+            self.plan = contents.plan(order.since)
+
+    def destination(self, begin: Begin, what: str, span: tuple[int, int] | None) -> Destination:
+        """Return where pieces go."""
+        return PartitionedFolder(
+            self._folder, self._order.form, begin, what=what, span=span, plan=self.plan
+        )
+
+
+def _key_of(place: str) -> int:
+    """Return the key of a folder's lock."""
+    return int.from_bytes(hashlib.sha256(place.encode()).digest()[:8], signed=True)
+
+
+def _chosen(
+    connection: psycopg.Connection, order: ExportRequest, since: int | None
+) -> tuple[ReadQuery, int | None]:
     """Return the query of the request, and its last seq if it is the log."""
     if order.query is not None:
         return selection.of_query(connection, order.query), None
     name = order.relation or ""
     if name != LOG:
-        chosen = selection.of_relation(connection, name)
-        if order.since is not None:
-            raise ConfigurationError(
-                f"--since goes with {LOG}, which alone are in the order of a seq, not with {name}."
-            )
-        return chosen, None
+        return selection.of_relation(connection, name), None
     # What is committed later has a greater seq, so the log up to here is complete.
-    last, since = selection.newest_seq(connection), order.since or 0
-    if since > last:
+    last, after = selection.newest_seq(connection), since or 0
+    _require_reached(after, last)
+    return selection.of_log(connection, after=after, until=last), last
+
+
+def _require_reached(seq: int, last: int) -> None:
+    if seq > last:
         raise ConfigurationError(
-            f"The log ends at seq {last}, before --since {since}.",
+            f"The log ends at seq {last}, before --since {seq}.",
             remedy="Is it the same store that the last export read?",
         )
-    return selection.of_log(connection, after=since, until=last), last
-
-
-def _destination(
-    order: ExportRequest,
-    chosen: ReadQuery,
-    last_seq: int | None,
-    standard_output: IO[bytes],
-    begin: Begin,
-) -> Destination:
-    if order.out is None:
-        return Stream(standard_output, begin)
-    if not order.by_day:
-        return File(order.out, begin)
-    span = None if last_seq is None else ((order.since or 0) + 1, last_seq)
-    return PartitionedFolder(
-        order.out, order.form, begin, what=chosen.what, span=span, add=order.since is not None
-    )

@@ -1,5 +1,6 @@
 """The formats: how rows are read and written for each."""
 
+import codecs
 import re
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
@@ -37,6 +38,21 @@ class Piece:
     content: Any
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CsvStyle:
+    """How CSV is written.
+
+    Attributes:
+        raw: whether cells are written as stored, including formulas and control characters.
+        bom: whether a file begins with a byte order mark, by which Excel knows UTF-8.
+        plain_times: whether times are ``2026-07-01 17:00:00``, which spreadsheets know.
+    """
+
+    raw: bool = False
+    bom: bool = False
+    plain_times: bool = False
+
+
 class Writer(Protocol):
     """Writes a file's rows."""
 
@@ -58,7 +74,7 @@ class Codec(Protocol):
 
 
 def codec(
-    form: Format, store: Store, selection: ReadQuery, *, raw: bool, exact_text: bool
+    form: Format, store: Store, selection: ReadQuery, *, csv: CsvStyle, exact_text: bool
 ) -> Codec:
     """Return the format for a query.
 
@@ -66,7 +82,7 @@ def codec(
         form: the format.
         store: the store.
         selection: the query.
-        raw: whether CSV cells are written as stored, including formulas and control characters.
+        csv: how CSV is written.
         exact_text: whether decimals in Parquet are text.
 
     Raises:
@@ -80,7 +96,7 @@ def codec(
 
             return Parquet(store, selection, exact_text=exact_text)
         case Format.CSV:
-            return _Csv(store, selection, raw=raw)
+            return _Csv(store, selection, csv)
         case Format.JSONL:
             return _JsonLines(store, selection)
 
@@ -92,23 +108,27 @@ _TEXTS: Final = {ColumnType.TEXT, ColumnType.JSON, ColumnType.TEXTS}
 class _Csv:
     """CSV as RFC 4180 has it, in UTF-8, with a header; NULL is nothing, an empty text is ``""``."""
 
-    def __init__(self, store: Store, selection: ReadQuery, *, raw: bool) -> None:
-        self._store, self._selection = store, selection
+    def __init__(self, store: Store, selection: ReadQuery, style: CsvStyle) -> None:
+        self._store, self._selection, self._style = store, selection, style
         columns = selection.columns
         # Numbers and moments are the server's own spelling, and nothing in them can do harm.
-        self._texts = () if raw else tuple(i for i, c in enumerate(columns) if c.kind in _TEXTS)
+        self._texts = (
+            () if style.raw else tuple(i for i, c in enumerate(columns) if c.kind in _TEXTS)
+        )
         self._json = {
             i for i, c in enumerate(columns) if c.kind in {ColumnType.JSON, ColumnType.TEXTS}
         }
 
     def pieces(self, *, by_day: bool) -> Generator[Piece]:
-        for rows in lines.cells(self._store, self._selection, by_day=by_day):
+        for rows in lines.cells(
+            self._store, self._selection, by_day=by_day, plain_times=self._style.plain_times
+        ):
             for day, own in _by_day(rows, by_day=by_day):
                 yield Piece(day, len(own), "".join(map(self._line, own)).encode())
 
     def writer(self, file: IO[bytes]) -> Writer:
         names = (_quoted(csv_cell(column.name)) for column in self._selection.columns)
-        file.write((",".join(names) + "\n").encode())
+        file.write(codecs.BOM_UTF8 * self._style.bom + (",".join(names) + "\n").encode())
         return _Text(file)
 
     def _line(self, row: lines.Row) -> str:

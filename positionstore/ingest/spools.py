@@ -16,6 +16,7 @@ from typing import Final
 import structlog
 
 from positionstore.errors import ConfigurationError
+from positionstore.files import sync_folder
 from positionstore.ingest.spool import (
     DAMAGED,
     FILE,
@@ -239,15 +240,6 @@ def size_of(folder: Path) -> Size:
             return size_in(connection)
     except sqlite3.Error as error:
         raise DamagedSpoolError(f"{folder} cannot be read: {error}.") from error
-
-
-def sync_folder(folder: Path) -> None:
-    """See that the names in a folder are on the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def folders(root: Path) -> Iterator[Path]:

@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from positionstore.errors import ConfigurationError, PositionstoreError
+from positionstore.files import sync_folder
 
 FACTS_AT_ONCE: Final = 5_000
 """Facts of one row group, and in memory at a time."""
@@ -171,11 +172,7 @@ class ArchiveWriter:
             self._file.flush()
             os.fsync(self._file.fileno())
             self._partial.replace(path)
-            number = os.open(self._folder, os.O_RDONLY)
-            try:
-                os.fsync(number)
-            finally:
-                os.close(number)
+            sync_folder(self._folder)
         except OSError as error:
             raise _unwritable(self._folder, error) from None
         return path

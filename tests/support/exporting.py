@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from positionstore.export.export import Exported, ExportRequest, export
-from positionstore.export.formats import Format
+from positionstore.export.formats import CsvStyle, Format
 from positionstore.store.database import Store
 
 
@@ -26,7 +26,8 @@ class Exporter:
         since: int | None = None,
         by_day: bool = False,
         form: Format | None = None,
-        raw: bool = False,
+        resume: bool = False,
+        csv: CsvStyle | None = None,
         exact_text: bool = False,
     ) -> Exported:
         order = ExportRequest(
@@ -36,7 +37,8 @@ class Exporter:
             out=path,
             since=since,
             by_day=by_day,
-            raw=raw,
+            resume=resume,
+            csv=csv or CsvStyle(),
             exact_text=exact_text,
         )
         return export(self.store, order, standard_output=io.BytesIO(), progress=self.progress)

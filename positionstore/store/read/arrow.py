@@ -24,6 +24,9 @@ from positionstore.store.read.query import APPLICATION, Column, ColumnType, Read
 BATCH_BYTES: Final = 16 * 1024 * 1024
 """About how much is in one batch."""
 
+POSITION: Final = "position_id"
+"""The column that says of which position a row is."""
+
 _TYPES: Final = {
     ColumnType.BOOLEAN: pa.bool_(),
     ColumnType.SMALL: pa.int16(),
@@ -117,14 +120,15 @@ def batches(
             **{"adbc.postgresql.batch_size_hint_bytes": str(BATCH_BYTES)}
         )
         cursor.execute(statement)
+        names = [column.name for column in selection.columns]
         for batch in cursor.fetch_record_batch():
             columns = batch.columns
             day, columns = (columns[:1], columns[1:]) if by_day else ([], columns)
+            positions = columns[names.index(POSITION)] if POSITION in names else None
             made = [
-                _made(values, column, exact_text=exact_text)
+                _made(values, column, positions, exact_text=exact_text)
                 for values, column in zip(columns, selection.columns, strict=True)
             ]
-            names = [column.name for column in selection.columns]
             yield pa.RecordBatch.from_arrays([*day, *made], names=[*(["day"] * by_day), *names])
 
 
@@ -140,12 +144,14 @@ def _sent(column: Column) -> sql.Composable:
     return value.format(value=column.value, **_ENDS)
 
 
-def _made(values: pa.Array, column: Column, *, exact_text: bool) -> pa.Array:
-    """Return a column's values in its type, from what came over."""
+def _made(
+    values: pa.Array, column: Column, positions: pa.Array | None, *, exact_text: bool
+) -> pa.Array:
+    """Return a column's values in its type, from what came over; the positions are for errors."""
     wanted = _type(column, exact_text=exact_text)
     match column.kind:
         case ColumnType.DECIMAL if not exact_text:
-            return _decimals(values, column).cast(wanted)
+            return _decimals(values, column, positions).cast(wanted)
         case ColumnType.TEXTS | ColumnType.NUMBERS:
             # Most rows have one of few lists.
             coded = values.dictionary_encode()
@@ -161,17 +167,19 @@ def _made(values: pa.Array, column: Column, *, exact_text: bool) -> pa.Array:
             return values if values.type == wanted else values.cast(wanted)
 
 
-def _decimals(values: pa.Array, column: Column) -> pa.Array:
+def _decimals(values: pa.Array, column: Column, positions: pa.Array | None) -> pa.Array:
     """Return the values, each of which fits: Arrow's own check lets some pass that do not."""
     whole = column.precision - column.scale
     fraction = rf"(\.[0-9]{{1,{column.scale}}})?" if column.scale else ""
     pattern = rf"^-?[0-9]{{1,{max(whole, 1)}}}{fraction}$"
     fits = pc.match_substring_regex(values, pattern)
     if not pc.all(fits, min_count=0).as_py():
-        odd = values.filter(pc.invert(fits))[0].as_py()
+        place = pc.index(fits, value=False).as_py()
+        odd = values[place].as_py()
+        of = "" if positions is None else f" of position {positions[place].as_py()}"
         raise PositionstoreError(
-            f"Column {column.name} holds {odd[:60]}, which is no decimal of {whole} digits before"
-            f" the point and {column.scale} behind it.",
+            f"Column {column.name}{of} holds {odd[:60]}, which is no decimal of {whole} digits"
+            f" before the point and {column.scale} behind it.",
             remedy="Read numbers as text with --numeric text, or give --sql a query that rounds it"
             " and casts it: round(x, 4)::numeric(38, 4).",
         )

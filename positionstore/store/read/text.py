@@ -17,13 +17,22 @@ CHUNK: Final = 1000
 Row = tuple[str | None, ...]
 
 
-def cells(store: Store, selection: ReadQuery, *, by_day: bool = False) -> Generator[list[Row]]:
+def cells(
+    store: Store, selection: ReadQuery, *, by_day: bool = False, plain_times: bool = False
+) -> Generator[list[Row]]:
     """Read rows as their cells, some rows at a time; the day comes first where it is wanted.
+
+    Args:
+        store: the store.
+        selection: what is read.
+        by_day: whether the day comes first.
+        plain_times: whether times are in UTC, to the second, without ``T`` and zone.
 
     Raises:
         ConfigurationError: the server refuses the query.
     """
-    return _read(store, selection, selection.statement(_cell, by_day=by_day))
+    cell = _cell_with_plain_times if plain_times else _cell
+    return _read(store, selection, selection.statement(cell, by_day=by_day))
 
 
 def objects(store: Store, selection: ReadQuery, *, by_day: bool = False) -> Generator[list[Row]]:
@@ -57,6 +66,22 @@ def _cell(column: Column) -> sql.Composable:
             return sql.SQL("to_json({})").format(value)
         case _:
             return sql.SQL("{}::text").format(value)
+
+
+def _cell_with_plain_times(column: Column) -> sql.Composable:
+    value = column.value
+    match column.kind:
+        case ColumnType.MOMENT:  # the session's time zone is UTC
+            value = sql.SQL("{}::timestamp").format(value)
+        case ColumnType.LOCAL_MOMENT:
+            pass
+        case _:
+            return _cell(column)
+    # An infinity and a year before Christ stay what no spreadsheet takes for a time.
+    return sql.SQL(
+        "CASE WHEN isfinite({0}) AND {0} >= '0001-01-01'"
+        " THEN to_char({0}, 'YYYY-MM-DD HH24:MI:SS') ELSE {0}::text END"
+    ).format(value)
 
 
 def _read(store: Store, selection: ReadQuery, statement: sql.Composed) -> Generator[list[Row]]:

@@ -18,6 +18,7 @@ from support.waiting import wait_until
 
 from positionstore.errors import ConfigurationError
 from positionstore.export.formats import Format
+from positionstore.export.increments import MARKERS
 from positionstore.store.appender import Appender
 from positionstore.store.database import Store
 
@@ -47,7 +48,8 @@ def lake(folder: Path, form: Format = Format.PARQUET) -> list[tuple[int, str]]:
 
 
 def names(folder: Path) -> list[str]:
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*.*"))
+    paths = (path.relative_to(folder) for path in folder.rglob("*.*"))
+    return sorted(str(path) for path in paths if path.parts[0] != MARKERS)
 
 
 def test_increments_hold_each_fact_once_while_writers_write(

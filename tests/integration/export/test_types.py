@@ -1,7 +1,10 @@
 """Every value comes back as it was, for DuckDB, pandas and polars alike."""
 
+import codecs
 import json
 import math
+import shutil
+import subprocess
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -19,7 +22,7 @@ from support.exporting import Exporter
 from support.factories import event, snapshot
 
 from positionstore.errors import ConfigurationError, PositionstoreError
-from positionstore.export.formats import Format
+from positionstore.export.formats import CsvStyle, Format
 from positionstore.store.appender import Appender
 from positionstore.store.database import Store
 from positionstore.store.read import query as selection
@@ -330,11 +333,71 @@ def test_csv_cells_begin_no_formula_and_hold_no_control_character_unless_raw(
 ) -> None:
     query = "SELECT '=1+1' AS a, E'\\x1b[31m' AS b, '-5' AS c, -5 AS d, '=x' AS \"=e\""
     export(tmp_path / "safe.csv", query=query)
-    export(tmp_path / "raw.csv", query=query, raw=True)
+    export(tmp_path / "raw.csv", query=query, csv=CsvStyle(raw=True))
 
     safe, raw = ((tmp_path / name).read_text(encoding="utf-8") for name in ("safe.csv", "raw.csv"))
     assert safe == "a,b,c,d,'=e\n'=1+1,\\x1b[31m,-5,-5,'=x\n"
     assert raw.splitlines()[1] == "=1+1,\x1b[31m,-5,-5,=x"
+
+
+def test_csv_for_spreadsheets_has_a_mark_of_its_encoding_and_plain_times(
+    tmp_path: Path, export: Exporter
+) -> None:
+    query = (
+        "SELECT timestamptz '2026-07-01 17:00:00.1239+02' AS at, timestamp '2026-07-01 09:05' AS b,"
+        " 'infinity'::timestamptz AS c, date '2026-07-01' AS d, timestamp '0044-03-15 BC' AS e,"
+        " NULL::timestamptz AS f, 'Zürich' AS g"
+    )
+    export(tmp_path / "plain.csv", query=query)
+    export(tmp_path / "sheet.csv", query=query, csv=CsvStyle(bom=True, plain_times=True))
+
+    assert not (tmp_path / "plain.csv").read_bytes().startswith(codecs.BOM_UTF8)
+    assert (tmp_path / "sheet.csv").read_bytes() == codecs.BOM_UTF8 + (
+        "at,b,c,d,e,f,g\n"
+        "2026-07-01 15:00:00,2026-07-01 09:05:00,infinity,2026-07-01,"
+        "0044-03-15 00:00:00 BC,,Zürich\n"
+    ).encode()
+
+
+def test_libreoffice_takes_plain_times_for_times_if_it_detects_special_numbers(
+    tmp_path: Path, export: Exporter
+) -> None:
+    soffice = shutil.which("soffice")
+    if soffice is None:
+        pytest.skip("LibreOffice is not installed")
+    query = (
+        "SELECT timestamptz '2026-07-01 15:00:00.123456Z' AS at, 'Zürich' AS g"
+        " FROM generate_series(1, 2)"
+    )
+    export(tmp_path / "sheet.csv", query=query, csv=CsvStyle(bom=True, plain_times=True))
+    subprocess.run(
+        [
+            *(soffice, f"-env:UserInstallation=file://{tmp_path}/profile", "--headless"),
+            "--infilter=CSV:44,34,76,1,,1033,false,true",  # commas, UTF-8, special numbers
+            *("--convert-to", "fods", "--outdir", tmp_path, tmp_path / "sheet.csv"),
+        ],
+        check=True,
+        capture_output=True,
+        timeout=240,
+    )
+    sheet = (tmp_path / "sheet.fods").read_text(encoding="utf-8")
+    assert sheet.count('office:value-type="date" office:date-value="2026-07-01T15:00:00"') == 2
+    assert sheet.count("<text:p>Zürich</text:p>") == 2
+
+
+@pytest.mark.parametrize("form", list(Format))
+def test_every_format_is_utf_8_whatever_the_session_says(
+    tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch, form: Format
+) -> None:
+    monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")
+    monkeypatch.setenv("PGOPTIONS", "-c DateStyle=German -c TimeZone=Asia/Tokyo")
+    path = tmp_path / f"out.{form}"
+    query = "SELECT 'Zürich ☂' AS a, timestamptz '2026-07-01 00:00Z' AS b"
+    Exporter(store)(path, query=query)
+
+    with duckdb.connect() as connection:
+        found = connection.sql(f"SELECT a, b::text FROM '{path}'").fetchall()
+    assert [(a, b[:10]) for a, b in found] == [("Zürich ☂", "2026-07-01")]
 
 
 NO_DECIMALS = ("'NaN'", "'Infinity'", "repeat('9', 39)", "1e18", "1e-21")
@@ -344,6 +407,9 @@ def test_a_number_that_no_decimal_holds_is_named_and_leaves_no_file(
     tmp_path: Path, export: Exporter
 ) -> None:
     for number in NO_DECIMALS:
+        of_one = f"SELECT 'dm_pos_7' AS position_id, {number}::numeric AS odd"
+        with pytest.raises(PositionstoreError, match="Column odd of position dm_pos_7 holds"):
+            export(tmp_path / "odd.parquet", query=of_one)
         with pytest.raises(PositionstoreError, match="Column odd holds") as caught:
             export(tmp_path / "odd.parquet", query=f"SELECT {number}::numeric AS odd")
 

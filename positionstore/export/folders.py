@@ -1,0 +1,165 @@
+"""Folders of exports on a local disk, and how they change so that a kill does no harm."""
+
+import ctypes
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final, Protocol
+
+from positionstore.errors import ConfigurationError
+from positionstore.export.destinations import unwritable
+from positionstore.export.increments import MARKERS, hidden
+from positionstore.files import finish, sync_folder, umask
+
+_HERE: Final = -100
+"""``AT_FDCWD``: paths are meant as they are."""
+_EXCHANGE: Final = 2
+"""``RENAME_EXCHANGE``."""
+_PARTIAL: Final = ".partial"
+
+
+class Folder(Protocol):
+    """Where files are put under paths such as ``day=2026-07-01/events.parquet``."""
+
+    name: str
+
+    def paths(self) -> Sequence[str]:
+        """Return the paths of all files."""
+
+    def read(self, path: str) -> bytes:
+        """Return a small file's contents."""
+
+    def staging(self) -> Path:
+        """Return a new local folder for files that are not complete yet; its owner removes it."""
+
+    def remove(self, paths: Sequence[str]) -> None:
+        """Remove files, in this order."""
+
+    def put(self, files: Mapping[str, Path]) -> None:
+        """Put complete files into the folder; it returns when they are durable."""
+
+    def write(self, path: str, content: bytes) -> None:
+        """Write a small file: there is either all of it, durably, or nothing."""
+
+    def replace_by(self, files: Mapping[str, Path]) -> None:
+        """Make these files the only ones, besides those of others."""
+
+
+class LocalFolder:
+    """A folder on a disk of this machine.
+
+    Raises:
+        ConfigurationError: something else is there, or it cannot be written to.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.name = str(path)
+        self._path = path
+        if path.exists() and not path.is_dir():
+            raise ConfigurationError(
+                f"{path} is no folder.", remedy="Name another folder, or one that is not there yet."
+            )
+
+    def paths(self) -> Sequence[str]:
+        """Return the paths of all files."""
+        return [
+            str(Path(folder, name).relative_to(self._path))
+            for folder, _, names in os.walk(self._path)
+            for name in names
+        ]
+
+    def read(self, path: str) -> bytes:
+        """Return a small file's contents."""
+        return (self._path / path).read_bytes()
+
+    def staging(self) -> Path:
+        """Return a new folder beside it, on the same disk."""
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            return Path(
+                tempfile.mkdtemp(
+                    dir=self._path.parent, prefix=f".{self._path.name}.", suffix=_PARTIAL
+                )
+            )
+        except OSError as error:
+            raise unwritable(self._path, error) from None
+
+    def remove(self, paths: Sequence[str]) -> None:
+        """Remove files, in this order."""
+        for path in paths:
+            (self._path / path).unlink()
+            sync_folder((self._path / path).parent)
+
+    def put(self, files: Mapping[str, Path]) -> None:
+        """Give complete files of the same disk their names."""
+        self._path.mkdir(exist_ok=True)
+        for path, source in files.items():
+            target = self._path / path
+            target.parent.mkdir(exist_ok=True)
+            source.rename(target)
+        for folder in {(self._path / path).parent for path in files}:
+            sync_folder(folder)
+        sync_folder(self._path)
+        sync_folder(self._path.parent)
+
+    def write(self, path: str, content: bytes) -> None:
+        """Write a small file under another name, then give it its own."""
+        target = self._path / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        for abandoned in target.parent.glob(f".*{_PARTIAL}"):
+            abandoned.unlink()
+        partial = target.with_name(f".{target.name}{_PARTIAL}")
+        with partial.open("wb") as file:
+            file.write(content)
+            finish(file)
+        partial.rename(target)
+        sync_folder(target.parent)
+        sync_folder(self._path)
+
+    def replace_by(self, files: Mapping[str, Path]) -> None:
+        """Build a folder of the new files and those of others, and let it take the place."""
+        fresh = self.staging()
+        try:
+            for path, source in files.items():
+                (fresh / path).parent.mkdir(parents=True, exist_ok=True)
+                source.rename(fresh / path)
+            for path in filter(hidden, self.paths()):
+                if not path.startswith(f"{MARKERS}/"):
+                    _link(self._path / path, fresh / path)
+            for folder, _, _ in os.walk(fresh, topdown=False):
+                Path(folder).chmod(0o777 & ~umask())
+                sync_folder(Path(folder))
+            if self._path.exists():
+                _exchange(fresh, self._path)
+            else:
+                fresh.rename(self._path)
+            sync_folder(self._path.parent)
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _link(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError:  # a disk without hard links
+        shutil.copy2(source, target, follow_symlinks=False)
+
+
+def _exchange(fresh: Path, old: Path) -> None:
+    """Let two folders swap their names: in one step where the system can do that."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if hasattr(libc, "renameat2"):
+        done = libc.renameat2(_HERE, os.fsencode(fresh), _HERE, os.fsencode(old), _EXCHANGE)
+        if done == 0:
+            return
+    aside = fresh.with_name(f"{fresh.name}.replaced")
+    old.rename(aside)
+    try:
+        fresh.rename(old)
+    except BaseException:
+        aside.rename(old)
+        raise
+    aside.rename(fresh)
