@@ -2,10 +2,9 @@
 
 from typing import Any
 
-import structlog
-
 from positionstore.cli.logs import configure_logging
 from positionstore.cli.masking import hide
+from positionstore.log import get_logger
 from positionstore.settings import Settings, load_settings, unknown_variables
 
 
@@ -23,7 +22,7 @@ def start(**overrides: Any) -> Settings:
     configure_logging(
         level=settings.log_level, form=settings.log_format, data_dir=settings.data_dir
     )
-    log = structlog.get_logger(__name__)
+    log = get_logger(__name__)
     for variable, nearest in unknown_variables():
         log.warning("unknown_setting", variable=variable, nearest=nearest)
     return settings

@@ -13,24 +13,21 @@ import os
 import sys
 import tempfile
 import threading
-from datetime import datetime
+from functools import partial
 from pathlib import Path
-from typing import Any, Final, Literal
-
-import structlog
-from structlog.stdlib import ProcessorFormatter
-from structlog.typing import EventDict, Processor, WrappedLogger
+from typing import Final, Literal
 
 from positionstore.cli.masking import masked
-from positionstore.escaping import json_as_it_came, printable
+from positionstore.log import before_first_line, get_logger
 from positionstore.settings import default_data_dir
 
 _LARGEST: Final = 5_000_000  # bytes; then the file starts over
-_UNEXPECTED: Final = "unexpected_error"
+UNEXPECTED: Final = "unexpected_error"
+"""The action of an error that nothing expected; a terminal gets one line of it, not two."""
 _NOISY: Final = ("aiohttp", "asyncio", "engineio", "httpcore", "httpx", "socketio", "alembic")
 
 
-class _Details:
+class Details:
     """The file for what should not be printed on a terminal."""
 
     configured: bool = False
@@ -70,10 +67,18 @@ class _Details:
 class _StandardError(logging.Handler):
     """Writes to whatever ``sys.stderr`` is at the moment: a progress bar takes its place."""
 
+    def __init__(self, *, console: bool) -> None:
+        super().__init__()
+        self._console = console
+
     def emit(self, record: logging.LogRecord) -> None:
+        from positionstore.cli import log_lines  # noqa: PLC0415 - brings structlog and Rich
+
         try:
+            if self.formatter is None:
+                self.setFormatter(log_lines.formatter(console=self._console))
             print(self.format(record), file=sys.stderr, flush=True)
-        except (OSError, structlog.DropEvent):  # no reader, or a line that is to be dropped
+        except (OSError, log_lines.DropEvent):  # no reader, or a line that is to be dropped
             return
         except Exception:  # noqa: BLE001 - a line that cannot be written must not stop the work
             self.handleError(record)
@@ -93,33 +98,12 @@ def configure_logging(
         form: ``console``, ``json``, or by whether standard error is a terminal.
         data_dir: the directory for the file of tracebacks.
     """
-    _Details.configured = True
-    _Details.directory = None if data_dir is None else data_dir / "log"
+    Details.configured = True
+    Details.directory = None if data_dir is None else data_dir / "log"
     console = form == "console" or (form == "auto" and sys.stderr.isatty())
     least = logging.getLevelNamesMapping()[level.upper()]
-    shared: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.add_logger_name,
-        structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
-    ]
-    structlog.configure(
-        processors=[*shared, _name_the_action, ProcessorFormatter.wrap_for_formatter],
-        wrapper_class=structlog.make_filtering_bound_logger(least),
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        cache_logger_on_first_use=False,
-    )
-    handler = _StandardError()
-    handler.setFormatter(
-        ProcessorFormatter(
-            foreign_pre_chain=[*shared, _name_the_library],
-            processors=[
-                ProcessorFormatter.remove_processors_meta,
-                *(_for_people() if console else _for_machines()),
-                _mask_the_line,
-            ],
-        )
-    )
+    before_first_line(partial(_configure_structlog, least))
+    handler = _StandardError(console=console)
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(least)
@@ -131,102 +115,33 @@ def configure_logging(
     sys.unraisablehook = _log_unraisable
 
 
+def _configure_structlog(least: int) -> None:
+    from positionstore.cli import log_lines  # noqa: PLC0415 - brings structlog and Rich
+
+    log_lines.configure(least)
+
+
 def log_unexpected(error: BaseException) -> str:
     """Log an unexpected error, with its traceback.
 
     Returns:
         Where the traceback is, in words.
     """
-    if not _Details.configured:
+    if not Details.configured:
         configure_logging(data_dir=default_data_dir())
-    _Details.where = "the log"
-    structlog.get_logger(__name__).error(_UNEXPECTED, exc_info=error)
-    return _Details.where
-
-
-def _name_the_action(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    key = "message" if "action" in event else "action"
-    event[key] = event.pop("event")
-    return event
-
-
-def _name_the_library(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    event["message"] = event.pop("event")
-    event["action"] = event.get("logger", "log")
-    return event
-
-
-def _for_machines() -> list[Processor]:
-    return [
-        structlog.processors.ExceptionRenderer(),
-        _in_order,
-        structlog.processors.JSONRenderer(default=str),
-        _make_plain,
-    ]
-
-
-def _for_people() -> list[Processor]:
-    return [
-        _put_traceback_aside,
-        _make_readable,
-        structlog.dev.ConsoleRenderer(
-            colors=sys.stderr.isatty() and not os.environ.get("NO_COLOR"),
-            event_key="action",
-            timestamp_key="at",
-        ),
-    ]
-
-
-def _put_traceback_aside(logger: WrappedLogger, name: str, event: EventDict) -> EventDict:
-    if not event.get("exc_info"):
-        event.pop("exc_info", None)
-        return event
-    full: Any = dict(event)
-    for step in _for_machines():
-        full = step(logger, name, full)
-    details = _Details.write(str(full))
-    if event["action"] == _UNEXPECTED:
-        raise structlog.DropEvent  # the line that the user reads says it all
-    error = event.pop("exc_info")
-    if error is True:
-        error = sys.exc_info()
-    error = error[1] if isinstance(error, tuple) else error
-    event["error"] = f"{type(error).__name__}: {error}"
-    event["details"] = str(details)
-    return event
-
-
-def _make_readable(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    event.pop("logger", None)
-    for key, value in event.items():
-        if not isinstance(value, bool | int | float | None):
-            event[key] = printable(value if isinstance(value, str) else repr(value))
-    at = datetime.fromisoformat(str(event["at"])).astimezone()
-    event["at"] = f"{at:%H:%M:%S}"
-    return event
-
-
-def _in_order(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    first = {key: event.pop(key) for key in ("at", "level", "action") if key in event}
-    return {**first, **event}
-
-
-def _make_plain(_: WrappedLogger, __: str, line: Any) -> str:
-    return json_as_it_came(str(line))
-
-
-def _mask_the_line(_: WrappedLogger, __: str, line: Any) -> str:
-    return masked(str(line))
+    Details.where = "the log"
+    get_logger(__name__).error(UNEXPECTED, exc_info=error)
+    return Details.where
 
 
 def _log_of_thread(arguments: threading.ExceptHookArgs) -> None:
     if arguments.exc_value is None or issubclass(arguments.exc_type, SystemExit):
         return
     name = arguments.thread.name if arguments.thread else "?"
-    structlog.get_logger(__name__).error("thread_failed", thread=name, exc_info=arguments.exc_value)
+    get_logger(__name__).error("thread_failed", thread=name, exc_info=arguments.exc_value)
 
 
 def _log_unraisable(arguments: "sys.UnraisableHookArgs") -> None:
-    structlog.get_logger(__name__).error(
+    get_logger(__name__).error(
         "error_in_finalizer", object=repr(arguments.object), exc_info=arguments.exc_value
     )

@@ -6,9 +6,9 @@ import signal
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TypeVar
 
-import structlog
+from positionstore.log import get_logger
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 T = TypeVar("T")
 

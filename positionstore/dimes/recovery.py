@@ -19,11 +19,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-import structlog
-
 from positionstore.errors import CredentialsError, GatewayError
+from positionstore.log import get_logger
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 MOST_PATIENCE: Final = 600.0
 """The longest wait for a server to give an old connection up, seconds, whatever it announces."""

@@ -21,15 +21,14 @@ from enum import StrEnum
 from itertools import islice
 from typing import Final
 
-import structlog
-
 from positionstore.ingest.connections import Liveness
 from positionstore.ingest.decoding import RawPacket
 from positionstore.ingest.spool import DamagedSpoolError, NoRoomError, Spool
 from positionstore.ingest.worker import Worker
+from positionstore.log import get_logger
 from positionstore.model.facts import Received, Rejected
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 AT_ONCE: Final = 5_000
 """How many inputs are handed out, written to the disk or read from it at once."""

@@ -5,16 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-import structlog
-
 from positionstore.dimes.gateway import NAMESPACES
 from positionstore.dimes.packets import Unpacker
 from positionstore.ingest.meter import Meter
+from positionstore.log import get_logger
 from positionstore.model.facts import Event, Reason, Received, Rejected, Source
 from positionstore.redaction import redacted
 from positionstore.store.status import NONE_UNDERSTOOD
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 _REMEDY: Final = (
     "See `positionstore quarantine list`; after an upgrade `quarantine retry` reads them."

@@ -5,8 +5,6 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Final
 
-import structlog
-
 from positionstore.dimes.recovery import RecoverySession
 from positionstore.ingest.backoff import Backoff
 from positionstore.ingest.buffer import DatabaseState, EventBuffer
@@ -15,11 +13,12 @@ from positionstore.ingest.meter import Meter
 from positionstore.ingest.spool import Spool
 from positionstore.ingest.store_writer import StoreWriter
 from positionstore.ingest.worker import Worker
+from positionstore.log import get_logger
 from positionstore.model.facts import Received
 from positionstore.redaction import redacted
 from positionstore.store.db_errors import ErrorAction, classify, explained
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 _BASE_WAIT: Final = 0.1
 _LONGEST_WAIT: Final = 5.0

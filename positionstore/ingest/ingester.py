@@ -7,8 +7,6 @@ from datetime import datetime
 from functools import partial
 from typing import Final
 
-import structlog
-
 from positionstore.dimes.credentials import credentials_for
 from positionstore.dimes.gateway import Connection, SocketOptions, utc_now
 from positionstore.dimes.recovery import RecoverySession
@@ -27,13 +25,14 @@ from positionstore.ingest.store_writer import StoreWriter
 from positionstore.ingest.supervisor import OnConnected, Supervisor
 from positionstore.ingest.told import Counted
 from positionstore.ingest.worker import Worker
+from positionstore.log import get_logger
 from positionstore.model.facts import Rejected, Source
 from positionstore.redaction import redacted
 from positionstore.settings import Settings
 from positionstore.store import identity, known
 from positionstore.store.database import Store
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 TIME_TO_WRITE: Final = 7.0
 """Seconds in which a stopping ingester leaves the gateway and writes what is in the buffer."""

@@ -13,8 +13,6 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Final
 
-import structlog
-
 from positionstore.errors import ConfigurationError
 from positionstore.files import sync_folder
 from positionstore.ingest.spool import (
@@ -28,9 +26,10 @@ from positionstore.ingest.spool import (
     size_in,
     translated,
 )
+from positionstore.log import get_logger
 from positionstore.settings import Environment
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 LOCK: Final = "lock"
 

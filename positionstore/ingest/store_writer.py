@@ -8,13 +8,13 @@ from datetime import datetime
 from typing import Final
 
 import psycopg
-import structlog
 
 from positionstore.dimes.recovery import Recovered, RecoverySession
 from positionstore.ingest.connections import Liveness
 from positionstore.ingest.impatient import ImpatientConnection
 from positionstore.ingest.spool import ClosedSession, DamagedSpoolError, Spool
 from positionstore.ingest.spools import tell_damage
+from positionstore.log import get_logger
 from positionstore.model.facts import Received
 from positionstore.settings import Environment
 from positionstore.store import identity, migrations, session
@@ -23,7 +23,7 @@ from positionstore.store.batch_writer import BatchWriter
 from positionstore.store.database import Store
 from positionstore.store.sessions import StreamSession
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 _AT_ONCE: Final = 5_000
 _BEYOND: Final = 1.25

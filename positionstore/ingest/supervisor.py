@@ -7,8 +7,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final, Protocol
 
-import structlog
-
 from positionstore.dimes.credentials import Credentials
 from positionstore.dimes.failures import Verdict
 from positionstore.dimes.gateway import PUT_OUT, Connection, End, refused
@@ -19,9 +17,10 @@ from positionstore.errors import GatewayError
 from positionstore.ingest.backoff import Backoff
 from positionstore.ingest.backpressure import Backpressure
 from positionstore.ingest.told import ToldCauses
+from positionstore.log import get_logger
 from positionstore.model.facts import Source
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 NO_ROOM: Final = "no room for more"
 """Why a connection was left that nothing was wrong with."""

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Final
 
 import psycopg
-import structlog
 
 from positionstore.errors import BusyError, ConfigurationError, PositionstoreError
 from positionstore.escaping import json_text
+from positionstore.log import get_logger
 from positionstore.nightly.report_html import Contents, page
 from positionstore.reconcile.reconciler import Reconciler
 from positionstore.reconcile.report import EXIT_FAILED, RunReport, as_dict
@@ -23,7 +23,7 @@ from positionstore.store import backfills
 from positionstore.store.database import opened
 from positionstore.store.nights import nights
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 NIGHTS: Final = 30
 _NAME: Final = re.compile(r"nightly-\d{4}-\d\d-\d\dT\d{6}Z\.(json|html)")

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from typing import Final
 
 import psycopg
-import structlog
 
 from positionstore.dimes.access import RestCredentials
 from positionstore.dimes.access_book import CredentialProvider
@@ -20,6 +19,7 @@ from positionstore.errors import (
     CredentialsError,
     GatewayError,
 )
+from positionstore.log import get_logger
 from positionstore.model.address import one_spelling
 from positionstore.reconcile.checkpoint import Checkpoint, NoCheckpoint
 from positionstore.reconcile.report import RunReport, RunState
@@ -33,7 +33,7 @@ from positionstore.store import runs as records
 from positionstore.store.database import Store
 from positionstore.store.runs import RunRecord
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 _TOLD: Final = 10
 
 

@@ -8,15 +8,15 @@ from enum import StrEnum
 from typing import Final
 
 import psycopg
-import structlog
 
 from positionstore.errors import BusyError, PositionstoreError
+from positionstore.log import get_logger
 from positionstore.reconcile.report import RunReport, RunState
 from positionstore.reconcile.scope import Trigger
 from positionstore.redaction import redacted
 from positionstore.service.schedule import Schedule
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 _LONGEST_WAIT: Final = 600.0
 """Seconds; a clock that was put forward is noticed then."""

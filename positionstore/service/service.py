@@ -10,8 +10,6 @@ from datetime import time as time_of_day
 from functools import partial
 from typing import Final
 
-import structlog
-
 from positionstore.errors import (
     ConfigurationError,
     CredentialsError,
@@ -20,6 +18,7 @@ from positionstore.errors import (
 from positionstore.ingest.backoff import Backoff
 from positionstore.ingest.ingester import Ingester
 from positionstore.ingest.meter import Meter
+from positionstore.log import get_logger
 from positionstore.model.facts import Source
 from positionstore.reconcile.reconciler import Reconciler
 from positionstore.reconcile.report import RunReport
@@ -30,7 +29,7 @@ from positionstore.service.schedule import Schedule
 from positionstore.settings import Settings
 from positionstore.store.database import Store
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 _TIME_TO_END: Final = 2.0
 """Seconds the reconciler has to end after the ingester; both are stopped at once."""

@@ -7,14 +7,14 @@ from functools import partial
 
 import msgspec
 import psycopg
-import structlog
 
+from positionstore.log import get_logger
 from positionstore.model.facts import SNAPSHOT_TYPE, Reason, Received, Rejected
 from positionstore.store.appender import Appended, Appender
 from positionstore.store.db_errors import ErrorAction, classify
 from positionstore.store.pipeline import Pipeline
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 class BatchWriter:

@@ -12,11 +12,12 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Final
 
-import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-_log = structlog.get_logger(__name__)
+from positionstore.log import get_logger
+
+_log = get_logger(__name__)
 
 MOST_CONNECTIONS: Final = 32
 """How many connections may be open at once."""

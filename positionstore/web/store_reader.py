@@ -12,14 +12,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import psycopg
-import structlog
 
 from positionstore.errors import PositionstoreError
+from positionstore.log import get_logger
 from positionstore.redaction import redacted
 from positionstore.store import metrics, migrations, session
 from positionstore.store.database import Store
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 EVERY: Final = 10.0
 """Seconds between two looks at the database."""

@@ -23,9 +23,9 @@ def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
     monkeypatch.chdir(tmp_path)
     # What is configured once a process is put back, for the tests that follow.
     for owner, name in (
-        (logs._Details, "configured"),
-        (logs._Details, "directory"),
-        (logs._Details, "where"),
+        (logs.Details, "configured"),
+        (logs.Details, "directory"),
+        (logs.Details, "where"),
         (masking._Known, "forms"),
         (masking._Known, "pattern"),
         (threading, "excepthook"),

@@ -10,11 +10,11 @@ import warnings
 from pathlib import Path
 
 import pytest
-import structlog
 
 from positionstore.cli import logs
 from positionstore.cli.logs import configure_logging, log_unexpected
 from positionstore.cli.masking import hide
+from positionstore.log import get_logger
 
 
 def log_lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
@@ -32,7 +32,7 @@ def test_for_machines_a_line_is_json_with_a_stable_action(
 ) -> None:
     configure_logging(form="json")
 
-    structlog.get_logger("positionstore.tried").info(
+    get_logger("positionstore.tried").info(
         "gateway_connected", gateway="partner", text="two\nlines"
     )
 
@@ -51,7 +51,7 @@ def test_for_machines_a_line_is_json_with_a_stable_action(
 def test_a_sentence_beside_an_action_is_its_message(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging(form="json")
 
-    structlog.get_logger().info("It is connected.", action="gateway_connected")
+    get_logger("positionstore.tried").info("It is connected.", action="gateway_connected")
 
     (line,) = log_lines(capsys)
     assert (line["action"], line["message"]) == ("gateway_connected", "It is connected.")
@@ -60,7 +60,7 @@ def test_a_sentence_beside_an_action_is_its_message(capsys: pytest.CaptureFixtur
 def test_without_a_terminal_the_log_is_for_machines(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging(form="auto")
 
-    structlog.get_logger().info("tried")
+    get_logger("positionstore.tried").info("tried")
 
     assert log_lines(capsys)[0]["action"] == "tried"
 
@@ -70,7 +70,7 @@ def test_for_people_a_line_is_short_and_says_nothing_to_the_terminal(
 ) -> None:
     configure_logging(form="console")
 
-    structlog.get_logger("some.where").warning("tried", said="\x1b[31mred\x9b", count=3)
+    get_logger("some.where").warning("tried", said="\x1b[31mred\x9b", count=3)
 
     line = capsys.readouterr().err.rstrip("\n")
     assert line.isprintable()
@@ -88,14 +88,14 @@ def test_no_secret_is_logged_whoever_wrote_the_line(
     hide(["hush-hush"])
     configure_logging(form="console" if form == "console" else "json")
 
-    structlog.get_logger().info(
+    get_logger("positionstore.tried").info(
         "tried", url="postgresql://me:word@h/d", nested={"a": ["hush-hush"]}
     )
     logging.getLogger("some.library").warning("key %s", "dm_live_skey_abcdef")
     try:
         fail("hush-hush dm_live_skey_abcdef")
     except ValueError:
-        structlog.get_logger().exception("failed")
+        get_logger("positionstore.tried").exception("failed")
 
     written = capsys.readouterr().err
     assert len(written.splitlines()) == 3
@@ -129,7 +129,7 @@ def test_libraries_that_talk_much_are_heard_from_warning_on(
 
 def test_what_is_below_the_level_is_not_logged(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging(form="json", level="warning")
-    log = structlog.get_logger()
+    log = get_logger("positionstore.tried")
 
     log.info("quiet")
     log.warning("loud")
@@ -143,7 +143,7 @@ def test_a_traceback_is_part_of_a_line_for_machines(capsys: pytest.CaptureFixtur
     try:
         fail()
     except ValueError:
-        structlog.get_logger().exception("failed")
+        get_logger("positionstore.tried").exception("failed")
 
     (line,) = log_lines(capsys)
     assert "Traceback (most recent call last)" in str(line["exception"])
@@ -160,9 +160,9 @@ def test_a_traceback_is_kept_off_the_terminal_in_a_private_file(
         fail()
     except ValueError as error:
         if way == "exception":
-            structlog.get_logger().exception("failed")
+            get_logger("positionstore.tried").exception("failed")
         elif way == "exc_info":
-            structlog.get_logger().error("failed", exc_info=error)
+            get_logger("positionstore.tried").error("failed", exc_info=error)
         else:
             logging.getLogger("some.library").exception("failed")
 
@@ -274,6 +274,6 @@ def test_a_log_nobody_reads_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> No
     gone = Gone()
     monkeypatch.setattr(sys, "stderr", gone)
 
-    structlog.get_logger().info("tried")
+    get_logger("positionstore.tried").info("tried")
 
     assert gone.getvalue() == ""
