@@ -109,7 +109,10 @@ class Book:
         position: str | None = None,
         wallet: str | None = None,
     ) -> pa.Table:
-        """Return the positions at a past moment: ``positions_as_of``.
+        """Return the positions at a past moment, as the facts said it: ``positions_as_of``.
+
+        A position that had ended by then, though only a later fact says so, is open here.
+        :meth:`valid_at` is what really was.
 
         Args:
             valid_at: the moment; UTC if it has no zone.
@@ -117,16 +120,27 @@ class Book:
             position: only this ``position_id``.
             wallet: only positions of this ``wallet_address``.
         """
-        return self.sql(
-            "SELECT * FROM positions_as_of(%(valid_at)s, %(known_at)s::timestamptz,"
-            " %(position)s::text, %(wallet)s::text) ORDER BY position_id",
-            {
-                "valid_at": _in_utc(valid_at),
-                "known_at": "infinity" if known_at is None else _in_utc(known_at),
-                "position": position,
-                "wallet": wallet,
-            },
-        )
+        return self._at("positions_as_of", valid_at, known_at, position, wallet)
+
+    def valid_at(
+        self,
+        valid_time: datetime,
+        *,
+        known_time: datetime | None = None,
+        position: str | None = None,
+        wallet: str | None = None,
+    ) -> pa.Table:
+        """Return the positions at a past moment, as it really was: ``positions_valid_at``.
+
+        The moments that the bodies tell decide, from whichever fact they are known.
+
+        Args:
+            valid_time: the moment; UTC if it has no zone.
+            known_time: only with facts received by then; by default with all facts.
+            position: only this ``position_id``.
+            wallet: only positions of this ``wallet_address``.
+        """
+        return self._at("positions_valid_at", valid_time, known_time, position, wallet)
 
     def table(self, name: str) -> pa.Table:
         """Return all of a table or view.
@@ -178,6 +192,25 @@ class Book:
         """Return the names of the tables and views that can be read."""
         with self._store.connect() as connection:
             return selection.relations(connection)
+
+    def _at(
+        self,
+        function: str,
+        valid: datetime,
+        known: datetime | None,
+        position: str | None,
+        wallet: str | None,
+    ) -> pa.Table:
+        return self.sql(
+            f"SELECT * FROM {function}(%(valid)s, %(known)s::timestamptz,"  # noqa: S608 - one of two names
+            " %(position)s::text, %(wallet)s::text) ORDER BY position_id",
+            {
+                "valid": _in_utc(valid),
+                "known": "infinity" if known is None else _in_utc(known),
+                "position": position,
+                "wallet": wallet,
+            },
+        )
 
     def _reader(self, chosen: ReadQuery) -> pa.RecordBatchReader:
         return pa.RecordBatchReader.from_batches(

@@ -28,10 +28,30 @@ _EARLIER_VIEWS = (
 )
 """The views of 0021, in the order in which they are made."""
 
-_TABLES: Sequence[str] = ()
+_TYPES: Sequence[str] = ("position_moment",)
+"""New types."""
+
+_TABLES: Sequence[str] = ("valuations", "positions")
 """New tables, and files that change one of 0021."""
 
-_FUNCTIONS: Sequence[str] = ()
+_FUNCTIONS: Sequence[str] = (
+    "opened_by_facts",
+    "ended_by_facts",
+    "opened_moment",
+    "ended_moment",
+    "open_interest",
+    "positions_as_of",
+    "local_days",
+    "positions_known_at",
+    "positions_valid_at",
+    "book_at",
+    "activity_by_day",
+    "end_of_day_book",
+    "fee_accrual",
+    "partner_revenue",
+    "pnl_attribution",
+    "cohort_survival",
+)
 """Functions that are new, or replaced: one of 0021 whose arguments stay is ``OR REPLACE``."""
 
 _VIEWS: Sequence[str] = (*_EARLIER_VIEWS,)
@@ -43,7 +63,42 @@ _FUNCTIONS_OVER_VIEWS: Sequence[str] = ()
 _RETYPED: Sequence[str] = ()
 """Functions of 0021 whose rows change: they are dropped before they are made again."""
 
-_UNDO_TABLES: Sequence[str] = ()
+_VALUED: Sequence[str] = (
+    "effective_leverage_bps",
+    "collateral_usd_pips",
+    "effective_collateral_usd_pips",
+    "leverage_bps",
+    "book_leverage_bps",
+    "notional_usd_pips",
+    "position_token_units",
+    "unrealized_pnl_bps",
+    "net_unrealized_pnl_bps",
+    "remaining_bps",
+    "liquidation_buffer_bps",
+    "liquidation_fee_bps",
+    "margin_buffer_usd_pips",
+    "accrued_lifetime_fee_usd_pips",
+    "accrued_venue_fee_usd_pips",
+    "pending_lifetime_fee_usd_pips",
+    "lifetime_apr_bps",
+    "origination_fee_bps",
+    "origination_fee_usd_pips",
+    "total_fees_usd_pips",
+    "total_lifetime_fee_usd_pips",
+    "total_venue_fee_usd_pips",
+    "market_close_time",
+    "market_status",
+    "settlement_state",
+    "time_to_close_minutes",
+    "is_voided",
+    "is_settlement_pending",
+)
+"""The columns that the tables of valuations get."""
+
+_UNDO_TABLES: Sequence[str] = tuple(
+    f"ALTER TABLE {table} " + ", ".join(f"DROP COLUMN {name}" for name in _VALUED)
+    for table in ("valuations", "valuation_history")
+)
 """The statements that take ``_TABLES`` back, in this order."""
 
 
@@ -53,6 +108,7 @@ def upgrade() -> None:
     _drop("VIEW", _EARLIER_VIEWS)
     _drop("FUNCTION", _RETYPED)
     for kind, names in (
+        ("types", _TYPES),
         ("tables", _TABLES),
         ("functions", _FUNCTIONS),
         ("views", _VIEWS),
@@ -70,7 +126,9 @@ def downgrade() -> None:
     _drop("FUNCTION", _FUNCTIONS_OVER_VIEWS)
     _drop("VIEW", _VIEWS)
     _drop("FUNCTION", [name for name in _FUNCTIONS if name in _RETYPED or name not in earlier])
+    _drop("TYPE", _TYPES)
     _execute(";".join(_UNDO_TABLES))
+    _execute(_earlier_comments())
     _run_files("0021", "functions", earlier)
     _run_files("0021", "views", _EARLIER_VIEWS)
     _execute(";".join(grants))
@@ -113,6 +171,18 @@ def _drop(kind: str, names: Iterable[str]) -> None:
 def _run_files(release: str, kind: str, names: Iterable[str]) -> None:
     for name in names:
         _execute((_FOLDER / release / kind / f"{name}.sql").read_text(encoding="utf-8"))
+
+
+def _earlier_comments() -> str:
+    """Return the comments of 0021 on the columns of the tables that this changes."""
+    texts = [
+        (_FOLDER / f"0021/tables/{name}.sql").read_text(encoding="utf-8")
+        for name in ("positions", "valuations")
+    ]
+    texts.append(texts[-1].replace("COLUMN valuations.", "COLUMN valuation_history."))
+    return "\n".join(
+        line for text in texts for line in text.splitlines() if line.startswith("COMMENT ON COLUMN")
+    )
 
 
 def _execute(script: str) -> None:

@@ -11,15 +11,18 @@ from typing import Any, Final
 import msgspec
 
 from positionstore.dimes.json_exact import may_hold_nul
-from positionstore.model.fields import DURABLE_FIELDS, VALUATION_FIELDS, Field
+from positionstore.model.fields import DURABLE_FIELDS, VALUATION_FIELDS, Field, Kind
 
 Spelling = tuple[str | int | None, ...]
 """Values as JSON spells them, texts and numbers without a fraction; absent and null are None."""
 
-SPELLED_FIELDS: Final[tuple[Field, ...]] = DURABLE_FIELDS + VALUATION_FIELDS
-"""The fields of a spelling, in its order."""
+SPELLED_FIELDS: Final[tuple[Field, ...]] = tuple(
+    dict.fromkeys((*DURABLE_FIELDS, *VALUATION_FIELDS))
+)
+"""The fields of a spelling, in its order: those that are compared, then what is kept besides."""
 
 _SCALAR: Final = str | int | None  # and no bool: to Python, true equals 1
+_FLAG: Final = bool | None
 _TEXTS: Final = {"status": str, "wallet_address": str | None, "result.closed_at": str | None}
 
 
@@ -47,7 +50,7 @@ def _structs() -> tuple[type[msgspec.Struct], dict[str, msgspec.Struct]]:
     members: dict[str, list[Any]] = {"": [("id", str), ("status", str)]}
     for field in SPELLED_FIELDS:
         if field.wire_name != "status":
-            kind = _TEXTS.get(field.wire_name, _SCALAR)
+            kind = _FLAG if field.kind is Kind.FLAG else _TEXTS.get(field.wire_name, _SCALAR)
             members.setdefault(field.section, []).append((field.path[-1], kind, None))
     top = members.pop("")
     sections = {

@@ -152,7 +152,12 @@ FIRST_FIELDS: Final[tuple[Field, ...]] = (
     *_section(
         "current",
         ("collateral_usd_pips", Kind.PIPS, _NEVER, "Collateral now."),
-        ("effective_collateral_usd_pips", Kind.PIPS, _NEVER, "Collateral less accrued fees."),
+        (
+            "effective_collateral_usd_pips",
+            Kind.PIPS,
+            _NEVER,
+            "Collateral less accrued fees, as inferred.",
+        ),
         ("leverage_bps", Kind.BPS, _NEVER, "Leverage at the mark price; 20,000 bps are 2x."),
         ("book_leverage_bps", Kind.BPS, _NEVER, "Leverage at book value; 20,000 bps are 2x."),
         ("mark_price_usd_pips", Kind.PIPS, _NEVER, "Mark price of one outcome token."),
@@ -171,19 +176,39 @@ FIRST_FIELDS: Final[tuple[Field, ...]] = (
             "current_liquidation_price_usd_pips",
             Kind.PIPS,
             _NEVER,
-            "Mark price at which it is liquidated.",
+            "Mark price at which it is liquidated; inferred: as the mark falls to it.",
         ),
-        ("health_bps", Kind.BPS, _NEVER, "Health; it is liquidated as this reaches 0."),
-        ("liquidation_buffer_bps", Kind.BPS, _NEVER, "Distance to the liquidation price."),
+        (
+            "health_bps",
+            Kind.BPS,
+            _NEVER,
+            "Health; inferred: 10,000 at entry, and liquidated as it reaches 0.",
+        ),
+        (
+            "liquidation_buffer_bps",
+            Kind.BPS,
+            _NEVER,
+            "Distance to the liquidation price, as inferred: a share of the mark.",
+        ),
         ("liquidation_fee_bps", Kind.BPS, _NEVER, "Fee a liquidation would collect."),
-        ("margin_buffer_usd_pips", Kind.PIPS, _NEVER, "Margin above the maintenance level."),
+        (
+            "margin_buffer_usd_pips",
+            Kind.PIPS,
+            _NEVER,
+            "Margin above the maintenance level, as inferred.",
+        ),
     ),
     *_section(
         "fees",
         ("accrued_lifetime_fee_usd_pips", Kind.PIPS, _NEVER, "Lifetime fee accrued so far."),
         ("accrued_venue_fee_usd_pips", Kind.PIPS, _NEVER, "Venue fee accrued so far."),
         ("pending_lifetime_fee_usd_pips", Kind.PIPS, _NEVER, "Lifetime fee not collected yet."),
-        ("lifetime_apr_bps", Kind.BPS, _CLOSED, "Lifetime fee, as a yearly rate."),
+        (
+            "lifetime_apr_bps",
+            Kind.BPS,
+            _CLOSED,
+            "Lifetime fee, as a yearly rate; inferred: of notional less collateral.",
+        ),
         ("origination_fee_bps", Kind.BPS, _CLOSED, "Origination fee, as a share of notional."),
         ("origination_fee_usd_pips", Kind.PIPS, _CLOSED, "Origination fee paid."),
         ("total_fees_usd_pips", Kind.PIPS, _CLOSED, "All fees: so far while open, final after."),
@@ -248,18 +273,32 @@ DURABLE_FIELDS: Final[tuple[Field, ...]] = tuple(
 ADDRESS_FIELDS: Final = frozenset({"wallet_address", "on_chain_position_key"})
 """The fields, by their name on the wire, that hold an address: a 0x one is the same in any case."""
 
+FIRST_VALUED: Final = (
+    "current.mark_price_usd_pips",
+    "current.position_value_usd_pips",
+    "current.unrealized_pnl_usd_pips",
+    "current.net_unrealized_pnl_usd_pips",
+    "risk.health_bps",
+    "risk.current_liquidation_price_usd_pips",
+)
+"""The fields that a valuation had first, in the order of their columns."""
+
 VALUATION_FIELDS: Final[tuple[Field, ...]] = tuple(
-    next(each for each in FIELDS if each.wire_name == name)
-    for name in (
-        "current.mark_price_usd_pips",
-        "current.position_value_usd_pips",
-        "current.unrealized_pnl_usd_pips",
-        "current.net_unrealized_pnl_usd_pips",
-        "risk.health_bps",
-        "risk.current_liquidation_price_usd_pips",
+    sorted(
+        (
+            each
+            for each in FIELDS
+            if each.section not in {"", "entry", "result", "failure"}
+            or each.wire_name == "effective_leverage_bps"
+        ),
+        key=lambda field: (
+            FIRST_VALUED.index(field.wire_name)
+            if field.wire_name in FIRST_VALUED
+            else len(FIRST_VALUED)
+        ),
     )
 )
-"""What moves with the market and is kept as the latest valuation."""
+"""What a reading of a live position tells besides its entry: kept whole, as its valuation."""
 
 FOLDED_COLUMNS: Final[tuple[str, ...]] = (
     "position_id",

@@ -17,7 +17,13 @@ from typing import Any, Final
 from positionstore.dimes.json_exact import sanitize_text
 from positionstore.dimes.spelling import SPELLED_FIELDS, Spelling
 from positionstore.model.address import one_spelling
-from positionstore.model.fields import ADDRESS_FIELDS, DURABLE_FIELDS, Durability, Kind
+from positionstore.model.fields import (
+    ADDRESS_FIELDS,
+    DURABLE_FIELDS,
+    VALUATION_FIELDS,
+    Durability,
+    Kind,
+)
 from positionstore.model.timestamps import parse_instant
 
 Value = str | int | bool | datetime | None
@@ -39,6 +45,7 @@ _LIFECYCLE_FIELDS: Final = frozenset(
 _ADDRESSES: Final = tuple(
     index for index, field in enumerate(DURABLE_FIELDS) if field.wire_name in ADDRESS_FIELDS
 )
+_VALUED: Final = tuple(SPELLED_FIELDS.index(field) for field in VALUATION_FIELDS)
 _LONGEST_INTEGER: Final = 19
 """Digits of a text that is read as a 64-bit integer."""
 
@@ -77,7 +84,7 @@ class DiscrepancyKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ParsedBody:
-    """What a body says: the durable values, and the valuation (all None in the closed shape)."""
+    """What a body says: the durable values, and the whole valuation."""
 
     values: Values
     valuation: Values
@@ -157,7 +164,7 @@ def _in_one_spelling(body: Spelling) -> Spelling:
 
 def spelled_valuation(body: Spelling) -> Values:
     """Return the valuation, exactly, from how a body spells it."""
-    return tuple([_integer(value) for value in body[len(DURABLE_FIELDS) :]])
+    return tuple([_CONVERTERS[index](body[index]) for index in _VALUED])
 
 
 def read_body(body: bytes, spelling: Spelling | None = None) -> ParsedBody:
@@ -175,8 +182,7 @@ def read_body(body: bytes, spelling: Spelling | None = None) -> ParsedBody:
         values = _values_carefully(body)
     else:
         values = tuple([convert(each) for convert, each in zip(_CONVERTERS, spelling, strict=True)])
-    count = len(DURABLE_FIELDS)
-    return ParsedBody(values[:count], values[count:])
+    return ParsedBody(values[: len(DURABLE_FIELDS)], tuple([values[index] for index in _VALUED]))
 
 
 def _values_carefully(body: bytes) -> Values:

@@ -435,8 +435,4 @@ def _valuation(listed: Listed, as_of: datetime) -> Valuation:
         values = read_body(listed.body).valuation
     else:
         values = spelled_valuation(listed.spelling)
-    return Valuation(
-        listed.position_id,
-        as_of,
-        tuple([value if isinstance(value, int) else None for value in values]),
-    )
+    return Valuation(listed.position_id, as_of, values)

@@ -66,18 +66,33 @@ RELATIONS: Final[dict[str, Privileges]] = {
 """Tables and views."""
 
 FUNCTIONS: Final[dict[str, Privileges]] = {
+    "activity_by_day": _CALLED_BY_ALL,
     "address_from_wire": _CALLED_BY_ALL,
     "bigint_from_wire": _CALLED_BY_ALL,
+    "book_at": _CALLED_BY_ALL,
     "book_changes": _CALLED_BY_ALL,
     "changed_fields": _CALLED_BY_ALL,
+    "cohort_survival": _CALLED_BY_ALL,
+    "end_of_day_book": _CALLED_BY_ALL,
+    "ended_by_facts": _CALLED_BY_ALL,
+    "ended_moment": _CALLED_BY_ALL,
     "events_after": _CALLED_BY_ALL,
     "fact_digest": _CALLED_BY_ALL,
     "facts_as_of": _CALLED_BY_ALL,
+    "fee_accrual": _CALLED_BY_ALL,
     "fold_facts": _CALLED_BY_ALL,
     "instant_from_wire": _CALLED_BY_ALL,
     "is_retracted": _CALLED_BY_ALL,
     "jsonb_from_wire": _CALLED_BY_ALL,
+    "local_days": _CALLED_BY_ALL,
+    "open_interest": _CALLED_BY_ALL,
+    "opened_by_facts": _CALLED_BY_ALL,
+    "opened_moment": _CALLED_BY_ALL,
+    "partner_revenue": _CALLED_BY_ALL,
+    "pnl_attribution": _CALLED_BY_ALL,
     "positions_as_of": _CALLED_BY_ALL,
+    "positions_known_at": _CALLED_BY_ALL,
+    "positions_valid_at": _CALLED_BY_ALL,
     "rank_of_fact": _CALLED_BY_ALL,
     "refuse_change_of_events": _CALLED_BY_NOBODY,  # a trigger needs no privilege
     "refuse_what_is_archived": _CALLED_BY_ALL,
@@ -86,5 +101,5 @@ FUNCTIONS: Final[dict[str, Privileges]] = {
 }
 """Functions; none of them runs with its owner's rights."""
 
-TYPES: Final = ("fact_rank",)
+TYPES: Final = ("fact_rank", "position_moment")
 """Types, which anybody may use and only the owner may change."""

@@ -17,6 +17,7 @@ from positionstore.model.fields import DURABLE_FIELDS, VALUATION_FIELDS, Kind
 from positionstore.store import locks, sequences
 from positionstore.store.locks import APPEND_LOCK, RECONCILE_LOCK
 from positionstore.store.queries import queries
+from positionstore.store.schema_sql.columns import SQL_TYPES
 
 
 class StoredPosition(NamedTuple):
@@ -90,7 +91,7 @@ class Valuation(NamedTuple):
 
     position_id: str
     as_of: datetime
-    values: tuple[int | None, ...]
+    values: tuple[str | int | bool | datetime | None, ...]
 
 
 class CompetingFact(NamedTuple):
@@ -398,7 +399,10 @@ def _valuation_statement(name: str) -> bytes:
     composed = _statement(name).format(
         columns=_identifiers(VALUATION_COLUMNS),
         arrays=sql.SQL(", ").join(
-            sql.SQL("{}::bigint[]").format(sql.Placeholder(column)) for column in VALUATION_COLUMNS
+            sql.SQL("{}::{}[]").format(
+                sql.Placeholder(field.path[-1]), sql.SQL(SQL_TYPES[field.kind])
+            )
+            for field in VALUATION_FIELDS
         ),
         assignments=sql.SQL(", ").join(
             sql.SQL("{0} = excluded.{0}").format(sql.Identifier(column))

@@ -8,7 +8,15 @@ import psycopg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.histories import Arrival, deliveries, histories, ids_of, moments, receptions
+from support.histories import (
+    FAR_AWAY,
+    Arrival,
+    deliveries,
+    histories,
+    ids_of,
+    moments,
+    receptions,
+)
 from support.oracle import Rules, State, is_retracted
 from support.profiles import tries
 
@@ -81,6 +89,35 @@ def test_the_book_as_of_a_moment_is_the_fold_of_what_was_then_created_and_known(
             ]
 
 
+@tries(12)
+@given(st.data())
+def test_the_book_at_a_valid_time_is_what_the_moments_known_then_say(
+    reader: psycopg.Connection, appender: Appender, data: st.DataObject
+) -> None:
+    history = drawn_history(data, appender)
+    ids = ids_of(history)
+    columns = "position_id, status, opened_at, ended_at, status_by_facts"
+    for known_at in (data.draw(receptions), FAR_AWAY, "infinity"):
+        valid_at = data.draw(moments)
+        facts = [
+            arrival.fact
+            for arrival in history
+            if isinstance(known_at, str) or arrival.received_at <= known_at
+        ]
+        wanted = RULES.valid_at(facts, valid_at)
+        whole = reader.execute(
+            f"SELECT {columns} FROM positions_valid_at(%s, %s) WHERE position_id = ANY (%s)",
+            [valid_at, known_at, ids],
+        ).fetchall()
+        assert {row[0]: row[1:4] for row in whole} == wanted
+        for row in whole:
+            single = reader.execute(
+                f"SELECT {columns} FROM positions_valid_at(%s, %s, of_position => %s)",
+                [valid_at, known_at, row[0]],
+            ).fetchall()
+            assert single == [row]
+
+
 @tries(6)
 @given(st.data())
 def test_at_infinity_it_is_what_positions_shows(
@@ -96,6 +133,11 @@ def test_at_infinity_it_is_what_positions_shows(
         f" EXCEPT SELECT {columns} FROM positions)"
     ).fetchall()
     assert differing == []
+    statuses = reader.execute("SELECT position_id, status, phase FROM positions").fetchall()
+    valid = reader.execute(
+        "SELECT position_id, status, phase FROM positions_valid_at('infinity')"
+    ).fetchall()
+    assert sorted(valid) == sorted(statuses)
 
 
 @tries(12)

@@ -37,6 +37,9 @@ EVENT_IDS = [
 ]
 _runs = count()
 
+Told = tuple[datetime | None, datetime | None]
+"""When a body says that its position opened, and that it ended."""
+
 
 @dataclass(frozen=True)
 class Arrival:
@@ -80,6 +83,7 @@ def new_position_ids(number: int) -> list[str]:
 statuses = st.sampled_from([*STATUSES, *UNKNOWN_STATUSES])
 types = st.sampled_from([*TYPES, *UNKNOWN_TYPES])
 moments = st.sampled_from(MOMENTS)
+told = st.one_of(st.none(), moments)
 receptions = st.integers(0, 3).map(lambda hours: NOON + timedelta(hours=hours))
 
 
@@ -100,6 +104,7 @@ def histories(draw: st.DrawFn, *, positions: int = 5, facts: int = 8) -> list[Ar
                 status=None if draw(st.integers(0, 9)) == 9 else draw(own_statuses),
                 created_at=draw(own_moments),
                 received_at=draw(receptions),
+                told=(draw(told), draw(told)),
             )
             for event_id in event_ids
         )
@@ -110,6 +115,7 @@ def histories(draw: st.DrawFn, *, positions: int = 5, facts: int = 8) -> list[Ar
                 draw(st.sampled_from(SNAPSHOT_MOMENTS)),
                 draw(st.sampled_from(WINDOWS)),
                 draw(receptions),
+                told=(draw(told), draw(told)),
             )
             for _ in range(draw(st.integers(0, 3)))
         )
@@ -183,33 +189,48 @@ def event(
     status: str | None,
     created_at: datetime,
     received_at: datetime,
+    told: Told = (None, None),
 ) -> Arrival:
     """Return an event; without a status it is a notification that names a position."""
     data = (
         {"code": "hint", "params": {"position_id": position_id}}
         if status is None
-        else {"id": position_id, "status": status, "mark": event_id}
+        else {"id": position_id, "status": status, "mark": event_id, **_sections(told)}
     )
     moment = created_at.isoformat()
     envelope = {"id": event_id, "type": type_, "created_at": moment, "data": data}
     return Arrival(
-        Fact(position_id, event_id, type_, status, created_at, None, received_at),
+        Fact(position_id, event_id, type_, status, created_at, None, received_at, None, *told),
         Event(event_id, type_, created_at, position_id, status, json.dumps(envelope).encode()),
         received_at,
     )
 
 
 def snapshot(
-    position_id: str, status: str, as_of: datetime, window: timedelta, received_at: datetime
+    position_id: str,
+    status: str,
+    as_of: datetime,
+    window: timedelta,
+    received_at: datetime,
+    *,
+    told: Told = (None, None),
 ) -> Arrival:
     """Return a snapshot; its event_id is of the product's making, and only has to be its own."""
-    body = json.dumps({"id": position_id, "status": status, "mark": str(window)}).encode()
-    what = Snapshot(position_id, status, as_of, as_of - window, body)
+    data = {"id": position_id, "status": status, "mark": str(window), **_sections(told)}
+    before = as_of - window
+    what = Snapshot(position_id, status, as_of, before, json.dumps(data).encode())
     return Arrival(
-        Fact(position_id, what.event_id, "snapshot", status, as_of, as_of - window, received_at),
+        Fact(
+            position_id, what.event_id, "snapshot", status, as_of, before, received_at, None, *told
+        ),
         what,
         received_at,
     )
+
+
+def _sections(told: Told) -> dict[str, object]:
+    opened, closed = (None if moment is None else moment.isoformat() for moment in told)
+    return {"entry": {"opened_at": opened}, "result": {"closed_at": closed}}
 
 
 def retraction(

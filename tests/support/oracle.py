@@ -12,6 +12,9 @@ the rules alone:
 - what a retraction names is as if it had not been received, unless that retraction is itself
   retracted; a retraction says nothing else;
 - a fact without a status is a notification, and says nothing of any position.
+
+At a moment of valid time a position is what its moments say: those that the body of its current
+state tells, and where that tells none, those of the facts that show it.
 """
 
 from collections.abc import Iterable, Mapping
@@ -62,6 +65,8 @@ class Fact:
     supersedes_before: datetime | None = None
     received_at: datetime | None = None
     retracts: str | None = None
+    opened_at: datetime | None = None
+    closed_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -117,6 +122,73 @@ class Rules:
         return {
             position_id: self._state(its_facts) for position_id, its_facts in by_position.items()
         }
+
+    def valid_at(
+        self, facts: Iterable[Fact], moment: datetime
+    ) -> dict[str, tuple[str, datetime | None, datetime | None]]:
+        """Return the status of every position at a moment, and when it had opened and ended."""
+        every = set(facts)
+        then = self.fold(
+            fact for fact in every if fact.retracts is not None or fact.created_at <= moment
+        )
+        found = {}
+        for position_id, state in self.fold(every).items():
+            its = [
+                fact
+                for fact in every
+                if fact.position_id == position_id
+                and fact.status is not None
+                and not is_retracted(fact, every)
+            ]
+            (last,) = [fact for fact in its if fact.event_id == state.event_id]
+            opened, ended = self._opened(last, its), self._ended(last, its)
+            opened = opened if opened and opened <= moment else None
+            ended = ended if ended and ended <= moment else None
+            by_facts = then.get(position_id)
+            if ended:
+                status = state.status
+            elif opened:
+                status = by_facts.status if by_facts and by_facts.phase == "live" else "open"
+            elif by_facts:
+                status = by_facts.status if by_facts.phase == "pending" else "pending"
+            else:
+                continue
+            found[position_id] = (status, opened, ended)
+        return found
+
+    def _phase(self, fact: Fact) -> str:
+        return self.statuses.get(fact.status or "", ("live", 0))[0]
+
+    def _opened(self, last: Fact, its: list[Fact]) -> datetime | None:
+        if self._phase(last) == "pending":
+            return None
+        if last.opened_at:
+            return last.opened_at
+        shown = [f for f in its if self._phase(f) != "pending" and f.status != "cancelled"]
+        announced = [f for f in shown if f.type == "position.opened"]
+        return min((f.created_at for f in announced or shown), default=None)
+
+    def _ended(self, last: Fact, its: list[Fact]) -> datetime | None:
+        if self._phase(last) != "terminal":
+            return None
+        if last.closed_at:
+            return last.closed_at
+        snapshots = [f for f in its if f.supersedes_before is not None]
+        events = [f.created_at for f in its if f not in snapshots and f.status == last.status]
+        if snapshots:
+            latest = max(snapshots, key=lambda f: (f.created_at, self.place(f)))
+            assert latest.supersedes_before is not None
+            after = [at for at in events if at > latest.supersedes_before]
+        else:
+            after = events
+        if events:
+            return min(after) if after else max(events)
+        undone = [f.created_at for f in snapshots if f.status != last.status]
+        return min(
+            f.created_at
+            for f in snapshots
+            if f.status == last.status and all(f.created_at > at for at in undone)
+        )
 
     def _state(self, facts: set[Fact]) -> State:
         snapshots = [fact for fact in facts if fact.supersedes_before is not None]

@@ -4,15 +4,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from positionstore.model.fields import FIRST_FIELDS, VALUATION_FIELDS, Durability, Field, Shape
+from positionstore.model.fields import FIRST_FIELDS, VALUATION_FIELDS, Field, Shape
 from positionstore.store.schema_sql.columns import (
     OWN,
     REST,
     Column,
     column_of,
-    comment_of,
     in_view,
     quoted,
+    valuation_column,
 )
 
 
@@ -52,7 +52,7 @@ def view(book: Book, added: Sequence[Field]) -> str:
 
     def of_fields(fields: Iterable[Field]) -> Iterator[tuple[str, str, str]]:
         for field in fields:
-            if book.shape in field.shapes and field.column not in _NOT_IN_BOOK:
+            if book.shape in field.shapes:
                 yield from _with_dollars(f"p.{field.column}", in_view(column_of(field)))
 
     rest = [column for column in REST if column.name not in {"data", "supersedes_before"}]
@@ -61,6 +61,12 @@ def view(book: Book, added: Sequence[Field]) -> str:
         *book.own,
         *((f"p.{column.name}", column.name, column.comment) for column in rest),
         *of_fields(added),
+        *(
+            column
+            for field in added
+            if field in VALUATION_FIELDS and book.shape is Shape.LIVE
+            for column in _valued(field)
+        ),
     ]
     selected = ",\n".join(
         f"    {value}" if value == f"p.{name}" else f"    {value} AS {name}"
@@ -79,34 +85,62 @@ def view(book: Book, added: Sequence[Field]) -> str:
 
 def _valued(field: Field) -> Iterator[tuple[str, str, str]]:
     """Yield the columns of ``open_positions`` for one that is valued."""
-    name = field.path[-1]
-    shown = Column(
-        f"valuation_{name.removeprefix('current_')}",
-        "bigint",
-        comment_of(replace(field, durability=Durability.ALWAYS)),
-    )
-    yield from _with_dollars(f"x.{name}", shown)
+    column = valuation_column(field)
+    shown = replace(column, name=f"valuation_{column.name.removeprefix('current_')}")
+    yield from _with_dollars(f"x.{column.name}", shown)
 
 
-_NOT_IN_BOOK: Final = frozenset({"effective_leverage_bps"})
+_HELD: Final = (
+    (
+        "(opened_moment(p.position_id, p.phase, p.entry_opened_at)).at",
+        "opened_at",
+        (
+            "When it opened: entry_opened_at where the body tells it, else the created_at of the"
+            " event that shows it open; see opened_moment. NULL where it never opened. UTC."
+        ),
+    ),
+    (
+        "(opened_moment(p.position_id, p.phase, p.entry_opened_at)).source",
+        "opened_at_source",
+        "Where opened_at is from: body, event, or snapshot (then it had opened by then).",
+    ),
+)
+_ENDED: Final = (
+    (
+        "(ended_moment(p.position_id, p.status, p.phase, p.result_closed_at)).at",
+        "ended_at",
+        (
+            "When it ended: result_closed_at where the body tells it, else the created_at of the"
+            " event that ended it; see ended_moment. UTC."
+        ),
+    ),
+    (
+        "(ended_moment(p.position_id, p.status, p.phase, p.result_closed_at)).source",
+        "ended_at_source",
+        "Where ended_at is from: body, event, or snapshot (then it had ended by then).",
+    ),
+)
 CLOSED: Final = Book(
     name="closed_positions",
     shape=Shape.CLOSED,
     own=(
+        *_HELD,
+        *_ENDED,
         (
-            "p.result_closed_at - p.entry_opened_at",
+            f"{_ENDED[0][0]} - {_HELD[0][0]}",
             "held_for",
-            "result_closed_at less entry_opened_at.",
+            "ended_at less opened_at; NULL where it never opened.",
         ),
     ),
     rest="WHERE p.phase = 'terminal';\n",
     meaning="The positions that have ended, with dollars beside pips: closed, settled, liquidated,"
-    " and cancelled, which never opened.",
+    " and cancelled, which have no opened_at unless they had opened before.",
 )
 OPEN: Final = Book(
     name="open_positions",
     shape=Shape.LIVE,
     own=(
+        *_HELD,
         (
             "x.as_of",
             "valuation_at",
@@ -116,7 +150,29 @@ OPEN: Final = Book(
             ),
         ),
         ("now() - x.as_of", "valuation_age", "How old the valuation is now."),
-        *(column for field in VALUATION_FIELDS for column in _valued(field)),
+        (
+            "CASE WHEN fresh.is_newer THEN 'reading' WHEN x.as_of IS NOT NULL THEN 'fact' END",
+            "valuation_source",
+            (
+                "Where all valuation_ columns are from: reading (GET /positions, in valuations) or"
+                " fact (the last fact, as the current_, risk_, fees_ and timing_ columns are)."
+            ),
+        ),
+        *_with_dollars(
+            "open_interest(x.notional_usd_pips, p.entry_notional_usd_pips)",
+            Column(
+                "open_interest_usd_pips",
+                "bigint",
+                "Notional by the valuation, or at entry where it tells none: the one definition of"
+                " open interest, see the function. In pips: 10,000 are 1 USD.",
+            ),
+        ),
+        *(
+            column
+            for field in VALUATION_FIELDS
+            if field in FIRST_FIELDS
+            for column in _valued(field)
+        ),
     ),
     rest="""\
 LEFT JOIN valuations v ON v.position_id = p.position_id

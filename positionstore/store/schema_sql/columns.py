@@ -119,6 +119,12 @@ def column_of(field: Field) -> Column:
     return OWN.get(field.column) or Column(field.column, SQL_TYPES[field.kind], comment_of(field))
 
 
+def valuation_column(field: Field) -> Column:
+    """Return the column of a field in the tables of valuations."""
+    comment = comment_of(replace(field, durability=Durability.ALWAYS))
+    return Column(field.path[-1], SQL_TYPES[field.kind], comment)
+
+
 def position_columns(added: Sequence[Field]) -> list[Column]:
     """Return the columns of ``positions``, in their order."""
     columns = [column_of(field) for field in FIRST_FIELDS]

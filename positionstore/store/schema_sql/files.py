@@ -3,9 +3,18 @@
 from collections.abc import Sequence
 from typing import Final
 
-from positionstore.model.fields import ADDED_FIELDS, Field
+from positionstore.model.fields import ADDED_FIELDS, VALUATION_FIELDS, Field
 from positionstore.store.schema_sql import as_of, book, facts
-from positionstore.store.schema_sql.columns import column_of, comments, position_columns
+from positionstore.store.schema_sql.columns import (
+    Column,
+    column_of,
+    comments,
+    position_columns,
+    valuation_column,
+)
+
+VALUATION_TABLES: Final = ("valuations", "valuation_history")
+"""The tables with a column for each field of a valuation."""
 
 
 def replaced(added: Sequence[Field] = ADDED_FIELDS) -> dict[str, str]:
@@ -27,10 +36,20 @@ def positions_table() -> str:
 
 
 def add_columns(fields: Sequence[Field]) -> str:
-    """Return what adds the columns of some fields to ``positions``."""
-    columns = [column_of(field) for field in fields]
+    """Return what adds the columns of some fields to ``positions``, and to the valuations."""
+    added = _added("positions", [column_of(field) for field in fields])
+    return added + add_valuation_columns([each for each in fields if each in VALUATION_FIELDS])
+
+
+def add_valuation_columns(fields: Sequence[Field]) -> str:
+    """Return what adds the columns of some fields to the tables of valuations."""
+    columns = list(map(valuation_column, fields))
+    return "".join(_added(name, columns) for name in VALUATION_TABLES) if fields else ""
+
+
+def _added(table: str, columns: Sequence[Column]) -> str:
     body = ",\n".join(f"    ADD COLUMN {column.name} {column.type}" for column in columns)
-    return f"ALTER TABLE positions\n{body};\n{comments('positions', columns)}\n"
+    return f"ALTER TABLE {table}\n{body};\n{comments(table, columns)}\n"
 
 
 _TABLE: Final = """\

@@ -177,12 +177,16 @@ def test_a_lifecycle_by_events(connection: psycopg.Connection, appender: Appende
         "SELECT created_at, opening_at, opened_at, close_requested_at, ended_at"
         " FROM position_lifecycle",
     )
-    assert moments == tuple(moment(at) for at in (0, 8, 12, 90, 101))
+    assert moments == tuple(moment(at) for at in (0, 8, 10, 90, 100))
     assert one(
         connection,
         "SELECT created_from, opening_from, opened_from, close_requested_from, ended_from,"
-        " opening_to_opened, opened_to_ended FROM position_lifecycle",
-    ) == (*["event"] * 5, timedelta(seconds=4), timedelta(seconds=89))
+        " opening_to_opened, opened_to_ended, opened_event_at, ended_event_at"
+        " FROM position_lifecycle",
+    ) == (
+        *("event", "event", "body", "event", "body", timedelta(seconds=2), timedelta(seconds=90)),
+        *(moment(12), moment(101)),
+    )
 
 
 def test_a_lifecycle_that_only_a_snapshot_tells(

@@ -13,7 +13,7 @@ from support.further import a_further_migration
 from support.roles import Urls, connected, drop_roles, roles_on
 
 from positionstore.store import database, migrations
-from positionstore.store.access import RELATIONS
+from positionstore.store.access import RELATIONS, TYPES
 from positionstore.store.appender import Appender
 from positionstore.store.grants import Role, Roles
 from positionstore.store.projection import rebuild, verify
@@ -360,7 +360,8 @@ def test_a_role_that_is_no_superuser_may_make_them(any_store_url: str) -> None:
                     " FROM pg_proc WHERE pronamespace = 'public'::regnamespace"
                 ).fetchall():
                     sweep.execute(statement[0].encode())
-                sweep.execute(f"ALTER TYPE fact_rank OWNER TO {name}".encode())
+                for type_ in TYPES:
+                    sweep.execute(f"ALTER TYPE {type_} OWNER TO {name}".encode())
             kept: dict[Role, str] = {}
             with connected(url) as dba:
                 applied = apply(dba, roles, keep=kept.update)

@@ -8,6 +8,8 @@ SELECT
     p.wallet_address,
     p.on_chain_position_key,
     p.provider,
+    p.effective_leverage_bps,
+    p.effective_leverage_bps * 0.0001 AS effective_leverage,
     p.entry_collateral_usd_pips,
     p.entry_collateral_usd_pips * 0.0001 AS entry_collateral_usd,
     p.entry_leverage_bps,
@@ -57,7 +59,11 @@ SELECT
     p.result_net_realized_pnl_usd_pips * 0.0001 AS result_net_realized_pnl_usd,
     p.close_reason,
     p.failure_reason,
-    p.result_closed_at - p.entry_opened_at AS held_for,
+    (opened_moment(p.position_id, p.phase, p.entry_opened_at)).at AS opened_at,
+    (opened_moment(p.position_id, p.phase, p.entry_opened_at)).source AS opened_at_source,
+    (ended_moment(p.position_id, p.status, p.phase, p.result_closed_at)).at AS ended_at,
+    (ended_moment(p.position_id, p.status, p.phase, p.result_closed_at)).source AS ended_at_source,
+    (ended_moment(p.position_id, p.status, p.phase, p.result_closed_at)).at - (opened_moment(p.position_id, p.phase, p.entry_opened_at)).at AS held_for,
     p.misfit_fields,
     p.last_event_id,
     p.last_event_type,
@@ -68,7 +74,7 @@ SELECT
 FROM positions p
 WHERE p.phase = 'terminal';
 COMMENT ON VIEW closed_positions IS
-    'The positions that have ended, with dollars beside pips: closed, settled, liquidated, and cancelled, which never opened.';
+    'The positions that have ended, with dollars beside pips: closed, settled, liquidated, and cancelled, which have no opened_at unless they had opened before.';
 COMMENT ON COLUMN closed_positions.position_id IS 'The position''s id at the vendor (dm_pos_...).';
 COMMENT ON COLUMN closed_positions.status IS 'Its status; see position_statuses.';
 COMMENT ON COLUMN closed_positions.market_ticker IS 'The market''s ticker.';
@@ -77,6 +83,8 @@ COMMENT ON COLUMN closed_positions.side IS 'Which outcome is held: yes or no.';
 COMMENT ON COLUMN closed_positions.wallet_address IS 'The customer''s wallet.';
 COMMENT ON COLUMN closed_positions.on_chain_position_key IS 'The key of the position''s on-chain account.';
 COMMENT ON COLUMN closed_positions.provider IS 'The venue that lists the market (polymarket, ...).';
+COMMENT ON COLUMN closed_positions.effective_leverage_bps IS 'Effective leverage; 20,000 bps are 2x.';
+COMMENT ON COLUMN closed_positions.effective_leverage IS 'Effective leverage, as a ratio.';
 COMMENT ON COLUMN closed_positions.entry_collateral_usd_pips IS 'Collateral the position was opened with. In pips: 10,000 are 1 USD.';
 COMMENT ON COLUMN closed_positions.entry_collateral_usd IS 'Collateral the position was opened with. In USD, exact.';
 COMMENT ON COLUMN closed_positions.entry_leverage_bps IS 'Leverage asked for at entry; 20,000 bps are 2x.';
@@ -102,7 +110,7 @@ COMMENT ON COLUMN closed_positions.fees_accrued_venue_fee_usd_pips IS 'Venue fee
 COMMENT ON COLUMN closed_positions.fees_accrued_venue_fee_usd IS 'Venue fee accrued so far. In USD, exact. Moves with the market; this is its value at the last fact.';
 COMMENT ON COLUMN closed_positions.fees_pending_lifetime_fee_usd_pips IS 'Lifetime fee not collected yet. In pips: 10,000 are 1 USD. Moves with the market; this is its value at the last fact.';
 COMMENT ON COLUMN closed_positions.fees_pending_lifetime_fee_usd IS 'Lifetime fee not collected yet. In USD, exact. Moves with the market; this is its value at the last fact.';
-COMMENT ON COLUMN closed_positions.fees_lifetime_apr_bps IS 'Lifetime fee, as a yearly rate. In basis points.';
+COMMENT ON COLUMN closed_positions.fees_lifetime_apr_bps IS 'Lifetime fee, as a yearly rate; inferred: of notional less collateral. In basis points.';
 COMMENT ON COLUMN closed_positions.fees_origination_fee_bps IS 'Origination fee, as a share of notional. In basis points.';
 COMMENT ON COLUMN closed_positions.fees_origination_fee_usd_pips IS 'Origination fee paid. In pips: 10,000 are 1 USD.';
 COMMENT ON COLUMN closed_positions.fees_origination_fee_usd IS 'Origination fee paid. In USD, exact.';
@@ -126,7 +134,11 @@ COMMENT ON COLUMN closed_positions.result_net_realized_pnl_usd_pips IS 'Realized
 COMMENT ON COLUMN closed_positions.result_net_realized_pnl_usd IS 'Realized PnL after fees. In USD, exact.';
 COMMENT ON COLUMN closed_positions.close_reason IS 'Why it ended: closed, settled, liquidated, reverted.';
 COMMENT ON COLUMN closed_positions.failure_reason IS 'Why the opening failed; NULL when it did not.';
-COMMENT ON COLUMN closed_positions.held_for IS 'result_closed_at less entry_opened_at.';
+COMMENT ON COLUMN closed_positions.opened_at IS 'When it opened: entry_opened_at where the body tells it, else the created_at of the event that shows it open; see opened_moment. NULL where it never opened. UTC.';
+COMMENT ON COLUMN closed_positions.opened_at_source IS 'Where opened_at is from: body, event, or snapshot (then it had opened by then).';
+COMMENT ON COLUMN closed_positions.ended_at IS 'When it ended: result_closed_at where the body tells it, else the created_at of the event that ended it; see ended_moment. UTC.';
+COMMENT ON COLUMN closed_positions.ended_at_source IS 'Where ended_at is from: body, event, or snapshot (then it had ended by then).';
+COMMENT ON COLUMN closed_positions.held_for IS 'ended_at less opened_at; NULL where it never opened.';
 COMMENT ON COLUMN closed_positions.misfit_fields IS 'Fields whose value was of the wrong kind: NULL in their column, whole in data.';
 COMMENT ON COLUMN closed_positions.last_event_id IS 'The fact that this row shows: its event_id in events.';
 COMMENT ON COLUMN closed_positions.last_event_type IS 'The type of that fact.';

@@ -18,40 +18,52 @@ SELECT
     coalesce(sum(a.net_realized_pnl), 0) * 0.0001 AS net_realized_pnl_usd
 FROM (
     SELECT
-        (entry_opened_at AT TIME ZONE 'UTC')::date AS day,
-        market_ticker,
-        side,
-        'opened' AS happened,
-        entry_notional_usd_pips AS volume,
-        NULL::bigint AS fees,
-        NULL::bigint AS realized_pnl,
-        NULL::bigint AS net_realized_pnl
-    FROM positions
-    WHERE entry_opened_at IS NOT NULL AND phase <> 'pending' AND status <> 'cancelled'
-    UNION ALL
-    SELECT
-        (coalesce(result_closed_at, last_event_at) AT TIME ZONE 'UTC')::date,
-        market_ticker,
-        side,
-        status,
-        NULL,
-        fees_total_fees_usd_pips,
-        result_realized_pnl_usd_pips,
-        result_net_realized_pnl_usd_pips
-    FROM positions
-    WHERE phase = 'terminal'
+        (h.at AT TIME ZONE 'UTC')::date AS day,
+        m.market_ticker,
+        m.side,
+        h.happened,
+        h.volume,
+        h.fees,
+        h.realized_pnl,
+        h.net_realized_pnl
+    FROM (
+        SELECT
+            p.market_ticker,
+            p.side,
+            p.status,
+            p.entry_notional_usd_pips,
+            p.fees_total_fees_usd_pips,
+            p.result_realized_pnl_usd_pips,
+            p.result_net_realized_pnl_usd_pips,
+            (opened_moment(p.position_id, p.phase, p.entry_opened_at)).at AS opened_at,
+            (ended_moment(p.position_id, p.status, p.phase, p.result_closed_at)).at AS ended_at
+        FROM positions p
+        OFFSET 0 -- so that each moment is looked up once
+    ) m
+    CROSS JOIN LATERAL (
+        VALUES
+            (
+                m.opened_at, 'opened', m.entry_notional_usd_pips,
+                NULL::bigint, NULL::bigint, NULL::bigint
+            ),
+            (
+                m.ended_at, m.status, NULL, m.fees_total_fees_usd_pips,
+                m.result_realized_pnl_usd_pips, m.result_net_realized_pnl_usd_pips
+            )
+    ) h (at, happened, volume, fees, realized_pnl, net_realized_pnl)
+    WHERE h.at IS NOT NULL
 ) a
 GROUP BY a.day, a.market_ticker, a.side;
 COMMENT ON VIEW daily_activity IS
-    'What happened on each day, by market and side: positions opened on it, and positions that ended on it with their final fees and results.';
+    'What happened on each day (UTC), by market and side: positions opened on it, and positions that ended on it with their final fees and results. By opened_moment and ended_moment, as everywhere. activity_by_day is the same for days of any time zone, and as known at an earlier time.';
 COMMENT ON COLUMN daily_activity.day IS 'The day, in UTC.';
 COMMENT ON COLUMN daily_activity.market_ticker IS 'The market''s ticker.';
 COMMENT ON COLUMN daily_activity.side IS 'Which outcome is held: yes or no.';
-COMMENT ON COLUMN daily_activity.opened IS 'Positions that opened on it, by entry_opened_at.';
-COMMENT ON COLUMN daily_activity.closed IS 'Positions that were closed on it, by result_closed_at, or by their last fact where that is not said.';
+COMMENT ON COLUMN daily_activity.opened IS 'Positions that opened on it, by opened_at; those that were reverted later, too.';
+COMMENT ON COLUMN daily_activity.closed IS 'Positions that were closed on it, by ended_at.';
 COMMENT ON COLUMN daily_activity.settled IS 'Positions that were settled on it.';
 COMMENT ON COLUMN daily_activity.liquidated IS 'Positions that were liquidated on it.';
-COMMENT ON COLUMN daily_activity.cancelled IS 'Positions that were cancelled on it, before they opened.';
+COMMENT ON COLUMN daily_activity.cancelled IS 'Positions that were cancelled or reverted on it.';
 COMMENT ON COLUMN daily_activity.volume_usd_pips IS 'Notional at entry of the positions that opened on it. In pips: 10,000 are 1 USD.';
 COMMENT ON COLUMN daily_activity.volume_usd IS 'Notional at entry of the positions that opened on it. In USD, exact.';
 COMMENT ON COLUMN daily_activity.fees_usd_pips IS 'All fees of the positions that ended on it. In pips: 10,000 are 1 USD.';

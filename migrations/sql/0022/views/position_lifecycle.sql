@@ -12,10 +12,14 @@ SELECT
     k.opening_from,
     k.opened_at,
     k.opened_from,
+    k.opened_from AS opened_at_source,
+    m.opened_event AS opened_event_at,
     k.close_requested_at,
     k.close_requested_from,
     k.ended_at,
     k.ended_from,
+    k.ended_from AS ended_at_source,
+    CASE WHEN p.phase = 'terminal' THEN m.end_event END AS ended_event_at,
     k.opening_at - k.created_at AS created_to_opening,
     k.opened_at - k.opening_at AS opening_to_opened,
     k.close_requested_at - k.opened_at AS opened_to_close_requested,
@@ -39,14 +43,8 @@ CROSS JOIN LATERAL (
         ) AS end_event,
         min(f.created_at) FILTER (WHERE f.supersedes_before IS NOT NULL) AS created_snapshot,
         min(f.created_at) FILTER (
-            WHERE f.supersedes_before IS NOT NULL AND f.phase <> 'pending' AND f.status <> 'cancelled'
-        ) AS opened_snapshot,
-        min(f.created_at) FILTER (
             WHERE f.supersedes_before IS NOT NULL AND f.status = 'closing'
-        ) AS close_snapshot,
-        min(f.created_at) FILTER (
-            WHERE f.supersedes_before IS NOT NULL AND f.status = p.status
-        ) AS end_snapshot
+        ) AS close_snapshot
     FROM ranked_facts f
     WHERE f.position_id = p.position_id
         AND NOT EXISTS (
@@ -64,33 +62,24 @@ CROSS JOIN LATERAL (
         END AS created_from,
         m.opening_event AS opening_at,
         CASE WHEN m.opening_event IS NOT NULL THEN 'event' END AS opening_from,
-        CASE WHEN o.opened THEN
-            coalesce(m.opened_event, p.entry_opened_at, m.opened_snapshot)
-        END AS opened_at,
-        CASE
-            WHEN NOT o.opened THEN NULL
-            WHEN m.opened_event IS NOT NULL THEN 'event'
-            WHEN p.entry_opened_at IS NOT NULL THEN 'body'
-            WHEN m.opened_snapshot IS NOT NULL THEN 'snapshot'
-        END AS opened_from,
+        (w.opened).at AS opened_at,
+        (w.opened).source AS opened_from,
         coalesce(m.close_event, m.close_snapshot) AS close_requested_at,
         CASE
             WHEN m.close_event IS NOT NULL THEN 'event'
             WHEN m.close_snapshot IS NOT NULL THEN 'snapshot'
         END AS close_requested_from,
-        CASE WHEN p.phase = 'terminal' THEN
-            coalesce(m.end_event, p.result_closed_at, m.end_snapshot)
-        END AS ended_at,
-        CASE
-            WHEN p.phase <> 'terminal' THEN NULL
-            WHEN m.end_event IS NOT NULL THEN 'event'
-            WHEN p.result_closed_at IS NOT NULL THEN 'body'
-            WHEN m.end_snapshot IS NOT NULL THEN 'snapshot'
-        END AS ended_from
-    FROM (SELECT p.phase <> 'pending' AND p.status <> 'cancelled' AS opened) o
+        (w.ended).at AS ended_at,
+        (w.ended).source AS ended_from
+    FROM (
+        SELECT
+            opened_moment(p.position_id, p.phase, p.entry_opened_at) AS opened,
+            ended_moment(p.position_id, p.status, p.phase, p.result_closed_at) AS ended
+        OFFSET 0
+    ) w
 ) k;
 COMMENT ON VIEW position_lifecycle IS
-    'When each position was created, opened and ended, how long each step took, and where each moment is known from. event: the created_at of the event that announces it; body: what the position object says (entry.opened_at, result.closed_at); snapshot: the as-of of the first snapshot that shows it, so it happened by then.';
+    'When each position was created, opened and ended, how long each step took, and where each moment is known from. opened_at and ended_at are those of opened_moment and ended_moment, as everywhere: what the position object says (body: entry.opened_at, result.closed_at), else the created_at of the event that shows it (event), else the as-of of the first snapshot that shows it, so it happened by then (snapshot). The other moments are told by events and snapshots alone.';
 COMMENT ON COLUMN position_lifecycle.position_id IS 'The position''s id at the vendor (dm_pos_...).';
 COMMENT ON COLUMN position_lifecycle.status IS 'Its status; see position_statuses.';
 COMMENT ON COLUMN position_lifecycle.phase IS 'pending, live or terminal: by events a position never moves back.';
@@ -101,15 +90,19 @@ COMMENT ON COLUMN position_lifecycle.created_at IS 'When its on-chain account wa
 COMMENT ON COLUMN position_lifecycle.created_from IS 'Where that is known from: event or snapshot.';
 COMMENT ON COLUMN position_lifecycle.opening_at IS 'When its opening was confirmed on-chain, before the indexer; NULL where unknown. UTC.';
 COMMENT ON COLUMN position_lifecycle.opening_from IS 'Where that is known from: event.';
-COMMENT ON COLUMN position_lifecycle.opened_at IS 'When it opened; NULL where it has not, or never did. UTC.';
-COMMENT ON COLUMN position_lifecycle.opened_from IS 'Where that is known from: event, body or snapshot.';
+COMMENT ON COLUMN position_lifecycle.opened_at IS 'When it opened; NULL where it has not, or never did. One that opened and was reverted did. UTC.';
+COMMENT ON COLUMN position_lifecycle.opened_from IS 'The same as opened_at_source.';
 COMMENT ON COLUMN position_lifecycle.close_requested_at IS 'When its close was last requested; NULL where it was not, or that is unknown. UTC.';
 COMMENT ON COLUMN position_lifecycle.close_requested_from IS 'Where that is known from: event or snapshot.';
 COMMENT ON COLUMN position_lifecycle.ended_at IS 'When it ended; NULL while it has not. UTC.';
-COMMENT ON COLUMN position_lifecycle.ended_from IS 'Where that is known from: event, body or snapshot.';
+COMMENT ON COLUMN position_lifecycle.ended_from IS 'The same as ended_at_source.';
 COMMENT ON COLUMN position_lifecycle.created_to_opening IS 'opening_at less created_at.';
-COMMENT ON COLUMN position_lifecycle.opening_to_opened IS 'opened_at less opening_at: the time to finality.';
+COMMENT ON COLUMN position_lifecycle.opening_to_opened IS 'opened_at less opening_at. Of two clocks where opened_at_source is body: opened_event_at less opening_at is the time to finality by the clock of events.';
 COMMENT ON COLUMN position_lifecycle.opened_to_close_requested IS 'close_requested_at less opened_at.';
 COMMENT ON COLUMN position_lifecycle.close_requested_to_ended IS 'ended_at less close_requested_at.';
 COMMENT ON COLUMN position_lifecycle.opened_to_ended IS 'ended_at less opened_at: how long it was held.';
 COMMENT ON COLUMN position_lifecycle.archived IS 'Whether facts of the position are in an archive: then a moment is NULL, or known from the body or a snapshot, that an event there tells of.';
+COMMENT ON COLUMN position_lifecycle.opened_at_source IS 'Where opened_at is known from: body, event or snapshot.';
+COMMENT ON COLUMN position_lifecycle.ended_at_source IS 'Where ended_at is known from: body, event or snapshot.';
+COMMENT ON COLUMN position_lifecycle.opened_event_at IS 'The created_at of its position.opened event; NULL where none came. By the clock of events, as opening_at. UTC.';
+COMMENT ON COLUMN position_lifecycle.ended_event_at IS 'The created_at of the event that ended it; NULL where none came, so that the reconciler found out. UTC.';

@@ -1,0 +1,64 @@
+CREATE OR REPLACE FUNCTION activity_by_day(
+    from_day date,
+    to_day date,
+    zone text DEFAULT 'UTC',
+    known_time timestamptz DEFAULT 'infinity'
+)
+RETURNS TABLE (
+    day date,
+    market_ticker text,
+    side text,
+    opened bigint,
+    closed bigint,
+    settled bigint,
+    liquidated bigint,
+    cancelled bigint,
+    volume_usd_pips bigint,
+    volume_usd numeric,
+    fees_usd_pips bigint,
+    fees_usd numeric,
+    realized_pnl_usd_pips bigint,
+    realized_pnl_usd numeric,
+    net_realized_pnl_usd_pips bigint,
+    net_realized_pnl_usd numeric
+)
+LANGUAGE plpgsql STABLE
+SET search_path FROM CURRENT
+AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    SELECT
+        d.day,
+        a.market_ticker,
+        a.side,
+        count(*) FILTER (WHERE a.happened = 'opened'),
+        count(*) FILTER (WHERE a.happened = 'closed'),
+        count(*) FILTER (WHERE a.happened = 'settled'),
+        count(*) FILTER (WHERE a.happened = 'liquidated'),
+        count(*) FILTER (WHERE a.happened = 'cancelled'),
+        coalesce(sum(a.volume), 0)::bigint,
+        (coalesce(sum(a.volume), 0) * 0.0001)::numeric(24, 4),
+        coalesce(sum(a.fees), 0)::bigint,
+        (coalesce(sum(a.fees), 0) * 0.0001)::numeric(24, 4),
+        coalesce(sum(a.realized), 0)::bigint,
+        (coalesce(sum(a.realized), 0) * 0.0001)::numeric(24, 4),
+        coalesce(sum(a.net_realized), 0)::bigint,
+        (coalesce(sum(a.net_realized), 0) * 0.0001)::numeric(24, 4)
+    FROM positions_known_at(known_time) k
+    CROSS JOIN LATERAL (
+        VALUES
+            (k.opened_at, 'opened', k.entry_notional_usd_pips, NULL::bigint, NULL::bigint, NULL::bigint),
+            (k.ended_at, k.status, NULL, k.fees_total_fees_usd_pips,
+                k.result_realized_pnl_usd_pips, k.result_net_realized_pnl_usd_pips)
+    ) h (at, happened, volume, fees, realized, net_realized)
+    CROSS JOIN LATERAL (
+        SELECT (h.at AT TIME ZONE zone)::date AS day, k.market_ticker, k.side, h.*
+    ) a
+    JOIN local_days(from_day, to_day, zone) d ON d.day = a.day
+    WHERE h.at IS NOT NULL
+    GROUP BY d.day, a.market_ticker, a.side;
+END
+$$;
+COMMENT ON FUNCTION activity_by_day(date, date, text, timestamptz) IS
+    'daily_activity for the days of any time zone, as it was known at known_time: with the moment at which a report was made it gives that report again, and without it what the same days look like by what is known today.';

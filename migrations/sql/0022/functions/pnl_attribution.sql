@@ -1,0 +1,86 @@
+CREATE OR REPLACE FUNCTION pnl_attribution(
+    from_day date,
+    to_day date,
+    zone text DEFAULT 'UTC',
+    known_time timestamptz DEFAULT 'infinity'
+)
+RETURNS TABLE (
+    day date,
+    market_ticker text,
+    side text,
+    positions bigint,
+    price_usd_pips bigint,
+    price_usd numeric,
+    leverage_usd_pips bigint,
+    leverage_usd numeric,
+    slippage_usd_pips bigint,
+    slippage_usd numeric,
+    fees_usd_pips bigint,
+    fees_usd numeric,
+    unexplained_usd_pips bigint,
+    unexplained_usd numeric,
+    net_realized_pnl_usd_pips bigint,
+    net_realized_pnl_usd numeric,
+    unknown bigint
+)
+LANGUAGE plpgsql STABLE
+SET search_path FROM CURRENT
+AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    SELECT
+        d.day,
+        a.market_ticker,
+        a.side,
+        count(*),
+        coalesce(sum(a.price), 0)::bigint,
+        (coalesce(sum(a.price), 0) * 0.0001)::numeric(24, 4),
+        coalesce(sum(a.moved - a.price), 0)::bigint,
+        (coalesce(sum(a.moved - a.price), 0) * 0.0001)::numeric(24, 4),
+        coalesce(sum(a.slippage), 0)::bigint,
+        (coalesce(sum(a.slippage), 0) * 0.0001)::numeric(24, 4),
+        coalesce(sum(a.fees), 0)::bigint,
+        (coalesce(sum(a.fees), 0) * 0.0001)::numeric(24, 4),
+        coalesce(sum(a.net - coalesce(a.moved + a.slippage + a.fees, 0)), 0)::bigint,
+        (coalesce(sum(a.net - coalesce(a.moved + a.slippage + a.fees, 0)), 0) * 0.0001)::numeric(24, 4),
+        coalesce(sum(a.net), 0)::bigint,
+        (coalesce(sum(a.net), 0) * 0.0001)::numeric(24, 4),
+        count(*) FILTER (WHERE a.moved IS NULL OR a.net IS NULL)
+    FROM (
+        SELECT
+            p.*,
+            -- What the collateral alone would have earned by the same move.
+            div(p.moved::numeric * p.collateral, nullif(p.notional, 0)) AS price
+        FROM (
+            SELECT
+                (k.ended_at AT TIME ZONE zone)::date AS day,
+                k.market_ticker,
+                k.side,
+                k.entry_collateral_usd_pips AS collateral,
+                k.entry_notional_usd_pips AS notional,
+                k.result_net_realized_pnl_usd_pips AS net,
+                c.slippage,
+                c.fees,
+                CASE
+                    WHEN k.entry_collateral_usd_pips IS NOT NULL AND k.entry_notional_usd_pips > 0
+                        AND c.fees IS NOT NULL
+                    THEN k.result_realized_pnl_usd_pips - c.slippage
+                END AS moved
+            FROM positions_known_at(known_time) k
+            CROSS JOIN LATERAL (
+                SELECT
+                    -div(
+                        k.entry_notional_usd_pips::numeric * k.entry_effective_slippage_bps, 10000
+                    ) AS slippage,
+                    -k.fees_total_fees_usd_pips AS fees
+            ) c
+            WHERE k.ended_at IS NOT NULL AND k.opened_at IS NOT NULL
+        ) p
+    ) a
+    JOIN local_days(from_day, to_day, zone) d ON d.day = a.day
+    GROUP BY d.day, a.market_ticker, a.side;
+END
+$$;
+COMMENT ON FUNCTION pnl_attribution(date, date, text, timestamptz) IS
+    'Where the net realized PnL of the positions that ended on each day of a time zone came from, by market and side. slippage: notional at entry times effective_slippage_bps, a loss where that is positive (inferred: basis points of the price asked for, over the whole entry). What remains of the realized PnL before fees is the price''s move: price is the part that the collateral alone would have earned, leverage the rest, by the leverage at entry (inferred: unwinds and partial closes change it later, which this does not follow). fees: all fees, a loss. The parts, each cut to whole pips for each position, and unexplained add up to net_realized_pnl exactly; unexplained is what the vendor''s own numbers leave, and the whole PnL of positions that lack one of them, which unknown counts.';
