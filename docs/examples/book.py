@@ -30,20 +30,26 @@ MOMENTS = 96
 
 
 def equity(book: Book, path: Path) -> None:
-    """Draw what live positions are worth, and what ended ones brought, as it was known."""
+    """Draw what open positions were worth, and what ended ones had brought, as it really was."""
     ((first, last),) = rows(
         book, "SELECT min(created_at) AS first, max(created_at) AS last FROM events"
     )
     step = (last - first) / MOMENTS
     moments = [first + step * n for n in range(1, MOMENTS + 1)]
-    worth, paid_in, realized = [], [], []
-    for moment in moments:
-        frame = book.as_of(moment).to_pandas()
-        live = frame[frame["phase"] == "live"]
-        collateral = live["current_collateral_usd_pips"].sum()
-        paid_in.append(collateral / PIPS)
-        worth.append((collateral + live["current_net_unrealized_pnl_usd_pips"].sum()) / PIPS)
-        realized.append(frame["result_net_realized_pnl_usd_pips"].sum() / PIPS)
+    found = book.sql(
+        "SELECT m.at, coalesce(b.collateral, 0)::bigint AS collateral,"
+        " coalesce(b.pnl, 0)::bigint AS pnl,"
+        " (SELECT coalesce(sum(c.result_net_realized_pnl_usd_pips), 0)"
+        " FROM closed_positions c WHERE c.ended_at <= m.at)::bigint AS realized"
+        " FROM unnest(%(moments)s::timestamptz[]) m (at)"
+        " LEFT JOIN (SELECT at, sum(collateral_usd_pips) AS collateral,"
+        " sum(net_unrealized_pnl_usd_pips) AS pnl"
+        " FROM book_at(%(moments)s::timestamptz[]) GROUP BY at) b ON b.at = m.at ORDER BY m.at",
+        {"moments": moments},
+    ).to_pandas()
+    paid_in = found["collateral"] / PIPS
+    worth = paid_in + found["pnl"] / PIPS
+    realized = found["realized"] / PIPS
 
     figure, (above, below) = plt.subplots(
         2, 1, figsize=(9, 5.6), sharex=True, height_ratios=[3, 2], layout="constrained"
@@ -65,12 +71,12 @@ def equity(book: Book, path: Path) -> None:
 
 
 def exposure(book: Book, path: Path) -> None:
-    """Draw the notional of live positions by market, yes against no."""
+    """Draw the open interest by market, yes against no."""
     frame = book.sql(
-        "SELECT market_ticker, coalesce(sum(current_notional_usd_pips)"
-        " FILTER (WHERE side = 'yes'), 0)::bigint AS yes, coalesce(sum(current_notional_usd_pips)"
-        " FILTER (WHERE side = 'no'), 0)::bigint AS no FROM positions WHERE phase = 'live'"
-        " GROUP BY 1 ORDER BY sum(current_notional_usd_pips) DESC NULLS LAST LIMIT 15"
+        "SELECT market_ticker, coalesce(sum(open_interest_usd_pips)"
+        " FILTER (WHERE side = 'yes'), 0)::bigint AS yes, coalesce(sum(open_interest_usd_pips)"
+        " FILTER (WHERE side = 'no'), 0)::bigint AS no FROM open_positions"
+        " GROUP BY 1 ORDER BY sum(open_interest_usd_pips) DESC NULLS LAST LIMIT 15"
     ).to_pandas()[::-1]
 
     figure, axes = plt.subplots(figsize=(9, 0.34 * len(frame) + 1.4), layout="constrained")
@@ -78,7 +84,7 @@ def exposure(book: Book, path: Path) -> None:
     axes.barh(frame["market_ticker"], frame["yes"] / PIPS, color=BLUE, label="yes")
     axes.axvline(0, color="black", linewidth=0.8)
     axes.set_title(f"Exposure of the {len(frame)} largest markets", loc="left")
-    axes.set_xlabel("notional of open positions, USD")
+    axes.set_xlabel("open interest, USD")
     axes.legend(frameon=False, title="side", loc="lower right")
     in_dollars(axes.xaxis, signed=False)
     axes.grid(axis="x", color="#e5e7eb")

@@ -7,23 +7,26 @@
 
 -- name: open_interest_by_market
 -- title: How much is open in each market?
--- Each position at its latest valuation: from `GET /positions` or its last event, whichever is newer.
--- The oldest valuation shows how fresh the sum is.
+-- Open interest is the notional of the open positions (`open_interest_usd`, the one definition of it);
+-- the value is what their tokens are worth at the mark price. Both by each position's latest valuation:
+-- from `GET /positions` or its last fact, whichever is newer (`valuation_source`), and always whole. The
+-- oldest valuation shows how fresh the sums are.
 SELECT market_ticker, side, count(*) AS positions,
+    sum(open_interest_usd) AS open_interest_usd,
     sum(valuation_position_value_usd) AS value_usd,
-    sum(entry_notional_usd) AS entry_notional_usd,
-    min(valuation_at) AS oldest_valuation
+    min(valuation_at) AS oldest_valuation,
+    count(*) FILTER (WHERE valuation_source = 'reading') AS by_reading
 FROM open_positions
 GROUP BY market_ticker, side
-ORDER BY value_usd DESC, market_ticker, side
+ORDER BY open_interest_usd DESC, market_ticker, side
 LIMIT 8;
 
 -- name: exposure_by_wallet
 -- title: How exposed is each wallet?
 SELECT wallet_address, count(*) AS positions,
-    sum(current_collateral_usd) AS collateral_usd,
+    sum(valuation_collateral_usd) AS collateral_usd,
     sum(valuation_position_value_usd) AS value_usd,
-    round(sum(valuation_position_value_usd) / nullif(sum(current_collateral_usd), 0), 2)
+    round(sum(valuation_position_value_usd) / nullif(sum(valuation_collateral_usd), 0), 2)
         AS leverage,
     sum(valuation_net_unrealized_pnl_usd) AS net_unrealized_pnl_usd
 FROM open_positions
@@ -77,7 +80,8 @@ FROM shares;
 
 -- name: near_liquidation
 -- title: Which positions are within 5 % of their liquidation price?
--- At the latest valuation. A position is liquidated when its token's price falls, on either side.
+-- At the latest valuation. Inferred, not documented by the vendor: a position is liquidated when its
+-- own token's price falls, whether it holds yes or no.
 SELECT position_id, market_ticker, side, valuation_mark_price_usd AS mark_usd,
     valuation_liquidation_price_usd AS liquidation_usd,
     round((1 - valuation_liquidation_price_usd / nullif(valuation_mark_price_usd, 0)) * 100, 2)
@@ -97,13 +101,14 @@ SELECT floor(entry_leverage) AS leverage_from, count(*) AS ended,
     round(count(*) FILTER (WHERE status = 'liquidated') * 100.0 / count(*), 1) AS percent,
     sum(result_collected_liquidation_fee_usd) AS liquidation_fees_usd
 FROM closed_positions
-WHERE status <> 'cancelled'
+WHERE opened_at IS NOT NULL
 GROUP BY leverage_from
 ORDER BY leverage_from;
 
 -- name: health
 -- title: How healthy are the open positions?
--- Health falls from 10,000 basis points at entry to 0 at liquidation.
+-- Inferred, not documented by the vendor: health falls from 10,000 basis points at entry to 0 at
+-- liquidation.
 SELECT least(valuation_health_bps / 2500, 3) * 25 AS health_percent_from,
     count(*) AS positions, sum(valuation_position_value_usd) AS value_usd
 FROM open_positions
@@ -134,14 +139,14 @@ ORDER BY day;
 
 -- name: accrued_fees
 -- title: Which fees have the open positions accrued, and what do they cost a day?
--- Accrued fees as of the last fact of each position. The yearly rate applies to the borrowed amount:
--- notional less collateral.
+-- Accrued fees by the latest valuation of each position. What they cost a day is inferred: that the
+-- yearly rate applies to the borrowed amount, notional less collateral, is not documented by the vendor.
 SELECT provider, count(*) AS positions,
-    sum(fees_accrued_lifetime_fee_usd) AS lifetime_fee_usd,
-    sum(fees_accrued_venue_fee_usd) AS venue_fee_usd,
-    sum(fees_pending_lifetime_fee_usd) AS not_collected_usd,
-    round(avg(fees_lifetime_apr_bps) / 100, 2) AS average_apr_percent,
-    round(sum((current_notional_usd - current_collateral_usd) * fees_lifetime_apr_bps)
+    sum(valuation_accrued_lifetime_fee_usd) AS lifetime_fee_usd,
+    sum(valuation_accrued_venue_fee_usd) AS venue_fee_usd,
+    sum(valuation_pending_lifetime_fee_usd) AS not_collected_usd,
+    round(avg(valuation_lifetime_apr_bps) / 100, 2) AS average_apr_percent,
+    round(sum((open_interest_usd - valuation_collateral_usd) * valuation_lifetime_apr_bps)
         / 10000 / 365, 4) AS costs_a_day_usd
 FROM open_positions
 GROUP BY provider
@@ -162,7 +167,7 @@ ORDER BY notional_from_usd;
 
 -- name: pnl_by_cohort
 -- title: How did the positions of each day perform?
-SELECT (entry_opened_at AT TIME ZONE 'UTC')::date AS opened_on,
+SELECT (opened_at AT TIME ZONE 'UTC')::date AS opened_on,
     count(*) AS ended,
     sum(result_realized_pnl_usd) AS realized_pnl_usd,
     sum(fees_total_fees_usd) AS fees_usd,
@@ -170,7 +175,7 @@ SELECT (entry_opened_at AT TIME ZONE 'UTC')::date AS opened_on,
     round(count(*) FILTER (WHERE result_net_realized_pnl_usd > 0) * 100.0 / count(*), 1)
         AS winners_percent
 FROM closed_positions
-WHERE entry_opened_at >= '2026-07-01 00:00Z' AND status <> 'cancelled'
+WHERE opened_at >= '2026-07-01 00:00Z'
 GROUP BY opened_on
 ORDER BY opened_on;
 
@@ -179,7 +184,7 @@ ORDER BY opened_on;
 SELECT market_ticker, count(*) AS ended, sum(result_net_realized_pnl_usd) AS net_realized_pnl_usd,
     round(avg(result_net_realized_pnl_bps) / 100, 1) AS average_percent_of_collateral
 FROM closed_positions
-WHERE result_closed_at >= '2026-07-05 00:00Z' AND status <> 'cancelled'
+WHERE ended_at >= '2026-07-05 00:00Z' AND opened_at IS NOT NULL
 GROUP BY market_ticker
 ORDER BY net_realized_pnl_usd DESC, market_ticker
 LIMIT 5;
@@ -192,33 +197,145 @@ WHERE status = 'cancelled' AND failure_reason IS NOT NULL
 GROUP BY failure_reason
 ORDER BY positions DESC, failure_reason;
 
+-- section: Days and curves
+
+-- name: equity_curve
+-- title: What were the book and the equity at the end of each day?
+-- Of the customers: the net realized PnL of all that had ended, and the unrealized PnL of what was open,
+-- by its newest reading at the day's end. As it really was, by what is known today; a fourth argument
+-- asks for what was known at a moment.
+SELECT day, sum(positions) AS positions, sum(open_interest_usd) AS open_interest_usd,
+    sum(position_value_usd) AS value_usd, sum(net_unrealized_pnl_usd) AS unrealized_usd,
+    sum(net_realized_pnl_to_date_usd) AS realized_usd, sum(equity_usd) AS equity_usd,
+    sum(without_reading) AS without_reading, min(oldest_reading_at) AS oldest_reading
+FROM end_of_day_book('2026-07-01', '2026-07-05')
+GROUP BY day
+ORDER BY day;
+
+-- name: days_of_new_york
+-- title: What happened on each day in New York?
+SELECT day, sum(opened) AS opened, sum(closed + settled + liquidated) AS ended,
+    sum(volume_usd) AS volume_usd, sum(fees_usd) AS fees_usd,
+    sum(net_realized_pnl_usd) AS net_realized_pnl_usd
+FROM activity_by_day('2026-07-01', '2026-07-04', 'America/New_York')
+GROUP BY day
+ORDER BY day;
+
+-- name: restated
+-- title: Which days does a report of Friday evening show otherwise today?
+-- The report as it was made at 17:00 on Friday, and the same days by what is known today.
+SELECT t.day, r.opened AS reported_opened, t.opened, r.ended AS reported_ended, t.ended,
+    r.net_usd AS reported_net_usd, t.net_usd
+FROM (
+    SELECT day, sum(opened) AS opened, sum(closed + settled + liquidated) AS ended,
+        sum(net_realized_pnl_usd) AS net_usd
+    FROM activity_by_day('2026-07-01', '2026-07-03')
+    GROUP BY day
+) t
+LEFT JOIN (
+    SELECT day, sum(opened) AS opened, sum(closed + settled + liquidated) AS ended,
+        sum(net_realized_pnl_usd) AS net_usd
+    FROM activity_by_day('2026-07-01', '2026-07-03', known_time => '2026-07-03 17:00Z')
+    GROUP BY day
+) r ON r.day = t.day
+ORDER BY t.day;
+
+-- name: fees_accrued_by_day
+-- title: Which fees accrued on each day, open positions included?
+-- By difference between readings: what a position accrued that no reading of the day shows falls into a
+-- later day, and is counted in the last column.
+SELECT day, sum(positions) AS positions, sum(origination_fee_usd) AS origination_usd,
+    sum(lifetime_fee_usd) AS lifetime_usd, sum(venue_fee_usd) AS venue_usd,
+    sum(liquidation_fee_usd) AS liquidation_usd, sum(total_fees_usd) AS total_usd,
+    sum(without_reading) AS without_reading
+FROM fee_accrual('2026-07-01', '2026-07-05')
+GROUP BY day
+ORDER BY day;
+
+-- name: own_revenue
+-- title: What did the partner earn?
+-- Inferred: its part of the origination fees, by the rates that the positions tell.
+SELECT day, sum(positions) AS positions, sum(notional_usd) AS notional_usd,
+    sum(origination_fee_usd) AS origination_fee_usd, sum(partner_usd) AS partner_usd,
+    sum(protocol_usd) AS protocol_usd, sum(unknown) AS unknown
+FROM partner_revenue('2026-07-01', '2026-07-05')
+GROUP BY day
+ORDER BY day;
+
+-- name: where_pnl_came_from
+-- title: Where did the PnL of one day come from?
+-- The parts add up to the net realized PnL. Leverage is that of the entry.
+SELECT market_ticker, sum(positions) AS positions, sum(price_usd) AS price_usd,
+    sum(leverage_usd) AS leverage_usd, sum(slippage_usd) AS slippage_usd, sum(fees_usd) AS fees_usd,
+    sum(unexplained_usd) AS unexplained_usd, sum(net_realized_pnl_usd) AS net_realized_pnl_usd,
+    sum(unknown) AS unknown
+FROM pnl_attribution('2026-07-04', '2026-07-04')
+GROUP BY market_ticker
+ORDER BY abs(sum(net_realized_pnl_usd)) DESC, market_ticker
+LIMIT 6;
+
+-- name: open_interest_by_hour
+-- title: How did the open interest move, hour by hour?
+SELECT at, count(*) AS positions, sum(open_interest_usd_pips) * 0.0001 AS open_interest_usd,
+    sum(position_value_usd_pips) * 0.0001 AS value_usd, count(DISTINCT wallet_address) AS wallets
+FROM book_at(ARRAY(
+    SELECT generate_series(timestamptz '2026-07-04 12:00Z', '2026-07-04 18:00Z', interval '1 hour')
+))
+GROUP BY at
+ORDER BY at;
+
+-- name: distance_over_time
+-- title: How far was the book from liquidation, over time?
+-- The part of the mark price that a token may lose until its position is liquidated, by the newest
+-- reading at each moment; weighted by open interest, and of the position that was nearest.
+SELECT at, count(liquidation_distance_bps) AS positions,
+    round(sum(liquidation_distance_bps::numeric * open_interest_usd_pips)
+        / nullif(sum(open_interest_usd_pips) FILTER (WHERE liquidation_distance_bps IS NOT NULL), 0)
+        / 100, 1) AS average_percent,
+    round(min(liquidation_distance_bps) / 100.0, 1) AS nearest_percent,
+    count(*) FILTER (WHERE liquidation_distance_bps < 500) AS within_5_percent,
+    min(reading_at) AS oldest_reading
+FROM book_at(ARRAY(
+    SELECT generate_series(timestamptz '2026-07-03 06:00Z', '2026-07-05 18:00Z', interval '12 hours')
+))
+GROUP BY at
+ORDER BY at;
+
+-- name: survival
+-- title: How long do positions stay open, by the day they opened?
+-- Those that are open still are censored: younger than the age that is asked for. The estimate of Kaplan
+-- and Meier takes them into account.
+SELECT cohort, age, positions, ended, censored, at_risk, survival
+FROM cohort_survival('2026-07-04', '2026-07-05', '{30 minutes,2 hours,12 hours}',
+    known_time => '2026-07-06 00:00Z')
+ORDER BY cohort, age;
+
 -- section: Lifecycle
 
 -- name: time_to_finality
 -- title: How long is it from `opening` to `opened`?
--- Positions that opened on one day. Only times known from events count, so that both are from the same
--- clock.
+-- Positions that opened on one day. From event to event, so that both times are from the clocks of
+-- events: `opened_at` is what the body tells.
 SELECT date_trunc('day', l.opened_at, 'UTC') AS day, count(*) AS positions,
-    percentile_disc(0.5) WITHIN GROUP (ORDER BY l.opening_to_opened) AS median,
-    percentile_disc(0.95) WITHIN GROUP (ORDER BY l.opening_to_opened) AS p95,
-    max(l.opening_to_opened) AS longest
+    percentile_disc(0.5) WITHIN GROUP (ORDER BY l.opened_event_at - l.opening_at) AS median,
+    percentile_disc(0.95) WITHIN GROUP (ORDER BY l.opened_event_at - l.opening_at) AS p95,
+    max(l.opened_event_at - l.opening_at) AS longest
 FROM positions p
 JOIN position_lifecycle l ON l.position_id = p.position_id
 WHERE p.entry_opened_at >= '2026-07-04 00:00Z' AND p.entry_opened_at < '2026-07-05 00:00Z'
-    AND l.opening_from = 'event' AND l.opened_from = 'event'
+    AND l.opened_event_at IS NOT NULL AND l.opening_at IS NOT NULL
 GROUP BY day
 ORDER BY day;
 
 -- name: known_from
 -- title: How many ends came over the stream, and how many did the reconciler find?
--- event: from an event; body: from a time in a position object that a reconciliation read; snapshot:
--- it had ended by then. Positions that ended on one day.
-SELECT l.ended_from, l.status, count(*) AS positions
+-- By the stream: an event announced it. Positions that ended on one day, by what their bodies tell.
+SELECT l.ended_event_at IS NOT NULL AS by_the_stream, l.status, count(*) AS positions
 FROM positions p
 JOIN position_lifecycle l ON l.position_id = p.position_id
 WHERE p.result_closed_at >= '2026-07-03 00:00Z' AND p.result_closed_at < '2026-07-04 00:00Z'
-GROUP BY l.ended_from, l.status
-ORDER BY l.ended_from, l.status;
+GROUP BY by_the_stream, l.status
+ORDER BY by_the_stream, l.status;
 
 -- name: one_life
 -- title: What happened to one position, and from which source do we know?
@@ -275,22 +392,25 @@ ORDER BY hour;
 
 -- name: friday_belief
 -- title: What did we believe at 17:00 on Friday, and what was true?
--- The positions twice: as known then, and as known today. `facts_as_of` is enough for counting; use
--- `positions_as_of` for whole rows.
+-- Believed: what the facts known at 17:00 say of 17:00. The same facts, completed: by what is known
+-- today, but only as far as a fact of before 17:00 says so. True: what the moments in the bodies say,
+-- which later snapshots told: a position that closed at 16:00 was closed at 17:00, though only a run
+-- at 17:25 found out. `facts_as_of` is `positions_as_of` without whole rows.
 -- reads: the whole log
-SELECT coalesce(b.status, k.status) AS status,
-    coalesce(b.positions, 0) AS believed, coalesce(k.positions, 0) AS known_today
+SELECT s.status,
+    count(*) FILTER (WHERE s.question = 'believed') AS believed,
+    count(*) FILTER (WHERE s.question = 'completed') AS completed,
+    count(*) FILTER (WHERE s.question = 'true') AS true
 FROM (
-    SELECT status, count(*) AS positions
+    SELECT 'believed' AS question, status
     FROM facts_as_of('2026-07-03 17:00Z', '2026-07-03 17:00Z')
-    GROUP BY status
-) b
-FULL JOIN (
-    SELECT status, count(*) AS positions
-    FROM facts_as_of('2026-07-03 17:00Z')
-    GROUP BY status
-) k ON k.status = b.status
-ORDER BY status;
+    UNION ALL
+    SELECT 'completed', status FROM facts_as_of('2026-07-03 17:00Z')
+    UNION ALL
+    SELECT 'true', status FROM positions_valid_at('2026-07-03 17:00Z')
+) s
+GROUP BY s.status
+ORDER BY s.status;
 
 -- name: friday_wrong
 -- title: Why was it wrong?
@@ -306,11 +426,12 @@ LIMIT 10;
 
 -- name: one_wallet_as_of
 -- title: What did one customer hold at 17:00 on Friday?
-SELECT market_ticker, side, status, current_notional_usd_pips * 0.0001 AS notional_usd,
-    last_event_at
-FROM positions_as_of('2026-07-03 17:00Z', of_wallet => :'wallet')
+-- As it really was, by what is known today; `status_by_facts` is what the facts of then said.
+SELECT market_ticker, side, status, entry_notional_usd_pips * 0.0001 AS entry_notional_usd,
+    opened_at, status_by_facts
+FROM positions_valid_at('2026-07-03 17:00Z', of_wallet => :'wallet')
 WHERE phase = 'live'
-ORDER BY last_event_at;
+ORDER BY opened_at;
 
 -- section: Data quality
 
