@@ -36,6 +36,9 @@ def demo(
     recovered from the gateway. At the end a reconciliation repairs what the stream missed, and the
     projection is verified; the exit code is 3 if the result is wrong.
 
+    A status page can be watched in a browser meanwhile; --keep leaves it up, with everything else,
+    and reconciles every minute.
+
     Example: positionstore demo --seconds 30
     """
     settings = start()
@@ -49,7 +52,7 @@ def demo(
     with view(seconds) as audience:
         outcome = acts.play(settings, audience, seconds=seconds, keep=keep, seed=seed)
     _conclude(outcome)
-    _suggest(settings, kept=keep)
+    _suggest(settings, kept=keep, page=outcome.page)
     if outcome.differences:
         raise typer.Exit(3)
 
@@ -96,7 +99,7 @@ def _conclude(outcome: Outcome) -> None:
         )
 
 
-def _suggest(settings: Settings, *, kept: bool) -> None:
+def _suggest(settings: Settings, *, kept: bool, page: str | None) -> None:
     directory = acts.directory_of(settings)
     shielded = settings.database_url is not None or settings.schema_name is not None
     program = shown(acts.program(), anywhere=shielded)
@@ -104,10 +107,20 @@ def _suggest(settings: Settings, *, kept: bool) -> None:
     print_line("What to try next (the database starts automatically):")
     for words, line in commands(program, directory, shielded=shielded):
         print_exact(f"\n# {words}\n{line}")
+    print_line("")
     if kept:
-        print_line("")
         print_line(
             "The sandbox, the ingester and the database keep running, and the log grows by more "
             "than a gigabyte an hour. To stop them:"
         )
         print_exact(f"\n{stop_command(program, settings.data_dir)}")
+        print_line("")
+    if page is None:
+        print_line("The status page did not answer: the log of the ingester says why.")
+    elif kept:
+        print_line(f"The status page: {page}")
+    else:
+        print_line(
+            f"The status page was at {page}; `positionstore demo --keep` leaves it up, and all of "
+            "the above with it."
+        )

@@ -21,6 +21,7 @@ from positionstore.demo.directory import DemoDirectory, entered
 from positionstore.demo.outage import Outage, cut_off
 from positionstore.demo.processes import Process, none_left
 from positionstore.demo.view import StoreView, look
+from positionstore.demo.web_page import answers, free_address, url
 from positionstore.embedded import server as embedded
 from positionstore.errors import ConfigurationError, GatewayError, PositionstoreError
 from positionstore.settings import Settings
@@ -37,6 +38,9 @@ _POSITIONS: Final = 200
 _PATIENCE: Final = 60.0
 """Seconds until something that ought to happen at once is taken for broken."""
 
+_PAGE_WITHIN: Final = 10.0
+"""Seconds for the status page; the demo goes on without it."""
+
 _LOOK_EVERY: Final = 0.25
 _MALFORMED_EVERY: Final = 3.0
 _POLL: Final = 0.02
@@ -46,13 +50,17 @@ _LOGGED: Final = "SELECT count(*) FROM events WHERE source <> 'rest'"
 
 _SETTINGS: Final = {
     "POSITIONSTORE_LOG_FORMAT": "json",
-    "POSITIONSTORE_LISTEN": "off",
     # So that the view is of this moment, and a disconnect does not cost the short show.
     "POSITIONSTORE_HEARTBEAT_EVERY": "0.25",
     "POSITIONSTORE_RECONNECT_CAP": "2",
     # The world rests by then, and the API is the demo's own.
     "POSITIONSTORE_SETTLE_WINDOW": "1",
     "POSITIONSTORE_HTTP_RATE": "200",
+}
+_SETTINGS_KEPT: Final = {
+    "POSITIONSTORE_RECONCILE_EVERY": "60",
+    # The world goes on, and its events may be late by two seconds.
+    "POSITIONSTORE_SETTLE_WINDOW": "5",
 }
 _OURS: Final = ("DIMES_", "DATABASE_URL", "POSITIONSTORE_")
 
@@ -110,6 +118,7 @@ class Outcome:
 
     Attributes:
         seed: the world's seed.
+        page: the address of the status page; None where it did not answer.
         sight: the store at the end.
         outage: the result of the cut connection.
         heard: the store compared with the truth before; None if the world keeps running.
@@ -119,6 +128,7 @@ class Outcome:
     """
 
     seed: int
+    page: str | None = None
     sight: StoreView | None = None
     outage: Outage | None = None
     heard: Truth | None = None
@@ -309,12 +319,20 @@ def play(
         with closing(vendor):
             # The world waits for the first client.
             vendor.rest()
-            ingester = _start(home, processes, "ingester", ["ingest"], _environment(own, vendor))
+            environment = _environment(own, vendor)
+            address = free_address()
+            ingester = _start(
+                home,
+                processes,
+                "ingester",
+                ["run" if keep else "ingest"],
+                environment | {"POSITIONSTORE_LISTEN": address} | (_SETTINGS_KEPT if keep else {}),
+            )
             stage = Stage(
                 vendor,
                 sandbox,
                 ingester,
-                _environment(own, vendor),
+                environment,
                 connection,
                 audience,
                 seconds,
@@ -325,6 +343,9 @@ def play(
                     "The ingester does not connect to the sandbox.",
                     remedy=f"Its log is {ingester.log}.",
                 )
+            if stage.wait_for(lambda: answers(address), within=_PAGE_WITHIN):
+                outcome.page = url(address)
+                audience.say(f"The status page: {outcome.page}")
             vendor.resume()
             for act in KEPT_ACTS if keep else ACTS:
                 act(stage)

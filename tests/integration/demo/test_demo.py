@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 from support.server_user import kill_all, postgres_processes
@@ -102,7 +104,15 @@ def last_sight(output: str) -> dict[str, int]:
 
 
 def suggested(output: str) -> list[str]:
-    return [part.partition("\n")[2].strip() for part in re.split(r"(?m)^# ", output)[1:]]
+    parts = re.split(r"(?m)^# ", output)[1:]
+    return [part.partition("\n")[2].partition("\n\n")[0].strip() for part in parts]
+
+
+def page_of(output: str) -> str:
+    """The status page's address, which the last line names."""
+    found = re.search(r"http://127\.0\.0\.1:\d+/", output.strip().splitlines()[-1])
+    assert found is not None, output
+    return found[0]
 
 
 def paste(command: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
@@ -139,6 +149,10 @@ def test_it_shows_the_system_at_work_and_what_it_suggests_works_when_pasted(demo
     assert re.search(r": ([\d,]+) of \1 positions have the right status", shown.stdout)
     assert re.search(r"\(seed 11\): [\d,]+ of [\d,]+ positions have the right", shown.stdout)
     assert demos.nothing_runs()
+    page = page_of(shown.stdout)
+    assert f"The status page: {page}\n" in shown.stdout.partition("events in")[0]
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(page, trust_env=False)
 
     commands = suggested(shown.stdout)
     assert len(commands) >= 5
@@ -165,7 +179,9 @@ def test_a_demo_that_is_kept_goes_on_until_it_is_stopped(demos: Demos) -> None:
     assert (kept.returncode, kept.stderr) == (0, "")
     assert "Verified" in kept.stdout
     assert set(demos.processes()) == {"sandbox", "ingester"}
-    *_, stop = kept.stdout.strip().splitlines()
+    page = page_of(kept.stdout)
+    assert "<title>positionstore</title>" in httpx.get(page, trust_env=False).text
+    *_, stop, _, _ = kept.stdout.strip().splitlines()
     status = suggested(kept.stdout)[-2]
     assert status.endswith(" status")
 
@@ -175,6 +191,9 @@ def test_a_demo_that_is_kept_goes_on_until_it_is_stopped(demos: Demos) -> None:
 
     before = last_seq()
     wait_until(lambda: last_seq() > before, "events go on")
+    runs = "select count(*) from reconciliation_runs where finished_at is not null"
+    psql = status.removesuffix("status") + f'db psql -Atc "{runs}"'
+    wait_until(lambda: int(paste(psql, demos.environment).stdout) > 0, "it is reconciled")
 
     another = demos.run("--seconds", "1")
     assert (another.returncode, another.stdout) == (2, "")
@@ -248,6 +267,18 @@ def test_the_users_own_database_and_key_are_left_alone(demos: Demos) -> None:
     assert answer.returncode == 0, answer.stderr
     assert "collateral_usd" in answer.stdout
     assert not (demos.folder / "postgres").exists()
+
+
+def test_where_the_usual_port_is_taken_the_page_is_on_another(demos: Demos) -> None:
+    with socket.socket() as taken:
+        # A server that has just ended leaves connections behind that are no obstacle.
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with suppress(OSError):  # it may be taken already
+            taken.bind(("127.0.0.1", 9464))
+            taken.listen()
+        shown = demos.run("--seconds", "1")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert ":9464/" not in page_of(shown.stdout)
 
 
 def test_a_directory_that_cannot_be_used_is_one_line(demos: Demos) -> None:
