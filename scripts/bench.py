@@ -57,8 +57,7 @@ def measure(
         if "memory" in wanted:
             figures.append(memory.measure(bed, scale))
         if "compare" in wanted:
-            figures.append(comparing.measure_speed(bed, scale))
-            figures += comparing.measure_growth(bed, scale)
+            figures += comparing.measure(bed, scale)
         index_costs = indexing.measure(bed, workload, scale) if "indexes" in wanted else []
         costs = profiling.measure(bed, workload) if profile else []
         facts["load_average_at_end"] = machine(bed)["load_average"]

@@ -1,8 +1,6 @@
 """Reads the answers of ``GET /positions`` and ``GET /positions/{id}`` exactly.
 
-A position is kept as its original bytes, with the strings that a walk needs and the spelling of
-the compared fields. As with events, nearly every page takes the fast path, one typed pass;
-everything else takes the slow path.
+A position is kept as its original bytes, with the strings that a walk needs.
 
 Source: the vendor's REST reference, "List positions" and the position object.
 """
@@ -15,7 +13,6 @@ import msgspec
 
 from positionstore.dimes.json_exact import (
     MAX_DEPTH,
-    SURELY_SHORT,
     InvalidInput,
     beyond_bounds,
     checked_id,
@@ -25,7 +22,6 @@ from positionstore.dimes.json_exact import (
     sanitize_text,
     string,
 )
-from positionstore.dimes.spelling import Spelling, spelled
 from positionstore.model.facts import Reason, Rejected
 from positionstore.model.fields import FIELDS, Durability
 from positionstore.model.timestamps import parse_instant
@@ -49,7 +45,6 @@ class Listed(msgspec.Struct, frozen=True, gc=False):
         body: the position object as received, valid UTF-8.
         closed_at: ``result.closed_at``, UTC; None if missing or invalid.
         wallet_address: its wallet; None if the body has none.
-        spelling: the compared fields as the body spells them; None if one is unusual.
     """
 
     position_id: str
@@ -57,7 +52,6 @@ class Listed(msgspec.Struct, frozen=True, gc=False):
     body: bytes
     closed_at: datetime | None = None
     wallet_address: str | None = None
-    spelling: Spelling | None = None
 
 
 class Item(msgspec.Struct, frozen=True, gc=False):
@@ -120,15 +114,8 @@ def read_item(raw: bytes) -> Item:
         return _rejected(raw, raw.decode(errors="replace"), flaw)
     if (beyond := beyond_bounds(raw, depth=_POSITION_DEPTH)) is not None:
         return _rejected(raw, text, beyond)
-    if (read := spelled(raw)) is not None:
-        own, spelling = read
-        if 0 < len(own.id) <= SURELY_SHORT:
-            closed_at = _instant(own.result.closed_at)
-            return Item(
-                own.id, Listed(own.id, own.status, raw, closed_at, own.wallet_address, spelling)
-            )
     try:
-        return _read_carefully(raw, text)
+        return _read(raw, text)
     except InvalidInput as flaw:
         return _rejected(raw, text, flaw)
 
@@ -164,7 +151,7 @@ def _read_veiled(content: bytes) -> tuple[list[Item], bool]:
     return items, answer.has_more
 
 
-def _read_carefully(raw: bytes, text: str) -> Item:
+def _read(raw: bytes, text: str) -> Item:
     value = parse(text)
     if not isinstance(value, dict):
         raise InvalidInput(Reason.NOT_AN_OBJECT, f"It is {name(value)}, not an object.")

@@ -39,7 +39,7 @@ class Findings:
             [
                 mismatch.concluded(resolution)
                 for mismatch, resolution in done
-                if resolution is not Resolution.IN_FLUX
+                if resolution not in {None, Resolution.IN_FLUX}
             ]
         )
         return [mismatch for mismatch, resolution in done if resolution is Resolution.IN_FLUX]

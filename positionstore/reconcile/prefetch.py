@@ -1,51 +1,29 @@
-"""The next page is had while this one is compared."""
+"""The next page is fetched while this one is compared."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from typing import Generic, Self, TypeVar
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import TypeVar
 
 T = TypeVar("T")
 
 
-class Prefetch(Generic[T]):
-    """An iterator that can be told to fetch its next item before it is asked for it; to be closed.
+async def prefetched(items: AsyncIterator[T]) -> AsyncGenerator[T, None]:
+    """Yield items, and fetch the next one meanwhile; to be closed.
 
-    An item, or the failure to have it, waits until it is asked for; no more than one does.
+    A failure to fetch it waits until it is asked for.
 
     Args:
         items: where they come from; None is none of them.
     """
 
-    def __init__(self, items: AsyncIterator[T]) -> None:
-        self._items = items
-        self._next: asyncio.Task[T | None] | None = None
-        self._closed = False
+    async def fetch() -> T | None:
+        return await anext(items, None)
 
-    def begin(self) -> None:
-        """Begin to fetch the next item, unless that has begun."""
-        if self._next is None and not self._closed:
-            self._next = asyncio.create_task(self._fetch())
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> T:
-        self.begin()
-        if self._next is None:
-            raise StopAsyncIteration
-        item = await self._next
-        self._next = None
-        if item is None:
-            self._closed = True
-            raise StopAsyncIteration
-        return item
-
-    async def aclose(self) -> None:
-        """Fetch nothing more, and forget what was fetched in vain."""
-        self._closed = True
-        if self._next is not None:
-            self._next.cancel()
-            await asyncio.gather(self._next, return_exceptions=True)
-
-    async def _fetch(self) -> T | None:
-        return await anext(self._items, None)
+    following = asyncio.create_task(fetch())
+    try:
+        while (item := await following) is not None:
+            following = asyncio.create_task(fetch())
+            yield item
+    finally:
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)

@@ -20,7 +20,7 @@ from positionstore.model.address import one_spelling
 from positionstore.reconcile.checkpoint import Checkpoint, NoCheckpoint
 from positionstore.reconcile.findings import Findings, say_what_holds
 from positionstore.reconcile.lookups import GIVE_UP_AFTER, PointLookups, Recheck
-from positionstore.reconcile.prefetch import Prefetch
+from positionstore.reconcile.prefetch import prefetched
 from positionstore.reconcile.report import Resolution, RunReport
 from positionstore.reconcile.server_clock import ServerClock
 from positionstore.reconcile.store_side import Answer, Mismatch, StoreSide
@@ -218,10 +218,10 @@ class ReconcileRun:
     ) -> bool:
         last_id = after
         found, whole = last_id is not None, True
-        async with aclosing(Prefetch(pages)) as prefetch:
+        async with aclosing(prefetched(pages)) as prefetch:
             async for page in prefetch:
                 self._lookups.answered()
-                whole = await self._take(page, access, prefetch.begin) and whole
+                whole = await self._take(page, access) and whole
                 if page.cursor is not None:
                     found, last_id = True, page.cursor
                     if whole:
@@ -236,14 +236,8 @@ class ReconcileRun:
                 partial(self._checkpoint.passed, name, last_id, ended=ended)
             )
 
-    async def _take(
-        self, page: Page, access: RestCredentials, begin_next: Callable[[], None]
-    ) -> bool:
-        """Take a page; say whether all that had to be asked about it was answered.
-
-        The next is begun as soon as the server is at work on this one: the two need not wait for
-        each other.
-        """
+    async def _take(self, page: Page, access: RestCredentials) -> bool:
+        """Take a page; say whether all that had to be asked about it was answered."""
         self._report.seen += len(page.positions)
         self._report.rejected += len(page.rejected)
         self._shown_wallets.update(
@@ -259,10 +253,7 @@ class ReconcileRun:
             return await self._take_doubtful(answers, access)
         self._report.note_as_of(page.as_of)
         self._server_clock.note(page.as_of)
-        meanwhile = partial(asyncio.get_running_loop().call_soon_threadsafe, begin_next)
-        mismatches = await self._findings.in_store(
-            partial(self._store_side.examine, answers, meanwhile=meanwhile)
-        )
+        mismatches = await self._findings.in_store(partial(self._store_side.examine, answers))
         ended, plain = self._sorted(mismatches, page, access)
         if self._remembers:
             self._rechecks |= await self._lookups.ask(ended)

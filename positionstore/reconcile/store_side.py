@@ -4,7 +4,7 @@ Everything here is synchronous and uses two connections of its own, so it is cal
 thread at a time.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -12,40 +12,15 @@ import psycopg
 
 from positionstore.dimes.page import Listed
 from positionstore.model.facts import Received, Rejected, Snapshot, Source
-from positionstore.model.fields import DURABLE_FIELDS
-from positionstore.reconcile.absent import (
-    CARRIED_FIELDS,
-    absent_fields,
-    carried,
-    unchanged_where_absent,
-)
-from positionstore.reconcile.compare import (
-    DiscrepancyKind,
-    FieldDifference,
-    Values,
-    differences,
-    kind_of,
-    read_body,
-    spelled_alike,
-    spelled_valuation,
-    values_of_row,
-)
+from positionstore.reconcile.compare import DiscrepancyKind, FieldDifference
 from positionstore.reconcile.report import Discrepancy, Resolution
 from positionstore.store import quarantine
 from positionstore.store import runs as records
 from positionstore.store.appender import Appender
-from positionstore.store.runs import (
-    DiscrepancyRecord,
-    StoredPosition,
-    Valuation,
-    Verified,
-)
+from positionstore.store.runs import Compared, DiscrepancyRecord, Valuation, Verified
 
 Answer = tuple[Listed, datetime]
 """A position as REST showed it, and the as-of of that answer, UTC."""
-
-_COLUMNS = [field.column for field in DURABLE_FIELDS]
-_CARRIED_COLUMNS = [field.column for field in CARRIED_FIELDS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +32,10 @@ class Mismatch:
         listed: what REST said; None where it does not know the position.
         as_of: the as-of of that answer, UTC.
         kind: how it differs.
-        fields: in what.
-        ended: whether the store has it in a terminal status.
         newest_event_at: the ``created_at`` of the newest event that the log has of it, whether the
             row shows that one or not, UTC; None where the log has none.
+        fields: in what.
+        ended: whether the store has it in a terminal status.
         lacking: whether the body lacks a key of which the row has a value.
         wins: whether a snapshot of the answer would win by the order of facts as it is, and shows
             something new: what the log has shown already may come from a replica that lags.
@@ -70,9 +45,9 @@ class Mismatch:
     listed: Listed | None
     as_of: datetime
     kind: DiscrepancyKind
-    fields: tuple[FieldDifference, ...]
-    ended: bool
     newest_event_at: datetime | None
+    fields: tuple[FieldDifference, ...] = ()
+    ended: bool = False
     lacking: bool = False
     wins: bool = False
 
@@ -113,6 +88,8 @@ class StoreSide:
         dry_run: bool = False,
     ) -> None:
         self._reader = reader
+        # One page is as long as another, and to plan the comparison takes half as long as to do it.
+        reader.execute("SET plan_cache_mode = force_generic_plan")
         self._appender = None if dry_run else Appender(writer)
         self._dry_run = dry_run
         self._settle_window = settle_window
@@ -130,144 +107,123 @@ class StoreSide:
         """Whether a position with this status has ended."""
         return status in self._terminal
 
-    def examine(
-        self,
-        answers: Sequence[Answer],
-        meanwhile: Callable[[], object] = lambda: None,
-        *,
-        believed: bool = True,
-    ) -> list[Mismatch]:
+    def examine(self, answers: Sequence[Answer], *, believed: bool = True) -> list[Mismatch]:
         """Compare what REST showed with the rows; return what differs.
 
-        What does not differ is marked as verified, and what is live is valued. Nearly every
-        position is spelled as its row is, and no more need be known; only what is not is compared
-        value by value.
+        What does not differ is marked as verified, and what is live is valued.
 
         Args:
             answers: what REST showed.
-            meanwhile: is called while the server looks the rows up.
             believed: whether it is known when they were read; else nothing is marked nor valued.
         """
-        # Two ids may become one where Postgres cannot hold what tells them apart.
-        unique = {listed.position_id: (listed, as_of) for listed, as_of in answers}
-        with records.spelled_rows(self._reader, list(unique)) as fetch:
-            meanwhile()
-            rows = fetch()
-        keeps = believed and not self._dry_run
-        verified: list[Verified] = []
-        valuations: list[Valuation] = []
-        doubtful: list[Answer] = []
-        for position_id, (listed, as_of) in unique.items():
-            ended = self.is_terminal(listed.status)
-            fact, row = rows.get(position_id, (None, ()))
-            spelling = listed.spelling
-            if fact is None or spelling is None or not spelled_alike(row, spelling, closed=ended):
-                doubtful.append((listed, as_of))
-            elif keeps:
-                verified.append(Verified(position_id, fact, as_of))
-            if not ended and believed:
-                self._live.add(position_id)
-                if keeps:
-                    valuations.append(_valuation(listed, as_of))
-        mismatches, equal = self._examine_exactly(doubtful) if doubtful else ([], [])
-        verified += equal
-        for each in verified if self._beaten_by else ():
-            self._beaten_by.pop(each.position_id, None)
-        if (verified or valuations) and keeps:
-            with self._reader.pipeline(), self._reader.transaction():
-                records.mark_verified(self._reader, verified)
-                records.keep_valuations(self._reader, valuations, history=self._history)
-        return mismatches
-
-    def _examine_exactly(self, answers: Sequence[Answer]) -> tuple[list[Mismatch], list[Verified]]:
-        """Compare value by value; return what differs, and what does not."""
-        rows = records.rows(self._reader, [listed.position_id for listed, _ in answers], _COLUMNS)
-        found: list[tuple[Answer, DiscrepancyKind, tuple[FieldDifference, ...]]] = []
-        equal: list[Verified] = []
-        for listed, as_of in answers:
-            row = rows.get(listed.position_id)
-            kind, fields = self._compared(
-                listed, read_body(listed.body, listed.spelling).values, row
+        shown = _by_position(answers)
+        found = self._compare(shown.values())
+        alive = {
+            position_id
+            for position_id, (listed, _) in shown.items()
+            if believed and not self.is_terminal(listed.status)
+        }
+        self._live |= alive
+        if believed and not self._dry_run:
+            self._mark(
+                shown,
+                found,
+                [
+                    Valuation(each.position_id, shown[each.position_id][1], each.valuation)
+                    for each in found
+                    if each.position_id in alive
+                ],
             )
-            if kind is not None:
-                found.append(((listed, as_of), kind, fields))
-            elif row is not None:
-                equal.append(Verified(listed.position_id, row.last_event_id, as_of))
-        return self._suspects(found, rows), equal
-
-    def _compared(
-        self, listed: Listed, theirs: Values, row: StoredPosition | None
-    ) -> tuple[DiscrepancyKind | None, tuple[FieldDifference, ...]]:
-        if row is None:
-            return DiscrepancyKind.MISSING, ()
-        closed = self.is_terminal(listed.status)
-        if not differences(row.columns, theirs, closed=closed):
-            return None, ()
-        mine = values_of_row(row.columns)
-        theirs = unchanged_where_absent(mine, theirs, absent_fields(listed.body, closed=closed))
-        if not differences(mine, theirs, closed=closed):
-            return None, ()
-        return kind_of(mine, theirs), tuple(differences(mine, theirs, closed=closed))
-
-    def _suspects(
-        self,
-        found: Sequence[tuple[Answer, DiscrepancyKind, tuple[FieldDifference, ...]]],
-        rows: dict[str, StoredPosition],
-    ) -> list[Mismatch]:
-        known = [listed.position_id for (listed, _), _, _ in found if listed.position_id in rows]
-        newest = records.newest_events(self._reader, known) if known else {}
-        lacking = self._carried([listed for (listed, _), _, _ in found])
-        rivals = self._rivals([answer for answer, _, _ in found]) if found else {}
-        self._note_rivals(rivals)
-        # What changed long ago no replica hides any more.
-        old = self._shown_before(
-            [
-                (listed, as_of)
-                for (listed, as_of), _, _ in found
-                if rivals[listed.position_id] is None
-                and listed.position_id in newest
-                and (newest[listed.position_id] - as_of) + self._settle_window >= timedelta()
-            ]
-        )
         return [
             Mismatch(
-                position_id=listed.position_id,
-                listed=listed,
-                as_of=as_of,
-                kind=kind,
-                fields=fields,
-                ended=listed.position_id in rows and rows[listed.position_id].phase == "terminal",
-                newest_event_at=newest.get(listed.position_id),
-                lacking=listed.position_id in lacking,
-                wins=rivals[listed.position_id] is None and listed.position_id not in old,
+                each.position_id,
+                *shown[each.position_id],
+                DiscrepancyKind(each.kind),
+                each.newest_event_at,
+                each.fields,
+                ended=each.has_ended,
+                lacking=each.carried is not None,
+                wins=each.rival is None and not each.was_shown,
             )
-            for (listed, as_of), kind, fields in found
+            for each in found
+            if each.kind is not None
         ]
 
-    def _carried(self, shown: Sequence[Listed]) -> dict[str, bytes]:
-        """Return by position what a snapshot has to carry, of those where it has to."""
-        absent = {
-            listed.position_id: absent_fields(listed.body, closed=self.is_terminal(listed.status))
-            for listed in shown
-        }
-        lacking = [position_id for position_id, columns in absent.items() if columns]
-        rows = records.rows(self._reader, lacking, _CARRIED_COLUMNS) if lacking else {}
-        found = {name: carried(row.columns, absent[name]) for name, row in rows.items()}
-        return {name: each for name, each in found.items() if each}
+    def absences(self, position_ids: Sequence[str], as_of: datetime) -> list[Mismatch]:
+        """Return those of these positions, which REST does not know, that the store has live."""
+        if not position_ids:
+            return []
+        return [
+            Mismatch(position_id, None, as_of, DiscrepancyKind.ABSENT_UPSTREAM, newest_event_at)
+            for position_id, newest_event_at in records.absent(self._reader, position_ids)
+        ]
 
-    def _rivals(self, answers: Sequence[Answer]) -> dict[str, records.CompetingFact | None]:
-        return records.rivals(self._reader, [self._snapshot(*each) for each in answers])
+    def repair(
+        self, mismatches: Sequence[Mismatch], received_at: datetime
+    ) -> list[Resolution | None]:
+        """Append a snapshot of each that would win the fold; say what became of it.
 
-    def _note_rivals(self, rivals: Mapping[str, records.CompetingFact | None]) -> None:
-        for position_id, rival in rivals.items():
-            if rival is None:
-                self._beaten_by.pop(position_id, None)
-            else:
-                self._beaten_by[position_id] = rival
+        A snapshot that a fact of the log beats would change nothing, in this run and in the next.
+
+        Returns:
+            For each ``REPAIRED`` where the row now equals what REST said, ``IN_FLUX`` where an
+            event that arrived meanwhile may be why it does not, and else ``UNRESOLVED``. None where
+            it differed no more before anything was done.
+        """
+        if self._appender is None or not mismatches:
+            return [Resolution.UNRESOLVED] * len(mismatches)
+        shown = _by_position([(each.listed, each.as_of) for each in mismatches if each.listed])
+        before = {each.position_id: each for each in self._compare(shown.values())}
+        if winners := [
+            self._snapshot(*shown[each.position_id], (each.carried or "").encode())
+            for each in before.values()
+            if each.kind is not None and each.rival is None
+        ]:
+            self._appender.append_snapshots(winners, received_at)
+        after = {each.position_id: each for each in self._compare(shown.values())}
+        self._mark(shown, after.values())
+
+        def became(mismatch: Mismatch) -> Resolution | None:
+            if (now := after.get(mismatch.position_id)) is None:
+                return Resolution.UNRESOLVED
+            if now.kind is None:
+                return Resolution.REPAIRED if before[now.position_id].kind else None
+            as_it_is = replace(mismatch, wins=False, newest_event_at=now.newest_event_at)
+            if as_it_is.is_in_flux(self._settle_window):
+                return Resolution.IN_FLUX
+            return Resolution.UNRESOLVED
+
+        return [became(each) for each in mismatches]
 
     def held_by_later_than(self, moment: datetime) -> dict[str, records.CompetingFact]:
         """Return what differs and is kept as it is by a fact that is dated later than a moment."""
         return {name: each for name, each in self._beaten_by.items() if each.created_at > moment}
+
+    def _compare(self, answers: Iterable[Answer]) -> list[Compared]:
+        snapshots = [self._snapshot(*each) for each in answers]
+        found = records.compare(self._reader, snapshots, self._settle_window) if snapshots else []
+        for each in found:
+            if each.rival is not None:
+                self._beaten_by[each.position_id] = each.rival
+            else:
+                self._beaten_by.pop(each.position_id, None)
+        return found
+
+    def _mark(
+        self,
+        shown: Mapping[str, Answer],
+        found: Iterable[Compared],
+        valuations: Sequence[Valuation] = (),
+    ) -> None:
+        verified = [
+            Verified(each.position_id, each.last_event_id, shown[each.position_id][1])
+            for each in found
+            if each.kind is None and each.last_event_id is not None
+        ]
+        if verified or valuations:
+            with self._reader.pipeline(), self._reader.transaction():
+                records.mark_verified(self._reader, verified)
+                records.keep_valuations(self._reader, valuations, history=self._history)
 
     def _snapshot(self, listed: Listed, as_of: datetime, carried: bytes = b"") -> Snapshot:
         return Snapshot(
@@ -278,99 +234,6 @@ class StoreSide:
             body=listed.body,
             carried=carried,
         )
-
-    def _shown_before(self, answers: Sequence[Answer]) -> set[str]:
-        """Return those that show what a fact of the log has shown before."""
-        if not answers:
-            return set()
-        theirs = {
-            listed.position_id: (
-                read_body(listed.body, listed.spelling).values,
-                self.is_terminal(listed.status),
-            )
-            for listed, _ in answers
-        }
-        return {
-            position_id
-            for position_id, past in records.past_rows(self._reader, list(theirs), _COLUMNS)
-            if not differences(past, theirs[position_id][0], closed=theirs[position_id][1])
-        }
-
-    def absences(self, position_ids: Sequence[str], as_of: datetime) -> list[Mismatch]:
-        """Return those of these positions, which REST does not know, that the store has live."""
-        if not position_ids:
-            return []
-        rows = records.rows(self._reader, position_ids, _COLUMNS)
-        newest = records.newest_events(self._reader, position_ids)
-        return [
-            Mismatch(
-                position_id=position_id,
-                listed=None,
-                as_of=as_of,
-                kind=DiscrepancyKind.ABSENT_UPSTREAM,
-                fields=(),
-                ended=False,
-                newest_event_at=newest.get(position_id),
-            )
-            for position_id, row in rows.items()
-            if row.phase != "terminal"
-        ]
-
-    def repair(self, mismatches: Sequence[Mismatch], received_at: datetime) -> list[Resolution]:
-        """Append a snapshot of each that would win the fold; say what became of it.
-
-        A snapshot that a fact of the log beats would change nothing, in this run and in the next.
-
-        Returns:
-            For each ``REPAIRED`` where the row now equals what REST said, ``IN_FLUX`` where an
-            event that arrived meanwhile may be why it does not, and else ``UNRESOLVED``.
-        """
-        if self._appender is None or not mismatches:
-            return [Resolution.UNRESOLVED] * len(mismatches)
-        shown = [(each.listed, each.as_of) for each in mismatches if each.listed is not None]
-        rivals = self._rivals(shown)
-        self._note_rivals(rivals)
-        winners = [each for each in shown if rivals[each[0].position_id] is None]
-        if winners:
-            keeps = self._carried([listed for listed, _ in winners])
-            self._appender.append_snapshots(
-                [
-                    self._snapshot(listed, as_of, keeps.get(listed.position_id, b""))
-                    for listed, as_of in winners
-                ],
-                received_at,
-            )
-        rows = records.rows(self._reader, [listed.position_id for listed, _ in shown], _COLUMNS)
-        verified: dict[str, Verified] = {}
-        for listed, as_of in shown:
-            row = rows.get(listed.position_id)
-            kind, _ = self._compared(listed, read_body(listed.body, listed.spelling).values, row)
-            if kind is None and row is not None:
-                verified[listed.position_id] = Verified(
-                    listed.position_id, row.last_event_id, as_of
-                )
-        with self._reader.pipeline(), self._reader.transaction():
-            records.mark_verified(self._reader, list(verified.values()))
-        others = [each for each in mismatches if each.position_id not in verified]
-        overtaken = self._in_flux_now(others) if others else set()
-        return [
-            Resolution.REPAIRED
-            if each.position_id in verified
-            else Resolution.IN_FLUX
-            if each.position_id in overtaken
-            else Resolution.UNRESOLVED
-            for each in mismatches
-        ]
-
-    def _in_flux_now(self, mismatches: Sequence[Mismatch]) -> set[str]:
-        newest = records.newest_events(self._reader, [each.position_id for each in mismatches])
-        return {
-            each.position_id
-            for each in mismatches
-            if replace(each, wins=False, newest_event_at=newest.get(each.position_id)).is_in_flux(
-                self._settle_window
-            )
-        }
 
     def quarantine(self, rejected: Sequence[Rejected], received_at: datetime) -> None:
         """Keep what was listed among the positions and is none."""
@@ -430,9 +293,6 @@ class StoreSide:
             records.drop_stale_valuations(self._reader)
 
 
-def _valuation(listed: Listed, as_of: datetime) -> Valuation:
-    if listed.spelling is None:
-        values = read_body(listed.body).valuation
-    else:
-        values = spelled_valuation(listed.spelling)
-    return Valuation(listed.position_id, as_of, values)
+def _by_position(answers: Iterable[Answer]) -> dict[str, Answer]:
+    # Two ids may become one where Postgres cannot hold what tells them apart.
+    return {listed.position_id: (listed, as_of) for listed, as_of in answers}

@@ -1,11 +1,11 @@
 """What the reconciler asks of the store, and records in it."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
-from typing import Any, Final, LiteralString, NamedTuple
+from typing import Final, LiteralString, NamedTuple
 
 import psycopg
 from psycopg import sql
@@ -13,25 +13,12 @@ from psycopg.rows import class_row
 
 from positionstore.model.address import one_spelling
 from positionstore.model.facts import SNAPSHOT_TYPE, Snapshot
-from positionstore.model.fields import DURABLE_FIELDS, VALUATION_FIELDS, Kind
+from positionstore.model.fields import VALUATION_FIELDS
 from positionstore.store import locks, sequences
 from positionstore.store.locks import APPEND_LOCK, RECONCILE_LOCK
 from positionstore.store.queries import queries
+from positionstore.store.schema_sql import comparison
 from positionstore.store.schema_sql.columns import SQL_TYPES
-
-
-class StoredPosition(NamedTuple):
-    """A row of ``positions``, as far as the reconciler looks at it.
-
-    Attributes:
-        phase: ``pending``, ``live`` or ``terminal``.
-        last_event_id: the fact it shows.
-        columns: the columns that were asked for, in that order.
-    """
-
-    phase: str
-    last_event_id: str
-    columns: tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +89,43 @@ class CompetingFact(NamedTuple):
     type: str
 
 
+class FieldDifference(NamedTuple):
+    """A field that differs, by its name on the wire, and both values as text."""
+
+    field: str
+    store_value: str | None
+    rest_value: str | None
+
+
+class Compared(NamedTuple):
+    """A body of REST beside the row of its position: what a snapshot of it would change.
+
+    Attributes:
+        position_id: the position.
+        kind: ``missing``, ``stale`` or ``divergent``; None where nothing differs.
+        fields: the durable fields that differ; none of a position that is missing.
+        last_event_id: the fact that the row shows; None where it is missing.
+        has_ended: whether the row is terminal.
+        carried: what a snapshot has to carry so that nothing is erased, as JSON; None if nothing.
+        newest_event_at: of what differs, the ``created_at`` of the newest event that the log has of
+            it, whether the row shows that one or not, UTC; None where the log has none.
+        was_shown: whether another fact has shown the same, within the settle window.
+        rival: of what differs, the newest fact that would beat a snapshot.
+        valuation: the values of :data:`VALUATION_COLUMNS` in the body.
+    """
+
+    position_id: str
+    kind: str | None
+    fields: tuple[FieldDifference, ...]
+    last_event_id: str | None
+    has_ended: bool
+    carried: str | None
+    newest_event_at: datetime | None
+    was_shown: bool
+    rival: CompetingFact | None
+    valuation: tuple[str | int | bool | datetime | None, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class InvalidField:
     """A field of ``positions`` that the vendor sent in a form that its column cannot hold.
@@ -129,14 +153,6 @@ class Gap:
 
 
 VALUATION_COLUMNS: Final = tuple(field.path[-1] for field in VALUATION_FIELDS)
-
-
-_SPELLINGS: Final[Mapping[Kind, LiteralString]] = {
-    Kind.PIPS: "{}::text",
-    Kind.UNITS: "{}::text",
-    Kind.TIME: """replace(to_char({}, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), '000Z', 'Z')""",
-}
-"""How the vendor spells a value, where not as a column of its type reads."""
 
 
 def try_lock(connection: psycopg.Connection) -> bool:
@@ -231,74 +247,46 @@ def gaps(
         ).fetchall()
 
 
-def rows(
-    connection: psycopg.Connection, position_ids: Sequence[str], columns: Sequence[str]
-) -> dict[str, StoredPosition]:
-    """Return the rows of some positions, with some of their columns."""
-    statement = queries("runs")["rows"].format(columns=_identifiers(columns))
-    with connection.cursor(binary=True) as cursor:
-        cursor.execute(statement, {"position_ids": list(position_ids)})
-        return {row[0]: StoredPosition(row[1], row[2], row[3:]) for row in cursor.fetchall()}
-
-
-@contextmanager
-def spelled_rows(
-    connection: psycopg.Connection, position_ids: Sequence[str]
-) -> Iterator[Callable[[], dict[str, tuple[str, tuple[Any, ...]]]]]:
-    """Ask for the durable fields of some positions as the vendor usually spells them; fetch later.
-
-    The server works while the caller does something else. What is fetched is, by position, the fact
-    that its row shows and a value for each durable field. Equal spellings are equal values: an
-    amount is its digits, an instant has as many of them as it needs, three or six.
-    """
-    with connection.pipeline(), connection.cursor(binary=True) as cursor:
-        cursor.execute(_spelled_rows(), {"position_ids": _text_array(position_ids)})
-        # Without it the answer would lie at the server until somebody fetches.
-        connection.pgconn.send_flush_request()
-        connection.pgconn.flush()
-        yield lambda: {row[0]: (row[1], row[2:]) for row in cursor.fetchall()}
-
-
-def newest_events(
-    connection: psycopg.Connection, position_ids: Sequence[str]
-) -> dict[str, datetime]:
-    """Return the ``created_at`` of the newest event of each position that has events, UTC."""
-    return dict(
-        connection.execute(
-            _statement("newest_events"), {"position_ids": list(position_ids)}
-        ).fetchall()
-    )
-
-
-def rivals(
-    connection: psycopg.Connection, snapshots: Sequence[Snapshot]
-) -> dict[str, CompetingFact | None]:
-    """Return, by position, the newest fact that would beat the snapshot; None if it would win."""
+def compare(
+    connection: psycopg.Connection, snapshots: Sequence[Snapshot], settle_window: timedelta
+) -> list[Compared]:
+    """Return what each of some snapshots would change; of a position there is one at most."""
     found = connection.execute(
-        _statement("rivals"),
+        _compare(),
         {
             "position_ids": [each.position_id for each in snapshots],
             "statuses": [each.status for each in snapshots],
+            "bodies": [each.body.decode() for each in snapshots],
             "as_of": [each.as_of for each in snapshots],
             "event_ids": [each.event_id for each in snapshots],
-            "supersedes_before": [each.supersedes_before for each in snapshots],
+            "settle_window": settle_window,
             "type": SNAPSHOT_TYPE,
         },
+        prepare=True,
     )
-    return {
-        position_id: None if event_id is None else CompetingFact(event_id, created_at, type_)
-        for position_id, event_id, created_at, type_ in found
-    }
+    return [
+        Compared(
+            position_id=row[0],
+            kind=row[1],
+            fields=tuple(FieldDifference(*each) for each in row[2] or ()),
+            last_event_id=row[3],
+            has_ended=row[4],
+            carried=row[5],
+            newest_event_at=row[6],
+            was_shown=row[7],
+            rival=None if row[8] is None else CompetingFact(*row[8:11]),
+            valuation=row[11:],
+        )
+        for row in found
+    ]
 
 
-def past_rows(
-    connection: psycopg.Connection, position_ids: Sequence[str], columns: Sequence[str]
-) -> list[tuple[str, tuple[Any, ...]]]:
-    """Return what each fact of some positions says by itself, without those that the rows show."""
-    statement = _statement("past_rows").format(columns=_identifiers(columns))
-    with connection.cursor(binary=True) as cursor:
-        cursor.execute(statement, {"position_ids": list(position_ids)})
-        return [(row[0], row[1:]) for row in cursor.fetchall()]
+def absent(
+    connection: psycopg.Connection, position_ids: Sequence[str]
+) -> list[tuple[str, datetime | None]]:
+    """Return those of some positions that have not ended, with the moment of their newest event."""
+    statement = _statement("absent").format(e_counts=_counts("e"))
+    return connection.execute(statement, {"position_ids": list(position_ids)}).fetchall()
 
 
 def clock_offsets(connection: psycopg.Connection) -> list[timedelta]:
@@ -417,21 +405,17 @@ def _identifiers(names: Sequence[str]) -> sql.Composed:
 
 
 @cache
-def _spelled_rows() -> bytes:
-    columns = [
-        sql.SQL(_SPELLINGS.get(field.kind, "{}")).format(sql.Identifier(field.column))
-        for field in DURABLE_FIELDS
-    ]
-    return _statement("spelled_rows").format(columns=sql.SQL(", ").join(columns)).as_bytes()
+def _compare() -> bytes:
+    pieces = {name: sql.SQL(piece) for name, piece in comparison.pieces().items()}
+    return (
+        _statement("compare")
+        .format(f_counts=_counts("f"), e_counts=_counts("e"), **pieces)
+        .as_bytes()
+    )
 
 
-def _text_array(texts: Sequence[str]) -> str:
-    """Return texts as Postgres spells an array of them; psycopg takes one after the other."""
-    if not texts:
-        return "{}"
-    joined = "\0".join(texts)  # which no text of Postgres holds
-    escaped = joined.replace("\\", "\\\\").replace('"', '\\"')
-    return '{"' + escaped.replace("\0", '","') + '"}'
+def _counts(fact: LiteralString) -> sql.Composed:
+    return _statement("counts").format(fact=sql.SQL(fact))
 
 
 def _moment(connection: psycopg.Connection, name: str) -> datetime | None:

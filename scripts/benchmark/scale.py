@@ -20,7 +20,6 @@ class Scale:
         turns: how often an earlier build and this one take turns.
         few_lines: an import whose memory is the yardstick.
         many_lines: an import whose memory is measured.
-        compared: positions that live at a time where the reconciler is measured.
         few_compared: positions of a reconciliation whose memory is the yardstick.
         many_compared: positions of a reconciliation whose memory is measured.
         indexed_lines: envelopes that are imported with and without each index.
@@ -37,7 +36,6 @@ class Scale:
     turns: int
     few_lines: int
     many_lines: int
-    compared: int
     few_compared: int
     many_compared: int
     indexed_lines: int
@@ -55,7 +53,6 @@ FULL: Final = Scale(
     turns=5,
     few_lines=10_000,
     many_lines=1_000_000,
-    compared=20_000,
     few_compared=10_000,
     many_compared=100_000,
     indexed_lines=100_000,
@@ -72,7 +69,6 @@ QUICK: Final = Scale(
     turns=1,
     few_lines=5_000,
     many_lines=30_000,
-    compared=2_000,
     few_compared=2_500,
     many_compared=5_000,
     indexed_lines=2_000,

@@ -1,4 +1,4 @@
-"""What is read out of a body is what a snapshot of that body puts into its row.
+"""What differs is what a snapshot of the body would change in the row, for whatever bodies.
 
 If it were not, a repair would be repeated for ever.
 """
@@ -9,15 +9,16 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from typing import Any
 
 import psycopg
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from psycopg.rows import dict_row
 from support.profiles import tries
 
 from positionstore.dimes.page import Listed, read_item
-from positionstore.dimes.spelling import Spelling
 from positionstore.model.facts import Snapshot
 from positionstore.model.fields import (
     DURABLE_FIELDS,
@@ -26,13 +27,7 @@ from positionstore.model.fields import (
     Durability,
     Field,
     Kind,
-)
-from positionstore.reconcile.compare import (
-    differences,
-    read_body,
-    spelled_alike,
-    spelled_valuation,
-    values_of_row,
+    Shape,
 )
 from positionstore.sandbox import history
 from positionstore.store import runs as records
@@ -40,7 +35,7 @@ from positionstore.store.appender import Appender
 from positionstore.store.database import Store
 
 AS_OF = datetime(2026, 7, 1, 12, tzinfo=UTC)
-COLUMNS = [field.column for field in (*DURABLE_FIELDS, *VALUATION_FIELDS)]
+WINDOW = timedelta(seconds=60)
 _numbers = count()
 
 digits = st.text("0123456789", min_size=1, max_size=25)
@@ -197,22 +192,30 @@ def as_object(members: list[tuple[str, str]]) -> str:
 
 @dataclass
 class Shelf:
-    """Takes snapshots, and shows the rows that they make."""
+    """Takes snapshots, shows the rows that they make, and compares."""
 
     appender: Appender
     reader: psycopg.Connection
 
-    def row_of(self, listed: Listed) -> tuple[object, ...]:
-        snapshot = Snapshot(
-            listed.position_id, listed.status, AS_OF, AS_OF - timedelta(seconds=60), listed.body
-        )
-        self.appender.append_snapshots([snapshot], AS_OF)
-        found = records.rows(self.reader, [listed.position_id], COLUMNS)
-        return found[listed.position_id].columns
+    def row_of(self, listed: Listed) -> dict[str, Any]:
+        self.appender.append_snapshots([snapshot_of(listed, AS_OF)], AS_OF)
+        with self.reader.cursor(row_factory=dict_row) as cursor:
+            row = cursor.execute(
+                "SELECT * FROM positions WHERE position_id = %s", [listed.position_id]
+            ).fetchone()
+        assert row is not None
+        return row
 
-    def spelling_of(self, position_id: str) -> Spelling:
-        with records.spelled_rows(self.reader, [position_id]) as fetch:
-            return fetch()[position_id][1]
+    def compared(self, listed: Listed) -> records.Compared:
+        (found,) = records.compare(
+            self.reader, [snapshot_of(listed, AS_OF + timedelta(seconds=1))], WINDOW
+        )
+        assert found.position_id == listed.position_id
+        return found
+
+
+def snapshot_of(listed: Listed, as_of: datetime) -> Snapshot:
+    return Snapshot(listed.position_id, listed.status, as_of, as_of - WINDOW, listed.body)
 
 
 @pytest.fixture(scope="module")
@@ -221,10 +224,12 @@ def shelf(store: Store) -> Iterator[Shelf]:
         yield Shelf(Appender(one), other)
 
 
-def body_of(members: str, status: str) -> bytes:
-    position_id = f"dm_pos_read_{next(_numbers)}"
+def listed_of(members: str, status: str, position_id: str | None = None) -> Listed:
+    position_id = position_id or f"dm_pos_read_{next(_numbers)}"
     head = f'"id":{json.dumps(position_id)},"status":{json.dumps(status)}'
-    return f"{{{head}{',' if members != '{}' else ''}{members[1:]}".encode()
+    listed = read_item(f"{{{head}{',' if members != '{}' else ''}{members[1:]}".encode()).what
+    assert isinstance(listed, Listed)
+    return listed
 
 
 @tries(300)
@@ -242,16 +247,11 @@ def body_of(members: str, status: str) -> bytes:
 def test_a_body_reads_as_the_row_that_its_snapshot_makes(
     shelf: Shelf, members: str, status: str
 ) -> None:
-    listed = read_item(body_of(members, status)).what
-    assert isinstance(listed, Listed)
-    reading = read_body(listed.body)
-    assert read_body(listed.body, listed.spelling) == reading
-    row = values_of_row(shelf.row_of(listed))
-    names = [field.wire_name for field in (*DURABLE_FIELDS, *VALUATION_FIELDS)]
-    read = dict(zip(names, (*reading.values, *reading.valuation), strict=True))
-    assert read == dict(zip(names, row, strict=True))
-    for closed in (False, True):
-        assert differences(row[: len(DURABLE_FIELDS)], reading.values, closed=closed) == []
+    listed = listed_of(members, status)
+    row = shelf.row_of(listed)
+    found = shelf.compared(listed)
+    assert (found.kind, found.fields, found.last_event_id) == (None, (), row["last_event_id"])
+    assert found.valuation == tuple(row[field.column] for field in VALUATION_FIELDS)
 
 
 @st.composite
@@ -270,53 +270,90 @@ def ways_to_say(draw: st.DrawFn) -> tuple[str, str]:
 
 
 @tries(300)
-@given(ways_to_say())
-@example(('{"entry":{"leverage_bps":1}}', '{"entry":{"leverage_bps":true}}'))
-@example(('{"entry":{"leverage_bps":0}}', '{"entry":{"leverage_bps":false}}'))
-@example(('{"entry":{"leverage_bps":1}}', '{"entry":{"leverage_bps":1.0}}'))
-@example(('{"entry":{"price_usd_pips":"1"}}', '{"entry":{"price_usd_pips":"01"}}'))
-@example(('{"side":"5"}', '{"side":5}'))
-@example(('{"side":"a\\ufffd"}', '{"side":"a\\u0000"}'))
-@example(('{"side":"a\\ufffd"}', '{"side":"a\\ud800"}'))
+@given(ways_to_say(), st.sampled_from(["open", "closed"]))
+@example(('{"entry":{"leverage_bps":1}}', '{"entry":{"leverage_bps":true}}'), "open")
+@example(('{"entry":{"leverage_bps":0}}', '{"entry":{"leverage_bps":false}}'), "open")
+@example(('{"entry":{"leverage_bps":1}}', '{"entry":{"leverage_bps":1.0}}'), "open")
+@example(('{"entry":{"price_usd_pips":"1"}}', '{"entry":{"price_usd_pips":"01"}}'), "open")
+@example(('{"side":"5"}', '{"side":5}'), "open")
+@example(('{"side":"a\\ufffd"}', '{"side":"a\\u0000"}'), "open")
+@example(('{"side":"a\\ufffd"}', '{"side":"a\\ud800"}'), "open")
 @example(
     (
         '{"entry":{"opened_at":"2026-07-01T12:00:00.123456Z"}}',
         '{"entry":{"opened_at":"2026-07-01T12:00:00.123Z"}}',
-    )
+    ),
+    "open",
 )
 @example(
     (
         '{"entry":{"opened_at":"0001-01-01T00:00:00+00:01"}}',
         '{"entry":{"opened_at":"0001-01-01T00:00:00.000Z"}}',
-    )
+    ),
+    "open",
 )
-def test_what_is_spelled_as_its_row_is_equal_to_it(shelf: Shelf, said: tuple[str, str]) -> None:
-    one, other = (read_item(body_of(each, "open")).what for each in said)
-    assert isinstance(one, Listed)
-    assert isinstance(other, Listed)
-    row = values_of_row(shelf.row_of(one)[: len(DURABLE_FIELDS)])
-    reading, spelling = read_body(other.body), other.spelling
-    if spelling is None:
-        return
-    assert spelled_valuation(spelling) == reading.valuation
-    for closed in (False, True):
-        if spelled_alike(shelf.spelling_of(one.position_id), spelling, closed=closed):
-            assert differences(row, reading.values, closed=closed) == []
+def test_what_differs_is_named_with_both_values_and_nothing_else_is(
+    shelf: Shelf, said: tuple[str, str], status: str
+) -> None:
+    one = listed_of(said[0], status)
+    mine = shelf.row_of(one)
+    theirs = shelf.row_of(listed_of(said[1], status))
+    found = shelf.compared(listed_of(said[1], status, one.position_id))
+    assert {each.field: each[1:] for each in found.fields} == {
+        field.wire_name: (as_text(mine[field.column]), as_text(theirs[field.column]))
+        for field in DURABLE_FIELDS
+        if mine[field.column] != theirs[field.column]
+        and (status == "closed" or field.durability is Durability.ALWAYS)
+        and not is_absent(json.loads(said[1], parse_int=str), field, status)
+    }
+    assert (found.kind is None) == (found.fields == ())
+
+
+def as_text(value: object) -> str | None:
+    match value:
+        case None:
+            return None
+        case datetime():
+            return value.isoformat()
+        case _:
+            return str(value)
+
+
+def is_absent(body: Any, field: Field, status: str) -> bool:
+    """Whether a body lacks the key of a field, though its shape has it."""
+    shape = Shape.CLOSED if status == "closed" else Shape.LIVE
+    section = body.get(field.section, {}) if field.section else body
+    return shape in field.shapes and isinstance(section, dict) and field.path[-1] not in section
 
 
 @tries(50)
 @given(st.lists(st.one_of(IDS, st.sampled_from(STRANGE_IDS)), min_size=1, max_size=6, unique=True))
 @example(STRANGE_IDS)
 def test_a_row_is_found_whatever_its_id_is(shelf: Shelf, names: list[str]) -> None:
-    for name in names:
-        body = json.dumps({"id": name, "status": "open"}).encode()
-        shelf.row_of(Listed(name, "open", body))
-    with records.spelled_rows(shelf.reader, names) as fetch:
-        assert fetch().keys() == set(names)
+    listed = [
+        Listed(name, "open", json.dumps({"id": name, "status": "open"}).encode()) for name in names
+    ]
+    for each in listed:
+        shelf.row_of(each)
+    found = records.compare(shelf.reader, [snapshot_of(each, AS_OF) for each in listed], WINDOW)
+    assert {each.position_id: each.kind for each in found} == dict.fromkeys(names)
 
 
-def test_what_the_vendor_says_is_spelled_as_its_row(shelf: Shelf) -> None:
-    """Where it were not, each position would be compared the slow way."""
+@tries(100)
+@given(st.dictionaries(st.sampled_from(FIELDS), st.integers(0, 9).map(str), max_size=20))
+def test_what_moves_with_the_market_is_never_a_difference(
+    shelf: Shelf, moves: dict[Field, str]
+) -> None:
+    body: dict[str, Any] = {}
+    for field, value in moves.items():
+        if field.durability is Durability.NEVER:
+            (body.setdefault(field.section, {}) if field.section else body)[field.path[-1]] = value
+    bare = listed_of("{}", "open")
+    shelf.row_of(bare)
+    assert shelf.compared(listed_of(json.dumps(body), "open", bare.position_id)).kind is None
+
+
+def test_what_the_vendor_says_equals_its_row(shelf: Shelf) -> None:
     bodies = {
         position["id"]: json.dumps(position).encode()
         for envelope in history(events=500, positions=20)
@@ -326,9 +363,10 @@ def test_what_the_vendor_says_is_spelled_as_its_row(shelf: Shelf) -> None:
     for body in bodies.values():
         listed = read_item(body).what
         assert isinstance(listed, Listed)
-        assert listed.spelling is not None
-        shelf.row_of(listed)
-        assert spelled_alike(shelf.spelling_of(listed.position_id), listed.spelling, closed=True)
+        row = shelf.row_of(listed)
+        found = shelf.compared(listed)
+        assert (found.kind, found.carried) == (None, None)
+        assert found.valuation == tuple(row[field.column] for field in VALUATION_FIELDS)
 
 
 def test_the_fields_that_count_are_those_that_the_catalogue_calls_durable() -> None:

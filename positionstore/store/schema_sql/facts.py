@@ -23,35 +23,16 @@ def view(added: Sequence[Field]) -> str:
     return f"{_view(added)}{comments('fact_positions', [SEQ, *shown])}\n"
 
 
-def _view(added: Sequence[Field]) -> str:
-    fields = [
-        each for each in (*FIRST_FIELDS, *added) if each.column not in {"position_id", "status"}
-    ]
-    last = {each.column for each in added}
-    sections = list(dict.fromkeys(each.section for each in fields if each.section))
-    times = [each for each in fields if each.kind is Kind.TIME]
+def values(fields: Sequence[Field]) -> str:
+    """Return what some fields are in columns, to be selected from :func:`parts`."""
+    return _lines(_value, fields, 4)
 
-    def lines(
-        write: Callable[[Field], str], which: Iterable[Field], indent: int, between: str = ","
-    ) -> str:
-        return f"{between}\n".join(" " * indent + write(each) for each in which)
 
-    return _VIEW.format(
-        columns=lines(_shown, (each for each in fields if each.column not in last), 4),
-        last_columns="".join(f",\n    x.{each.column}" for each in added),
-        values=lines(_value, fields, 4),
-        times_hold="\n".join(
-            f"        AND ({_ref(each)} IS NULL) = (fits.{each.column} IS NULL)" for each in times
-        ),
-        misfits=",\n".join(
-            [
-                *(_not_object(name) for name in sections),
-                *(
-                    f"        CASE WHEN {_misfit(each)} THEN '{each.wire_name}' END"
-                    for each in fields
-                ),
-            ]
-        ),
+def parts(fields: Sequence[Field]) -> str:
+    """Return what takes some fields out of the object ``body.whole``, to be joined with it."""
+    sections = _sections(fields)
+    times = _times(fields)
+    return _PARTS.format(
         top=",\n".join(
             [
                 *(f"        {_read('body.whole', each)}" for each in fields if not each.section),
@@ -76,6 +57,44 @@ def _view(added: Sequence[Field]) -> str:
             f"            coalesce({_ref(each)}, '0')" for each in fields if each.kind in _NUMBERS
         ),
     )
+
+
+def _view(added: Sequence[Field]) -> str:
+    fields = [
+        each for each in (*FIRST_FIELDS, *added) if each.column not in {"position_id", "status"}
+    ]
+    last = {each.column for each in added}
+    return _VIEW.format(
+        columns=_lines(_shown, (each for each in fields if each.column not in last), 4),
+        last_columns="".join(f",\n    x.{each.column}" for each in added),
+        values=values(fields),
+        times_hold="\n".join(
+            f"        AND ({_ref(each)} IS NULL) = (fits.{each.column} IS NULL)"
+            for each in _times(fields)
+        ),
+        misfits=",\n".join(
+            [
+                *(_not_object(name) for name in _sections(fields)),
+                *(
+                    f"        CASE WHEN {_misfit(each)} THEN '{each.wire_name}' END"
+                    for each in fields
+                ),
+            ]
+        ),
+        parts=parts(fields),
+    )
+
+
+def _lines(write: Callable[[Field], str], which: Iterable[Field], indent: int) -> str:
+    return ",\n".join(" " * indent + write(each) for each in which)
+
+
+def _sections(fields: Iterable[Field]) -> list[str]:
+    return list(dict.fromkeys(each.section for each in fields if each.section))
+
+
+def _times(fields: Iterable[Field]) -> list[Field]:
+    return [each for each in fields if each.kind is Kind.TIME]
 
 
 def _shown(field: Field) -> str:
@@ -172,7 +191,14 @@ FROM (
     FROM (SELECT jsonb_from_wire(f.envelope) AS envelope OFFSET 0) wire
     OFFSET 0
 ) body
-CROSS JOIN LATERAL (
+{parts}
+OFFSET 0
+) x;
+COMMENT ON VIEW fact_positions IS
+    'Each fact as the row of positions that it would make.';
+"""
+
+_PARTS: Final = r"""CROSS JOIN LATERAL (
     SELECT
 {top}
     OFFSET 0
@@ -196,9 +222,4 @@ CROSS JOIN LATERAL (
 {numbers}
         ]::text AS numbers OFFSET 0) spelled
     OFFSET 0
-) fits
-OFFSET 0
-) x;
-COMMENT ON VIEW fact_positions IS
-    'Each fact as the row of positions that it would make.';
-"""
+) fits"""

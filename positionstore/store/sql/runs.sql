@@ -64,30 +64,134 @@ WHERE NOT %(unrepaired_only)s OR (repaired_at IS NULL AND recovered_at IS NULL)
 ORDER BY started_at DESC
 LIMIT %(at_most)s;
 
--- name: rows
--- Some positions: whether they have ended, the fact they show, and some of their columns.
-SELECT position_id, phase, last_event_id, {columns}
-FROM positions WHERE position_id = ANY (%(position_ids)s);
+-- name: compare
+-- What snapshots of some bodies would change. A key that a body lacks, though its shape has it, is no
+-- difference, and a snapshot carries what the row has there. Of what differs it says too when the
+-- newest event was made that is not retracted, which fact would beat the snapshot, and whether another
+-- fact has shown the same, unless the newest event is older than the settle window.
+SELECT
+    i.position_id,
+    CASE
+        WHEN p.position_id IS NULL THEN 'missing'
+        WHEN d.has_moved THEN 'stale'
+        WHEN d.fields IS NOT NULL THEN 'divergent'
+    END AS kind,
+    d.fields,
+    p.last_event_id,
+    coalesce(p.phase = 'terminal', false) AS has_ended,
+    d.carried::text,
+    n.created_at AS newest_event_at,
+    CASE WHEN r.event_id IS NULL AND n.created_at - i.as_of >= - %(settle_window)s::interval THEN EXISTS (
+        SELECT FROM fact_positions f
+        WHERE f.position_id = i.position_id AND f.last_event_id <> p.last_event_id AND {past_equals}
+    ) ELSE false END AS was_shown,
+    r.event_id,
+    r.created_at,
+    r.type,
+    {valuation}
+FROM (
+    SELECT u.*, coalesce(k.is_terminal, false) AS has_ended, k.phase, k.precedence
+    FROM unnest(
+        %(position_ids)s::text[], %(statuses)s::text[], %(bodies)b::text[], %(as_of)s::timestamptz[],
+        %(event_ids)s::text[]
+    ) AS u (position_id, status, body, as_of, event_id)
+    LEFT JOIN position_statuses k ON k.status = u.status
+) i
+LEFT JOIN (
+    SELECT * FROM positions WHERE position_id = ANY (%(position_ids)s::text[])
+) p ON p.position_id = i.position_id
+CROSS JOIN LATERAL (
+SELECT
+{values},
+    body.whole
+FROM (SELECT jsonb_from_wire(i.body::json) AS whole OFFSET 0) body
+{parts}
+OFFSET 0
+) s
+CROSS JOIN LATERAL (
+    SELECT p.position_id IS NOT NULL AND ({row_differs}) AS differs OFFSET 0
+) c
+CROSS JOIN LATERAL (
+    SELECT
+        jsonb_agg(jsonb_build_array(v.name, v.store, v.rest)) FILTER (WHERE v.differs) AS fields,
+        bool_or(v.moves) FILTER (WHERE v.differs) AS has_moved,
+        nullif(jsonb_strip_nulls(
+            coalesce(jsonb_object_agg(v.key, v.wire) FILTER (WHERE v.is_kept AND v.section = ''), '{{}}')
+            || jsonb_build_object({carried})
+        ), '{{}}') AS carried
+    FROM (
+        SELECT
+            t.*,
+            NOT t.is_absent AND t.store IS DISTINCT FROM t.rest
+                AND (t.durability = 'always' OR (t.durability = 'closed' AND i.has_ended)) AS differs,
+            t.is_absent AND t.store IS NOT NULL AS is_kept,
+            CASE WHEN t.is_bare THEN t.store::jsonb ELSE to_jsonb(t.store) END AS wire
+        FROM (
+            SELECT
+                w.*,
+                w.shapes <> CASE WHEN i.has_ended THEN 'live' ELSE 'closed' END AND CASE
+                    WHEN w.section = '' THEN NOT s.whole ? w.key
+                    WHEN NOT s.whole ? w.section THEN true
+                    WHEN jsonb_typeof(s.whole -> w.section) = 'object'
+                    THEN NOT (s.whole -> w.section) ? w.key
+                    ELSE false
+                END AS is_absent
+            FROM unnest(
+{table}
+            ) AS w (name, section, key, shapes, durability, moves, is_bare, store, rest)
+            WHERE c.differs
+        ) t
+    ) v
+) d
+LEFT JOIN event_types y ON y.type = %(type)s
+LEFT JOIN LATERAL (
+    SELECT f.event_id, f.created_at, f.type
+    FROM ranked_facts f
+    CROSS JOIN LATERAL (
+        SELECT rank_of_fact(i.phase, i.as_of, i.precedence, y.precedence, i.event_id) AS rank
+    ) snapshot
+    WHERE (p.position_id IS NULL OR d.fields IS NOT NULL)
+      AND f.position_id = i.position_id
+      AND CASE
+              WHEN f.supersedes_before IS NOT NULL
+              THEN (f.created_at, f.rank) >= (i.as_of, snapshot.rank)
+              ELSE f.created_at > i.as_of - %(settle_window)s::interval AND f.rank > snapshot.rank
+          END
+      AND {f_counts}
+    ORDER BY f.created_at DESC
+    LIMIT 1
+) r ON true
+LEFT JOIN LATERAL (
+    SELECT max(e.created_at) AS created_at
+    FROM events e
+    WHERE d.fields IS NOT NULL
+      AND e.position_id = i.position_id
+      AND e.supersedes_before IS NULL
+      AND e.status IS NOT NULL
+      AND {e_counts}
+) n ON true;
 
--- name: spelled_rows
--- Some positions, spelled: the fact each shows, and its columns. The ids come as an array's text.
-SELECT position_id, last_event_id, {columns}
-FROM positions WHERE position_id = ANY (%(position_ids)s::text[]);
+-- name: absent
+-- Those of some positions that have not ended, and when the newest event of each was made.
+SELECT p.position_id, n.created_at
+FROM positions p
+LEFT JOIN LATERAL (
+    SELECT max(e.created_at) AS created_at
+    FROM events e
+    WHERE e.position_id = p.position_id
+      AND e.supersedes_before IS NULL
+      AND e.status IS NOT NULL
+      AND {e_counts}
+) n ON true
+WHERE p.position_id = ANY (%(position_ids)s) AND p.phase <> 'terminal';
 
--- name: newest_events
--- When the newest event of some positions was made, by whatever clock it bears, of those that are not
--- retracted; a position of which there are snapshots alone is left out.
-SELECT e.position_id, max(e.created_at)
-FROM events e
-WHERE e.position_id = ANY (%(position_ids)s)
-  AND e.supersedes_before IS NULL
-  AND e.status IS NOT NULL
-  AND NOT EXISTS (
-      SELECT FROM events r
-      WHERE r.position_id = e.position_id AND r.retracts = e.event_id
-        AND is_retracted(r.position_id, r.retracts)
-  )
-GROUP BY e.position_id;
+-- name: counts
+-- The part of these that leaves out what is retracted.
+NOT EXISTS (
+          SELECT FROM events x
+          WHERE x.position_id = {fact}.position_id AND x.retracts = {fact}.event_id
+            AND is_retracted(x.position_id, x.retracts)
+      );
 
 -- name: live
 -- Live positions, of all wallets or of some (as the store spells them; an empty one stands for none),
@@ -146,42 +250,6 @@ ON CONFLICT (position_id, as_of) DO NOTHING;
 DELETE FROM valuations v
 USING positions p
 WHERE p.position_id = v.position_id AND p.phase = 'terminal';
-
--- name: rivals
--- The newest fact that would beat a snapshot of each position in the fold, where one would.
-SELECT i.position_id, b.event_id, b.created_at, b.type
-FROM unnest(
-    %(position_ids)s::text[], %(statuses)s::text[], %(as_of)s::timestamptz[], %(event_ids)s::text[],
-    %(supersedes_before)s::timestamptz[]
-) AS i (position_id, status, as_of, event_id, supersedes_before)
-LEFT JOIN position_statuses s ON s.status = i.status
-LEFT JOIN event_types t ON t.type = %(type)s
-CROSS JOIN LATERAL (
-    SELECT rank_of_fact(s.phase, i.as_of, s.precedence, t.precedence, i.event_id) AS rank OFFSET 0
-) snapshot
-LEFT JOIN LATERAL (
-    SELECT f.event_id, f.created_at, f.type
-    FROM ranked_facts f
-    WHERE f.position_id = i.position_id
-      AND CASE
-              WHEN f.supersedes_before IS NOT NULL
-              THEN (f.created_at, f.rank) >= (i.as_of, snapshot.rank)
-              ELSE f.created_at > i.supersedes_before AND f.rank > snapshot.rank
-          END
-      AND NOT is_retracted(f.position_id, f.event_id)
-    ORDER BY f.created_at DESC
-    LIMIT 1
-) b ON true;
-
--- name: past_rows
--- The rows that the facts of some positions make, each for itself, without the one each shows.
-SELECT f.position_id, {columns}
-FROM fact_positions f
-WHERE f.position_id = ANY (%(position_ids)s)
-  AND NOT EXISTS (
-      SELECT FROM positions p
-      WHERE p.position_id = f.position_id AND p.last_event_id = f.last_event_id
-  );
 
 -- name: clock_offsets
 -- How far the server's clock was ahead of ours: in the newest run that knows, and in the newest

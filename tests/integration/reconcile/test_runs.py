@@ -4,8 +4,7 @@ import asyncio
 import json
 import re
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -311,29 +310,22 @@ async def test_tokens_that_are_revoked_midway_are_renewed(desk_of: Opened) -> No
         assert desk.wrong() == {}
 
 
-async def test_the_next_page_is_asked_for_while_the_rows_of_this_one_are_looked_up(
+async def test_the_next_page_is_asked_for_while_this_one_is_compared(
     desk_of: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = threading.Event()
     waited: list[bool] = []
-    walk, spelled_rows = RestClient.walk, records.spelled_rows
+    walk, compare = RestClient.walk, records.compare
 
     async def noting_walk(*whose: Any, **which: Any) -> AsyncIterator[Page]:
         async for page in walk(*whose, **which):
+            asked.clear()
             yield page
             asked.set()  # it goes on when the next one is asked for
 
-    @contextmanager
-    def patient_rows(connection: psycopg.Connection, names: Sequence[str]) -> Iterator[object]:
-        asked.clear()
-        with spelled_rows(connection, names) as fetch:
-
-            def fetch_once_asked() -> object:
-                if names:
-                    waited.append(asked.wait(DEADLINE))
-                return fetch()
-
-            yield fetch_once_asked
+    def patient_compare(*page: Any) -> list[records.Compared]:
+        waited.append(asked.wait(DEADLINE))
+        return compare(*page)
 
     async with desk_of() as desk:
         await desk.serving.step(600)
@@ -341,7 +333,7 @@ async def test_the_next_page_is_asked_for_while_the_rows_of_this_one_are_looked_
         await at_rest(desk)
         monkeypatch.setattr(rest, "PAGE_LIMIT", 10)
         monkeypatch.setattr(RestClient, "walk", noting_walk)
-        monkeypatch.setattr(records, "spelled_rows", patient_rows)
+        monkeypatch.setattr(records, "compare", patient_compare)
         report = await desk.run(dry_run=True)
     assert (report.state, report.exit_code) == (RunState.COMPLETE, 0)
     assert len(waited) > 4

@@ -2,7 +2,6 @@ import contextlib
 import json
 from datetime import UTC, datetime
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +9,6 @@ from hypothesis import strategies as st
 from positionstore.dimes.json_exact import MAX_DEPTH
 from positionstore.dimes.page import Item, Listed, UnreadableError, read_item, read_list
 from positionstore.dimes.page import read_position as read_one
-from positionstore.dimes.spelling import SPELLED_FIELDS
 from positionstore.model.facts import Reason, Rejected, Snapshot
 
 
@@ -47,28 +45,6 @@ def test_what_a_walk_needs_is_read_out_of_it() -> None:
     found = position(raw)
     assert (found.position_id, found.status, found.wallet_address) == ("a", "closed", "0xAb")
     assert found.closed_at == datetime(2026, 7, 1, 12, 0, 0, 123_000, UTC)
-
-
-def test_what_is_compared_is_read_out_of_it_as_it_is_spelled() -> None:
-    raw = (
-        b'{"id":"a","status":"open","failure":null,"entry":{"leverage_bps":20000,'
-        b'"price_usd_pips":"06","opened_at":"2026-07-01T12:00:00Z","x":[1.5]},"risk":{"health_bps":7}}'
-    )
-    spelling = position(raw).spelling
-    assert spelling is not None
-    read = {f.wire_name: value for f, value in zip(SPELLED_FIELDS, spelling, strict=True)}
-    assert {name: value for name, value in read.items() if value is not None} == {
-        "status": "open",
-        "entry.leverage_bps": 20_000,
-        "entry.price_usd_pips": "06",
-        "entry.opened_at": "2026-07-01T12:00:00Z",
-        "risk.health_bps": 7,
-    }
-
-
-@pytest.mark.parametrize("value", [b"1.0", b"true", b"[]", rb'"\\u0000"', rb'"\ud800"'])
-def test_nothing_is_read_of_what_is_spelled_unusually(value: bytes) -> None:
-    assert position(b'{"id":"a","status":"open","close_reason":' + value + b"}").spelling is None
 
 
 @pytest.mark.parametrize(
@@ -234,17 +210,3 @@ def test_one_position_is_the_same_bytes_asked_for_alone() -> None:
 def test_what_is_no_object_is_no_answer(content: bytes) -> None:
     with pytest.raises(UnreadableError):
         read_one(content)
-
-
-def test_the_short_way_and_the_careful_way_agree() -> None:
-    value = {
-        "id": "a",
-        "status": "closed",
-        "wallet_address": "0x1",
-        "result": {"closed_at": "2026-07-01T12:00:00Z"},
-    }
-    short = position(msgspec.json.encode(value))
-    careful = position(msgspec.json.encode({**value, "z": 0})[:-2] + b'"\\u0000"}')
-    assert short.spelling is not None
-    own = {"body": b"", "spelling": None}
-    assert msgspec.structs.replace(careful, **own) == msgspec.structs.replace(short, **own)

@@ -4,7 +4,7 @@ from contextlib import aclosing
 
 import pytest
 
-from positionstore.reconcile.prefetch import Prefetch
+from positionstore.reconcile.prefetch import prefetched
 
 
 class Source:
@@ -43,66 +43,46 @@ async def in_peace() -> None:
         await asyncio.sleep(0)
 
 
-async def test_items_come_in_their_order_whether_or_not_they_were_begun() -> None:
-    came = []
-    async with aclosing(Prefetch(Source(5).numbers())) as ahead:
-        async for number in ahead:
-            came.append(number)
-            if number % 2:
-                ahead.begin()
-                ahead.begin()
-    assert came == [0, 1, 2, 3, 4]
+async def test_items_come_in_their_order() -> None:
+    async with aclosing(prefetched(Source(5).numbers())) as ahead:
+        assert [number async for number in ahead] == [0, 1, 2, 3, 4]
+        assert [number async for number in ahead] == []
 
 
-async def test_nothing_is_asked_for_before_it_is_begun_and_only_one_is() -> None:
+async def test_one_is_fetched_while_another_is_at_work_and_no_more() -> None:
     source = Source(5)
-    async with aclosing(Prefetch(source.numbers())) as ahead:
+    async with aclosing(prefetched(source.numbers())) as ahead:
         await in_peace()
         assert source.asked == 0
-        assert await anext(ahead) == 0
-        await in_peace()
-        assert source.asked == 1
-        for _ in range(3):
-            ahead.begin()
+        for number in range(3):
+            assert await anext(ahead) == number
             await in_peace()
-            assert source.asked == 2
-        assert await anext(ahead) == 1
+            assert source.asked == number + 2
 
 
 async def test_a_failure_waits_until_its_item_is_asked_for() -> None:
     source = Source(1, ValueError("it is no number"))
-    async with aclosing(Prefetch(source.numbers())) as ahead:
+    async with aclosing(prefetched(source.numbers())) as ahead:
         assert await anext(ahead) == 0
-        ahead.begin()
         await in_peace()
         assert source.asked == 2
         with pytest.raises(ValueError, match="it is no number"):
             await anext(ahead)
 
 
-async def test_after_the_last_there_is_none() -> None:
-    async with aclosing(Prefetch(Source(1).numbers())) as ahead:
-        assert [number async for number in ahead] == [0]
-        ahead.begin()
-        assert [number async for number in ahead] == []
-
-
-async def test_what_is_under_way_ends_when_it_is_closed_and_nothing_is_begun_afterwards() -> None:
+async def test_what_is_under_way_ends_when_it_is_closed() -> None:
     source = Source(5)
-    ahead = Prefetch(source.numbers())
+    ahead = prefetched(source.numbers())
     assert await anext(ahead) == 0
     source.may_answer.clear()
-    ahead.begin()
     await in_peace()
     await ahead.aclose()
     assert source.cut_off
-    ahead.begin()
-    await in_peace()
     assert source.asked == 2
 
 
 async def test_a_failure_that_nobody_asked_for_is_nobody_s() -> None:
-    ahead = Prefetch(Source(0, ValueError("it is no number")).numbers())
-    ahead.begin()
+    ahead = prefetched(Source(1, ValueError("it is no number")).numbers())
+    assert await anext(ahead) == 0
     await in_peace()
     await ahead.aclose()
