@@ -319,12 +319,12 @@ async def test_the_next_page_is_asked_for_while_this_one_is_compared(
 
     async def noting_walk(*whose: Any, **which: Any) -> AsyncIterator[Page]:
         async for page in walk(*whose, **which):
-            asked.clear()
             yield page
             asked.set()  # it goes on when the next one is asked for
 
     def patient_compare(*page: Any) -> list[records.Compared]:
         waited.append(asked.wait(DEADLINE))
+        asked.clear()
         return compare(*page)
 
     async with desk_of() as desk:
