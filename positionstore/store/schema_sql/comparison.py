@@ -19,9 +19,7 @@ from positionstore.store.schema_sql import facts
 from positionstore.store.schema_sql.columns import quoted
 
 _PROJECTED: Final = [
-    each
-    for each in dict.fromkeys((*DURABLE_FIELDS, *VALUATION_FIELDS))
-    if each.column != "status"
+    each for each in dict.fromkeys((*DURABLE_FIELDS, *VALUATION_FIELDS)) if each.column != "status"
 ]
 _BESIDE_ID: Final = [each for each in FIELDS if each.path != ("id",)]
 _MOVES: Final = frozenset(

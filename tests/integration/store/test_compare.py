@@ -7,6 +7,7 @@ import psycopg
 import pytest
 from support.factories import event, moment, snapshot
 
+from positionstore.model.fields import VALUATION_FIELDS
 from positionstore.store import runs as records
 from positionstore.store.appender import Appender
 from positionstore.store.runs import Compared, FieldDifference
@@ -112,7 +113,7 @@ def test_it_says_what_a_snapshot_has_to_carry(
     assert found.carried == (
         '{"entry": {"leverage_bps": 2, "price_usd_pips": "1"}, "market_title": "T"}'
     )
-    assert found.valuation == (None,) * 6
+    assert found.valuation == (None,) * len(VALUATION_FIELDS)
 
 
 def test_it_says_which_fact_would_beat_a_snapshot(
