@@ -3,6 +3,7 @@
 :func:`positionstore.connect` opens it.
 """
 
+import json
 from collections.abc import Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -28,8 +29,9 @@ class Book:
 
     Each call reads in its own read-only transaction, which sees one moment of the store. Amounts in
     ``_usd_pips`` are integers (10,000 are 1 USD), those in ``_usd`` exact decimals, and times
-    ``timestamp[us, tz=UTC]``; `docs/export.md` has every type. Every table has ``to_pandas()``;
-    polars and DuckDB take it directly.
+    ``timestamp[us, tz=UTC]``; `docs/export.md` has every type. Every table has ``to_pandas()``,
+    which keeps integers integers (``Int64``), NULLs among them or not; polars and DuckDB take it
+    directly.
 
     Close it when done, or use it in ``with``: it keeps an embedded server running.
 
@@ -213,8 +215,9 @@ class Book:
         )
 
     def _reader(self, chosen: ReadQuery) -> pa.RecordBatchReader:
+        schema = arrow.schema(chosen, exact_text=self._exact_text)
         return pa.RecordBatchReader.from_batches(
-            arrow.schema(chosen, exact_text=self._exact_text),
+            schema.with_metadata(_as_pandas_reads(schema)),
             arrow.batches(self._store, chosen, exact_text=self._exact_text),
         )
 
@@ -225,6 +228,26 @@ def connect(url: str | None, *, numeric_as_text: bool) -> Book:
     held = ExitStack()
     store = held.enter_context(opened(load_settings(**given)))
     return Book(store, held, numeric_as_text=numeric_as_text)
+
+
+def _as_pandas_reads(schema: pa.Schema) -> dict[bytes, bytes]:
+    """Return metadata that keeps pandas from making floats of integers where there are NULLs.
+
+    Source: https://pandas.pydata.org/docs/development/developer.html
+    """
+    columns = [
+        {
+            "name": field.name,
+            "field_name": field.name,
+            "pandas_type": str(field.type),
+            "numpy_type": str(field.type).replace("int", "Int"),
+            "metadata": None,
+        }
+        for field in schema
+        if pa.types.is_integer(field.type)
+    ]
+    told = {"columns": columns, "index_columns": [], "column_indexes": []}
+    return {b"pandas": json.dumps(told).encode()}
 
 
 def _in_utc(moment: datetime) -> datetime:

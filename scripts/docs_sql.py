@@ -23,7 +23,8 @@ The tables, views and functions, with an example of each. [The schema](schema.md
 [the cookbook](cookbook.md) answers typical questions of a desk, and [the order of
 facts](order-of-facts.md) explains why a row is as it is. Amounts in `_usd_pips` are integers,
 10,000 to the dollar; the column `_usd` beside each is the same amount as an exact decimal. Ratios
-in `_bps` are integers, 10,000 to 1. Times are UTC.
+in `_bps` are integers, 10,000 to 1. Times are UTC, durations intervals, and beside each is one in
+seconds (`delay_seconds`); [other tools](bi.md) says what drivers make of these types.
 
 {_WORLD}
 

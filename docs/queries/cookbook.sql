@@ -118,7 +118,7 @@ ORDER BY health_percent_from;
 -- name: stale_valuations
 -- title: Which valuations are too old to trust?
 -- Here, positions without a price from the six hours before midnight. For the present, use
--- `valuation_age > interval '6 hours'`.
+-- `valuation_age_seconds > 6 * 3600`.
 SELECT position_id, market_ticker, valuation_at, valuation_position_value_usd
 FROM open_positions
 WHERE valuation_at < timestamptz '2026-07-06 00:00Z' - interval '6 hours'
@@ -305,10 +305,10 @@ ORDER BY at;
 -- title: How long do positions stay open, by the day they opened?
 -- Those that are open still are censored: younger than the age that is asked for. The estimate of Kaplan
 -- and Meier takes them into account.
-SELECT cohort, age, positions, ended, censored, at_risk, survival
+SELECT cohort, age_seconds / 86400 AS age_days, positions, ended, censored, at_risk, survival
 FROM cohort_survival('2026-07-04', '2026-07-05', '{30 minutes,2 hours,12 hours}',
     known_time => '2026-07-06 00:00Z')
-ORDER BY cohort, age;
+ORDER BY cohort, age_days;
 
 -- section: Lifecycle
 
@@ -370,8 +370,9 @@ ORDER BY since;
 -- Received on one day, more than five minutes after their creation, by source. Imports are expected to
 -- be late. Snapshots are left out.
 SELECT source, type, count(*) AS events,
-    percentile_disc(0.5) WITHIN GROUP (ORDER BY received_at - created_at) AS median_delay,
-    max(received_at - created_at) AS longest
+    percentile_disc(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM received_at - created_at))
+        AS median_delay_seconds,
+    max(extract(epoch FROM received_at - created_at)) AS longest_seconds
 FROM events
 WHERE received_at >= '2026-07-03 00:00Z' AND received_at < '2026-07-04 00:00Z'
     AND received_at - created_at > interval '5 minutes' AND supersedes_before IS NULL
@@ -382,9 +383,9 @@ LIMIT 8;
 -- name: delay_by_hour
 -- title: How long do events take to arrive?
 SELECT date_trunc('hour', received_at, 'UTC') AS hour, count(*) AS events,
-    percentile_disc(0.5) WITHIN GROUP (ORDER BY received_at - created_at) AS median,
-    percentile_disc(0.99) WITHIN GROUP (ORDER BY received_at - created_at) AS p99
-FROM events
+    percentile_disc(0.5) WITHIN GROUP (ORDER BY delay_seconds) AS median_seconds,
+    percentile_disc(0.99) WITHIN GROUP (ORDER BY delay_seconds) AS p99_seconds
+FROM events, LATERAL (SELECT extract(epoch FROM received_at - created_at) AS delay_seconds) d
 WHERE received_at >= '2026-07-04 12:00Z' AND received_at < '2026-07-04 18:00Z'
     AND source IN ('partner', 'customer')
 GROUP BY hour
@@ -438,7 +439,8 @@ ORDER BY opened_at;
 -- name: last_event
 -- title: When did the last event arrive?
 -- Events of the stream only; imports and snapshots are no proof of life.
-SELECT source, type, created_at, received_at, received_at - created_at AS delay
+SELECT source, type, created_at, received_at,
+    extract(epoch FROM received_at - created_at) AS delay_seconds
 FROM events
 WHERE source IN ('partner', 'customer')
 ORDER BY seq DESC

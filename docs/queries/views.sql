@@ -8,7 +8,7 @@ WHERE market_ticker = :'market'
 ORDER BY position_id;
 
 -- name: closed_positions
-SELECT position_id, status, ended_at, ended_at_source, held_for, fees_total_fees_usd,
+SELECT position_id, status, ended_at, ended_at_source, held_for_seconds, fees_total_fees_usd,
     result_net_realized_pnl_usd
 FROM closed_positions
 WHERE wallet_address = :'wallet'
@@ -16,7 +16,7 @@ ORDER BY ended_at DESC
 LIMIT 5;
 
 -- name: position_timeline
-SELECT t.place, t.type, t.created_at, t.delay, t.out_of_order, t.overruled, t.won,
+SELECT t.place, t.type, t.created_at, t.delay_seconds, t.out_of_order, t.overruled, t.won,
     -- what became of each field that does not move with the market
     ARRAY(
         SELECT c || ' = ' || coalesce(e.envelope -> 'data' #>> string_to_array(c, '.'), 'gone')
@@ -173,6 +173,6 @@ WHERE market_ticker = :'market'
 ORDER BY day, side;
 
 -- name: cohort_survival
-SELECT cohort, age, positions, ended, censored, at_risk, survival
+SELECT cohort, age_seconds / 86400 AS age_days, positions, ended, censored, at_risk, survival
 FROM cohort_survival('2026-07-05', '2026-07-05', known_time => '2026-07-06 00:00Z')
-ORDER BY age;
+ORDER BY age_days;

@@ -28,10 +28,10 @@ _EARLIER_VIEWS = (
 )
 """The views of 0021, in the order in which they are made."""
 
-_TYPES: Sequence[str] = ("position_moment",)
+_TYPES: Sequence[str] = ("position_moment", "usd", "token_units")
 """New types."""
 
-_TABLES: Sequence[str] = ("valuations", "positions")
+_TABLES: Sequence[str] = ("valuations", "positions", "reconciliation_runs")
 """New tables, and files that change one of 0021."""
 
 _FUNCTIONS: Sequence[str] = (
@@ -40,6 +40,7 @@ _FUNCTIONS: Sequence[str] = (
     "opened_moment",
     "ended_moment",
     "open_interest",
+    "usd_from_pips",
     "positions_as_of",
     "local_days",
     "positions_known_at",
@@ -60,7 +61,7 @@ _VIEWS: Sequence[str] = (*_EARLIER_VIEWS,)
 _FUNCTIONS_OVER_VIEWS: Sequence[str] = ()
 """Functions in SQL that read a view, or return rows of one."""
 
-_RETYPED: Sequence[str] = ()
+_RETYPED: Sequence[str] = ("positions_as_of",)
 """Functions of 0021 whose rows change: they are dropped before they are made again."""
 
 _VALUED: Sequence[str] = (
@@ -95,9 +96,15 @@ _VALUED: Sequence[str] = (
 )
 """The columns that the tables of valuations get."""
 
-_UNDO_TABLES: Sequence[str] = tuple(
-    f"ALTER TABLE {table} " + ", ".join(f"DROP COLUMN {name}" for name in _VALUED)
-    for table in ("valuations", "valuation_history")
+_UNDO_TABLES: Sequence[str] = (
+    *(
+        f"ALTER TABLE {table} " + ", ".join(f"DROP COLUMN {name}" for name in _VALUED)
+        for table in ("valuations", "valuation_history")
+    ),
+    "ALTER TABLE reconciliation_runs DROP COLUMN duration_seconds",
+    "ALTER TABLE reconciliation_runs DROP COLUMN clock_offset_seconds",
+    "ALTER TABLE positions ALTER COLUMN entry_position_token_units TYPE numeric",
+    "ALTER TABLE positions ALTER COLUMN current_position_token_units TYPE numeric",
 )
 """The statements that take ``_TABLES`` back, in this order."""
 

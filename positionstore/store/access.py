@@ -97,9 +97,10 @@ FUNCTIONS: Final[dict[str, Privileges]] = {
     "refuse_change_of_events": _CALLED_BY_NOBODY,  # a trigger needs no privilege
     "refuse_what_is_archived": _CALLED_BY_ALL,
     "see_what_left_the_log": _CALLED_BY_NOBODY,
+    "usd_from_pips": _CALLED_BY_ALL,
     "with_carried": _CALLED_BY_ALL,
 }
 """Functions; none of them runs with its owner's rights."""
 
-TYPES: Final = ("fact_rank", "position_moment")
+TYPES: Final = ("fact_rank", "position_moment", "token_units", "usd")
 """Types, which anybody may use and only the owner may change."""

@@ -158,7 +158,7 @@ def _type_of(kind: Kind) -> TypeEngine[Any]:
         case Kind.TEXT:
             return Text()
         case Kind.UNITS:
-            return Numeric()
+            return Numeric(38, 0)
         case Kind.TIME:
             return _moment()
         case Kind.FLAG:
@@ -270,6 +270,17 @@ reconciliation_runs = Table(
     Column("duration", Interval, Computed("finished_at - started_at", persisted=True)),
     Column("error", Text),
     Column("clock_offset", Interval),
+    *(
+        Column(
+            f"{name}_seconds",
+            Numeric(18, 6),
+            Computed(f"extract(epoch FROM {interval})", persisted=True),
+        )
+        for name, interval in (
+            ("duration", "finished_at - started_at"),
+            ("clock_offset", "clock_offset"),
+        )
+    ),
     CheckConstraint("scope IN ('recent', 'full', 'window')"),
     CheckConstraint("reach IN ('partner', 'wallets')"),
     CheckConstraint("state IN ('running', 'complete', 'partial', 'failed')"),

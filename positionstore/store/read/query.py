@@ -54,8 +54,8 @@ _ONLY_READS: Final = "It has to be one statement that only reads: SELECT, WITH, 
 _ARCHIVED: Final = "needs facts that are in an archive"
 """What the functions of the past say of a moment for which the log is not enough."""
 _BRING_BACK: Final = "Bring them back with `positionstore import`, or ask for a later moment."
-_QUERY_SCALE: Final = 20
-_DOLLAR_SCALE: Final = 4
+_SCALE: Final = 20
+"""Digits behind the point that a ``numeric`` without a precision is given."""
 
 
 class ColumnType(StrEnum):
@@ -254,7 +254,11 @@ def of_relation(
     query = sql.SQL("SELECT * FROM {}").format(sql.Identifier(name))
     if where is not None:
         query = sql.SQL("{} WHERE {}").format(query, where)
-    columns = _described(connection, query.as_string(connection), _scale_by_name)
+    columns = tuple(
+        # Decimals of one width, whatever a view says: a feed's files are read as one table.
+        replace(column, precision=WIDEST_DECIMAL) if column.kind is ColumnType.DECIMAL else column
+        for column in _described(connection, query.as_string(connection))
+    )
     by_name = {column.name: column for column in columns}
     return ReadQuery(
         name, query, columns, "seq" if name == LOG else None, by_name.get(DAYS.get(name, ""))
@@ -276,11 +280,11 @@ def of_query(connection: psycopg.Connection, query: str) -> ReadQuery:
     query = query.strip().rstrip("; \t\r\n")
     try:
         # By itself first: only what is one whole statement may be set into another.
-        if not _described(connection, query, _scale_of_a_query):
+        if not _described(connection, query):
             raise ConfigurationError(f"The query gives no columns. {_ONLY_READS}")
         chosen = ReadQuery(QUERY, sql.SQL(query), ())
         set_in = chosen.statement(sql.SQL("*")).as_string(connection)
-        columns = _described(connection, set_in, _scale_of_a_query)
+        columns = _described(connection, set_in)
     except (psycopg.ProgrammingError, psycopg.DataError, psycopg.NotSupportedError) as error:
         raise refused(QUERY, str(error)) from None
     except UnicodeEncodeError:
@@ -309,35 +313,24 @@ def refused(what: str, words: str) -> PositionstoreError:
     return ConfigurationError(f"The query cannot be run; {said}", remedy=remedy)
 
 
-def _described(
-    connection: psycopg.Connection, query: str, scale: Callable[[str], int]
-) -> tuple[Column, ...]:
+def _described(connection: psycopg.Connection, query: str) -> tuple[Column, ...]:
     """Let the server prepare a query and say its columns.
 
     Args:
         connection: is not used by another meanwhile.
         query: any text.
-        scale: gives the scale of a ``numeric`` that has none, by the column's name.
     """
     server = connection.pgconn
     for result in (server.prepare(b"", query.encode()), server.describe_prepared(b"")):
         if result.status != pq.ExecStatus.COMMAND_OK:
             raise psycopg.errors.error_from_result(result, encoding="utf-8")
     return tuple(
-        _column(
-            connection, (result.fname(i) or b"").decode(), result.ftype(i), result.fmod(i), scale
-        )
+        _column(connection, (result.fname(i) or b"").decode(), result.ftype(i), result.fmod(i))
         for i in range(result.nfields)
     )
 
 
-def _column(
-    connection: psycopg.Connection,
-    name: str,
-    oid: int,
-    modifier: int,
-    scale: Callable[[str], int],
-) -> Column:
+def _column(connection: psycopg.Connection, name: str, oid: int, modifier: int) -> Column:
     known = connection.adapters.types.get(oid)
     if known is None:
         return Column(name, ColumnType.TEXT)
@@ -346,22 +339,9 @@ def _column(
     if known.name != "numeric":
         return Column(name, _KINDS.get(known.name, ColumnType.TEXT))
     if modifier < 0:
-        return Column(name, ColumnType.DECIMAL, WIDEST_DECIMAL, scale(name))
+        return Column(name, ColumnType.DECIMAL, WIDEST_DECIMAL, _SCALE)
     # The modifier of numeric(p, s): both in one number, the scale in eleven bits with its sign.
     precision, digits = (modifier - 4) >> 16 & 0xFFFF, ((modifier - 4 & 0x7FF) ^ 1024) - 1024
     if not 0 <= digits <= precision <= WIDEST_DECIMAL:
         return Column(name, ColumnType.TEXT)
     return Column(name, ColumnType.DECIMAL, precision, digits)
-
-
-def _scale_by_name(name: str) -> int:
-    """Return the digits behind the point that a ``numeric`` of the store's own can have."""
-    if name.endswith(("_usd", "leverage")):
-        return _DOLLAR_SCALE
-    return 0 if name.endswith(("_pips", "_units")) else _QUERY_SCALE
-
-
-def _scale_of_a_query(name: str) -> int:
-    """Return the digits behind the point that any other ``numeric`` is given."""
-    del name  # which says nothing: avg(x_usd) has more digits than x_usd
-    return _QUERY_SCALE

@@ -4,19 +4,26 @@ from collections.abc import Sequence
 from typing import Final
 
 from positionstore.model.fields import Field
-from positionstore.store.schema_sql.columns import position_columns
+from positionstore.store.schema_sql.columns import UNITS, Column, position_columns
 
 
 def function(added: Sequence[Field]) -> str:
     """Return the function and its comment."""
     columns = [column for column in position_columns(added) if column.is_folded]
     return _AS_OF.format(
-        returned=",\n".join(f"    {column.name} {column.plain_type}" for column in columns),
-        selected=",\n".join(
-            f"        {'w' if column.name == 'supersedes_before' else 'f'}.{column.name}"
-            for column in columns
-        ),
+        returned=",\n".join(f"    {column.name} {_type_of(column)}" for column in columns),
+        selected=",\n".join(f"        {_value_of(column)}" for column in columns),
     )
+
+
+def _type_of(column: Column) -> str:
+    # A function's numeric has no digits of its own; a domain brings them along.
+    return "token_units" if column.plain_type == UNITS else column.plain_type
+
+
+def _value_of(column: Column) -> str:
+    value = f"{'w' if column.name == 'supersedes_before' else 'f'}.{column.name}"
+    return f"{value}::token_units" if column.plain_type == UNITS else value
 
 
 _AS_OF: Final = """\

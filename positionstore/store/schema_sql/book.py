@@ -24,6 +24,7 @@ class Book:
         name: of the view.
         shape: which shape the positions in it have.
         own: its own columns after those of the fields: an expression, a name, a comment.
+        last: columns of that kind that came later, and so after the rest.
         rest: what follows the columns.
         meaning: its COMMENT.
     """
@@ -31,6 +32,7 @@ class Book:
     name: str
     shape: Shape
     own: tuple[tuple[str, str, str], ...]
+    last: tuple[tuple[str, str, str], ...]
     rest: str
     meaning: str
 
@@ -41,10 +43,15 @@ def _with_dollars(expression: str, column: Column) -> Iterator[tuple[str, str, s
     yield expression, name, comment
     if name.endswith("_usd_pips"):
         in_dollars = comment.replace("In pips: 10,000 are 1 USD.", "In USD, exact.")
-        yield f"{expression} * 0.0001", name.removesuffix("_pips"), in_dollars
+        yield _scaled(expression), name.removesuffix("_pips"), in_dollars
     elif name.endswith("leverage_bps"):
         as_ratio = comment.replace("; 20,000 bps are 2x", ", as a ratio")
-        yield f"{expression} * 0.0001", name.removesuffix("_bps"), as_ratio
+        yield _scaled(expression), name.removesuffix("_bps"), as_ratio
+
+
+def _scaled(expression: str) -> str:
+    """Return ten-thousandths as a number of units; any bigint has fewer digits than this type."""
+    return f"({expression} * 0.0001)::numeric(24,4)"
 
 
 def view(book: Book, added: Sequence[Field]) -> str:
@@ -60,6 +67,7 @@ def view(book: Book, added: Sequence[Field]) -> str:
         *of_fields(sorted(FIRST_FIELDS, key=lambda field: field.column not in OWN)),
         *book.own,
         *((f"p.{column.name}", column.name, column.comment) for column in rest),
+        *book.last,
         *of_fields(added),
         *(
             column
@@ -88,6 +96,12 @@ def _valued(field: Field) -> Iterator[tuple[str, str, str]]:
     column = valuation_column(field)
     shown = replace(column, name=f"valuation_{column.name.removeprefix('current_')}")
     yield from _with_dollars(f"x.{column.name}", shown)
+
+
+def _in_seconds(interval: str, name: str) -> tuple[str, str, str]:
+    """Return the column beside a duration that tools read which have no type for one."""
+    value = f"extract(epoch FROM {interval})::numeric(18,6)"
+    return value, f"{name}_seconds", f"{name} in seconds, exact."
 
 
 _HELD: Final = (
@@ -132,6 +146,7 @@ CLOSED: Final = Book(
             "ended_at less opened_at; NULL where it never opened.",
         ),
     ),
+    last=(_in_seconds(f"({_ENDED[0][0]} - {_HELD[0][0]})", "held_for"),),
     rest="WHERE p.phase = 'terminal';\n",
     meaning="The positions that have ended, with dollars beside pips: closed, settled, liquidated,"
     " and cancelled, which have no opened_at unless they had opened before.",
@@ -174,6 +189,7 @@ OPEN: Final = Book(
             for column in _valued(field)
         ),
     ),
+    last=(_in_seconds("now() - x.as_of", "valuation_age"),),
     rest="""\
 LEFT JOIN valuations v ON v.position_id = p.position_id
 CROSS JOIN LATERAL (

@@ -10,11 +10,14 @@ from typing import Final
 
 from positionstore.model.fields import FIRST_FIELDS, Durability, Field, Kind
 
+UNITS: Final = "numeric(38,0)"
+"""The widest that other tools hold exactly."""
+
 SQL_TYPES: Final = {
     Kind.TEXT: "text",
     Kind.PIPS: "bigint",
     Kind.BPS: "bigint",
-    Kind.UNITS: "numeric",
+    Kind.UNITS: UNITS,
     Kind.MINUTES: "bigint",
     Kind.TIME: "timestamptz",
     Kind.FLAG: "boolean",

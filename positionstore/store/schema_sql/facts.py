@@ -131,10 +131,8 @@ def _value(field: Field) -> str:
         case Kind.TIME:
             value = f"fits.{field.column}"
         case Kind.UNITS:
-            value = (
-                f"CASE WHEN fits.plainly OR (length({ref}) <= 1000 AND {ref} ~ '^-?[0-9]+$')"
-                f" THEN {ref}::numeric END"
-            )
+            fits = f"length({ref}) <= 1000 AND {ref} ~ '^-?0*[0-9]{{1,38}}$'"
+            value = f"(CASE WHEN fits.plainly OR ({fits}) THEN {ref} END)::numeric(38,0)"
         case _:
             value = f"CASE WHEN fits.plainly THEN {ref}::bigint ELSE bigint_from_wire({ref}) END"
     return f"{value} AS {field.column}"
@@ -148,7 +146,7 @@ def _misfit(field: Field) -> str:
         case Kind.TIME:
             return f"{ref} IS NOT NULL AND fits.{field.column} IS NULL"
         case Kind.UNITS:
-            return f"length({ref}) > 1000 OR {ref} !~ '^-?[0-9]+$'"
+            return f"length({ref}) > 1000 OR {ref} !~ '^-?0*[0-9]{{1,38}}$'"
         case _:
             return f"{ref} IS NOT NULL AND bigint_from_wire({ref}) IS NULL"
 

@@ -48,6 +48,20 @@ def test_positions_are_a_table_of_exact_values(book: Book) -> None:
     assert frame["entry_notional_usd"][0] == Decimal("12.3456")
 
 
+def test_a_frame_keeps_integers_integers(book: Book) -> None:
+    held = "current_notional_usd_pips"
+    with book.batches("positions") as reader:
+        frames = (book.positions().to_pandas(), reader.read_pandas())
+    for frame in frames:
+        assert frame[held].dtype == "Int64"
+        assert frame[held].sum() == 9_007_199_254_740_993
+        assert sorted(frame[held].isna()) == [False, True]
+    assert pl.DataFrame(book.positions())[held].to_list() == [9_007_199_254_740_993, None]
+    assert book.sql("SELECT 1::int2 AS a, 2 AS b").to_pandas().dtypes.to_dict() == {
+        "a": "Int16", "b": "Int32"
+    }  # fmt: skip
+
+
 def test_events_come_in_order_whole_or_in_batches(book: Book) -> None:
     assert book.events()["event_id"].to_pylist() == ["evt_1", "evt_2", "evt_3"]
     assert book.events(since=1, position="dm_pos_1")["event_id"].to_pylist() == ["evt_3"]

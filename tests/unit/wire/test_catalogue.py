@@ -114,7 +114,7 @@ def test_money_and_units_are_exact_in_the_database() -> None:
         (Kind.TEXT, "TEXT"),
         (Kind.PIPS, "BIGINT"),
         (Kind.BPS, "BIGINT"),
-        (Kind.UNITS, "NUMERIC"),
+        (Kind.UNITS, "NUMERIC(38,"),
         (Kind.MINUTES, "BIGINT"),
         (Kind.TIME, "DATETIME"),
         (Kind.FLAG, "BOOLEAN"),

@@ -14,13 +14,13 @@ RETURNS TABLE (
     liquidated bigint,
     cancelled bigint,
     volume_usd_pips bigint,
-    volume_usd numeric,
+    volume_usd usd,
     fees_usd_pips bigint,
-    fees_usd numeric,
+    fees_usd usd,
     realized_pnl_usd_pips bigint,
-    realized_pnl_usd numeric,
+    realized_pnl_usd usd,
     net_realized_pnl_usd_pips bigint,
-    net_realized_pnl_usd numeric
+    net_realized_pnl_usd usd
 )
 LANGUAGE plpgsql STABLE
 SET search_path FROM CURRENT
@@ -38,13 +38,13 @@ BEGIN
         count(*) FILTER (WHERE a.happened = 'liquidated'),
         count(*) FILTER (WHERE a.happened = 'cancelled'),
         coalesce(sum(a.volume), 0)::bigint,
-        (coalesce(sum(a.volume), 0) * 0.0001)::numeric(24, 4),
+        (coalesce(sum(a.volume), 0) * 0.0001)::usd,
         coalesce(sum(a.fees), 0)::bigint,
-        (coalesce(sum(a.fees), 0) * 0.0001)::numeric(24, 4),
+        (coalesce(sum(a.fees), 0) * 0.0001)::usd,
         coalesce(sum(a.realized), 0)::bigint,
-        (coalesce(sum(a.realized), 0) * 0.0001)::numeric(24, 4),
+        (coalesce(sum(a.realized), 0) * 0.0001)::usd,
         coalesce(sum(a.net_realized), 0)::bigint,
-        (coalesce(sum(a.net_realized), 0) * 0.0001)::numeric(24, 4)
+        (coalesce(sum(a.net_realized), 0) * 0.0001)::usd
     FROM positions_known_at(known_time) k
     CROSS JOIN LATERAL (
         VALUES

@@ -9,15 +9,15 @@ RETURNS TABLE (
     market_ticker text,
     positions bigint,
     origination_fee_usd_pips bigint,
-    origination_fee_usd numeric,
+    origination_fee_usd usd,
     lifetime_fee_usd_pips bigint,
-    lifetime_fee_usd numeric,
+    lifetime_fee_usd usd,
     venue_fee_usd_pips bigint,
-    venue_fee_usd numeric,
+    venue_fee_usd usd,
     liquidation_fee_usd_pips bigint,
-    liquidation_fee_usd numeric,
+    liquidation_fee_usd usd,
     total_fees_usd_pips bigint,
-    total_fees_usd numeric,
+    total_fees_usd usd,
     without_reading bigint
 )
 LANGUAGE plpgsql STABLE
@@ -81,15 +81,15 @@ BEGIN
         a.market_ticker,
         count(*),
         sum(a.origination)::bigint,
-        (sum(a.origination) * 0.0001)::numeric(24, 4),
+        (sum(a.origination) * 0.0001)::usd,
         sum(a.lifetime)::bigint,
-        (sum(a.lifetime) * 0.0001)::numeric(24, 4),
+        (sum(a.lifetime) * 0.0001)::usd,
         sum(a.venue)::bigint,
-        (sum(a.venue) * 0.0001)::numeric(24, 4),
+        (sum(a.venue) * 0.0001)::usd,
         sum(a.liquidation)::bigint,
-        (sum(a.liquidation) * 0.0001)::numeric(24, 4),
+        (sum(a.liquidation) * 0.0001)::usd,
         sum(a.total)::bigint,
-        (sum(a.total) * 0.0001)::numeric(24, 4),
+        (sum(a.total) * 0.0001)::usd,
         count(*) FILTER (WHERE a.is_stale)
     FROM accrued a
     WHERE a.place > 0 -- the first bound is only what to start from

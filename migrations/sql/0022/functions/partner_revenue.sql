@@ -9,13 +9,13 @@ RETURNS TABLE (
     market_ticker text,
     positions bigint,
     notional_usd_pips bigint,
-    notional_usd numeric,
+    notional_usd usd,
     origination_fee_usd_pips bigint,
-    origination_fee_usd numeric,
+    origination_fee_usd usd,
     partner_usd_pips bigint,
-    partner_usd numeric,
+    partner_usd usd,
     protocol_usd_pips bigint,
-    protocol_usd numeric,
+    protocol_usd usd,
     unknown bigint
 )
 LANGUAGE plpgsql STABLE
@@ -29,13 +29,13 @@ BEGIN
         r.market_ticker,
         count(*),
         coalesce(sum(r.notional), 0)::bigint,
-        (coalesce(sum(r.notional), 0) * 0.0001)::numeric(24, 4),
+        (coalesce(sum(r.notional), 0) * 0.0001)::usd,
         coalesce(sum(r.fee), 0)::bigint,
-        (coalesce(sum(r.fee), 0) * 0.0001)::numeric(24, 4),
+        (coalesce(sum(r.fee), 0) * 0.0001)::usd,
         coalesce(sum(r.partner), 0)::bigint,
-        (coalesce(sum(r.partner), 0) * 0.0001)::numeric(24, 4),
+        (coalesce(sum(r.partner), 0) * 0.0001)::usd,
         coalesce(sum(r.fee - r.partner), 0)::bigint,
-        (coalesce(sum(r.fee - r.partner), 0) * 0.0001)::numeric(24, 4),
+        (coalesce(sum(r.fee - r.partner), 0) * 0.0001)::usd,
         count(*) FILTER (WHERE r.partner IS NULL)
     FROM (
         SELECT

@@ -8,14 +8,14 @@ SELECT
     count(*) FILTER (WHERE a.happened = 'settled') AS settled,
     count(*) FILTER (WHERE a.happened = 'liquidated') AS liquidated,
     count(*) FILTER (WHERE a.happened = 'cancelled') AS cancelled,
-    coalesce(sum(a.volume), 0) AS volume_usd_pips,
-    coalesce(sum(a.volume), 0) * 0.0001 AS volume_usd,
-    coalesce(sum(a.fees), 0) AS fees_usd_pips,
-    coalesce(sum(a.fees), 0) * 0.0001 AS fees_usd,
-    coalesce(sum(a.realized_pnl), 0) AS realized_pnl_usd_pips,
-    coalesce(sum(a.realized_pnl), 0) * 0.0001 AS realized_pnl_usd,
-    coalesce(sum(a.net_realized_pnl), 0) AS net_realized_pnl_usd_pips,
-    coalesce(sum(a.net_realized_pnl), 0) * 0.0001 AS net_realized_pnl_usd
+    coalesce(sum(a.volume), 0)::numeric(38,0) AS volume_usd_pips,
+    usd_from_pips(coalesce(sum(a.volume), 0))::numeric(24,4) AS volume_usd,
+    coalesce(sum(a.fees), 0)::numeric(38,0) AS fees_usd_pips,
+    usd_from_pips(coalesce(sum(a.fees), 0))::numeric(24,4) AS fees_usd,
+    coalesce(sum(a.realized_pnl), 0)::numeric(38,0) AS realized_pnl_usd_pips,
+    usd_from_pips(coalesce(sum(a.realized_pnl), 0))::numeric(24,4) AS realized_pnl_usd,
+    coalesce(sum(a.net_realized_pnl), 0)::numeric(38,0) AS net_realized_pnl_usd_pips,
+    usd_from_pips(coalesce(sum(a.net_realized_pnl), 0))::numeric(24,4) AS net_realized_pnl_usd
 FROM (
     SELECT
         (h.at AT TIME ZONE 'UTC')::date AS day,

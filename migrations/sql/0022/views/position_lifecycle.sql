@@ -25,7 +25,12 @@ SELECT
     k.close_requested_at - k.opened_at AS opened_to_close_requested,
     k.ended_at - k.close_requested_at AS close_requested_to_ended,
     k.ended_at - k.opened_at AS opened_to_ended,
-    EXISTS (SELECT FROM archived_positions m WHERE m.position_id = p.position_id) AS archived
+    EXISTS (SELECT FROM archived_positions m WHERE m.position_id = p.position_id) AS archived,
+    extract(epoch FROM k.opening_at - k.created_at)::numeric(18,6) AS created_to_opening_seconds,
+    extract(epoch FROM k.opened_at - k.opening_at)::numeric(18,6) AS opening_to_opened_seconds,
+    extract(epoch FROM k.close_requested_at - k.opened_at)::numeric(18,6) AS opened_to_close_requested_seconds,
+    extract(epoch FROM k.ended_at - k.close_requested_at)::numeric(18,6) AS close_requested_to_ended_seconds,
+    extract(epoch FROM k.ended_at - k.opened_at)::numeric(18,6) AS opened_to_ended_seconds
 FROM positions p
 CROSS JOIN LATERAL (
     SELECT
@@ -106,3 +111,8 @@ COMMENT ON COLUMN position_lifecycle.opened_at_source IS 'Where opened_at is kno
 COMMENT ON COLUMN position_lifecycle.ended_at_source IS 'Where ended_at is known from: body, event or snapshot.';
 COMMENT ON COLUMN position_lifecycle.opened_event_at IS 'The created_at of its position.opened event; NULL where none came. By the clock of events, as opening_at. UTC.';
 COMMENT ON COLUMN position_lifecycle.ended_event_at IS 'The created_at of the event that ended it; NULL where none came, so that the reconciler found out. UTC.';
+COMMENT ON COLUMN position_lifecycle.created_to_opening_seconds IS 'created_to_opening in seconds, exact.';
+COMMENT ON COLUMN position_lifecycle.opening_to_opened_seconds IS 'opening_to_opened in seconds, exact.';
+COMMENT ON COLUMN position_lifecycle.opened_to_close_requested_seconds IS 'opened_to_close_requested in seconds, exact.';
+COMMENT ON COLUMN position_lifecycle.close_requested_to_ended_seconds IS 'close_requested_to_ended in seconds, exact.';
+COMMENT ON COLUMN position_lifecycle.opened_to_ended_seconds IS 'opened_to_ended in seconds, exact.';

@@ -21,7 +21,8 @@ SELECT
         jsonb_from_wire(o.envelope) -> 'data'
     ) AS changed,
     o.retracted_by,
-    EXISTS (SELECT FROM archived_positions m WHERE m.position_id = o.position_id) AS archived
+    EXISTS (SELECT FROM archived_positions m WHERE m.position_id = o.position_id) AS archived,
+    extract(epoch FROM o.received_at - o.created_at)::numeric(18,6) AS delay_seconds
 FROM (
     SELECT
         f.*,
@@ -81,3 +82,4 @@ COMMENT ON COLUMN position_timeline.won IS 'Whether it is the fact that position
 COMMENT ON COLUMN position_timeline.changed IS 'The fields, as the wire spells their paths, that differ from the fact before it in this order; NULL for the first. What is retracted is passed over, and compared only with its like.';
 COMMENT ON COLUMN position_timeline.retracted_by IS 'The event_id of the retraction that makes it count no longer (the least, of several); NULL where it counts. See retractions.';
 COMMENT ON COLUMN position_timeline.archived IS 'Whether other facts of the position are in an archive: then these are the few that the log keeps.';
+COMMENT ON COLUMN position_timeline.delay_seconds IS 'delay in seconds, exact.';
