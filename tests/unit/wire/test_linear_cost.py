@@ -27,7 +27,7 @@ from positionstore.model.facts import Event, Rejected
 
 pytestmark = pytest.mark.slow
 
-LENGTH = 32 * 1024
+LENGTH = 8 * 1024
 TIMES = 4
 ALLOWED = 6
 """Times the cost of the shorter: containers grow in steps. The square would be sixteen."""
