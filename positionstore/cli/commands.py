@@ -77,7 +77,7 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "export": (
         _SEE,
         "export:export",
-        "Export a table, a view or a query as Parquet, CSV or JSON Lines.",
+        "Export a table, a view or a query as Parquet, CSV, JSON Lines or a table of Iceberg.",
     ),
     "quarantine": (_SEE, "quarantine:app", "Inputs that could not be understood."),
     "spool": (_SEE, "spool:app", "Inputs that wait on disk for the database."),

@@ -14,9 +14,10 @@ import typer
 from positionstore.cli.bootstrap import start
 from positionstore.cli.console import print_json, print_line, progress
 from positionstore.errors import ConfigurationError
-from positionstore.export.export import STANDARD_OUTPUT, Exported, ExportRequest
 from positionstore.export.export import export as run
 from positionstore.export.formats import CsvStyle, Format
+from positionstore.export.object_store import check_url, is_url
+from positionstore.export.request import STANDARD_OUTPUT, Exported, ExportRequest
 from positionstore.store.database import opened
 from positionstore.store.read.query import LOG
 
@@ -61,7 +62,10 @@ def export(
         ),
     ] = None,
     out: Annotated[
-        str, typer.Option(metavar="PATH", help="The file, or the folder; - is standard output.")
+        str,
+        typer.Option(
+            metavar="PATH", help="The file or folder, or its s3:// URL; - is standard output."
+        ),
     ] = STANDARD_OUTPUT,
     since: Annotated[
         int | None,
@@ -70,8 +74,12 @@ def export(
     resume: Annotated[
         bool,
         typer.Option(
-            "--resume", help="Make --out a folder, and add the events that it does not hold yet."
+            "--resume", help="Add the events that the folder or table --out does not hold yet."
         ),
+    ] = False,
+    compact: Annotated[
+        bool,
+        typer.Option("--compact", help="With --resume: merge the small files of increments."),
     ] = False,
     partition_by: Annotated[
         Partition | None,
@@ -96,11 +104,12 @@ def export(
         bool, typer.Option("--json", help="Print the summary as one line of JSON.")
     ] = False,
 ) -> None:
-    """Export a table, a view or a query as Parquet, CSV or JSON Lines.
+    """Export a table, a view or a query as Parquet, CSV, JSON Lines or a table of Iceberg.
 
     Types are exact, memory use stays flat, and a file appears only when it is complete. An export
     of events prints the last seq it contains; the next one continues from there with --since, or
-    by itself with --resume. Parquet needs the extra `arrow` of positionstore.
+    by itself with --resume. Parquet needs the extra `arrow` of positionstore, Iceberg the extra
+    `iceberg`.
 
     Example: positionstore export positions --out positions.parquet
     """
@@ -109,9 +118,10 @@ def export(
         relation=what,
         query=query,
         form=form or _format_of(out),
-        out=None if out == STANDARD_OUTPUT else Path(out),
+        out=_place(out),
         since=since,
         resume=resume,
+        compact=compact,
         by_day=partition_by is not None,
         csv=CsvStyle(raw=raw, bom=csv_bom, plain_times=csv_times is CsvTimes.SPREADSHEET),
         exact_text=numeric is Numeric.TEXT,
@@ -128,10 +138,19 @@ def export(
             print_line(_said(done, resumed=resume))
 
 
+def _place(out: str) -> Path | str | None:
+    if out == STANDARD_OUTPUT:
+        return None
+    if is_url(out):
+        check_url(out)
+        return out
+    return Path(out)
+
+
 def _format_of(out: str) -> Format:
     if out == STANDARD_OUTPUT:
         return Format.CSV
-    ending = Path(out).suffix.removeprefix(".").lower()
+    ending = Path(out.partition("?")[0]).suffix.removeprefix(".").lower()
     if ending not in set(Format):
         raise ConfigurationError(
             f"The ending of --out {out} names no format.",
@@ -152,15 +171,15 @@ def _see_that_it_can_be(order: ExportRequest) -> None:
         )
     if order.since is not None and order.resume:
         raise ConfigurationError("Either --since says where to begin, or --resume finds it.")
+    if order.compact and not order.resume:
+        raise ConfigurationError("--compact goes with --resume.")
     if order.out is None and order.into_a_folder:
         raise ConfigurationError(
-            "--partition-by day and --resume need a folder; standard output is none.",
+            "--partition-by day, --resume and --format iceberg need a folder;"
+            " standard output is none.",
             remedy="Add --out FOLDER.",
         )
-    if order.csv != CsvStyle() and order.form is not Format.CSV:
-        raise ConfigurationError(
-            f"--raw, --csv-bom and --csv-times are for CSV, not for {order.form}."
-        )
+    _see_that_it_fits_the_format(order)
     if order.out is None and os.isatty(sys.stdout.fileno()):
         if order.form is Format.PARQUET:
             raise ConfigurationError("Parquet is not written to a terminal.", remedy=_ELSEWHERE)
@@ -168,6 +187,23 @@ def _see_that_it_can_be(order: ExportRequest) -> None:
             raise ConfigurationError(
                 "--raw would write to the terminal whatever came over the wire.", remedy=_ELSEWHERE
             )
+
+
+def _see_that_it_fits_the_format(order: ExportRequest) -> None:
+    if order.csv != CsvStyle() and order.form is not Format.CSV:
+        raise ConfigurationError(
+            f"--raw, --csv-bom and --csv-times are for CSV, not for {order.form}."
+        )
+    if order.form is Format.ICEBERG and (order.by_day or not (order.relation or "").isidentifier()):
+        raise ConfigurationError(
+            "--format iceberg is for a table or view, and without --partition-by.",
+            remedy="As in: positionstore export events --resume --format iceberg --out lake",
+        )
+    if order.compact and order.form is not Format.ICEBERG and isinstance(order.out, str):
+        raise ConfigurationError(
+            "--compact merges the files of a local folder, or of --format iceberg.",
+            remedy="An object store cannot replace many files by one in one step.",
+        )
 
 
 def _said(done: Exported, *, resumed: bool) -> str:

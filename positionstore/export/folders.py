@@ -21,9 +21,15 @@ _PARTIAL: Final = ".partial"
 
 
 class Folder(Protocol):
-    """Where files are put under paths such as ``day=2026-07-01/events.parquet``."""
+    """Where files are put under paths such as ``day=2026-07-01/events.parquet``.
+
+    Attributes:
+        name: the folder, for people.
+        key: the same, whatever way it was named.
+    """
 
     name: str
+    key: str
 
     def paths(self) -> Sequence[str]:
         """Return the paths of all files."""
@@ -55,8 +61,8 @@ class LocalFolder:
     """
 
     def __init__(self, path: Path) -> None:
-        self.name = str(path)
-        self._path = path
+        self.name, self.key = str(path), str(path.resolve())
+        self.path = path
         if path.exists() and not path.is_dir():
             raise ConfigurationError(
                 f"{path} is no folder.", remedy="Name another folder, or one that is not there yet."
@@ -65,48 +71,48 @@ class LocalFolder:
     def paths(self) -> Sequence[str]:
         """Return the paths of all files."""
         return [
-            str(Path(folder, name).relative_to(self._path))
-            for folder, _, names in os.walk(self._path)
+            str(Path(folder, name).relative_to(self.path))
+            for folder, _, names in os.walk(self.path)
             for name in names
         ]
 
     def read(self, path: str) -> bytes:
         """Return a small file's contents."""
-        return (self._path / path).read_bytes()
+        return (self.path / path).read_bytes()
 
     def staging(self) -> Path:
         """Return a new folder beside it, on the same disk."""
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.parent.mkdir(parents=True, exist_ok=True)
             return Path(
                 tempfile.mkdtemp(
-                    dir=self._path.parent, prefix=f".{self._path.name}.", suffix=_PARTIAL
+                    dir=self.path.parent, prefix=f".{self.path.name}.", suffix=_PARTIAL
                 )
             )
         except OSError as error:
-            raise unwritable(self._path, error) from None
+            raise unwritable(self.path, error) from None
 
     def remove(self, paths: Sequence[str]) -> None:
         """Remove files, in this order."""
         for path in paths:
-            (self._path / path).unlink()
-            sync_folder((self._path / path).parent)
+            (self.path / path).unlink()
+            sync_folder((self.path / path).parent)
 
     def put(self, files: Mapping[str, Path]) -> None:
         """Give complete files of the same disk their names."""
-        self._path.mkdir(exist_ok=True)
+        self.path.mkdir(exist_ok=True)
         for path, source in files.items():
-            target = self._path / path
+            target = self.path / path
             target.parent.mkdir(exist_ok=True)
             source.rename(target)
-        for folder in {(self._path / path).parent for path in files}:
+        for folder in {(self.path / path).parent for path in files}:
             sync_folder(folder)
-        sync_folder(self._path)
-        sync_folder(self._path.parent)
+        sync_folder(self.path)
+        sync_folder(self.path.parent)
 
     def write(self, path: str, content: bytes) -> None:
         """Write a small file under another name, then give it its own."""
-        target = self._path / path
+        target = self.path / path
         target.parent.mkdir(parents=True, exist_ok=True)
         for abandoned in target.parent.glob(f".*{_PARTIAL}"):
             abandoned.unlink()
@@ -116,7 +122,7 @@ class LocalFolder:
             finish(file)
         partial.rename(target)
         sync_folder(target.parent)
-        sync_folder(self._path)
+        sync_folder(self.path)
 
     def replace_by(self, files: Mapping[str, Path]) -> None:
         """Build a folder of the new files and those of others, and let it take the place."""
@@ -127,24 +133,25 @@ class LocalFolder:
                 source.rename(fresh / path)
             for path in filter(hidden, self.paths()):
                 if not path.startswith(f"{MARKERS}/"):
-                    _link(self._path / path, fresh / path)
+                    link(self.path / path, fresh / path)
             for folder, _, _ in os.walk(fresh, topdown=False):
                 Path(folder).chmod(0o777 & ~umask())
                 sync_folder(Path(folder))
-            if self._path.exists():
-                _exchange(fresh, self._path)
+            if self.path.exists():
+                _exchange(fresh, self.path)
             else:
-                fresh.rename(self._path)
-            sync_folder(self._path.parent)
+                fresh.rename(self.path)
+            sync_folder(self.path.parent)
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
 
 
-def _link(source: Path, target: Path) -> None:
+def link(source: Path, target: Path) -> None:
+    """Give a file a second name, or copy it where a disk has no hard links."""
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         os.link(source, target, follow_symlinks=False)
-    except OSError:  # a disk without hard links
+    except OSError:
         shutil.copy2(source, target, follow_symlinks=False)
 
 

@@ -16,11 +16,12 @@ from positionstore.store.read.query import ColumnType, ReadQuery
 
 
 class Format(StrEnum):
-    """A format, by its file name extension."""
+    """A format, by its file name extension; that of a table of Iceberg is a folder's."""
 
     PARQUET = "parquet"
     CSV = "csv"
     JSONL = "jsonl"
+    ICEBERG = "iceberg"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,8 @@ def codec(
             return _Csv(store, selection, csv)
         case Format.JSONL:
             return _JsonLines(store, selection)
+        case Format.ICEBERG:
+            raise AssertionError("a table of Iceberg is written by its library")
 
 
 _TO_BE_QUOTED: Final = re.compile('[,"\r\n]')

@@ -170,9 +170,30 @@ class FolderContents:
             ),
         )
 
+    def refuse_to_replace(self, *, log: bool) -> None:
+        """Refuse to replace what is there, where that is not done in one step.
+
+        Args:
+            log: whether the log is exported, which can be added to.
+
+        Raises:
+            ConfigurationError: the folder has files, or is to have files that will be replaced.
+        """
+        if not log:
+            raise ConfigurationError(
+                "An object store cannot replace a folder in one step.",
+                remedy="Export one file, without --partition-by.",
+            )
+        if self.files or self.marker_paths:
+            raise ConfigurationError(
+                f"{self._place} holds an export, which an object store cannot replace in one step.",
+                remedy="Add to it with --resume, or name another place.",
+            )
+
     def _chain(self, since: int | None) -> list[Increment]:
         """Return the increments up to ``since``, each of which begins where another ends."""
         chain: list[Increment] = []
+        present = frozenset(self.files)
         for marker in self.markers:
             if since is not None and marker.first_seq > since + 1:
                 break
@@ -190,14 +211,10 @@ class FolderContents:
                     f"has seq {marker.first_seq} to {marker.last_seq}, which does not follow",
                     chain[-1].last_seq,
                 )
-            if gone := [file.path for file in marker.files if file.path not in self._present]:
+            if gone := [file.path for file in marker.files if file.path not in present]:
                 self._broken(f"lacks {gone[0]}, which follows", marker.first_seq - 1)
             chain.append(marker)
         return chain
-
-    @property
-    def _present(self) -> frozenset[str]:
-        return frozenset(self.files)
 
     def _broken(self, words: str, end: int) -> None:
         raise ConfigurationError(

@@ -4,10 +4,15 @@ import io
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
-from positionstore.export.export import Exported, ExportRequest, export
+from positionstore.export.export import export
 from positionstore.export.formats import CsvStyle, Format
+from positionstore.export.request import Exported, ExportRequest
 from positionstore.store.database import Store
+
+FILES: Final = tuple(form for form in Format if form is not Format.ICEBERG)
+"""The formats that are files."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +24,7 @@ class Exporter:
 
     def __call__(
         self,
-        path: Path,
+        path: Path | str,
         relation: str | None = None,
         *,
         query: str | None = None,
@@ -27,17 +32,19 @@ class Exporter:
         by_day: bool = False,
         form: Format | None = None,
         resume: bool = False,
+        compact: bool = False,
         csv: CsvStyle | None = None,
         exact_text: bool = False,
     ) -> Exported:
         order = ExportRequest(
             relation=relation,
             query=query,
-            form=form or Format(path.suffix[1:]),
+            form=form or Format(Path(path).suffix[1:]),
             out=path,
             since=since,
             by_day=by_day,
             resume=resume,
+            compact=compact,
             csv=csv or CsvStyle(),
             exact_text=exact_text,
         )

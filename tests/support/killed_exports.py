@@ -1,4 +1,4 @@
-"""Exports that are killed at a chosen step: the n-th call that changes a file or a folder.
+"""Exports that are killed at a chosen step: before or after the n-th call that changes something.
 
 Run as a program it reads requests, one line of JSON each, and forks for each one; so what takes
 long, importing Arrow, is done once.
@@ -14,7 +14,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-_STEPS: Final = ("rename", "unlink", "fsync", "mkdir", "link", "rmdir")
+from pyiceberg.catalog.sql import SqlCatalog
+from pyiceberg.io.pyarrow import PyArrowFile
+
+from positionstore.export.object_store import _Objects
+
+_STEPS: Final[dict[str, list[tuple[Any, str]]]] = {
+    "folder": [(os, name) for name in ("rename", "unlink", "fsync", "mkdir", "link", "rmdir")],
+    "objects": [(_Objects, "upload"), (_Objects, "delete")],
+    "iceberg": [(PyArrowFile, "create"), (SqlCatalog, "commit_table")],
+}
+"""What is a step, by where an export goes."""
 
 
 class Killer:
@@ -23,11 +33,13 @@ class Killer:
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
 
-    def __call__(self, url: str, out: Path | str, *, at: int, **order: Any) -> bool:
-        """Export events to a folder; whether it was killed, at this step, before its end."""
+    def __call__(
+        self, url: str, out: Path | str, *, at: int, of: str = "folder", **order: Any
+    ) -> bool:
+        """Export events; whether it was killed, at this step, before its end."""
         if self._process.stdin is None or self._process.stdout is None:
             raise AssertionError("the process has pipes")
-        request = {"url": url, "out": str(out), "at": at, "order": order}
+        request = {"url": url, "out": str(out), "at": at, "of": of, "order": order}
         print(json.dumps(request), file=self._process.stdin, flush=True)
         status = int(self._process.stdout.readline())
         if status not in {0, signal.SIGKILL}:
@@ -60,30 +72,36 @@ def _main() -> None:
         request = json.loads(line)
         child = os.fork()
         if child == 0:
-            _die_at(request["at"])
+            _die_at(request["at"], request["of"])
             order = request["order"]
             order["form"] = Format(order.get("form", "parquet"))
             out = request["out"]
             export = Exporter(Store(request["url"], embedded=False))
-            export(Path(out), "events", **order)
+            export(out if "://" in out else Path(out), "events", **order)
             os._exit(0)
         print(os.waitpid(child, 0)[1], flush=True)
 
 
-def _die_at(step: int) -> None:
-    left = [step]
+def _die_at(at: int, of: str) -> None:
+    left = [at]
+
+    def step() -> None:
+        left[0] -= 1
+        if left[0] == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
 
     def dying(call: Callable[..., Any]) -> Callable[..., Any]:
         def instead(*arguments: Any, **named: Any) -> Any:
-            left[0] -= 1
-            if left[0] == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return call(*arguments, **named)
+            step()
+            result = call(*arguments, **named)
+            if of != "folder":  # there, after one is before the next
+                step()
+            return result
 
         return instead
 
-    for name in _STEPS:
-        setattr(os, name, dying(getattr(os, name)))
+    for owner, name in _STEPS[of]:
+        setattr(owner, name, dying(getattr(owner, name)))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import duckdb
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
-from support.exporting import Exporter
+from support.exporting import FILES, Exporter
 from support.factories import event
 from support.programs import POSITIONSTORE
 from support.waiting import wait_until
@@ -23,7 +23,7 @@ from positionstore.store.appender import Appender
 from positionstore.store.database import Store
 
 A_DAY = 86_400.0
-FORMATS = list(Format)
+FORMATS = FILES
 
 
 def facts(first: int, count: int, *, day: int = 0) -> list[Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from support.exporting import Exporter
+from support.exporting import FILES, Exporter
 from support.factories import event
 from support.killed_exports import Killer, killer
 
@@ -55,7 +55,7 @@ def by_markers(folder: Path, form: Format = Format.PARQUET) -> Rows:
 
 
 @pytest.mark.parametrize("by_day", [True, False])
-@pytest.mark.parametrize("form", list(Format))
+@pytest.mark.parametrize("form", FILES)
 def test_it_goes_on_from_what_the_folder_holds(
     *,
     tmp_path: Path,

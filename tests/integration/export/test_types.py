@@ -18,7 +18,7 @@ import polars as pl
 import psycopg
 import pyarrow.parquet as pq
 import pytest
-from support.exporting import Exporter
+from support.exporting import FILES, Exporter
 from support.factories import event, snapshot
 
 from positionstore.errors import ConfigurationError, PositionstoreError
@@ -385,7 +385,7 @@ def test_libreoffice_takes_plain_times_for_times_if_it_detects_special_numbers(
     assert sheet.count("<text:p>Zürich</text:p>") == 2
 
 
-@pytest.mark.parametrize("form", list(Format))
+@pytest.mark.parametrize("form", FILES)
 def test_every_format_is_utf_8_whatever_the_session_says(
     tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch, form: Format
 ) -> None:

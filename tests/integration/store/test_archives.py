@@ -23,8 +23,9 @@ from support.waiting import DEADLINE
 from positionstore.embedded.server import EmbeddedServer
 from positionstore.errors import ConfigurationError, PositionstoreError, StoreRefusedError
 from positionstore.export.archive import YOUNGEST, archive
-from positionstore.export.export import ExportRequest, export
+from positionstore.export.export import export
 from positionstore.export.formats import Format
+from positionstore.export.request import ExportRequest
 from positionstore.importer import archive_check
 from positionstore.importer.archives import bring_back
 from positionstore.importer.files import import_files

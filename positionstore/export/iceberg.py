@@ -1,0 +1,272 @@
+"""Tables of Apache Iceberg: the log as a feed, anything else as a whole, by pyiceberg.
+
+A commit of the catalogue is one step: a reader sees a table before it or after it. The last ``seq``
+of the log is in the summary of each snapshot that brought facts, so the facts and how far they go
+are committed together, and the next run reads from the table itself where to go on.
+"""
+
+import itertools
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, Self
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import sqlalchemy.exc
+from pyiceberg.catalog import Catalog, load_catalog
+from pyiceberg.exceptions import CommitFailedException, NoSuchTableError, RESTError
+from pyiceberg.expressions import AlwaysTrue
+from pyiceberg.table import Table, Transaction
+from pyiceberg.table.snapshots import ancestors_of
+from pyiceberg.utils.config import Config
+
+from positionstore.errors import ConfigurationError, PositionstoreError
+from positionstore.export.object_store import check_url, is_url
+
+CATALOG: Final = "positionstore"
+"""What the catalogue is called in pyiceberg's configuration, and the namespace in it."""
+
+LAST_SEQ: Final = "positionstore.last-seq"
+"""The property of a snapshot that has the last seq of the log which the table then holds."""
+
+FILE_BYTES: Final = 128 * 1024 * 1024
+"""About how much is in memory at once, and in a file at most before it is compressed."""
+
+_SMALL: Final = 16 * 1024 * 1024
+"""A file of fewer bytes is merged with those after it."""
+
+_PROPERTIES: Final = {
+    # A commit that another overtook must fail and not be rebased: its facts may be there by now.
+    "commit.retry.num-retries": "0",
+    "write.parquet.compression-codec": "zstd",
+    "write.target-file-size-bytes": str(FILE_BYTES),
+}
+
+
+class IcebergTable:
+    """A table of the namespace ``positionstore`` in the catalogue of a warehouse.
+
+    Args:
+        warehouse: a folder, or the URL of a place in an object store.
+        what: the table's name.
+
+    Attributes:
+        name: the table's whole name.
+        files: how many files were added.
+        size: how large they are.
+
+    Raises:
+        ConfigurationError: no catalogue is configured for the place.
+        PositionstoreError: the catalogue cannot be used.
+    """
+
+    def __init__(self, warehouse: Path | str, what: str) -> None:
+        self.name, self.files, self.size = f"{CATALOG}.{what}", 0, 0
+        self.warehouse = str(warehouse)
+        with _errors(self.warehouse):
+            self._catalog = _catalog(warehouse)
+            self._catalog.create_namespace_if_not_exists(CATALOG)
+            try:
+                self._table: Table | None = self._catalog.load_table(self.name)
+            except NoSuchTableError:
+                self._table = None
+
+    @property
+    def key(self) -> str:
+        """What tells it from every other table."""
+        uri = self._catalog.properties.get("uri", "")
+        return f"iceberg {uri} {self.name}"
+
+    def reload(self) -> Self:
+        """See what others have done to it since."""
+        if self._table is not None:
+            with _errors(self.warehouse):
+                self._table.refresh()
+        return self
+
+    def last_seq(self) -> int:
+        """Return the last seq of the log that the table holds; 0 where there is none yet.
+
+        Raises:
+            ConfigurationError: the table has rows that no export of the log has put there.
+        """
+        if self._table is None or (snapshot := self._table.current_snapshot()) is None:
+            return 0
+        # The snapshots of other programs, which merge files or delete some, say nothing of it.
+        for each in ancestors_of(snapshot, self._table.metadata):
+            if each.summary is not None and (
+                seq := each.summary.additional_properties.get(LAST_SEQ)
+            ):
+                return int(seq)
+        # Those that said it have expired.
+        if seq := self._table.properties.get(LAST_SEQ):
+            return int(seq)
+        raise ConfigurationError(
+            f"The table {self.name} has rows, and does not say which part of the log they are.",
+            remedy="Name another place, or export it again without --since and --resume.",
+        )
+
+    def append(self, batches: Iterable[pa.RecordBatch], schema: pa.Schema, *, since: int) -> None:
+        """Add facts of the log, whole or not at all.
+
+        Args:
+            batches: the facts, in the order of ``seq``.
+            schema: what they look like.
+            since: the seq that they come after, and with which the table ends.
+
+        Raises:
+            PositionstoreError: another wrote meanwhile; nothing was added.
+        """
+        with _errors(self.warehouse):
+            table = self._ready(schema)
+            # What is committed from here on, to what was read here, fails if another was faster.
+            if self.last_seq() != since:
+                raise CommitFailedException
+            with table.transaction() as transaction:
+                self._add(transaction, batches, schema)
+
+    def replace(self, batches: Iterable[pa.RecordBatch], schema: pa.Schema, *, log: bool) -> None:
+        """Make these rows the only ones, whole or not at all.
+
+        Args:
+            batches: the rows.
+            schema: what they look like.
+            log: whether they are facts of the log.
+
+        Raises:
+            PositionstoreError: another wrote meanwhile; nothing was replaced.
+        """
+        with _errors(self.warehouse), self._ready(schema).transaction() as transaction:
+            if self._table is not None and self._table.current_snapshot() is not None:
+                transaction.delete(AlwaysTrue())
+            self._add(transaction, batches, schema, log=log)
+
+    def compact(self) -> int:
+        """Merge the small files at the end of the table; return how many there were.
+
+        Raises:
+            PositionstoreError: another wrote meanwhile; nothing was merged.
+        """
+        if self._table is None:
+            return 0
+        with _errors(self.warehouse):
+            files = sorted(
+                (file["readable_metrics"]["seq"]["lower_bound"], file["file_size_in_bytes"])
+                for file in self._table.inspect.files().to_pylist()
+            )
+            tail = list(itertools.dropwhile(lambda file: file[1] >= _SMALL, files))
+            if len(tail) < 2:
+                return 0
+            since = f"seq >= {tail[0][0]}"
+            last_seq = self.last_seq()
+            reader = self._table.scan(row_filter=since).to_arrow_batch_reader()
+            with self._table.transaction() as transaction:
+                transaction.delete(since, snapshot_properties={LAST_SEQ: str(last_seq)})
+                self._add(transaction, reader, reader.schema)
+        return len(tail)
+
+    def _ready(self, schema: pa.Schema) -> Table:
+        """Return the table, with a column for each of the schema's."""
+        if self._table is None:
+            self._table = self._catalog.create_table(
+                self.name, schema=iceberg_schema(schema), properties=_PROPERTIES
+            )
+        if not _PROPERTIES.items() <= self._table.properties.items():
+            with self._table.transaction() as transaction:
+                transaction.set_properties(_PROPERTIES)
+        with self._table.update_schema() as update:
+            update.union_by_name(iceberg_schema(schema))
+        return self._table
+
+    def _add(
+        self,
+        transaction: Transaction,
+        batches: Iterable[pa.RecordBatch],
+        schema: pa.Schema,
+        *,
+        log: bool = True,
+    ) -> None:
+        wanted = iceberg_schema(schema)
+        said = {}
+        for some in _chunks(batches):
+            table = _as(pa.Table.from_batches(some, schema), wanted)
+            said = {LAST_SEQ: str(pc.max(table["seq"]).as_py())} if log else {}
+            transaction.append(table, snapshot_properties=said)
+            added = transaction.table_metadata.snapshots[-1].summary
+            if added is not None:
+                self.files += int(added.additional_properties.get("added-data-files", 0))
+                self.size += int(added.additional_properties.get("added-files-size", 0))
+        if said:
+            transaction.set_properties(said)
+
+
+def iceberg_schema(schema: pa.Schema) -> pa.Schema:
+    """Return a schema in the types of Iceberg, which has no durations and no small integers."""
+    return pa.schema([pa.field(each.name, _iceberg_type(each.type)) for each in schema])
+
+
+def _iceberg_type(kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_duration(kind):
+        return pa.int64()  # microseconds
+    return pa.int32() if pa.types.is_int16(kind) else kind
+
+
+def _as(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    return pa.table(
+        [column.cast(field.type) for column, field in zip(table.columns, schema, strict=True)],
+        schema=schema,
+    )
+
+
+def _chunks(batches: Iterable[pa.RecordBatch]) -> Iterator[list[pa.RecordBatch]]:
+    """Gather batches up to what a file is made of."""
+    chunk: list[pa.RecordBatch] = []
+    for batch in batches:
+        if chunk and sum(each.nbytes for each in chunk) + batch.nbytes > FILE_BYTES:
+            yield chunk
+            chunk = []
+        chunk.append(batch)
+    if chunk:
+        yield chunk
+
+
+def _catalog(warehouse: Path | str) -> Catalog:
+    """Return the catalogue that pyiceberg is told of, or else SQLite's in the folder itself."""
+    configured = Config().get_catalog_config(CATALOG) or {}
+    settings: dict[str, Any] = {"type": "sql"} if "type" not in configured else {}
+    if isinstance(warehouse, str) and is_url(warehouse):
+        check_url(warehouse)
+        if "uri" not in configured:
+            raise ConfigurationError(
+                "A table of Iceberg in an object store needs a catalogue elsewhere.",
+                remedy="Name one with PYICEBERG_CATALOG__POSITIONSTORE__URI, such as"
+                " postgresql+psycopg://HOST/DATABASE or sqlite:////PATH/catalog.db.",
+            )
+        settings["warehouse"] = warehouse
+    else:
+        folder = Path(warehouse).absolute()
+        folder.mkdir(parents=True, exist_ok=True)
+        settings["warehouse"] = folder.as_uri()
+        if "uri" not in configured:
+            settings["uri"] = f"sqlite:///{folder / 'catalog.db'}"
+    return load_catalog(CATALOG, **settings)
+
+
+@contextmanager
+def _errors(warehouse: str) -> Iterator[None]:
+    """Say in one line what the library says."""
+    try:
+        yield
+    except CommitFailedException:
+        raise PositionstoreError(
+            f"Another program changed the table in {warehouse} meanwhile; nothing was written.",
+            remedy="Run it again.",
+        ) from None
+    except (OSError, RESTError, sqlalchemy.exc.SQLAlchemyError) as error:
+        # The first line alone: what follows may have the parameters of a statement.
+        first = str(error).strip().partition("\n")[0][:300].rstrip(".")
+        raise PositionstoreError(
+            f"The Iceberg catalogue or its files in {warehouse} cannot be used: {first}.",
+            remedy="Check the place and PYICEBERG_CATALOG__POSITIONSTORE__URI.",
+        ) from None
