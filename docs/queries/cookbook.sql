@@ -344,6 +344,18 @@ FROM position_timeline
 WHERE position_id = :'position'
 ORDER BY place;
 
+-- name: size_changes_by_kind
+-- title: What made positions smaller, day by day?
+-- `reduction`: a fact shows a smaller size, and no event says by what. Notional is at cost.
+-- reads: the whole log
+SELECT changed_at::date AS day, kind, count(*) AS changes,
+    count(DISTINCT position_id) AS positions,
+    sum(before_notional_usd - after_notional_usd) AS notional_usd
+FROM position_size_changes
+WHERE kind <> 'fill'
+GROUP BY 1, 2
+ORDER BY 1, 2;
+
 -- name: one_valuation_curve
 -- title: What was one position worth, over time?
 -- The valuations of all runs, recorded while `POSITIONSTORE_VALUATION_HISTORY` is on.

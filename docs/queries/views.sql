@@ -29,6 +29,19 @@ JOIN events e ON e.position_id = t.position_id AND e.event_id = t.event_id
 WHERE t.position_id = :'position'
 ORDER BY t.place;
 
+-- name: position_size_changes
+SELECT place, kind, changed_at, changed_from, changed_token_units, after_token_units,
+    after_notional_usd, after_leverage_bps, price_usd, mark_price_usd
+FROM position_size_changes
+WHERE position_id = :'position'
+ORDER BY place;
+
+-- name: position_notifications
+SELECT created_at, position_id, code, message, params
+FROM position_notifications
+ORDER BY seq DESC
+LIMIT 5;
+
 -- name: position_lifecycle
 SELECT position_id, opened_at, opened_at_source, opened_event_at, close_requested_at,
     ended_at, ended_at_source

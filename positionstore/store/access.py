@@ -50,6 +50,8 @@ RELATIONS: Final[dict[str, Privileges]] = {
     "fact_positions": _SEEN_BY_BOTH,
     "open_positions": _SEEN_BY_BOTH,
     "position_lifecycle": _SEEN_BY_BOTH,
+    "position_notifications": _SEEN_BY_BOTH,
+    "position_size_changes": _SEEN_BY_BOTH,
     "position_statuses": _SEEN_BY_BOTH,
     "position_timeline": _SEEN_BY_BOTH,
     "positions": _table("INSERT", "UPDATE", "DELETE"),

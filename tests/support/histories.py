@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from random import Random
+from types import MappingProxyType
 
 import psycopg
 from hypothesis import strategies as st
@@ -36,6 +37,7 @@ EVENT_IDS = [
     *("evt_\xe4", "evt_z", "evt_\uffee", "evt_\U0001f41b", "E", "~"),
 ]
 _runs = count()
+_NO_MORE: st.SearchStrategy[Mapping[str, object]] = st.just({})
 
 Told = tuple[datetime | None, datetime | None]
 """When a body says that its position opened, and that it ended."""
@@ -88,8 +90,17 @@ receptions = st.integers(0, 3).map(lambda hours: NOON + timedelta(hours=hours))
 
 
 @st.composite
-def histories(draw: st.DrawFn, *, positions: int = 5, facts: int = 8) -> list[Arrival]:
-    """Return facts of some positions, each once, in no particular order."""
+def histories(
+    draw: st.DrawFn,
+    *,
+    positions: int = 5,
+    facts: int = 8,
+    bodies: st.SearchStrategy[Mapping[str, object]] = _NO_MORE,
+) -> list[Arrival]:
+    """Return facts of some positions, each once, in no particular order.
+
+    ``bodies`` says what stands in a body besides what decides the order.
+    """
     found: list[Arrival] = []
     for position_id in new_position_ids(draw(st.integers(1, positions))):
         # Few statuses and moments a position, so that each is decided by another part of the order.
@@ -105,6 +116,7 @@ def histories(draw: st.DrawFn, *, positions: int = 5, facts: int = 8) -> list[Ar
                 created_at=draw(own_moments),
                 received_at=draw(receptions),
                 told=(draw(told), draw(told)),
+                more=draw(bodies),
             )
             for event_id in event_ids
         )
@@ -116,6 +128,7 @@ def histories(draw: st.DrawFn, *, positions: int = 5, facts: int = 8) -> list[Ar
                 draw(st.sampled_from(WINDOWS)),
                 draw(receptions),
                 told=(draw(told), draw(told)),
+                more=draw(bodies),
             )
             for _ in range(draw(st.integers(0, 3)))
         )
@@ -190,12 +203,13 @@ def event(
     created_at: datetime,
     received_at: datetime,
     told: Told = (None, None),
+    more: Mapping[str, object] = MappingProxyType({}),
 ) -> Arrival:
     """Return an event; without a status it is a notification that names a position."""
     data = (
         {"code": "hint", "params": {"position_id": position_id}}
         if status is None
-        else {"id": position_id, "status": status, "mark": event_id, **_sections(told)}
+        else {"id": position_id, "status": status, "mark": event_id, **_sections(told), **more}
     )
     moment = created_at.isoformat()
     envelope = {"id": event_id, "type": type_, "created_at": moment, "data": data}
@@ -214,9 +228,10 @@ def snapshot(
     received_at: datetime,
     *,
     told: Told = (None, None),
+    more: Mapping[str, object] = MappingProxyType({}),
 ) -> Arrival:
     """Return a snapshot; its event_id is of the product's making, and only has to be its own."""
-    data = {"id": position_id, "status": status, "mark": str(window), **_sections(told)}
+    data = {"id": position_id, "status": status, "mark": str(window), **_sections(told), **more}
     before = as_of - window
     what = Snapshot(position_id, status, as_of, before, json.dumps(data).encode())
     return Arrival(

@@ -35,6 +35,8 @@ DAYS: Final = {
     "daily_activity": "day",
     "discrepancies": "noticed_at",
     "open_positions": "last_event_at",
+    "position_notifications": "created_at",
+    "position_size_changes": "changed_at",
     "position_timeline": "created_at",
     "positions": "last_event_at",
     "quarantine": "received_at",
