@@ -108,7 +108,7 @@ def naive_changes(history: Sequence[Arrival]) -> list[Row]:
         kind = "snapshot" if isinstance(arrival.what, Snapshot) else "event"
         opens = fact.type == "position.opened" or opened_at or (told and now["units"] > 0)
         is_the_fill = False
-        if not has_opened and phase != "pending" and opens:
+        if not has_opened and phase != "pending" and fact.status != "cancelled" and opens:
             has_opened = True
             if fact.type == "position.opened":
                 is_the_fill = told
@@ -118,8 +118,12 @@ def naive_changes(history: Sequence[Arrival]) -> list[Row]:
             if is_the_fill:
                 filled = {
                     "units": now["units"],
-                    "notional": at_entry["notional"] if now["notional"] is None else now["notional"],
-                    "leverage": at_entry["leverage"] if now["leverage"] is None else now["leverage"],
+                    "notional": at_entry["notional"]
+                    if now["notional"] is None
+                    else now["notional"],
+                    "leverage": at_entry["leverage"]
+                    if now["leverage"] is None
+                    else now["leverage"],
                 }
             when: tuple[datetime, str] = (fact.created_at, kind)
             if opened_at:

@@ -52,7 +52,7 @@ FROM (
                 g.type IN ('position.force_unwound', 'position.partial_closed') AS is_reduction,
                 b.*,
                 g.phase = 'live' AND b.token_units IS NOT NULL AS is_reading,
-                g.phase <> 'pending' AND (
+                g.phase <> 'pending' AND g.status <> 'cancelled' AND (
                     g.type = 'position.opened' OR b.opened_at IS NOT NULL
                     OR (g.phase = 'live' AND b.token_units > 0)
                 ) IS TRUE AS has_opened
