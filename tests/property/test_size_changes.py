@@ -3,8 +3,8 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 import psycopg
@@ -84,65 +84,90 @@ def test_the_changes_of_size_follow_from_the_facts(
         assert found == wanted
 
 
+@dataclass(frozen=True)
+class Size:
+    """How large a position is, as far as it is told."""
+
+    units: int | None = None
+    notional: int | None = None
+    leverage: int | None = None
+
+    def or_else(self, other: "Size") -> "Size":
+        """Return it with what is not told taken from another."""
+        return Size(
+            self.units,
+            other.notional if self.notional is None else self.notional,
+            other.leverage if self.leverage is None else self.leverage,
+        )
+
+
+UNKNOWN = Size()
+
+
+class Told:
+    """What one fact says of the size."""
+
+    def __init__(self, arrival: Arrival) -> None:
+        self.fact = arrival.fact
+        body: Mapping[str, Any] = json.loads(arrival.what.envelope)["data"]
+        entry, current = body.get("entry") or {}, body.get("current") or {}
+        self.phase = RULES.statuses.get(self.fact.status or "", ("live", 0))[0]
+        self.at_entry = size(entry, "leverage_bps")
+        self.now = size(current, "book_leverage_bps")
+        if self.phase != "live" or self.now.units is None:
+            self.now = UNKNOWN
+        self.opened_at = instant(entry.get("opened_at"))
+        self.moment = (
+            self.fact.created_at,
+            "snapshot" if isinstance(arrival.what, Snapshot) else "event",
+        )
+
+    @property
+    def has_it_open(self) -> bool:
+        """Whether the position has opened by this fact."""
+        if self.phase == "pending" or self.fact.status == "cancelled":
+            return False
+        is_held = (self.now.units or 0) > 0
+        return self.fact.type == "position.opened" or self.opened_at is not None or is_held
+
+    @property
+    def is_the_fill(self) -> bool:
+        """Whether its own size is that of the opening, if it is the first that has it open."""
+        if self.now.units is None:
+            return False
+        if self.fact.type == "position.opened":
+            return True
+        return self.fact.type not in REDUCTIONS and self.at_entry.units is None
+
+
 def naive_changes(history: Sequence[Arrival]) -> list[Row]:
     """Return the rows of one position, told from its facts one by one."""
     rows: list[Row] = []
-    last: dict[str, Any] | None = None
+    last: Size | None = None
     has_opened = False
-    for arrival in in_their_order(history):
-        fact, body = arrival.fact, body_of(arrival)
-        phase = RULES.statuses.get(fact.status or "", ("live", 0))[0]
-        entry, current = section(body, "entry"), section(body, "current")
-        at_entry = {
-            "units": whole(entry.get("position_token_units"), 38),
-            "notional": whole(entry.get("notional_usd_pips"), 19),
-            "leverage": entry.get("leverage_bps"),
-        }
-        now = {
-            "units": whole(current.get("position_token_units"), 38),
-            "notional": whole(current.get("notional_usd_pips"), 19),
-            "leverage": current.get("book_leverage_bps"),
-        }
-        told = phase == "live" and now["units"] is not None
-        opened_at = instant(entry.get("opened_at"))
-        kind = "snapshot" if isinstance(arrival.what, Snapshot) else "event"
-        opens = fact.type == "position.opened" or opened_at or (told and now["units"] > 0)
-        is_the_fill = False
-        if not has_opened and phase != "pending" and fact.status != "cancelled" and opens:
+    for told in map(Told, in_their_order(history)):
+        before = UNKNOWN
+        if told.now.units is not None:
+            before = told.at_entry if last is None else last
+            last = told.now
+        if not has_opened and told.has_it_open:
             has_opened = True
-            if fact.type == "position.opened":
-                is_the_fill = told
-            else:
-                is_the_fill = told and fact.type not in REDUCTIONS and at_entry["units"] is None
-            filled = dict(at_entry)
-            if is_the_fill:
-                filled = {
-                    "units": now["units"],
-                    "notional": at_entry["notional"]
-                    if now["notional"] is None
-                    else now["notional"],
-                    "leverage": at_entry["leverage"]
-                    if now["leverage"] is None
-                    else now["leverage"],
-                }
-            when: tuple[datetime, str] = (fact.created_at, kind)
-            if opened_at:
-                when = (opened_at, "body")
-            rows.append(row(rows, "fill", when, zero(), filled, fact))
-        before = unknown()
-        if told:
-            before = at_entry if last is None else last
-        if not is_the_fill:
-            after = now if told else unknown()
-            when = (fact.created_at, kind)
-            if fact.type in REDUCTIONS:
-                rows.append(row(rows, REDUCTIONS[fact.type], when, before, after, fact))
-            elif told and before["units"] is not None and before["units"] != now["units"]:
-                name = "fill" if now["units"] > before["units"] else "reduction"
-                rows.append(row(rows, name, when, before, after, fact))
-        if told:
-            last = now
-    return rows
+            filled = told.now.or_else(told.at_entry) if told.is_the_fill else told.at_entry
+            moment = (told.opened_at, "body") if told.opened_at else told.moment
+            rows.append(("fill", *moment, *change(Size(0, 0), filled), told.fact.event_id))
+            if told.is_the_fill:
+                continue
+        if kind := kind_of(told, before):
+            rows.append((kind, *told.moment, *change(before, told.now), told.fact.event_id))
+    return [(place, *row) for place, row in enumerate(rows, start=1)]
+
+
+def kind_of(told: Told, before: Size) -> str | None:
+    if told.fact.type in REDUCTIONS:
+        return REDUCTIONS[told.fact.type]
+    if told.now.units is None or before.units is None or told.now.units == before.units:
+        return None
+    return "fill" if told.now.units > before.units else "reduction"
 
 
 def in_their_order(history: Sequence[Arrival]) -> list[Arrival]:
@@ -166,14 +191,12 @@ def in_their_order(history: Sequence[Arrival]) -> list[Arrival]:
     return sorted(counting, key=lambda each: (not overruled(each.fact), RULES.place(each.fact)))
 
 
-def body_of(arrival: Arrival) -> Mapping[str, Any]:
-    data: Mapping[str, Any] = json.loads(arrival.what.envelope)["data"]
-    return data
-
-
-def section(body: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = body.get(name) or {}
-    return found
+def size(section: Mapping[str, Any], leverage: str) -> Size:
+    return Size(
+        whole(section.get("position_token_units"), 38),
+        whole(section.get("notional_usd_pips"), 19),
+        section.get(leverage),
+    )
 
 
 def instant(text: object) -> datetime | None:
@@ -188,33 +211,16 @@ def whole(value: object, digits: int) -> int | None:
     return int(text) if text.isdigit() and len(text) <= digits else None
 
 
-def zero() -> dict[str, Any]:
-    return {"units": 0, "notional": 0, "leverage": None}
-
-
-def unknown() -> dict[str, Any]:
-    return {"units": None, "notional": None, "leverage": None}
-
-
-def row(
-    rows: Sequence[Row],
-    kind: str,
-    when: tuple[datetime, str],
-    before: Mapping[str, Any],
-    after: Mapping[str, Any],
-    fact: Fact,
-) -> Row:
-    units = [None if each is None else Decimal(each) for each in (before["units"], after["units"])]
-    changed = None if units[0] is None or units[1] is None else units[1] - units[0]
+def change(before: Size, after: Size) -> Row:
+    changed = None
+    if before.units is not None and after.units is not None:
+        changed = after.units - before.units
     return (
-        len(rows) + 1,
-        kind,
-        *when,
-        *units,
+        before.units,
+        after.units,
         changed,
-        before["notional"],
-        after["notional"],
-        before["leverage"],
-        after["leverage"],
-        fact.event_id,
+        before.notional,
+        after.notional,
+        before.leverage,
+        after.leverage,
     )

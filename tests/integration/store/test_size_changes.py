@@ -1,6 +1,7 @@
 """The views of what changed a position's size, and of what the vendor tells the customer."""
 
 import json
+from collections.abc import Mapping
 from decimal import Decimal
 
 import psycopg
@@ -54,12 +55,18 @@ def test_each_fill_unwind_and_partial_close_is_a_row(
         " price_usd, mark_price_usd, event_id, type"
         " FROM position_size_changes ORDER BY place"
     ).fetchall() == [
-        ("fill", moment(9), "body", 0, 100_000_000, 0, 50, None, 25_000)
-        + (Decimal("0.5000"), Decimal("0.5250"), "e2", "position.opened"),
-        ("unwind", moment(20), "event", 100_000_000, -20_000_000, 50, 40, 25_000, 20_000)
-        + (None, Decimal("0.5250"), "e3", "position.force_unwound"),
-        ("partial_close", moment(30), "event", 80_000_000, -40_000_000, 40, 20, 20_000, 20_000)
-        + (None, Decimal("0.5250"), "e4", "position.partial_closed"),
+        (
+            *("fill", moment(9), "body", 0, 100_000_000, 0, 50, None, 25_000),
+            *(Decimal("0.5000"), Decimal("0.5250"), "e2", "position.opened"),
+        ),
+        (
+            *("unwind", moment(20), "event", 100_000_000, -20_000_000, 50, 40, 25_000, 20_000),
+            *(None, Decimal("0.5250"), "e3", "position.force_unwound"),
+        ),
+        (
+            *("partial_close", moment(30), "event", 80_000_000, -40_000_000, 40, 20),
+            *(20_000, 20_000, None, Decimal("0.5250"), "e4", "position.partial_closed"),
+        ),
     ]
 
 
@@ -102,7 +109,7 @@ def test_one_position_is_found_by_the_logs_key(
     assert str(everything).count("Seq Scan on events") == 1
 
 
-PROGRESS = {
+PROGRESS: Mapping[str, object] = {
     "code": "PARTIAL_OPEN_PROGRESS",
     "message": "60 % of your order is filled.",
     "params": {
@@ -115,7 +122,7 @@ PROGRESS = {
 }
 
 
-def notification(event_id: str, data: dict[str, object]) -> bytes:
+def notification(event_id: str, data: Mapping[str, object]) -> bytes:
     kind, at = "notification.created", wire_time(5)
     return json.dumps({"id": event_id, "type": kind, "created_at": at, "data": data}).encode()
 
@@ -131,8 +138,8 @@ def test_a_notification_is_shown_with_its_parameters(
             "ORDER_FULFILLMENT_RETRYING",
         )
     ]
-    elsewhere: dict[str, object] = {"code": "MAINTENANCE", "params": {}}
-    told = [PROGRESS, *others, elsewhere]
+    elsewhere = {"code": "MAINTENANCE", "params": {}}
+    told: list[Mapping[str, object]] = [PROGRESS, *others, elsewhere]
     appender.append([received(notification(f"n{n}", data)) for n, data in enumerate(told)])
     appender.append([event("e1")])
     found = connection.execute(

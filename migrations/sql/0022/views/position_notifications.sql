@@ -9,12 +9,14 @@ SELECT
     d.data -> 'params' AS params,
     bigint_from_wire(d.data -> 'params' ->> 'filled_bps') AS filled_bps,
     bigint_from_wire(d.data -> 'params' ->> 'attempt_number') AS attempt_number,
-    CASE WHEN d.data -> 'params' ->> 'cumulative_filled_making_amount' ~ '^-?[0-9]{1,38}$'
-        THEN (d.data -> 'params' ->> 'cumulative_filled_making_amount')::numeric(38, 0)
-    END AS cumulative_filled_making_amount,
-    CASE WHEN d.data -> 'params' ->> 'target_making_amount' ~ '^-?[0-9]{1,38}$'
-        THEN (d.data -> 'params' ->> 'target_making_amount')::numeric(38, 0)
-    END AS target_making_amount,
+    -- A cast of the whole, since a CASE has no precision.
+    (CASE WHEN d.data -> 'params' ->> 'cumulative_filled_making_amount' ~ '^-?[0-9]{1,38}$'
+        THEN d.data -> 'params' ->> 'cumulative_filled_making_amount'
+    END)::numeric(38, 0) AS cumulative_filled_making_amount,
+    -- A cast of the whole, since a CASE has no precision.
+    (CASE WHEN d.data -> 'params' ->> 'target_making_amount' ~ '^-?[0-9]{1,38}$'
+        THEN d.data -> 'params' ->> 'target_making_amount'
+    END)::numeric(38, 0) AS target_making_amount,
     e.created_at,
     e.received_at,
     e.source
