@@ -13,7 +13,7 @@ from typing import Final
 import psycopg
 from psycopg import sql
 
-from positionstore.model.fields import FOLDED_COLUMNS
+from positionstore.model.fields import FOLDED_COLUMNS, VALUATION_FIELDS
 from positionstore.store.queries import read_queries
 
 FACTS_EACH: Final = 10
@@ -85,10 +85,12 @@ def fill(
     execute(_statements()["project"].format(columns=columns))
     say("Every position is projected")
     _make(connection, [index for index in left_out if index.table == "positions"], say)
+    execute(_statements()["verify_some"])
+    valued = sql.SQL(", ").join(sql.Identifier(field.path[-1]) for field in VALUATION_FIELDS)
+    told = sql.SQL(", ").join(sql.Identifier(field.column) for field in VALUATION_FIELDS)
+    for name in ("value", "remember_values"):
+        execute(_statements()[name].format(valued=valued, told=told))
     for name in (
-        "verify_some",
-        "value",
-        "remember_values",
         "run_nights",
         "find_differences",
         "connect_sessions",

@@ -141,21 +141,14 @@ WHERE phase <> 'terminal' AND hashtext(position_id) % 10 <> 0;
 
 -- name: value
 -- Each live position was valued by the last run.
-INSERT INTO valuations (
-    position_id, as_of, mark_price_usd_pips, position_value_usd_pips, unrealized_pnl_usd_pips,
-    net_unrealized_pnl_usd_pips, health_bps, current_liquidation_price_usd_pips
-)
-SELECT position_id, '2026-07-05 23:50Z', current_mark_price_usd_pips,
-    current_position_value_usd_pips, current_unrealized_pnl_usd_pips,
-    current_net_unrealized_pnl_usd_pips, risk_health_bps, risk_current_liquidation_price_usd_pips
+INSERT INTO valuations (position_id, as_of, {valued})
+SELECT position_id, '2026-07-05 23:50Z', {told}
 FROM positions WHERE phase <> 'terminal';
 
 -- name: remember_values
 -- And has some history.
-INSERT INTO valuation_history
-SELECT v.position_id, v.as_of - h * interval '5 minutes', v.mark_price_usd_pips,
-    v.position_value_usd_pips, v.unrealized_pnl_usd_pips, v.net_unrealized_pnl_usd_pips,
-    v.health_bps, v.current_liquidation_price_usd_pips
+INSERT INTO valuation_history (position_id, as_of, {valued})
+SELECT v.position_id, v.as_of - h * interval '5 minutes', {valued}
 FROM valuations v, generate_series(0, 9) h;
 
 -- name: run_nights

@@ -62,19 +62,18 @@ def view(book: Book, added: Sequence[Field]) -> str:
             if book.shape in field.shapes:
                 yield from _with_dollars(f"p.{field.column}", in_view(column_of(field)))
 
+    def of_valuation(fields: Iterable[Field]) -> Iterator[tuple[str, str, str]]:
+        for field in fields:
+            if book.shape is Shape.LIVE and field in VALUATION_FIELDS:
+                yield from _valued(field)
+
     rest = [column for column in REST if column.name not in {"data", "supersedes_before"}]
     columns = [
         *of_fields(sorted(FIRST_FIELDS, key=lambda field: field.column not in OWN)),
         *book.own,
         *((f"p.{column.name}", column.name, column.comment) for column in rest),
         *book.last,
-        *of_fields(added),
-        *(
-            column
-            for field in added
-            if field in VALUATION_FIELDS and book.shape is Shape.LIVE
-            for column in _valued(field)
-        ),
+        *(column for field in added for column in (*of_fields([field]), *of_valuation([field]))),
     ]
     selected = ",\n".join(
         f"    {value}" if value == f"p.{name}" else f"    {value} AS {name}"

@@ -74,6 +74,8 @@ def test_the_book_as_it_was_and_a_timeline(book: Book) -> None:
     before = book.as_of(moment(30))
     assert before["status"].to_pylist() == ["open", "open"]
     assert book.as_of(moment(90), position="dm_pos_1")["status"].to_pylist() == ["closed"]
+    assert book.valid_at(moment(90), position="dm_pos_1")["status"].to_pylist() == ["closed"]
+    assert book.valid_at(moment(90), known_time=moment(0)).num_rows == 0
     assert book.as_of(moment(90), known_at=moment(0)).num_rows == 0
     naive = datetime(2026, 7, 1, 12, 0, 30)  # noqa: DTZ001 - which is UTC's
     assert book.as_of(naive).equals(before)

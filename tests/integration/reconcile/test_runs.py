@@ -4,8 +4,8 @@ import asyncio
 import json
 import re
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from datetime import timedelta
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -21,6 +21,7 @@ from positionstore.errors import (
     GatewayError,
     WrongEnvironmentError,
 )
+from positionstore.model.fields import VALUATION_FIELDS, Field, Kind
 from positionstore.reconcile.compare import DiscrepancyKind
 from positionstore.reconcile.findings import Findings
 from positionstore.reconcile.reconciler import Reconciler, Resumption
@@ -152,6 +153,16 @@ async def test_a_row_that_changed_since_it_was_compared_is_not_called_verified(
         assert desk.one("SELECT count(*) FROM positions WHERE verified_at IS NOT NULL") == 0
 
 
+def told_of(body: Mapping[str, object], field: Field) -> object:
+    """Return what a body tells of a field, as the column of a valuation has it."""
+    section = body[field.section] if field.section else body
+    assert isinstance(section, dict)
+    value = section.get(field.path[-1])
+    if isinstance(value, str) and field.kind is Kind.TIME:
+        return datetime.fromisoformat(value)
+    return int(value) if isinstance(value, str) and field.kind is not Kind.TEXT else value
+
+
 async def test_the_latest_valuation_is_of_every_live_position_and_of_no_other(
     desk_of: Opened,
 ) -> None:
@@ -164,24 +175,14 @@ async def test_the_latest_valuation_is_of_every_live_position_and_of_no_other(
         await desk.serving.advance(MINUTE)
         await desk.run()
         truth = desk.serving.world.truth(0)
-        found = {row[0]: row[1:] for row in desk.rows(
-            "SELECT position_id, mark_price_usd_pips, position_value_usd_pips,"
-            " unrealized_pnl_usd_pips, net_unrealized_pnl_usd_pips, health_bps,"
-            " current_liquidation_price_usd_pips FROM valuations"
-        )}  # fmt: skip
+        names = ", ".join(field.path[-1] for field in VALUATION_FIELDS)
+        found = {
+            row[0]: row[1:] for row in desk.rows(f"SELECT position_id, {names} FROM valuations")
+        }
         assert found.keys() == set(desk.live_ids())
         for position_id, values in found.items():
-            current, risk = truth[position_id]["current"], truth[position_id]["risk"]
-            assert isinstance(current, dict)
-            assert isinstance(risk, dict)
-            assert values == (
-                int(current["mark_price_usd_pips"]),
-                int(current["position_value_usd_pips"]),
-                int(current["unrealized_pnl_usd_pips"]),
-                int(current["net_unrealized_pnl_usd_pips"]),
-                risk["health_bps"],
-                int(risk["current_liquidation_price_usd_pips"]),
-            )
+            assert [*values] == [told_of(truth[position_id], field) for field in VALUATION_FIELDS]
+            assert sum(value is not None for value in values) > 25
         assert desk.facts == facts, "prices that move are no facts"
         assert desk.one("SELECT count(*) FROM valuation_history") == 0
         desk.serving.resume()

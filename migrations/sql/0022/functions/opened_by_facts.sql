@@ -9,18 +9,17 @@ DECLARE
     found position_moment;
 BEGIN
     -- The event that announces it; else the first fact that shows it open, or ended after it was.
-    SELECT f.created_at, CASE WHEN f.supersedes_before IS NULL THEN 'event' ELSE 'snapshot' END
+    SELECT e.created_at, CASE WHEN e.supersedes_before IS NULL THEN 'event' ELSE 'snapshot' END
     INTO found
-    FROM ranked_facts f
-    WHERE f.position_id = of_position
-        AND f.phase <> 'pending' AND f.status <> 'cancelled'
-        AND f.received_at <= opened_by_facts.known_at
-        AND NOT EXISTS (
-            SELECT FROM events r
-            WHERE r.position_id = f.position_id AND r.retracts = f.event_id
-                AND is_retracted(r.position_id, r.retracts, opened_by_facts.known_at)
+    FROM events e
+    WHERE e.position_id = of_position
+        AND e.status NOT IN (
+            SELECT s.status FROM position_statuses s
+            WHERE s.phase = 'pending' OR s.status = 'cancelled'
         )
-    ORDER BY f.type <> 'position.opened', f.created_at, f.supersedes_before IS NOT NULL
+        AND e.received_at <= opened_by_facts.known_at
+        AND NOT is_retracted(e.position_id, e.event_id, opened_by_facts.known_at)
+    ORDER BY e.type <> 'position.opened', e.created_at, e.supersedes_before IS NOT NULL
     LIMIT 1;
     RETURN found;
 END

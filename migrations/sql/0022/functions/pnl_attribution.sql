@@ -42,14 +42,16 @@ BEGIN
         (coalesce(sum(a.slippage), 0) * 0.0001)::usd,
         coalesce(sum(a.fees), 0)::bigint,
         (coalesce(sum(a.fees), 0) * 0.0001)::usd,
-        coalesce(sum(a.net - coalesce(a.moved + a.slippage + a.fees, 0)), 0)::bigint,
-        (coalesce(sum(a.net - coalesce(a.moved + a.slippage + a.fees, 0)), 0) * 0.0001)::usd,
+        coalesce(sum(a.unexplained), 0)::bigint,
+        (coalesce(sum(a.unexplained), 0) * 0.0001)::usd,
         coalesce(sum(a.net), 0)::bigint,
         (coalesce(sum(a.net), 0) * 0.0001)::usd,
         count(*) FILTER (WHERE a.moved IS NULL OR a.net IS NULL)
     FROM (
         SELECT
             p.*,
+            coalesce(p.net, 0) - coalesce(p.moved, 0) - coalesce(p.slippage, 0)
+                - coalesce(p.fees, 0) AS unexplained,
             -- What the collateral alone would have earned by the same move.
             div(p.moved::numeric * p.collateral, nullif(p.notional, 0)) AS price
         FROM (
@@ -83,4 +85,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION pnl_attribution(date, date, text, timestamptz) IS
-    'Where the net realized PnL of the positions that ended on each day of a time zone came from, by market and side. slippage: notional at entry times effective_slippage_bps, a loss where that is positive (inferred: basis points of the price asked for, over the whole entry). What remains of the realized PnL before fees is the price''s move: price is the part that the collateral alone would have earned, leverage the rest, by the leverage at entry (inferred: unwinds and partial closes change it later, which this does not follow). fees: all fees, a loss. The parts, each cut to whole pips for each position, and unexplained add up to net_realized_pnl exactly; unexplained is what the vendor''s own numbers leave, and the whole PnL of positions that lack one of them, which unknown counts.';
+    'Where the net realized PnL of the positions that ended on each day of a time zone came from, by market and side. slippage: notional at entry times effective_slippage_bps, a loss where that is positive (inferred: basis points of the price asked for, over the whole entry). What remains of the realized PnL before fees is the price''s move: price is the part that the collateral alone would have earned, leverage the rest, by the leverage at entry (inferred: unwinds and partial closes change it later, which this does not follow). fees: all fees, a loss. The parts, each cut to whole pips for each position, and unexplained add up to net_realized_pnl exactly; unexplained is what the vendor''s own numbers leave, and of positions that lack one of them, which unknown counts, all that the others do not explain.';

@@ -112,8 +112,14 @@ BEGIN
                 f.result_collected_liquidation_fee_usd_pips, f.result_realized_pnl_usd_pips,
                 f.result_net_realized_pnl_usd_pips, f.entry_opened_at, f.result_closed_at
             FROM (
-                SELECT w.seq FROM fold_facts(since, 'infinity', known_time) w
-                WHERE since <> '{}'
+                -- Some at a time, so that each is looked up by key.
+                SELECT w.seq
+                FROM (
+                    SELECT array_agg(s.position_id) AS ids
+                    FROM unnest(since) WITH ORDINALITY s (position_id, place)
+                    GROUP BY s.place / 100
+                ) part
+                CROSS JOIN LATERAL fold_facts(part.ids, 'infinity', known_time) w
                 ORDER BY w.seq OFFSET 0
             ) w
             CROSS JOIN LATERAL (SELECT * FROM fact_positions f WHERE f.seq = w.seq OFFSET 0) f
