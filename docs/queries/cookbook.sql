@@ -305,10 +305,10 @@ ORDER BY at;
 -- title: How long do positions stay open, by the day they opened?
 -- Those that are open still are censored: younger than the age that is asked for. The estimate of Kaplan
 -- and Meier takes them into account.
-SELECT cohort, age_seconds / 86400 AS age_days, positions, ended, censored, at_risk, survival
-FROM cohort_survival('2026-07-04', '2026-07-05', '{30 minutes,2 hours,12 hours}',
+SELECT cohort, age_seconds / 3600 AS age_hours, positions, ended, censored, at_risk, survival
+FROM cohort_survival('2026-07-04', '2026-07-05', '{1 hour,3 hours,12 hours}',
     known_time => '2026-07-06 00:00Z')
-ORDER BY cohort, age_days;
+ORDER BY cohort, age_hours;
 
 -- section: Lifecycle
 
@@ -405,10 +405,10 @@ ORDER BY hour;
 
 -- name: friday_belief
 -- title: What did we believe at 17:00 on Friday, and what was true?
--- Believed: what the facts known at 17:00 say of 17:00. The same facts, completed: by what is known
--- today, but only as far as a fact of before 17:00 says so. True: what the moments in the bodies say,
--- which later snapshots told: a position that closed at 16:00 was closed at 17:00, though only a run
--- at 17:25 found out. `facts_as_of` is `positions_as_of` without whole rows.
+-- Believed: what the facts known at 17:00 said. Completed: what the facts created by 17:00 say, with
+-- those that arrived later. True: what the moments in the bodies say, whenever they were told: a
+-- position that closed at 16:50 was closed at 17:00, though only the run at 17:25 found out.
+-- `facts_as_of` is `positions_as_of` without whole rows.
 -- reads: the whole log
 SELECT s.status,
     count(*) FILTER (WHERE s.question = 'believed') AS believed,

@@ -186,6 +186,6 @@ WHERE market_ticker = :'market'
 ORDER BY day, side;
 
 -- name: cohort_survival
-SELECT cohort, age_seconds / 86400 AS age_days, positions, ended, censored, at_risk, survival
+SELECT cohort, age_seconds / 3600 AS age_hours, positions, ended, censored, at_risk, survival
 FROM cohort_survival('2026-07-05', '2026-07-05', known_time => '2026-07-06 00:00Z')
-ORDER BY age_days;
+ORDER BY age_hours;
