@@ -14,6 +14,7 @@ import checkout
 checkout.enter()
 
 from docs_chaos import guarantees_page  # noqa: E402 - the checkout's package comes first
+from docs_logs import logs_page  # noqa: E402 - the checkout's package comes first
 from docs_metrics import metrics_page  # noqa: E402 - the checkout's package comes first
 from docs_roles import roles_page  # noqa: E402 - the checkout's package comes first
 from docs_schema import database_pages  # noqa: E402 - the checkout's package comes first
@@ -55,7 +56,8 @@ Durations are in seconds. [The order of facts](order-of-facts.md) explains the s
 
 The log goes to standard error, one line per event: readable text on a terminal, JSON otherwise.
 Every JSON line has `at` (UTC), `level`, `action` and `logger`. `action` is a stable name for what
-happened, to filter and alert on. API keys, tokens and passwords are masked in every line.
+happened, to filter and alert on: [log actions](log-actions.md) lists them. API keys, tokens and
+passwords are masked in every line. [Traces](operations.md#traces) are sent where they are wanted.
 
 Tracebacks are not printed on a terminal. They go to `log/positionstore.log` in the data directory,
 as a JSON line, and the line on the terminal refers to it. Elsewhere they are in `exception` of the
@@ -86,6 +88,7 @@ def settings_page() -> str:
 
 PAGES: dict[str, Callable[[], str]] = {
     "settings.md": settings_page,
+    "log-actions.md": logs_page,
     "metrics.md": metrics_page,
     "roles.md": roles_page,
     "schema.md": lambda: database_pages()["schema.md"],

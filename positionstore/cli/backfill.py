@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
-from positionstore.cli.bootstrap import start
+from positionstore.cli.bootstrap import start_work
 from positionstore.cli.console import Show, print_json, print_line, progress
 from positionstore.cli.run_view import print_run, settling
 from positionstore.cli.signals import complete
@@ -48,7 +48,7 @@ def backfill(
 
     Example: positionstore backfill --since 2026-07-01T03:00:00Z --until 2026-07-01T09:00:00Z
     """
-    settings = start()
+    settings = start_work()
     wanted = BackfillRequest.parse(since, until, everything=everything, now=datetime.now(UTC))
     with opened(settings) as store, progress("Backfilling", unit="positions") as show:
         work = Backfill(settings, store, say=_say, progress=lambda now: _show(show, now))

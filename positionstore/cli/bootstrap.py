@@ -1,11 +1,16 @@
 """How a command starts: read the settings, set up logging, warn about misspelt variables."""
 
-from typing import Any
+import os
+import re
+from typing import Any, Final
 
+from positionstore import tracing
 from positionstore.cli.logs import configure_logging
 from positionstore.cli.masking import hide
 from positionstore.log import get_logger
 from positionstore.settings import Settings, load_settings, unknown_variables
+
+_HEADERS: Final = ("OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS")
 
 
 def start(**overrides: Any) -> Settings:
@@ -25,4 +30,18 @@ def start(**overrides: Any) -> Settings:
     log = get_logger(__name__)
     for variable, nearest in unknown_variables():
         log.warning("unknown_setting", variable=variable, nearest=nearest)
+    return settings
+
+
+def start_work() -> Settings:
+    """Start a command whose work can be traced: as :func:`start`, and with OpenTelemetry if asked.
+
+    Raises:
+        ConfigurationError: a setting is invalid.
+    """
+    settings = start()
+    # Of the SDK's own variables these may hold credentials.
+    headers = (os.environ.get(name, "") for name in _HEADERS)
+    hide(value.strip() for each in headers for value in re.split(r"[=,]", each)[1::2])
+    tracing.begin()
     return settings

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from positionstore.cli.bootstrap import start
+from positionstore.cli.bootstrap import start_work
 from positionstore.cli.signals import until_signalled
 from positionstore.ingest.ingester import Ingester
 from positionstore.ingest.meter import Meter
@@ -43,7 +43,7 @@ def ingest(
     Example: DIMES_API_KEY=dm_sbx_skey_... positionstore ingest
     """
     notifier = Notifier.of(os.environ)
-    settings = start()
+    settings = start_work()
     _ = settings.listen_address  # refused before anything is begun
     with opened(settings, may_be_away=True) as store:
         source, meter = Source(gateway), Meter()

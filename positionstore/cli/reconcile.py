@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from positionstore.cli.bootstrap import start
+from positionstore.cli.bootstrap import start_work
 from positionstore.cli.console import print_json, progress
 from positionstore.cli.run_view import print_run, show_run
 from positionstore.cli.signals import complete
@@ -36,7 +36,7 @@ def reconcile(
 
     Example: positionstore reconcile --full
     """
-    settings = start()
+    settings = start_work()
     with opened(settings) as store, progress("Comparing", unit="positions") as show:
         reconciler = Reconciler(settings, store)
         report = complete(

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from positionstore.cli.bootstrap import start
+from positionstore.cli.bootstrap import start_work
 from positionstore.cli.ingest import Gateway
 from positionstore.cli.signals import until_signalled
 from positionstore.ingest.meter import Meter
@@ -37,7 +37,7 @@ def run(
     Example: DIMES_API_KEY=dm_sbx_skey_... positionstore run
     """
     notifier = Notifier.of(os.environ)
-    settings = start()
+    settings = start_work()
     _ = settings.listen_address  # refused before anything is begun
     with opened(settings, may_be_away=True) as store:
         source, meter = Source(gateway), Meter()

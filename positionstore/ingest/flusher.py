@@ -3,8 +3,10 @@
 import random
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from positionstore import tracing
 from positionstore.dimes.recovery import RecoverySession
 from positionstore.ingest.backoff import Backoff
 from positionstore.ingest.buffer import DatabaseState, EventBuffer
@@ -16,6 +18,7 @@ from positionstore.ingest.worker import Worker
 from positionstore.log import get_logger
 from positionstore.model.facts import Received
 from positionstore.redaction import redacted
+from positionstore.store.appender import Appended
 from positionstore.store.db_errors import ErrorAction, classify, explained
 
 _log = get_logger(__name__)
@@ -121,6 +124,7 @@ class Flusher:
         committed = self._writer.committed()
         for result in committed:
             self._meter.count_committed(result)
+            _trace(result)
             self._buffer.ack(result.received)
         return len(committed)
 
@@ -172,3 +176,17 @@ class Flusher:
             _log.info("database_back", seconds=round(away, 1), unwritten=self._buffer.pending)
             self._lost_at = None
         self._backoff.succeeded(lasted=_LONGEST_WAIT)
+
+
+def _trace(result: Appended) -> None:
+    ended = datetime.now(UTC)
+    tracing.tell(
+        "batch",
+        began=ended - timedelta(seconds=result.seconds),
+        ended=ended,
+        received=result.received,
+        appended=result.appended,
+        duplicates=result.duplicates,
+        quarantined=result.quarantined,
+        positions=result.positions,
+    )

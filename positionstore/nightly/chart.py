@@ -5,18 +5,14 @@ from datetime import date, timedelta
 from typing import Final
 
 from positionstore.escaping import html
+from positionstore.nightly.contents import KINDS as NAMES
 from positionstore.store.nights import Night
 
-KINDS: Final = {
-    "missing": "missing",
-    "stale": "stale",
-    "divergent": "divergent",
-    "absent_upstream": "absent upstream",
-}
-"""The kinds of discrepancy: the class of their bars, and their name."""
+KINDS: Final = ("missing", "stale", "divergent", "absent_upstream")
+"""The kinds of discrepancy, in the order of their bars; each names the class of its own."""
 
 _WIDTH, _HEIGHT = 720, 220
-_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 20, 30, 34
+_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 20, 12, 34
 
 
 def chart(nights: Sequence[Night], *, last: date, count: int) -> str:
@@ -37,7 +33,6 @@ def chart(nights: Sequence[Night], *, last: date, count: int) -> str:
         (
             f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{words}">',
             *_axis(highest),
-            *_legend(),
             *(
                 line
                 for place, day in enumerate(days)
@@ -88,17 +83,14 @@ def _amount(value: float) -> str:
     return f"{value / 1_000:g}k" if value >= 10_000 else f"{value:,g}"
 
 
-def _legend() -> Iterator[str]:
-    x = _LEFT
-    for kind, name in KINDS.items():
-        yield f'<rect class="{kind}" x="{x}" y="6" width="11" height="11"/>'
-        yield f'<text class="tick" x="{x + 16}" y="16">{name}</text>'
-        x += 40 + 7 * len(name)
-    yield f'<text class="bad" x="{x}" y="16">×</text>'
-    yield f'<text class="tick" x="{x + 14}" y="16">not complete</text>'
-    x += 110
-    yield f'<circle class="none" cx="{x + 4}" cy="12" r="3"/>'
-    yield f'<text class="tick" x="{x + 14}" y="16">no run</text>'
+def legend() -> str:
+    """Return what the colours and marks of the chart mean; a phone breaks it into lines."""
+    keys = (f'<span><i class="key {kind}"></i>{NAMES[kind]}</span>' for kind in KINDS)
+    marks = (
+        '<span><b class="bad">×</b> not complete</span>',
+        '<span><b class="soft">○</b> no run</span>',
+    )
+    return f'<p class="legend">{" ".join((*keys, *marks))}</p>'
 
 
 def _night(night: Night | None, day: date, place: int, count: int, highest: int) -> Iterator[str]:
@@ -112,7 +104,7 @@ def _night(night: Night | None, day: date, place: int, count: int, highest: int)
     if night is None:
         yield f'<circle class="none" cx="{middle:.1f}" cy="{_y(0, highest) + 9:.1f}" r="3"/>'
         return
-    title = ", ".join(f"{getattr(night, kind):,} {name}" for kind, name in KINDS.items())
+    title = ", ".join(f"{getattr(night, kind):,} {NAMES[kind]}" for kind in KINDS)
     yield f"<g><title>{day:%F}: {html(night.state)}; {title}</title>"
     below = 0
     for kind in KINDS:

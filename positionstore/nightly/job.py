@@ -2,10 +2,11 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
@@ -14,19 +15,26 @@ import psycopg
 from positionstore.errors import BusyError, ConfigurationError, PositionstoreError
 from positionstore.escaping import json_text
 from positionstore.log import get_logger
-from positionstore.nightly.report_html import Contents, page
+from positionstore.model.wording import dollars
+from positionstore.nightly.contents import MOST_LISTED, Contents, action, verdict
+from positionstore.nightly.report_html import page
+from positionstore.nightly.report_text import text as report_text
 from positionstore.reconcile.reconciler import Reconciler
 from positionstore.reconcile.report import EXIT_FAILED, RunReport, as_dict
 from positionstore.reconcile.scope import Scope, Trigger
 from positionstore.settings import Settings
-from positionstore.store import backfills
+from positionstore.store import backfills, differing
 from positionstore.store.database import opened
-from positionstore.store.nights import nights
+from positionstore.store.differing import Differing, StillDiffering
+from positionstore.store.identity import identity
+from positionstore.store.known import database_name
+from positionstore.store.nights import Night, nights
+from positionstore.store.runs import InvalidField, invalid_fields
 
 _log = get_logger(__name__)
 
 NIGHTS: Final = 30
-_NAME: Final = re.compile(r"nightly-\d{4}-\d\d-\d\dT\d{6}Z\.(json|html)")
+_NAME: Final = re.compile(r"nightly-\d{4}-\d\d-\d\dT\d{6}Z\.(json|html|txt)")
 _TURN: Final = 10.0
 _PATIENCE: Final = 3600.0
 """Seconds; another run, of the service for one, is waited for."""
@@ -39,13 +47,15 @@ class Left:
     Attributes:
         json: the report for machines.
         html: the report for a person.
+        text: the same as text, for a mail.
         exit_code: 0: nothing differs, or everything was repaired; 3: differences or invalid
-            fields remain; 1: it failed; 2: the settings are wrong.
+            fields remain; 1: it failed; 2: the settings are wrong, or the key is refused.
         error: why it could not run; the caller raises it again.
     """
 
     json: Path
     html: Path
+    text: Path
     exit_code: int
     error: Exception | None
 
@@ -74,7 +84,7 @@ async def nightly(
     """
     _prepare(directory)
     made_at = clock()
-    report, last_nights, gaps = None, None, None
+    report, found = None, _Found()
     failure: Exception | None = None
     try:
         with opened(settings) as store:
@@ -86,14 +96,56 @@ async def nightly(
             except (BusyError, ConfigurationError) as error:
                 failure = error  # the store can be asked all the same
             with store.connect() as connection:
-                last_nights = nights(connection, last=made_at.date(), count=NIGHTS)
-                gaps = backfills.unrepaired(connection)
+                found = _look(connection, made_at)
     except (PositionstoreError, psycopg.Error) as error:
         failure = error
-    contents = Contents(made_at, report, _in_a_line(failure), last_nights, NIGHTS, gaps)
+    if failure is not None:
+        _log.error("nightly_failed", error=_in_a_line(failure))
+    contents = Contents(
+        made_at=made_at,
+        environment=found.environment or _by_credentials(settings),
+        database=database_name(settings),
+        version=f"positionstore {version('positionstore')}",
+        report=report,
+        error=_in_a_line(failure),
+        nights=found.nights,
+        nights_shown=NIGHTS,
+        gaps=found.gaps,
+        differing=found.differing,
+        invalid_fields=found.invalid_fields,
+    )
     left = _write(directory, contents, _exit_code(report, failure), failure)
     _prune(directory, keep)
     return left
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What the store says when the run has ended; None where it could not be asked."""
+
+    environment: str | None = None
+    nights: list[Night] | None = None
+    gaps: backfills.Unrepaired | None = None
+    differing: StillDiffering | None = None
+    invalid_fields: list[InvalidField] | None = None
+
+
+def _look(connection: psycopg.Connection, now: datetime) -> _Found:
+    environment = identity(connection)
+    return _Found(
+        environment=environment.value if environment else None,
+        nights=nights(connection, last=now.date(), count=NIGHTS),
+        gaps=backfills.unrepaired(connection),
+        differing=differing.listed(connection, at_most=MOST_LISTED, in_flux=True),
+        invalid_fields=invalid_fields(connection),
+    )
+
+
+def _by_credentials(settings: Settings) -> str:
+    try:
+        return f"{settings.environment}, by the credentials"
+    except ConfigurationError:
+        return "not known"
 
 
 def _in_a_line(failure: Exception | None) -> str:
@@ -105,7 +157,9 @@ def _in_a_line(failure: Exception | None) -> str:
 def _exit_code(report: RunReport | None, failure: Exception | None) -> int:
     if isinstance(failure, PositionstoreError):
         return failure.exit_code
-    return EXIT_FAILED if report is None or failure is not None else report.exit_code
+    if report is None or failure is not None:
+        return EXIT_FAILED
+    return ConfigurationError.exit_code if report.refused else report.exit_code
 
 
 async def _in_turn(
@@ -139,23 +193,50 @@ def _prepare(directory: Path) -> None:
 
 def _write(directory: Path, contents: Contents, code: int, failure: Exception | None) -> Left:
     name = f"nightly-{contents.made_at:%FT%H%M%SZ}"
-    text = json_text(_plain(contents, code), indent=1)
-    left = Left(directory / f"{name}.json", directory / f"{name}.html", code, failure)
-    for path, written in ((left.json, text), (left.html, page(contents))):
+    json, html, text = (directory / f"{name}.{form}" for form in ("json", "html", "txt"))
+    left = Left(json, html, text, code, failure)
+    forms = {
+        json: json_text(_plain(contents, code), indent=1),
+        html: page(contents),
+        text: report_text(contents),
+    }
+    for path, written in forms.items():
         for target in (path, directory / f"latest{path.suffix}"):
             _replace(target, written)
     return left
 
 
 def _plain(contents: Contents, code: int) -> dict[str, object]:
-    gaps, shown = contents.gaps, contents.nights
+    report, found = contents.report, contents.differing
     return {
         "made_at": contents.made_at,
+        "environment": contents.environment,
+        "database": contents.database,
+        "version": contents.version,
         "exit_code": code,
+        "verdict": verdict(contents)[1],
         "error": contents.error or None,
-        "run": None if contents.report is None else as_dict(contents.report),
-        "gaps": None if gaps is None else asdict(gaps),
-        "nights": None if shown is None else [asdict(night) for night in shown],
+        "run": None if report is None else as_dict(report),
+        "errors": None if report is None else report.errors,
+        "unresolved": None if found is None else [_position(each) for each in found.positions],
+        "unresolved_in_all": None if found is None else found.in_all,
+        "unresolved_usd_pips": None if found is None else int(found.value_usd_pips),
+        "invalid_fields": _dicts(contents.invalid_fields),
+        "gaps": None if contents.gaps is None else asdict(contents.gaps),
+        "nights": _dicts(contents.nights),
+    }
+
+
+def _dicts(rows: Sequence[Night] | Sequence[InvalidField] | None) -> list[object] | None:
+    return None if rows is None else [asdict(row) for row in rows]
+
+
+def _position(position: Differing) -> dict[str, object]:
+    todo = action(position)
+    return asdict(position) | {
+        "value_usd": dollars(position.value_usd_pips) or None,
+        "what_to_do": todo.words,
+        "command": todo.command or None,
     }
 
 

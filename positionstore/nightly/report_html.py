@@ -1,29 +1,25 @@
 """The report for people: self-contained HTML, pure."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from positionstore.escaping import html, shortened
-from positionstore.model.wording import counted
-from positionstore.nightly.chart import KINDS, chart
-from positionstore.reconcile.report import Discrepancy, Resolution, RunReport, RunState
-from positionstore.store.backfills import Unrepaired
-from positionstore.store.nights import Night
+from positionstore.nightly import contents as says
+from positionstore.nightly.chart import chart, legend
+from positionstore.nightly.contents import KINDS, Contents
+from positionstore.reconcile.report import Resolution, RunReport
+from positionstore.store.differing import StillDiffering
 from positionstore.store.runs import InvalidField
 
 _MOST_ROWS: Final = 50
 _MOST_FIELDS: Final = 3
-_MOST_ERRORS: Final = 10
 _LONGEST: Final = 60
 _LONGEST_ERROR: Final = 500
-_URGENT: Final = (Resolution.UNRESOLVED, Resolution.IN_FLUX, Resolution.REPAIRED)
 
 _STYLE: Final = """
 :root { color-scheme: light dark; --ink: #1d2129; --soft: #667; --line: #d9dce3; --paper: #fff;
   --missing: #c2553a; --stale: #d99a2b; --divergent: #7a5ea8; --absent: #3f7f93;
-  --good: #1f7a4d; --warn: #b36b00; --bad: #b3261e; }
+  --good: #1f7a4d; --warn: #8a5300; --bad: #b3261e; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e6e8ec; --soft: #9aa1ad; --line: #3a3f49;
   --paper: #17191e; --good: #5cc08f; --warn: #e0a445; --bad: #f2867e; } }
 body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper);
@@ -35,9 +31,23 @@ p { margin: .3rem 0; } .soft { color: var(--soft); }
 table { border-collapse: collapse; width: 100%; font-size: .9rem; }
 th, td { text-align: left; padding: .25rem .7rem .25rem 0; border-bottom: 1px solid var(--line);
   vertical-align: top; overflow-wrap: anywhere; }
-td.word { white-space: nowrap; }
+td.word { white-space: nowrap; } th { overflow-wrap: normal; }
 th { color: var(--soft); font-weight: 500; } td.number { font-variant-numeric: tabular-nums; }
-svg { width: 100%; height: auto; } svg text { font: 12px system-ui, sans-serif; }
+svg { width: 100%; height: auto; overflow: visible; }
+svg text { font: 12px system-ui, sans-serif; }
+.legend { font-size: .9rem; color: var(--soft); }
+.legend span { white-space: nowrap; margin-right: .8rem; }
+.key { display: inline-block; width: .7rem; height: .7rem; margin-right: .3rem; }
+.key.missing { background: var(--missing); } .key.stale { background: var(--stale); }
+.key.divergent { background: var(--divergent); } .key.absent_upstream { background: var(--absent); }
+.open { border-left: .25rem solid var(--warn); padding: .1rem 0 .1rem .8rem; margin: .8rem 0; }
+.open h3 { font-size: 1rem; margin: 0; overflow-wrap: anywhere; }
+.open ul { list-style: none; margin: .2rem 0; padding: 0; display: flex; flex-wrap: wrap;
+  gap: 0 1rem; font-variant-numeric: tabular-nums; }
+.open li { overflow-wrap: anywhere; } .open li:first-child { font-weight: 600; }
+.open p, .verdict, h2 { overflow-wrap: anywhere; }
+code { font: .88rem/1.45 ui-monospace, monospace; }
+@media (max-width: 34rem) { svg text { font-size: 20px; } body { margin: 1rem auto; } }
 .tick { fill: var(--soft); } text.bad { fill: var(--bad); font-weight: 700; }
 .grid { stroke: var(--line); } .none { fill: none; stroke: var(--soft); }
 .missing { fill: var(--missing); } .stale { fill: var(--stale); }
@@ -45,105 +55,64 @@ svg { width: 100%; height: auto; } svg text { font: 12px system-ui, sans-serif; 
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Contents:
-    """The contents of the report.
-
-    Attributes:
-        made_at: its time, UTC.
-        report: the run; None if there was none.
-        error: why there was none, in one line.
-        nights: the last nights, including this one; None if unknown.
-        nights_shown: the number of days of the chart.
-        gaps: the unrepaired gaps; None if unknown.
-    """
-
-    made_at: datetime
-    report: RunReport | None
-    error: str
-    nights: Sequence[Night] | None
-    nights_shown: int
-    gaps: Unrepaired | None
-
-
 def page(contents: Contents) -> str:
     """Return the page."""
     report = contents.report
-    kind, verdict = _verdict(contents)
+    kind, verdict = says.verdict(contents)
     parts = [
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        '<meta name="color-scheme" content="light dark">',
         f"<title>Reconciliation of {contents.made_at:%F}: {html(verdict)}</title>",
-        f"<style>{_STYLE}</style>\n</head>\n<body>",
+        f"<style>{_STYLE}</style>\n</head>\n<body>\n<main>",
         f"<h1>Nightly reconciliation, {contents.made_at:%F %H:%M} UTC</h1>",
         f'<p class="verdict {kind}">{html(verdict)}</p>',
-        *(_facts(report) if report is not None else ()),
-        *_gaps(contents.gaps),
-        *(_invalid_fields(report.invalid_fields) if report is not None else ()),
-        *(_errors(report.errors) if report is not None else ()),
+        *_table(says.head(contents)),
+        *_gaps(contents),
+        *_differing(contents.differing),
+        *_invalid_fields(contents.invalid_fields or ()),
+        *(_errors(report) if report is not None else ()),
+        *_run(report),
         *_drift(contents),
-        *(_discrepancies(report) if report is not None else ()),
-        "</body>\n</html>\n",
+        *(_repaired(report) if report is not None else ()),
+        "</main>\n</body>\n</html>\n",
     ]
     return "\n".join(parts)
 
 
-def _verdict(contents: Contents) -> tuple[str, str]:
-    report = contents.report
-    if report is None:
-        return "bad", f"It did not run. {contents.error}"
-    if report.state is not RunState.COMPLETE:
-        return "bad", f"The run is {report.state}: not all positions were seen."
-    if report.unresolved:
-        return (
-            "warn",
-            f"Still different from GET /positions: {_positions(report.unresolved)}.",
-        )
-    if report.invalid_fields:
-        return "warn", "Some amounts are missing: the vendor sent fields in an unknown form."
-    if report.repaired:
-        return (
-            "good",
-            f"All is well: {_positions(report.repaired)} differed, and all is repaired.",
-        )
-    return "good", "All is well: nothing differed."
-
-
-def _positions(count: int) -> str:
-    return counted(count, "position")
-
-
-def _facts(report: RunReport) -> Iterator[str]:
-    kinds = (f"{report.by_kind[kind]:,} {_kind(kind)}" for kind in sorted(report.by_kind))
-    took = (report.finished_at or report.started_at) - report.started_at
-    rows = {
-        "Positions seen": f"{report.seen:,}",
-        "Differed": ", ".join(kinds) or "none",
-        "Repaired": f"{report.repaired:,}",
-        "Still differ": f"{report.unresolved:,}",
-        "Requests": f"{report.requests:,}, of them {report.retries:,} retries",
-        "Took": f"{took.total_seconds():,.0f} seconds",
-        "Run": str(report.run_id),
-    }
+def _table(rows: Mapping[str, str]) -> Iterator[str]:
     yield "<table>"
     for name, value in rows.items():
         yield f'<tr><th scope="row">{name}</th><td class="number">{html(value)}</td></tr>'
     yield "</table>"
 
 
-def _kind(kind: str) -> str:
-    return KINDS.get(kind, kind)
+def _run(report: RunReport | None) -> Iterator[str]:
+    if report is not None:
+        yield "<h2>The run</h2>"
+        yield from _table(says.facts(report))
 
 
-def _gaps(gaps: Unrepaired | None) -> Iterator[str]:
-    if gaps is None or not gaps.gaps:
+def _gaps(contents: Contents) -> Iterator[str]:
+    if said := says.gaps(contents):
+        yield f'<p class="warn">{html(said)}</p>'
+
+
+def _differing(found: StillDiffering | None) -> Iterator[str]:
+    if found is None or not found.in_all:
         return
-    since = f"{gaps.since:%F %H:%M} UTC" if gaps.since else "?"
-    yield '<p class="warn">'
-    yield f"Gaps of the stream that nothing has repaired: {gaps.gaps:,}, the oldest since {since}."
-    if gaps.open_since is not None:
-        yield f"There has been no stream since {gaps.open_since:%F %H:%M} UTC."
-    yield "</p>"
+    yield f"<h2>Still different: {says.summed(found)}</h2>"
+    for each in found.positions:
+        todo = says.action(each)
+        facts = "".join(f"<li>{html(_short(part))}</li>" for part in says.described(each))
+        yield f'<section class="open"><h3>{html(each.position_id)}</h3><ul>{facts}</ul>'
+        if each.fields:
+            fields = "<br>".join(map(_field, each.fields))
+            yield f'<p class="soft">Store → GET /positions:<br>{fields}</p>'
+        command = f"<br><code>{html(todo.command)}</code>" if todo.command else ""
+        yield f"<p>{html(todo.words)}{command}</p></section>"
+    if more := says.unlisted(found):
+        yield f'<p class="warn">{html(more)}</p>'
 
 
 def _invalid_fields(fields: Sequence[InvalidField]) -> Iterator[str]:
@@ -161,49 +130,46 @@ def _invalid_fields(fields: Sequence[InvalidField]) -> Iterator[str]:
     yield "</table>"
 
 
-def _errors(errors: Sequence[str]) -> Iterator[str]:
-    if not errors:
-        return
-    yield "<h2>Errors</h2>"
-    for error in errors[:_MOST_ERRORS]:
-        yield f'<p class="bad">{html(shortened(error, _LONGEST_ERROR))}</p>'
-    if (more := len(errors) - _MOST_ERRORS) > 0:
-        yield f"<p>And {more:,} more.</p>"
+def _errors(report: RunReport) -> Iterator[str]:
+    if report.errors:
+        yield "<h2>Errors</h2>"
+        for error in report.errors:
+            yield f'<p class="bad">{html(shortened(error, _LONGEST_ERROR))}</p>'
+    for note in report.notes:
+        yield f'<p class="warn">{html(shortened(note, _LONGEST_ERROR))}</p>'
 
 
 def _drift(contents: Contents) -> Iterator[str]:
     if contents.nights is None:
         return
     yield f"<h2>Drift of the last {contents.nights_shown} nights</h2>"
+    yield legend()
     yield chart(contents.nights, last=contents.made_at.date(), count=contents.nights_shown)
 
 
-def _discrepancies(report: RunReport) -> Iterator[str]:
-    if not report.discrepancies:
+def _repaired(report: RunReport) -> Iterator[str]:
+    repaired = [each for each in report.discrepancies if each.resolution is Resolution.REPAIRED]
+    if not repaired:
         return
-    first = sorted(report.discrepancies, key=lambda each: _URGENT.index(each.resolution))
-    yield "<h2>What differed</h2>\n<table>"
-    yield "<tr><th>position</th><th>kind</th><th>now</th><th>store → REST</th></tr>"
-    for each in first[:_MOST_ROWS]:
-        words = (_kind(each.kind), each.resolution.replace("_", " "))
+    yield "<h2>What was repaired</h2>\n<p>Nothing is to be done about it.</p>\n<table>"
+    yield "<tr><th>position</th><th>kind</th><th>store → GET /positions</th></tr>"
+    for each in repaired[:_MOST_ROWS]:
+        fields = [(one.field, one.store_value, one.rest_value) for one in each.fields]
+        shown = [_field(field) for field in fields[:_MOST_FIELDS]]
+        if (more := len(fields) - _MOST_FIELDS) > 0:
+            shown.append(f"and {more} more")
         yield (
             f"<tr><td>{html(_short(each.position_id))}</td>"
-            + "".join(f'<td class="word">{html(word)}</td>' for word in words)
-            + f"<td>{_fields(each)}</td></tr>"
+            f'<td class="word">{html(KINDS[each.kind])}</td><td>{"<br>".join(shown)}</td></tr>'
         )
     yield "</table>"
-    if (more := len(first) + report.omitted - _MOST_ROWS) > 0:
+    if (more := report.repaired - min(len(repaired), _MOST_ROWS)) > 0:
         yield f'<p class="soft">And {more:,} more; the table discrepancies has all of them.</p>'
 
 
-def _fields(discrepancy: Discrepancy) -> str:
-    shown = [
-        html(f"{each.field}: {_short(each.store_value)} → {_short(each.rest_value)}")
-        for each in discrepancy.fields[:_MOST_FIELDS]
-    ]
-    if (more := len(discrepancy.fields) - _MOST_FIELDS) > 0:
-        shown.append(f"and {more} more")
-    return "<br>".join(shown)
+def _field(field: Sequence[str | None]) -> str:
+    name, store, rest = field
+    return html(f"{name}: {_short(store)} → {_short(rest)}")
 
 
 def _short(value: str | None) -> str:

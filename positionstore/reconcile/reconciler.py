@@ -10,6 +10,7 @@ from typing import Final
 
 import psycopg
 
+from positionstore import tracing
 from positionstore.dimes.access import RestCredentials
 from positionstore.dimes.access_book import CredentialProvider
 from positionstore.dimes.rest import RestClient
@@ -187,6 +188,7 @@ class Reconciler:
                     report.end()
             except (StoppedError, CredentialsError, GatewayError) as error:
                 report.state = RunState.FAILED
+                report.refused = report.refused or isinstance(error, CredentialsError)
                 report.errors.append(str(error))
             except BaseException as error:
                 report.errors.append(
@@ -222,7 +224,7 @@ class Reconciler:
             # As the operator spells it, if the operator does: an API may be strict about checksums.
             wallets.setdefault(one_spelling(wallet), wallet)
         if not wallets:
-            raise GatewayError(
+            raise CredentialsError(
                 "The API key may not list positions by itself, and no wallet is known yet.",
                 remedy="Name wallets in POSITIONSTORE_WALLETS, or let the ingester hear of them; "
                 "and see that DIMES_API_KEY is right.",
@@ -257,6 +259,21 @@ class Reconciler:
             )
         if rest is not None:
             report.requests, report.retries = rest.requests, rest.retries
+        tracing.tell(
+            "reconciliation",
+            began=report.started_at,
+            ended=report.finished_at,
+            failed=report.state is not RunState.COMPLETE,
+            run_id=report.run_id,
+            trigger=report.trigger.value,
+            scope=report.scope.name,
+            state=report.state.value,
+            seen=report.seen,
+            repaired=report.repaired,
+            unresolved=report.unresolved,
+            requests=report.requests,
+            retries=report.retries,
+        )
         if report.run_id is None:
             return
         by_kind = {kind.value: count for kind, count in report.by_kind.items()}

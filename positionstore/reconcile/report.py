@@ -69,6 +69,7 @@ class RunReport:
         notes: what else a person has to do something about.
         clock_offset: how far the server's clock is ahead of ours; None where its answers do not
             agree on it.
+        refused: whether the vendor refused the credentials.
         settling: how many positions in flux are being waited for just now.
         state: how it ended.
     """
@@ -93,6 +94,7 @@ class RunReport:
     invalid_fields: Sequence[InvalidField] = ()
     notes: list[str] = field(default_factory=list)
     clock_offset: timedelta | None = None
+    refused: bool = False
     settling: int = 0
     state: RunState = RunState.FAILED
 

@@ -153,11 +153,15 @@ class ReconcileRun:
             which = "ended"
             await self._walk_list(access, "inactive", partial(self._inactive, access))
         except KeyRefusedError as refusal:
+            self._report.refused = True
             # One line for all of them: there may be thousands.
             self._without_token[access.wallet or ""] = refusal
             return False
         except (GatewayError, CredentialsError) as error:
             self._lookups.failed(error)
+            # Of one wallet among many it says nothing of the key.
+            if isinstance(error, CredentialsError) and access.wallet is None:
+                self._report.refused = True
             if isinstance(error, DoubtfulClockError):
                 self._server_clock.doubtful += 1
             self._report.errors.append(

@@ -10,12 +10,13 @@ import asyncio
 import faulthandler
 import os
 import socket
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import MutableMapping
 from contextlib import suppress
 from typing import Final
 
 from positionstore.ingest.meter import Meter
 from positionstore.model.facts import Source
+from positionstore.model.work import Work
 
 EVERY: Final = 5.0
 """Seconds between two words on how it stands, at most."""
@@ -24,8 +25,6 @@ _BEATS: Final = 3
 """How often the watchdog is told within its time, so that one late turn is no reason."""
 
 _VARIABLES: Final = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
-
-Work = Callable[[asyncio.Event], Awaitable[None]]
 
 
 class Notifier:

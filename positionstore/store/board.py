@@ -7,11 +7,15 @@ from typing import Any, Final
 import psycopg
 from psycopg.rows import dict_row
 
+from positionstore.store import differing
+from positionstore.store.differing import StillDiffering
 from positionstore.store.queries import queries
 from positionstore.store.runs import coverage_begins
 from positionstore.store.status import Status, status
 
 Row = dict[str, Any]
+
+_MOST_DIFFERING: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +43,14 @@ def _reading(name: str) -> Callable[[psycopg.Connection], list[Row]]:
     return lambda connection: _rows(connection, name)
 
 
-PARTS: Final[Mapping[str, Callable[[psycopg.Connection], Status | Row | list[Row]]]] = {
+PARTS: Final[
+    Mapping[str, Callable[[psycopg.Connection], Status | StillDiffering | Row | list[Row]]]
+] = {
     "status": status,
     "rate": _reading("rate"),
     "coverage": _coverage,
     "runs": _reading("runs"),
-    "drift": _reading("drift"),
+    "drift": lambda connection: differing.listed(connection, at_most=_MOST_DIFFERING),
     "quarantine": _reading("quarantine"),
 }
 """What reads each part, over a connection in autocommit mode."""

@@ -8,7 +8,7 @@ import msgspec
 from psycopg.conninfo import conninfo_to_dict
 
 from positionstore.embedded.cluster import write_private
-from positionstore.settings import Environment
+from positionstore.settings import Environment, Settings
 
 FILE: Final = "known-store.json"
 
@@ -43,6 +43,16 @@ def environment_of(data_dir: Path, url: str | None) -> Environment | None:
     except (OSError, ValueError):
         return None
     return known.environment if known.where == _where(url) else None
+
+
+def database_name(settings: Settings) -> str:
+    """Return which database it is, for a person: neither user nor password, nor other options."""
+    if settings.database_url is None:
+        return f"embedded, in {settings.data_dir}"
+    where = _where(settings.database_url.get_secret_value())
+    place = where.get("host") or where.get("hostaddr") or where.get("service") or "the default host"
+    port = f":{where['port']}" if "port" in where else ""
+    return f"{where.get('dbname', 'the default database')} on {place}{port}"
 
 
 def _where(url: str | None) -> dict[str, str]:

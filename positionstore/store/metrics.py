@@ -8,9 +8,9 @@ from typing import Final
 import psycopg
 from psycopg.rows import class_row
 
-from positionstore.store import quarantine
+from positionstore.store import differing, quarantine
 from positionstore.store.queries import queries
-from positionstore.store.status import Coverage, coverage, still_different
+from positionstore.store.status import Coverage, coverage
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ def _runs(connection: psycopg.Connection) -> Runs:
         totals = tuple(cursor.execute(queries("metrics")["runs"]))
     with connection.cursor(row_factory=class_row(LastRuns)) as cursor:
         last = cursor.execute(queries("metrics")["last_runs"]).fetchall()[0]
-    return Runs(totals, last, still_different(connection))
+    return Runs(totals, last, differing.count(connection))
 
 
 def _phases(connection: psycopg.Connection) -> dict[str, int]:

@@ -7,7 +7,7 @@ from typing import Final, TypeVar
 import psycopg
 from psycopg.rows import class_row
 
-from positionstore.store import quarantine, restored
+from positionstore.store import differing, quarantine, restored
 from positionstore.store.identity import identity
 from positionstore.store.other_roles import at_fault, other_rights
 from positionstore.store.queries import queries
@@ -322,13 +322,7 @@ def coverage(connection: psycopg.Connection) -> Coverage:
 def drift(connection: psycopg.Connection) -> Drift:
     """Return what the reconciliations found."""
     found = _parts(connection, Drift, "drift")[0]
-    return replace(found, still_different=still_different(connection))
-
-
-def still_different(connection: psycopg.Connection) -> int:
-    """Return how many positions still differ from what ``GET /positions`` said last."""
-    ((count,),) = connection.execute(queries("status")["still_different"]).fetchall()
-    return int(count)
+    return replace(found, still_different=differing.count(connection))
 
 
 def clock_offset(connection: psycopg.Connection) -> ClockOffset | None:

@@ -53,7 +53,7 @@ def readiness(
         database = Check("database", False, "The database was not looked at yet.")
     else:
         said = (
-            "The database cannot be used; the log says why."
+            f"The database cannot be used: {reading.unreachable or 'the log says why.'}"
             if not old
             else (f"The database has not answered for {monotonic() - reading.looked_at:.0f} s.")
         )

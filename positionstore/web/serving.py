@@ -1,7 +1,7 @@
 """Serves metrics and health of a running ingester."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from importlib.metadata import version
 from typing import Any, Final
 
@@ -10,6 +10,7 @@ from aiohttp import web
 from positionstore.ingest.meter import Meter
 from positionstore.model.check import Check
 from positionstore.model.facts import Source
+from positionstore.model.work import Work
 from positionstore.settings import Settings, is_loopback
 from positionstore.store import board, migrations
 from positionstore.store.database import Store
@@ -31,8 +32,6 @@ _PAGE_FOLLOWED: Final = 30.0
 
 _TIME_TO_END: Final = 1.0
 """Seconds that each of two threads gets to end: the process itself has ten."""
-
-Work = Callable[[asyncio.Event], Awaitable[None]]
 
 
 def shown(settings: Settings, store: Store, gateway: Source, meter: Meter, work: Work) -> Work:

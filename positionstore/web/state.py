@@ -2,21 +2,22 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from typing import Any, Final
 
 import msgspec
 
+from positionstore.health import words
+from positionstore.health.to_do import to_do
 from positionstore.ingest.meter import Meter
-from positionstore.model.wording import counted
+from positionstore.model.wording import counted, dollars
+from positionstore.store.differing import Differing
 from positionstore.store.restored import remedy
 from positionstore.store.status import Status
 from positionstore.web.health import readiness
 from positionstore.web.store_reader import Reading
 
-_PIPS: Final = 10_000
 _LATE: Final = timedelta(hours=26)
 """A day without a complete run, and some time for it."""
 
@@ -36,40 +37,40 @@ class Verdict:
     reasons: list[str]
 
 
-def dollars(pips: int | Decimal | None) -> str:
-    """Return an amount in pips (1/10,000 USD) as exact dollars; None is empty.
-
-    >>> dollars(-12_345_600)
-    '-$1,234.56'
-    """
-    if pips is None:
-        return ""
-    whole, rest = divmod(abs(int(pips)), _PIPS)
-    cents = f"{rest:04}".rstrip("0").ljust(2, "0")
-    return f"{'-' if pips < 0 else ''}${whole:,}.{cents}"
-
-
 def moment(at: datetime | None) -> str:
     """Return a moment for a person, UTC, to the second; None is empty."""
     return "" if at is None else f"{at.astimezone(UTC):%F %T}"
 
 
-def judge(*, ready: Mapping[str, str], status: Status | None, now: datetime) -> Verdict:
+def judge(
+    *,
+    ready: Mapping[str, str],
+    status: Status | None,
+    now: datetime,
+    unread: Mapping[str, str] | None = None,
+) -> Verdict:
     """Say whether the book can be trusted.
 
     Args:
         ready: the checks of the process that fail, with what was found.
         status: the status of the store; None where it has not been read.
         now: UTC.
+        unread: the parts that could not be read when that was last tried, with the reason.
     """
     bad = list(ready.values())
+    if unread:
+        bad.extend(
+            f"{', '.join(sorted(names))}: not read of the store just now: {said}"
+            for said, names in _by_reason(unread).items()
+            if said not in bad
+        )
     if status is None:
         if not bad:
             return Verdict("warn", "Reading the store…", [])
         return Verdict("bad", "The book cannot be vouched for just now.", bad)
     if said := remedy(status.guard):
         bad.append(f"{said[0].upper()}{said[1:]}.")
-    warn = [*_doubts_of_the_runs(status, now), *_doubts_of_the_stream(status)]
+    warn = [*_doubts_of_the_runs(status, now), *_doubts_of_the_stream(status, now)]
     if bad:
         return Verdict("bad", "The book cannot be vouched for just now.", bad + warn)
     if warn:
@@ -77,26 +78,40 @@ def judge(*, ready: Mapping[str, str], status: Status | None, now: datetime) -> 
     return Verdict("good", "The book can be trusted.", [])
 
 
+def _by_reason(unread: Mapping[str, str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for name, said in unread.items():
+        found.setdefault(said, []).append(name)
+    return found
+
+
 def _doubts_of_the_runs(status: Status, now: datetime) -> Iterator[str]:
-    last = status.last_run
+    last, found = status.last_run, status.drift
     if last is not None and last.state in {"partial", "failed"}:
-        yield f"The last reconciliation is {last.state}: {last.error or 'see the log'}"
-    if last is not None and last.unresolved:
-        yield f"{counted(last.unresolved, 'position')} differed from GET /positions to the end."
-    complete_at = status.drift.last_complete_at
-    if complete_at is None:
-        yield "No reconciliation has compared the store with GET /positions yet."
-    elif now - complete_at > _LATE:
-        yield f"The last complete reconciliation ended {moment(complete_at)}."
+        yield f"Last reconciliation: {words.last_run(last, now)}"
+    if found.still_different or found.last_complete_at is None:
+        yield f"Drift: {words.drift(found, now)}"
+    elif now - found.last_complete_at > _LATE:
+        yield f"Last complete reconciliation: {words.ago(found.last_complete_at, now)}"
 
 
-def _doubts_of_the_stream(status: Status) -> Iterator[str]:
-    if unrepaired := status.coverage.unrepaired:
-        yield f"{counted(unrepaired, 'gap')} of coverage unrepaired: positionstore backfill"
-    if waiting := sum(status.quarantine.values()):
-        yield f"{counted(waiting, 'input')} in quarantine: positionstore quarantine list"
+def _doubts_of_the_stream(status: Status, now: datetime) -> Iterator[str]:
+    if status.coverage.unrepaired:
+        yield f"Gaps: {words.gaps(status.coverage, now)}"
+    if status.quarantine:
+        yield f"Quarantine: {words.counts(status.quarantine)}; `positionstore quarantine list`"
     if invalid := status.oddities.misfits:
         yield f"{counted(invalid, 'position')} with invalid fields, whose columns are NULL."
+
+
+def _drifting(position: Differing) -> dict[str, Any]:
+    todo = to_do(position.position_id, position.kind, position.resolution)
+    return asdict(position) | {
+        "fields": [name for name, _, _ in position.fields],
+        "value": dollars(position.value_usd_pips),
+        "to_do": todo.words,
+        "command": todo.command,
+    }
 
 
 def state(
@@ -126,10 +141,11 @@ def state(
     database = next(check for check in checks if check.name == "database")
     parts: dict[str, Any] = {name: read.what for name, read in reading.parts.items()}
     if "drift" in parts:
-        parts["drift"] = [row | {"value": dollars(row["value_usd_pips"])} for row in parts["drift"]]
+        parts["drift"] = [_drifting(row) for row in parts["drift"].positions]
     verdict = judge(
         ready={check.name: check.says for check in checks if not check.ok},
         status=parts.get("status"),
+        unread=reading.errors,
         now=now,
     )
     return {

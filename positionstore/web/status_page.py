@@ -18,11 +18,16 @@ from aiohttp import web
 from positionstore.dimes.json_exact import sanitize_text
 from positionstore.errors import PositionstoreError
 from positionstore.escaping import printable
+from positionstore.log import get_logger
+from positionstore.model.wording import dollars
+from positionstore.redaction import redacted
 from positionstore.store import board, session
 from positionstore.store.database import Store
 from positionstore.web.http import Respond, lives_on
-from positionstore.web.state import as_json, dollars, moment
+from positionstore.web.state import as_json, moment
 from positionstore.web.store_reader import StoreReader
+
+_log = get_logger(__name__)
 
 T = TypeVar("T")
 
@@ -71,6 +76,7 @@ class StatusPage:
         self._sleep = sleep
         self._streams = 0
         self._turns = asyncio.Semaphore(_AT_ONCE)
+        self._told = False
 
     def routes(self) -> dict[str, Respond]:
         """Return what answers, by path."""
@@ -186,9 +192,16 @@ class StatusPage:
 
         try:
             async with self._turns:
-                return await asyncio.to_thread(work)
+                found = await asyncio.to_thread(work)
         except psycopg.errors.QueryCanceled:
             said = f"The database did not answer within {_LIMIT}: try SQL instead."
             return self._message(503, "It takes too long", said)
-        except (PositionstoreError, psycopg.Error):
+        except (PositionstoreError, psycopg.Error) as error:
+            # Not of each request: whoever reloads the page does not fill the log.
+            if not self._told:
+                self._told = True
+                said = redacted((str(error).splitlines() or [type(error).__name__])[0])
+                _log.warning("page_not_read", error=said)
             return self._message(503, "The database cannot be read", "The log says why.")
+        self._told = False
+        return found

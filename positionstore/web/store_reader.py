@@ -54,6 +54,8 @@ class Reading:
         revision: the revision of its schema; None if it has none, or has not answered yet.
         parts: what was read last, by the part's name.
         failures: how often a part could not be read.
+        errors: why parts could not be read the last time, in a line.
+        unreachable: why the database could not be used, in a line; empty where it answered.
     """
 
     looked_at: float | None = None
@@ -61,6 +63,8 @@ class Reading:
     revision: str | None = None
     parts: Mapping[str, Read] = field(default_factory=dict)
     failures: Mapping[str, int] = field(default_factory=dict)
+    errors: Mapping[str, str] = field(default_factory=dict)
+    unreachable: str = ""
 
 
 class StoreReader:
@@ -133,12 +137,12 @@ class StoreReader:
         try:
             connection = self._connection = self._connection or self._connect()
             revision = migrations.current(connection)
-        except (PositionstoreError, psycopg.Error, OSError):
+        except (PositionstoreError, psycopg.Error, OSError) as error:
             # The ingester logs it, and has its own patience.
             self._drop()
-            self._note(reachable=False)
+            self._note(reachable=False, unreachable=_in_a_line(error))
             return
-        self._note(reachable=True, revision=revision)
+        self._note(reachable=True, unreachable="", revision=revision)
         if revision != migrations.head():
             return
         for name, read in self._parts.items():
@@ -154,7 +158,8 @@ class StoreReader:
             else:
                 self._told.discard(name)
                 parts = {**self.reading.parts, name: Read(what, time.time())}
-                self.reading = replace(self.reading, parts=parts)
+                errors = {each: said for each, said in self.reading.errors.items() if each != name}
+                self.reading = replace(self.reading, parts=parts, errors=errors)
             took = self._monotonic() - began
             self._due[name] = began + min(max(self._every, took * _SHARE), _LONGEST)
 
@@ -199,8 +204,13 @@ class StoreReader:
 
     def _failed(self, name: str, error: psycopg.Error) -> None:
         failures = {**self.reading.failures, name: self.reading.failures[name] + 1}
-        self.reading = replace(self.reading, failures=failures)
+        said = _in_a_line(error)
+        errors = {**self.reading.errors, name: said}
+        self.reading = replace(self.reading, failures=failures, errors=errors)
         if name not in self._told and not self._stopped.is_set():
             self._told.add(name)
-            said = redacted(str(error)).strip().partition("\n")[0]
             _log.warning("metrics_not_read", part=name, error=said)
+
+
+def _in_a_line(error: Exception) -> str:
+    return redacted((str(error).strip().splitlines() or [type(error).__name__])[0])

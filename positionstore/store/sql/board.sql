@@ -26,28 +26,6 @@ FROM reconciliation_runs
 ORDER BY run_id DESC
 LIMIT 12;
 
--- name: drift
--- The positions that still differed when the last run ended, the largest first.
-SELECT
-    d.position_id, d.kind, d.resolution, d.fields, p.status, p.wallet_address, p.market_ticker,
-    coalesce(v.position_value_usd_pips, p.current_position_value_usd_pips, p.entry_notional_usd_pips)
-        AS value_usd_pips
-FROM (
-    SELECT
-        position_id, min(kind) AS kind, min(resolution) AS resolution,
-        coalesce(array_agg(field ORDER BY field) FILTER (WHERE field <> ''), '{}') AS fields
-    FROM discrepancies
-    WHERE run_id = (
-            SELECT max(run_id) FROM reconciliation_runs WHERE state IN ('complete', 'partial')
-        )
-      AND resolution <> 'repaired'
-    GROUP BY position_id
-) d
-LEFT JOIN positions p USING (position_id)
-LEFT JOIN valuations v USING (position_id)
-ORDER BY value_usd_pips DESC NULLS LAST, d.position_id
-LIMIT 100;
-
 -- name: quarantine
 -- What waits in quarantine, by reason, with the newest of each.
 SELECT

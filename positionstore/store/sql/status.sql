@@ -114,23 +114,6 @@ SELECT
     missing + stale + divergent + absent_upstream AS differed, repaired, unresolved, error
 FROM reconciliation_runs ORDER BY run_id DESC LIMIT 1;
 
--- name: still_different
--- Positions that the newest run that looked at them left different, and that no run has found equal
--- since. A complete run of everything says all of it again, so nothing before the last one counts.
-SELECT count(*)
-FROM (
-    SELECT DISTINCT ON (position_id) position_id, resolution, noticed_at
-    FROM discrepancies
-    WHERE run_id >= (
-        SELECT coalesce(max(run_id), 0) FROM reconciliation_runs
-        WHERE state = 'complete' AND scope = 'full'
-    )
-    ORDER BY position_id, run_id DESC, (resolution = 'unresolved') DESC
-) newest
-LEFT JOIN positions p USING (position_id)
-WHERE newest.resolution = 'unresolved'
-  AND (p.verified_at IS NULL OR p.verified_at <= newest.noticed_at);
-
 -- name: clock
 -- How far the vendor's clock is ahead of ours, in seconds, by the newest run that could tell.
 SELECT run_id, started_at, extract(epoch FROM clock_offset)::float8 AS seconds

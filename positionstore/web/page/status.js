@@ -58,8 +58,9 @@
       }
       const head = element("tr", {}, ...columns.map(([name, kind]) => element("th", { scope: "col", class: kind || "" }, name)));
       const body = rows.map((cells) => element("tr", {}, ...cells.map((cell, place) => {
-        const content = cell && cell.href ? element("a", { href: cell.href }, cell.text) : cell && cell.code ? element("code", {}, cell.code) : String(cell ?? "");
-        return element("td", { class: columns[place][1] || "" }, content);
+        const content = cell && cell.href ? element("a", { href: cell.href }, cell.text) : cell && cell.words ? cell.words : String(cell ?? "");
+        const command = cell && cell.code ? [element("br"), element("code", {}, cell.code)] : [];
+        return element("td", { class: columns[place][1] || "" }, content, ...command);
       })));
       target.replaceChildren(element("thead", {}, head), element("tbody", {}, ...body));
     });
@@ -174,13 +175,6 @@
         gap.recovered_at ? "recovered by the gateway" : gap.repaired_at ? `repaired by run ${gap.repaired_by}` : "not repaired"]),
       "No gap in the last 30 days.");
   }
-  const TODO = {
-    missing: { code: "positionstore reconcile" },
-    stale: { code: "positionstore reconcile" },
-    divergent: { code: "positionstore reconcile" },
-    absent_upstream: "Ask the vendor: the store has it live, GET /positions does not know it.",
-    unreadable: "Ask the vendor: what GET /positions answers for it is no position.",
-  };
   function draw(state) {
     const now = Date.parse(state.now);
     drawVerdict(state.verdict);
@@ -191,8 +185,8 @@
     if (state.parts.drift) {
       table("drift", [["position"], ["status"], ["market"], ["wallet"], ["value", "number"], ["how"], ["what to do", "words"]],
         state.parts.drift.map((row) => [{ text: row.position_id, href: `position?id=${encodeURIComponent(row.position_id)}` },
-          row.status, row.market_ticker, row.wallet_address, row.value, [row.kind, ...row.fields].join(" "), TODO[row.kind] || row.resolution]),
-        "None: the last run left nothing that differs.");
+          row.status, row.market_ticker || row.market_title, row.wallet_address, row.value, [row.kind, ...row.fields].join(" "), { words: row.to_do, code: row.command }]),
+        "None: no run left anything that differs.");
     }
     if (state.parts.runs) {
       table("runs", [["run"], ["started"], ["why"], ["state"], ["seen", "number"], ["missing", "number"], ["stale", "number"], ["divergent", "number"], ["absent", "number"], ["repaired", "number"], ["still differ", "number"], ["error", "words"]],

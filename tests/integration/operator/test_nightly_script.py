@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import shlex
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -44,9 +46,13 @@ async def test_it_runs_in_full_and_leaves_a_report_for_machines_and_for_a_person
     assert report["gaps"]["gaps"] == 0
     assert "All is well" in html
     kept = sorted(path.name for path in directory.iterdir())
-    assert len(kept) == 4
-    assert kept[:2] == ["latest.html", "latest.json"]
-    assert (directory / kept[3]).read_text() == (directory / "latest.json").read_text()
+    assert len(kept) == 6
+    assert kept[:3] == ["latest.html", "latest.json", "latest.txt"]
+    assert (directory / kept[4]).read_text() == (directory / "latest.json").read_text()
+    assert (report["environment"], report["unresolved"]) == ("sandbox", [])
+    assert report["version"].startswith("positionstore ")
+    assert report["version"] in html
+    assert report["database"] in html
 
 
 async def test_only_the_last_reports_are_kept_and_nothing_else_is_touched(
@@ -93,7 +99,36 @@ async def test_differences_that_remain_are_3(
     assert report["run"]["absent_upstream"] == 1
     assert gone in html
     assert "Still different from GET /positions: 1 position." in html
-    assert done.out.startswith("See ")
+    # The three forms agree; the text is what cron mails.
+    (still,) = report["unresolved"]
+    assert (still["position_id"], still["kind"]) == (gone, "absent_upstream")
+    text = (tmp_path / "data" / "nightly" / "latest.txt").read_text(encoding="utf-8")
+    assert done.out.startswith(text)
+    assert done.out.splitlines()[-1].startswith("See ")
+    for part in (gone, still["value_usd"], still["wallet_address"], still["command"]):
+        assert part in text
+        assert part in unescape(html)
+    paste = shlex.split(still["command"])
+    assert "(1 row)" in (await programs.run(*paste[1:])).out
+
+
+async def test_a_refused_key_is_2(programs: Programs, tmp_path: Path) -> None:
+    async with world(positions=20) as sandbox:
+        programs.against(sandbox)
+        await programs.run(SCRIPT)
+        sandbox.faults.update({"refuse_api_keys": True})
+        of_the_partner = await programs.run(SCRIPT, expect=2)
+        wallet = sandbox.wallets[0]
+        of_a_wallet = await programs.run(SCRIPT, expect=2, POSITIONSTORE_WALLETS=wallet)
+
+    for done in (of_the_partner, of_a_wallet):
+        assert "The vendor refused the credentials." in done.out
+        assert "DIMES_API_KEY" in done.out
+        assert '"level": "error", "action": "reconciled"' in done.err
+        assert sandbox.api_key not in done.out + done.err
+    report, html = latest(tmp_path / "data" / "nightly")
+    assert (report["exit_code"], report["run"]["state"]) == (2, "failed")
+    assert "The vendor refused the credentials." in html
 
 
 async def test_a_partial_run_is_1_and_the_report_says_what_was_not_seen(
@@ -101,8 +136,9 @@ async def test_a_partial_run_is_1_and_the_report_says_what_was_not_seen(
 ) -> None:
     async with world(faults=Faults(failing_page=2)) as sandbox:
         programs.against(sandbox)
-        await programs.run(SCRIPT, expect=1, POSITIONSTORE_HTTP_RETRY_BUDGET="0")
+        done = await programs.run(SCRIPT, expect=1, POSITIONSTORE_HTTP_RETRY_BUDGET="0")
 
+    assert '"level": "warning", "action": "reconciled"' in done.err
     report, html = latest(tmp_path / "data" / "nightly")
     assert (report["exit_code"], report["run"]["state"]) == (1, "partial")
     assert "not all positions were seen" in html
@@ -121,7 +157,9 @@ async def test_where_it_could_not_run_there_is_a_report_too(
     assert (report["exit_code"], report["run"]) == (1, None)
     assert "cannot be reached" in report["error"]
     assert "It did not run. The database cannot be reached" in html
-    assert "hushhush" not in done.err + html + json.dumps(report)
+    assert '"level": "error", "action": "nightly_failed"' in done.err
+    assert "hushhush" not in done.out + done.err + html + json.dumps(report)
+    assert report["database"] == "d on 127.0.0.1:1"
     # Of the other nights nobody knows: no chart says that there was none.
     assert report["nights"] is None
     assert "Drift of the last" not in html

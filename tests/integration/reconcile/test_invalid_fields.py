@@ -6,10 +6,10 @@ from pathlib import Path
 import httpx
 import pytest
 import structlog
+from support.nightly import contents_of
 from support.programs import programs_on
 from support.scripted_api import Api, Body, named, page, position
 
-from positionstore.nightly.report_html import Contents
 from positionstore.nightly.report_html import page as html_page
 from positionstore.reconcile.report import RunState, as_dict
 from positionstore.store.database import Store
@@ -41,7 +41,7 @@ async def test_invalid_fields_are_counted_told_and_an_exit_code(api: Api) -> Non
     ]
     listed = as_dict(report)["invalid_fields"]
     assert json.loads(json.dumps(listed))[0]["field"] == "entry.notional_usd_pips"
-    contents = Contents(report.started_at, report, "", None, 30, None)
+    contents = contents_of(report, invalid_fields=report.invalid_fields)
     written = html_page(contents)
     assert "Some amounts are missing" in written
     assert "entry.price_usd_pips" in written

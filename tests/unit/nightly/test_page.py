@@ -1,23 +1,29 @@
 """The page and its chart: all a person needs, nothing that speaks to the browser."""
 
 import random
-from datetime import UTC, date, datetime, timedelta
+import re
+from datetime import date, timedelta
+from decimal import Decimal
+from html import unescape
 from itertools import pairwise
 from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.nightly import MADE_AT, contents_of
 
 from positionstore.nightly.chart import KINDS, chart
-from positionstore.nightly.report_html import Contents, page
+from positionstore.nightly.report_html import page
+from positionstore.nightly.report_text import text as report_text
 from positionstore.reconcile.compare import DiscrepancyKind, FieldDifference
 from positionstore.reconcile.report import Discrepancy, Resolution, RunReport, RunState
 from positionstore.reconcile.scope import Scope, Trigger
 from positionstore.store.backfills import Unrepaired
+from positionstore.store.differing import Differing, StillDiffering
 from positionstore.store.nights import Night
+from positionstore.store.runs import InvalidField
 
-MADE_AT = datetime(2026, 7, 31, 5, 0, tzinfo=UTC)
 SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -37,19 +43,6 @@ def discrepancy(
     return Discrepancy(name, DiscrepancyKind.STALE, fields, resolution)
 
 
-def contents(run: RunReport | None = None, **changes: object) -> Contents:
-    values: dict[str, object] = {
-        "made_at": MADE_AT,
-        "report": run,
-        "error": "",
-        "nights": [],
-        "nights_shown": 30,
-        "gaps": Unrepaired(0, 0, None, None, None),
-        **changes,
-    }
-    return Contents(**values)  # type: ignore[arg-type] # by name
-
-
 def night(back: int = 0, state: str = "complete", **counts: int) -> Night:
     day = MADE_AT.date() - timedelta(days=back)
     return Night(
@@ -63,11 +56,14 @@ def drawn(nights: list[Night]) -> ElementTree.Element:
 
 
 def test_a_quiet_night_is_told_in_a_line() -> None:
-    text = page(contents(report()))
+    text = page(contents_of(report()))
 
     assert "All is well: nothing differed." in text
     assert "12,345" in text
-    assert "What differed" not in text
+    assert "What was repaired" not in text
+    assert "Still different" not in text
+    for head in ("sandbox", "book on db.example:5432", "positionstore 0.1.0"):
+        assert head in text
     assert "Gaps of the stream" not in text
 
 
@@ -84,11 +80,11 @@ def test_a_quiet_night_is_told_in_a_line() -> None:
     ],
 )
 def test_the_verdict_says_how_it_is(run: RunReport, verdict: str) -> None:
-    assert verdict in page(contents(run))
+    assert verdict in page(contents_of(run))
 
 
 def test_a_night_without_a_run_says_why() -> None:
-    text = page(contents(error="The database cannot be reached: <refused>.", gaps=None))
+    text = page(contents_of(error="The database cannot be reached: <refused>.", gaps=None))
 
     assert "It did not run. The database cannot be reached: &lt;refused&gt;." in text
 
@@ -96,7 +92,7 @@ def test_a_night_without_a_run_says_why() -> None:
 def test_gaps_are_told() -> None:
     gaps = Unrepaired(2, 1, MADE_AT - timedelta(hours=6), None, MADE_AT - timedelta(hours=2))
 
-    text = page(contents(report(), gaps=gaps))
+    text = page(contents_of(report(), gaps=gaps))
 
     assert "nothing has repaired: 2, the oldest since 2026-07-30 23:00 UTC." in text
     assert "There has been no stream since 2026-07-31 03:00 UTC." in text
@@ -107,7 +103,7 @@ def test_nothing_from_the_wire_becomes_markup() -> None:
     run = report(discrepancy(evil, evil, evil), state=RunState.PARTIAL)
     run.errors = [evil]
 
-    text = page(contents(run, error=evil))
+    text = page(contents_of(run, error=evil))
 
     assert "<script" not in text
     assert "&lt;script&gt;" in text
@@ -117,14 +113,78 @@ def test_nothing_from_the_wire_becomes_markup() -> None:
 
 def test_a_page_is_never_long() -> None:
     run = report(*(discrepancy(f"dm_pos_{n}", *["x" * 10_000] * 9) for n in range(10_000)))
-    run.errors = ["y" * 10_000] * 1000
+    run.errors = ["y" * 10_000] * 20
 
-    text = page(contents(run, nights=[night(n, missing=10**9) for n in range(30)]))
+    text = page(contents_of(run, nights=[night(n, missing=10**9) for n in range(30)]))
 
     assert len(text) < 100_000
     assert "And 9,950 more; the table discrepancies has all of them." in text
-    assert "And 990 more." in text
     assert "and 6 more" in text
+
+
+def differing(
+    name: str, value: int | None, *, kind: str = "absent_upstream", resolution: str = "unresolved"
+) -> Differing:
+    return Differing(
+        position_id=name,
+        run_id=7,
+        kind=kind,
+        resolution=resolution,
+        fields=[["status", "open", "closed"]],
+        status="open",
+        wallet_address="0xabc",
+        market_ticker="RAIN-26",
+        market_title=None,
+        value_usd_pips=value,
+    )
+
+
+def test_each_position_that_still_differs_is_told_with_what_to_do() -> None:
+    found = StillDiffering(
+        [
+            differing("dm_pos_1", 12_345_600),
+            differing("dm_pos_2", None, kind="stale"),
+            differing("dm_pos_3", 0, resolution="in_flux"),
+            differing("$(reboot)'\"", 1),
+        ],
+        4,
+        Decimal(12_345_601),
+    )
+    said = contents_of(report(), differing=found)
+
+    for form in (html_as_text(page(said)), report_text(said)):
+        assert "Still different: 4 positions, $1,234.5601 together" in form
+        assert "dm_pos_1" in form
+        for part in ("$1,234.56", "wallet 0xabc", "market RAIN-26", "absent upstream", "open"):
+            assert part in form
+        assert "WHERE position_id = 'dm_pos_1' ORDER BY seq\"" in form
+        assert "positionstore reconcile --full" in form
+        assert "amount not known" in form
+        assert "the next run looks again" in form
+        assert "status: open → closed" in form
+        # An id that means something to a shell is shown, and is part of no command.
+        assert form.count("$(reboot)") == 1
+
+
+def test_none_that_still_differs_is_hidden() -> None:
+    many = [differing(f"dm_pos_{n:04}", n) for n in range(2000)]
+    said = contents_of(report(), differing=StillDiffering(many, 2003, Decimal(5)))
+
+    for form in (page(said), report_text(said)):
+        assert all(each.position_id in form for each in many)
+        assert "3 of smaller amounts are not listed here: positionstore db psql" in form
+
+
+def test_retries_are_called_retries() -> None:
+    run = report()
+    run.retries = 3
+    assert "130, of them 3 retries" in page(contents_of(run))
+    run.retries = 1
+    assert "130, of them 1 retry" in report_text(contents_of(run))
+
+
+def html_as_text(page: str) -> str:
+    return unescape(re.sub(r"<[^>]+>", "", page))
 
 
 def test_a_bar_for_each_kind_stacked_without_gaps() -> None:
@@ -142,8 +202,8 @@ def test_a_bar_for_each_kind_stacked_without_gaps() -> None:
 def test_nights_without_a_run_and_incomplete_ones_are_marked() -> None:
     svg = drawn([night(0), night(1, "partial"), night(2, "failed", stale=3)])
 
-    assert len(svg.findall(f"{SVG}circle")) == 1 + 27  # the legend's, and one for each
-    assert [each.text for each in svg.iter(f"{SVG}text")].count("×") == 1 + 2
+    assert len(svg.findall(f"{SVG}circle")) == 27
+    assert [each.text for each in svg.iter(f"{SVG}text")].count("×") == 2
 
 
 def test_the_newest_night_is_dated_at_the_right() -> None:
@@ -178,14 +238,14 @@ def test_the_axis_says_its_numbers_in_few_characters(highest: int, labels: list[
 
 
 def test_where_the_nights_are_not_known_none_are_drawn() -> None:
-    assert "<svg" not in page(contents(error="The database cannot be reached.", nights=None))
-    assert "<svg" in page(contents(error="Another one is at work.", nights=[]))
+    assert "<svg" not in page(contents_of(error="The database cannot be reached.", nights=None))
+    assert "<svg" in page(contents_of(error="Another one is at work.", nights=[]))
 
 
 def test_what_a_cell_says_in_a_word_stays_in_one_line() -> None:
-    text = page(contents(report(discrepancy("dm_pos_1", "open"))))
+    text = page(contents_of(report(discrepancy("dm_pos_1", "open"))))
 
-    assert '<td class="word">stale</td><td class="word">repaired</td>' in text
+    assert '<td class="word">stale</td>' in text
     assert "td.word { white-space: nowrap; }" in text
 
 
@@ -202,7 +262,7 @@ def test_whatever_the_numbers_every_bar_is_inside_the_picture(
         )
         assert x >= 52
         assert x + width <= 720
-        assert y >= 25
+        assert y >= 12
         assert y + height <= 220 - 34 + 1
 
 
@@ -226,7 +286,22 @@ def sample() -> str:
         for n, resolution in enumerate([*Resolution] * 3)
     ]
     gaps = Unrepaired(1, 0, MADE_AT - timedelta(hours=6), None, MADE_AT - timedelta(hours=6))
-    return page(contents(report(*found), nights=nights[::-1], gaps=gaps))
+    kinds = ("stale", "absent_upstream", "unreadable", "missing")
+    still = [
+        differing(f"dm_pos_{n:024x}", 98_765_432 >> n, kind=kind, resolution=resolution)
+        for n, (kind, resolution) in enumerate(
+            zip(kinds, ["unresolved"] * 3 + ["in_flux"], strict=True)
+        )
+    ]
+    return page(
+        contents_of(
+            report(*found),
+            nights=nights[::-1],
+            gaps=gaps,
+            differing=StillDiffering(still, 4, Decimal(185_185_185)),
+            invalid_fields=[InvalidField("entry.notional_usd_pips", 2, ["dm_pos_1", "dm_pos_2"])],
+        )
+    )
 
 
 def test_the_sample_to_look_at_is_made() -> None:

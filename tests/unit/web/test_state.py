@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from positionstore.model.wording import dollars
 from positionstore.store.restored import Guard
 from positionstore.store.status import (
     Archived,
@@ -20,7 +21,7 @@ from positionstore.store.status import (
     Sizes,
     Status,
 )
-from positionstore.web.state import as_json, dollars, judge, moment
+from positionstore.web.state import as_json, judge, moment
 
 NOW = datetime(2026, 7, 3, 12, tzinfo=UTC)
 
@@ -65,19 +66,19 @@ def test_a_book_about_which_all_is_well_can_be_trusted() -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"coverage": {"unrepaired": 1}}, "1 gap of coverage unrepaired: positionstore backfill"),
-        ({"quarantine": {"not_json": 2, "too_long": 1}}, "3 inputs in quarantine"),
+        (
+            {"coverage": {"unrepaired": 1, "oldest_unrepaired_at": NOW - timedelta(hours=3)}},
+            "the oldest began 3 hours ago; `positionstore backfill` repairs them",
+        ),
+        ({"quarantine": {"not_json": 2, "too_long": 1}}, "2 not_json, 1 too_long"),
         ({"oddities": {"misfits": 4}}, "4 positions with invalid fields"),
-        ({"drift": {"last_complete_at": None}}, "No reconciliation has compared"),
-        ({"drift": {"last_complete_at": NOW - timedelta(days=2)}}, "ended 2026-07-01 12:00:00"),
+        ({"drift": {"last_complete_at": None}}, "all seen never"),
+        ({"drift": {"last_complete_at": NOW - timedelta(days=2)}}, "reconciliation: 2 days ago"),
         (
             {"last_run": {"state": "partial", "unresolved": 0, "error": "page 2"}},
-            "The last reconciliation is partial: page 2",
+            "partial: 1 seen, 0 differed, 0 repaired; page 2",
         ),
-        (
-            {"last_run": {"state": "complete", "unresolved": 2, "error": None}},
-            "2 positions differed from GET /positions",
-        ),
+        ({"drift": {"still_different": 2}}, "2 still different"),
     ],
 )
 def test_what_wants_a_look_is_a_warning_that_says_so(changes: dict[str, Any], said: str) -> None:
@@ -93,6 +94,19 @@ def test_a_process_that_is_not_ready_can_vouch_for_nothing() -> None:
     assert verdict.reasons[0] == ready["gateway"]
     assert len(verdict.reasons) == 2
     assert judge(ready=ready, status=None, now=NOW).reasons == [ready["gateway"]]
+
+
+def test_a_part_that_cannot_be_read_is_told_with_the_reason_and_not_waited_for() -> None:
+    unread = {"status": "canceling statement", "runs": "canceling statement"}
+    verdict = judge(ready={}, status=None, now=NOW, unread=unread)
+    assert verdict.level == "bad"
+    assert verdict.reasons == ["runs, status: not read of the store just now: canceling statement"]
+    assert judge(ready={}, status=None, now=NOW).line == "Reading the store…"
+
+
+def test_what_differed_in_a_run_and_was_found_equal_since_is_no_reason() -> None:
+    last = {"state": "complete", "unresolved": 2, "error": None}
+    assert judge(ready={}, status=status(last_run=last), now=NOW).level == "good"
 
 
 def test_a_log_that_could_be_altered_can_vouch_for_nothing() -> None:
