@@ -24,7 +24,8 @@ The tables, views and functions, with an example of each. [The schema](schema.md
 facts](order-of-facts.md) explains why a row is as it is. Amounts in `_usd_pips` are integers,
 10,000 to the dollar; the column `_usd` beside each is the same amount as an exact decimal. Ratios
 in `_bps` are integers, 10,000 to 1. Times are UTC, durations intervals, and beside each is one in
-seconds (`delay_seconds`); [other tools](bi.md) says what drivers make of these types.
+seconds (`delay_seconds`); [other tools](bi.md) says what drivers make of these types. A literal
+without a zone is of your session's time zone: write `positions_as_of('2026-07-03 17:00Z')`.
 
 {_WORLD}
 

@@ -42,6 +42,8 @@ _FUNCTIONS: Sequence[str] = (
     "open_interest",
     "usd_from_pips",
     "positions_as_of",
+    "facts_as_of",
+    "book_changes",
     "local_days",
     "positions_known_at",
     "positions_valid_at",

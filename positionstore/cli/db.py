@@ -1,7 +1,7 @@
 """``positionstore db``: the database in use, for any tool."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from typing import Annotated
 
@@ -17,22 +17,26 @@ from positionstore.settings import Settings
 from positionstore.store import embedded_roles
 from positionstore.store.database import opened
 from positionstore.store.grants import Role
-from positionstore.store.psql import run_psql, url_in_schema
+from positionstore.store.psql import run_psql, url_as_role, url_in_schema
+from positionstore.store.roles import may_act_as, recorded
 
 
 class Login(StrEnum):
-    """The role to connect as on the embedded server."""
+    """The role to connect as; ``GIVEN`` is that of ``DATABASE_URL``."""
 
     READER = "reader"
     WRITER = "writer"
     OWNER = "owner"
     SUPERUSER = "superuser"
+    GIVEN = "given"
 
 
 As = Annotated[
     Login | None,
     typer.Option(
-        "--as", help="As whom, on the embedded server; the reader unless another is asked for."
+        "--as",
+        help="As whom; the reader unless another is asked for. superuser: on the embedded server;"
+        " given: as DATABASE_URL says.",
     ),
 ]
 
@@ -46,7 +50,9 @@ def url(*, login: As = None) -> None:
     """Print the URL of the database in use, password included, for any tool.
 
     The embedded server is started if needed, and keeps running until `positionstore db stop`. Its
-    URL is the reader's, which can change nothing, unless you choose another role with --as.
+    URL is the reader's, which can change nothing, unless you choose another role with --as. With
+    DATABASE_URL it is that of the file that `positionstore roles` wrote; where there is none, that
+    of DATABASE_URL for sessions that act as the reader.
 
     Example: psql "$(positionstore db url)"
     """
@@ -68,8 +74,7 @@ def url(*, login: As = None) -> None:
 def psql(context: typer.Context, *, login: As = None) -> None:
     """Open psql on the database in use; arguments are passed on to it.
 
-    On the embedded server you are the reader, who can change nothing, unless you choose another
-    role with --as.
+    You are the reader, who can change nothing, unless you choose another role with --as.
 
     Example: positionstore db psql -c 'SELECT count(*) FROM events'
     """
@@ -100,16 +105,44 @@ def _database(settings: Settings, login: Login | None, *, keep: bool = False) ->
         with embedded.running(settings.data_dir, keep=keep, bin_dir=settings.pg_bin) as server:
             yield _url_as(login, server, settings)
         return
+    yield _url_of(login, settings, settings.database_url.get_secret_value())
+
+
+def _url_of(login: Login | None, settings: Settings, url: str) -> str:
+    """Return the URL for a role of a database that is not ours to start."""
+    if login is Login.GIVEN:
+        return url
+    if login is Login.SUPERUSER:
+        raise ConfigurationError(
+            "--as superuser is for the embedded server, and DATABASE_URL is set.",
+            remedy="Use --as given for the role of DATABASE_URL.",
+        )
+    role = Role(login or Login.READER)
+    with opened(settings, check=False) as store, store.connect() as connection:
+        known = recorded(connection)
+        name = known.name(role) if known else ""
+        may = known is not None and may_act_as(connection, name)
+        if connection.info.user == name:
+            return url
+    with suppress(OSError):
+        return (settings.data_dir / "roles" / f"{name}.url").read_text(encoding="utf-8").strip()
+    if may:
+        return url_as_role(url, name)
+    cause = f"DATABASE_URL's role may not act as {name}" if known else "there are no roles yet"
     if login is not None:
         raise ConfigurationError(
-            "--as is for the embedded server, and DATABASE_URL is set.",
-            remedy="`positionstore roles` keeps the URL of each role in a file.",
+            f"There is no URL of the {role}: {cause}.",
+            remedy="Run `positionstore roles`, which keeps the URL of each role in a file.",
         )
-    yield settings.database_url.get_secret_value()
+    typer.echo(
+        f"This is the role of DATABASE_URL, not the reader: {cause}. See `positionstore roles`.",
+        err=True,
+    )
+    return url
 
 
 def _url_as(login: Login | None, server: EmbeddedServer, settings: Settings) -> str:
-    if login is Login.SUPERUSER:
+    if login in {Login.SUPERUSER, Login.GIVEN}:
         return server.url()
     with opened(settings):  # which makes the roles where there are none yet
         return embedded_roles.url_as(server, Role(login or Login.READER))

@@ -23,8 +23,9 @@ class Privileges:
     public: frozenset[str] = frozenset()
 
 
-def _table(*writes: str, read: bool = True) -> Privileges:
-    return Privileges(frozenset({"SELECT", *writes}), frozenset({"SELECT"} if read else ()))
+def _table(*writes: str) -> Privileges:
+    # The reader reads everything: a tool lists what is in the schema, whoever may read it.
+    return Privileges(frozenset({"SELECT", *writes}), frozenset({"SELECT"}))
 
 
 _SEEN_BY_BOTH: Final = _table()
@@ -39,8 +40,8 @@ RELATIONS: Final[dict[str, Privileges]] = {
     "alembic_version": _SEEN_BY_BOTH,
     "archived_positions": _SEEN_BY_BOTH,  # only the owner moves facts
     "archives": _SEEN_BY_BOTH,
-    "backfill_walks": _table("INSERT", "UPDATE", read=False),
-    "backfills": _table("INSERT", "UPDATE", read=False),
+    "backfill_walks": _table("INSERT", "UPDATE"),
+    "backfills": _table("INSERT", "UPDATE"),
     "closed_positions": _SEEN_BY_BOTH,
     "coverage_gaps": _SEEN_BY_BOTH,
     "daily_activity": _SEEN_BY_BOTH,

@@ -69,7 +69,21 @@ def url_in_schema(url: str, schema: str) -> str:
         url: as in ``DATABASE_URL``.
         schema: its name.
     """
-    options = in_schema(str(conninfo_to_dict(url).get("options") or ""), schema)
+    return _with_options(url, in_schema(str(conninfo_to_dict(url).get("options") or ""), schema))
+
+
+def url_as_role(url: str, role: str) -> str:
+    """Return the URL of a database, for sessions that begin as another role, in UTC.
+
+    Args:
+        url: as in ``DATABASE_URL``.
+        role: one that its own role may act as.
+    """
+    before = str(conninfo_to_dict(url).get("options") or "")
+    return _with_options(url, f"{before} -crole={role} -ctimezone=UTC".strip())
+
+
+def _with_options(url: str, options: str) -> str:
     parts = postgres_url.split(url)
     if parts is None:
         return make_conninfo(url, options=options)
@@ -102,7 +116,8 @@ def run_psql(
     Raises:
         ConfigurationError: the URL is none, or the program cannot be executed.
     """
-    seen = {name: value for name, value in environment.items() if not _OUR_SECRETS.match(name)}
+    seen = {"PGTZ": "UTC"}  # so that a time without a zone is UTC, as everywhere else
+    seen |= {name: value for name, value in environment.items() if not _OUR_SECRETS.match(name)}
     # Ctrl-C cancels a query in psql. It must not end this process, which holds the server.
     before = signal.signal(signal.SIGINT, lambda _number, _frame: None)
     try:

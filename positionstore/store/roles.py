@@ -61,6 +61,12 @@ def recorded(connection: psycopg.Connection) -> Roles | None:
     return roles if separator and missing_roles(connection, roles) == [] else None
 
 
+def may_act_as(connection: psycopg.Connection, name: str) -> bool:
+    """Say whether this role may ``SET ROLE`` to another."""
+    row = connection.execute(queries("roles")["may_act_as"], {"name": name}).fetchone()
+    return bool(row and row[0])
+
+
 def plan(connection: psycopg.Connection, roles: Roles) -> list[str]:
     """Return what there is to do, for an administrator; nothing is changed, no password is in it.
 

@@ -71,5 +71,6 @@ COMMENT ON FUNCTION positions_as_of(timestamptz, timestamptz, text, text) IS
  fact says so, is still open here; positions_valid_at is the book as it really was. Of one position\
  or one wallet it is quick: positions_as_of(t, of_position => ...), positions_as_of(t, of_wallet =>\
  ...); a wallet may be spelled in any case, if it is a 0x\
- address. At infinity it is positions.';
+ address. At infinity it is positions. A time without a zone is of the session''s time zone: write\
+ 17:00Z.';
 """

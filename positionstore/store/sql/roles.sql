@@ -9,6 +9,12 @@ WHERE relname = 'events' AND relnamespace = quote_ident(current_schema())::regna
 -- Which of these roles there are.
 SELECT rolname FROM pg_roles WHERE rolname = ANY (%(names)s);
 
+-- name: may_act_as
+-- Whether this role may act as another; since 16 a membership may come without that right.
+SELECT pg_has_role(
+    %(name)s, CASE WHEN current_setting('server_version_num')::int < 160000 THEN 'MEMBER' ELSE 'SET' END
+);
+
 -- name: relations
 -- Each table, view and sequence of its own: its owner, and who has which privilege.
 SELECT

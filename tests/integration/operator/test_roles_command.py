@@ -60,6 +60,37 @@ async def test_it_keeps_each_url_in_a_file_that_only_its_owner_reads(
     assert len(refused.err.splitlines()) == 1
 
 
+async def test_db_url_and_psql_are_the_readers_first(
+    programs: Programs, roles: Roles, any_store_url: str, tmp_path: Path
+) -> None:
+    none_yet = await programs.run("db", "url")
+    assert none_yet.out.strip() == any_store_url
+    assert "not the reader: there are no roles yet" in none_yet.err
+    asked = await programs.run("db", "url", "--as", "reader", expect=2)
+    assert "Run `positionstore roles`" in asked.err
+
+    await programs.run("roles", "--prefix", roles.prefix)
+    urls = kept(tmp_path / "data" / "roles")
+    reader = f"{roles.prefix}_reader"
+    assert (await programs.run("db", "url")).out.strip() == urls[reader]
+    owner = await programs.run("db", "url", "--as", "owner")
+    assert owner.out.strip() == urls[f"{roles.prefix}_owner"]
+    assert (await programs.run("db", "url", "--as", "given")).out.strip() == any_store_url
+    await programs.run("db", "url", "--as", "superuser", expect=2)
+
+    # Without the files: the same role, as DATABASE_URL's may act as it.
+    (tmp_path / "data" / "roles" / f"{reader}.url").unlink()
+    url = (await programs.run("db", "url")).out.strip()
+    with connected(url) as connection:
+        assert connection.execute(
+            "SELECT current_user, current_setting('timezone')"
+        ).fetchall() == [(reader, "UTC")]
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute("DELETE FROM positions")
+    shown = "SELECT current_user, current_setting('timezone')"
+    assert (await programs.run("db", "psql", "-Atc", shown)).out.strip() == f"{reader}|UTC"
+
+
 async def test_again_it_does_nothing_but_give_a_new_password_to_who_is_named(
     programs: Programs, roles: Roles, tmp_path: Path
 ) -> None:

@@ -61,4 +61,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION activity_by_day(date, date, text, timestamptz) IS
-    'daily_activity for the days of any time zone, as it was known at known_time: with the moment at which a report was made it gives that report again, and without it what the same days look like by what is known today.';
+    'daily_activity for the days of any time zone, as it was known at known_time: with the moment at which a report was made it gives that report again, and without it what the same days look like by what is known today. A time without a zone is of the session''s time zone: write 17:00Z.';

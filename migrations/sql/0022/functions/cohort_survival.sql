@@ -84,4 +84,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION cohort_survival(date, date, interval[], text, timestamptz) IS
-    'How long positions stay open, by the day of a time zone on which they opened: at each age how many had ended, how many are open and younger (censored: they are known to have lived so long, and no more), how many are known to be older (at_risk), and the Kaplan-Meier estimate of the share that is open at that age. As known at known_time, now by default. survival is NULL beyond the age of the oldest, where that one is open still.';
+    'How long positions stay open, by the day of a time zone on which they opened: at each age how many had ended, how many are open and younger (censored: they are known to have lived so long, and no more), how many are known to be older (at_risk), and the Kaplan-Meier estimate of the share that is open at that age. As known at known_time, now by default. survival is NULL beyond the age of the oldest, where that one is open still. A time without a zone is of the session''s time zone: write 17:00Z.';

@@ -129,4 +129,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION positions_known_at(timestamptz, text[]) IS
-    'Each position as it was known at known_time, whenever things happened to it: its identity, entry, fees and result, and when it opened and ended (opened_moment, ended_moment). Now by default. Of one or some positions with only_positions. What has come since is read again, so that a known_time of long ago takes long. What the functions over the book are made from.';
+    'Each position as it was known at known_time, whenever things happened to it: its identity, entry, fees and result, and when it opened and ended (opened_moment, ended_moment). Now by default. Of one or some positions with only_positions. What has come since is read again, so that a known_time of long ago takes long. What the functions over the book are made from. A time without a zone is of the session''s time zone: write 17:00Z.';
