@@ -79,6 +79,11 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
         "export:export",
         "Export a table, a view or a query as Parquet, CSV, JSON Lines or a table of Iceberg.",
     ),
+    "explore": (
+        _SEE,
+        "explore:explore",
+        "Explore the store in the browser: SQL as the reader, a chart, CSV.",
+    ),
     "quarantine": (_SEE, "quarantine:app", "Inputs that could not be understood."),
     "spool": (_SEE, "spool:app", "Inputs that wait on disk for the database."),
     "config": (_SEE, "config:config", "Show every setting in effect, and where it comes from."),

@@ -85,7 +85,12 @@ def schema(selection: ReadQuery, *, exact_text: bool = False) -> pa.Schema:
 
 
 def batches(
-    store: Store, selection: ReadQuery, *, by_day: bool = False, exact_text: bool = False
+    store: Store,
+    selection: ReadQuery,
+    *,
+    by_day: bool = False,
+    exact_text: bool = False,
+    timeout: str = "0",
 ) -> Generator[pa.RecordBatch]:
     """Read it in one transaction that cannot write, a batch at a time.
 
@@ -94,6 +99,7 @@ def batches(
         selection: what is read.
         by_day: whether a column with the day comes first, as ``ReadQuery.statement`` has it.
         exact_text: whether decimals are read as text, whatever their digits.
+        timeout: what the statement may take, with a unit; 0 is without end.
 
     Raises:
         PositionstoreError: a number has more digits than its type holds, or the server refuses.
@@ -114,6 +120,7 @@ def batches(
                 f"SET LOCAL {name} = " + (value if name == session.SEARCH_PATH else f"'{value}'")
                 for name, value in ours.items()
             ),
+            f"SET LOCAL statement_timeout = '{timeout}'",
         ):
             cursor.execute(setting)
         cursor.adbc_statement.set_options(
