@@ -72,9 +72,8 @@ class SandboxClient:
         """Stop disconnecting clients."""
         self._ask(lambda: self._http.post("/_sandbox/faults", json={"disconnect_every": 0}))
 
-    def lose_connections(self) -> None:
-        """Disconnect all clients now and then, again."""
-        every = FAULTS["disconnect-every"]
+    def lose_connections(self, every: float = FAULTS["disconnect-every"]) -> None:
+        """Disconnect all clients now and then, again: every so many seconds."""
         self._ask(lambda: self._http.post("/_sandbox/faults", json={"disconnect_every": every}))
 
     def refuse_connections(self, *, refuse: bool) -> None:

@@ -38,6 +38,9 @@ _POSITIONS: Final = 200
 _PATIENCE: Final = 60.0
 """Seconds until something that ought to happen at once is taken for broken."""
 
+_CUT_EVERY: Final = 120.0
+"""Seconds between two cuts of a kept demo, so that the runs between them can be told apart."""
+
 _PAGE_WITHIN: Final = 10.0
 """Seconds for the status page; the demo goes on without it."""
 
@@ -351,6 +354,7 @@ def play(
                 act(stage)
         if keep:
             stage.check()
+            vendor.lose_connections(_CUT_EVERY)
             home.remember(_pids(processes), kept=True)
             for process in processes:
                 process.leave()

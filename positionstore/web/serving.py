@@ -53,12 +53,14 @@ def shown(settings: Settings, store: Store, gateway: Source, meter: Meter, work:
 
     async def served(stop: asyncio.Event) -> None:
         pulse, reader = Pulse(), StoreReader(store)
+        # Now: an upgrade takes the package's files away while this runs.
+        program = version("positionstore")
         metrics = Metrics(
             settings,
             gateway,
             meter,
             lambda: reader.reading,
-            version=version("positionstore"),
+            version=program,
             schema=migrations.head(),
         )
         door = Door(settings.listen_token, is_loopback=is_loopback(address[0]))
@@ -82,10 +84,10 @@ def shown(settings: Settings, store: Store, gateway: Source, meter: Meter, work:
                 meter,
                 board_reader.reading,
                 gateway=gateway.value,
-                version=version("positionstore"),
+                version=program,
                 spool_bound=settings.spool_max_bytes,
             ),
-            version=version("positionstore"),
+            version=program,
         )
         server = HttpServer(
             *address, pages.routes() | {path: door(at) for path, at in status_page.routes().items()}

@@ -66,11 +66,15 @@
     });
   }
 
+  function prose(text) {
+    // What stands in backticks is a command.
+    return text.split("`").map((part, place) => (place % 2 ? element("code", {}, part) : part));
+  }
   function drawVerdict(verdict) {
     once("verdict", verdict, (target) => {
       target.className = `card wide ${verdict.level}`;
       byId("verdict-line").textContent = verdict.line;
-      byId("reasons").replaceChildren(...verdict.reasons.map((reason) => element("li", {}, reason)));
+      byId("reasons").replaceChildren(...verdict.reasons.map((reason) => element("li", {}, ...prose(reason))));
     });
   }
   function drawConnection(state, now) {

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import re
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -186,7 +187,14 @@ async def test_a_browser_shows_it_wide_and_on_a_phone_in_light_and_dark(
         " VALUES ('partner', now() - interval '20 days', now() - interval '3 days', now()"
         " - interval '3 days')"
     )
-    await state_when(shown, lambda state: state["parts"]["coverage"]["gaps"])
+    database.execute(
+        "INSERT INTO discrepancies (run_id, position_id, kind, resolution, noticed_at)"
+        " SELECT (SELECT max(run_id) + 1000 FROM reconciliation_runs), min(position_id),"
+        " 'absent_upstream', 'unresolved', now() + interval '1 hour' FROM positions"
+    )
+    await state_when(
+        shown, lambda state: state["parts"]["coverage"]["gaps"] and state["parts"]["drift"]
+    )
     address = f"http://{await shown.address()}/"
     async with browser(width, scheme) as (page, said):
         await page.goto(address)
@@ -196,6 +204,12 @@ async def test_a_browser_shows_it_wide_and_on_a_phone_in_light_and_dark(
         await gap.focus()
         await page.keyboard.press("Enter")
         await expect(page.locator("#gap-detail")).to_contain_text("3 days")
+        drift = page.locator("#drift tbody tr")
+        await expect(drift).to_contain_text(re.compile(r"\$[\d,]+\.\d\d"))
+        await expect(drift).to_contain_text("GET /positions does not know it")
+        await expect(drift.locator("code")).to_contain_text("positionstore db psql -c")
+        await expect(page.locator("#reasons")).to_contain_text("1 still different")
+        await expect(page.locator("#reasons code")).to_have_text("positionstore backfill")
         assert await page.evaluate("document.documentElement.scrollWidth") <= width
         assert await page.evaluate("window.moved") < 0.1
         assert await faults_of(page) == []
@@ -210,6 +224,29 @@ async def test_a_browser_shows_it_wide_and_on_a_phone_in_light_and_dark(
         assert await faults_of(page) == []
         assert said == []
     await shown.stopped()
+
+
+async def test_what_cannot_be_read_is_told_and_is_in_the_log(
+    programs: Programs, sandbox: Sandbox, database: psycopg.Connection
+) -> None:
+    del sandbox
+    shown = Shown(await programs.start("ingest"))
+    await state_when(shown, lambda state: "status" in state["parts"])
+    database.execute("ALTER TABLE discrepancies RENAME TO discrepancies_away")
+    try:
+        state = await state_when(shown, lambda state: state["verdict"]["level"] == "bad")
+        for _ in range(2):
+            answer = await shown.get("/position?id=any")
+            assert answer.status == 503
+            assert "The log says why." in answer.text
+    finally:
+        database.execute("ALTER TABLE discrepancies_away RENAME TO discrepancies")
+    assert any("drift" in reason for reason in state["verdict"]["reasons"])
+    await state_when(shown, lambda state: state["verdict"]["level"] != "bad")
+    done = await shown.stopped()
+    told = [line["error"] for line in done.log if line["action"] == "page_not_read"]
+    assert len(told) == 1
+    assert "discrepancies" in told[0]
 
 
 @needs_chromium
