@@ -212,3 +212,19 @@ def test_a_day_on_which_clocks_change_has_23_hours(connection: psycopg.Connectio
     ]
     assert rows[0][1] == datetime(2026, 3, 7, 5, tzinfo=UTC)
     assert all(row[2] == after[1] for row, after in itertools.pairwise(rows))
+
+
+def test_what_an_archive_tells_is_not_guessed_from_what_stayed(
+    connection: psycopg.Connection, appender: Appender
+) -> None:
+    appender.append([event("e2", kind="position.closed", status="closed", at=10)])
+    assert moments(connection) == (moment(10), "event", moment(10), "event")
+    connection.execute(
+        "INSERT INTO archives SELECT 'arc_1', 'f', 's', 'd', now(), 1, 1, 1, 1,"
+        " '2026-07-01 11:00Z', '2026-07-01 13:00Z', '2026-07-01 11:00Z', '2026-07-01 13:00Z', now()"
+    )
+    connection.execute(
+        "INSERT INTO archived_positions SELECT 'dm_pos_1', 'arc_1', 1,"
+        " first_created_at, last_created_at, first_received_at, last_received_at FROM archives"
+    )
+    assert moments(connection) == (None, "archive", moment(10), "event")

@@ -8,6 +8,9 @@ AS $$
 DECLARE
     found position_moment;
 BEGIN
+    IF EXISTS (SELECT FROM archived_positions m WHERE m.position_id = of_position) THEN
+        RETURN ROW(NULL, 'archive')::position_moment;
+    END IF;
     -- The event that announces it; else the first fact that shows it open, or ended after it was.
     SELECT e.created_at, CASE WHEN e.supersedes_before IS NULL THEN 'event' ELSE 'snapshot' END
     INTO found
@@ -25,4 +28,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION opened_by_facts(text, timestamptz) IS
-    'When a position opened by its facts, without what their bodies say: position.opened, else the first fact that shows it open or ended. Of the facts received by known_at; retracted ones do not count. See opened_moment.';
+    'When a position opened by its facts, without what their bodies say: position.opened, else the first fact that shows it open or ended. Of the facts received by known_at; retracted ones do not count. NULL, from archive, where facts of it are in an archive. See opened_moment.';

@@ -61,7 +61,7 @@ BEGIN
         v.entry_collateral_usd_pips,
         v.entry_notional_usd_pips,
         CASE WHEN v.has_opened THEN v.opened_at END,
-        CASE WHEN v.has_opened THEN v.opened_at_source END,
+        CASE WHEN v.has_opened OR v.opened_at_source = 'archive' THEN v.opened_at_source END,
         CASE WHEN v.has_ended THEN v.ended_at END,
         CASE WHEN v.has_ended THEN v.ended_at_source END,
         CASE WHEN v.has_ended THEN v.fees_total_fees_usd_pips END,
