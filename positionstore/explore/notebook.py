@@ -163,7 +163,13 @@ def _chart(
     _shown = result.table.slice(0, reading.POINTS)
     _encoded = {
         name: channel(
-            field=picked.value.replace(".", "\\."), type=kinds[picked.value], title=picked.value
+            field=picked.value.replace(".", "\\."),
+            type=kinds[picked.value],
+            title=picked.value,
+            # Times on an axis are UTC, wherever the browser is.
+            **{"scale": alt.Scale(type="utc")}
+            if name != "color" and kinds[picked.value] == "temporal"
+            else {},
         )
         for name, channel, picked in (
             ("x", alt.X, across),
