@@ -73,6 +73,7 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
         "systemd:systemd",
         "Print systemd units for the service and the nightly job.",
     ),
+    "dbt": (_SEE, "dbt:dbt", "Write a dbt project: sources, models and a snapshot."),
     "tail": (_SEE, "tail:tail", "Follow the log: each fact once, in the order of the log."),
     "export": (
         _SEE,
