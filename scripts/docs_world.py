@@ -18,6 +18,7 @@ import psycopg
 from positionstore.dimes.decoder import decode
 from positionstore.dimes.page import Listed
 from positionstore.model.facts import Received, Retraction, Source
+from positionstore.reconcile.reconciler import record_end
 from positionstore.reconcile.report import Resolution, RunReport, RunState
 from positionstore.reconcile.scope import Scope, Trigger
 from positionstore.reconcile.store_side import StoreSide
@@ -26,7 +27,6 @@ from positionstore.sandbox.world import Emission, Position, micros
 from positionstore.store import database
 from positionstore.store import runs as records
 from positionstore.store.appender import Appender
-from positionstore.store.runs import RunRecord
 from positionstore.store.sessions import StreamSession
 
 START: Final = datetime(2026, 7, 1, tzinfo=UTC)
@@ -210,28 +210,12 @@ class _Telling:
             report.add(suspect.concluded(Resolution.REPAIRED if stands else Resolution.IN_FLUX))
         book.record(report.run_id, report.discrepancies, run.at + _ROUND_TRIP)
         book.drop_stale_valuations()
-        kinds = {kind.value: count for kind, count in report.by_kind.items()}
-        requests = len(answers) // 100 + 1
-        records.finish_run(
-            self._reader,
-            report.run_id,
-            RunRecord(
-                state=RunState.PARTIAL if run.error else RunState.COMPLETE,
-                reach="partner",
-                finished_at=run.at + requests * _ROUND_TRIP,
-                as_of=as_of,
-                seen=len(answers),
-                missing=kinds.get("missing", 0),
-                stale=kinds.get("stale", 0),
-                divergent=kinds.get("divergent", 0),
-                absent_upstream=kinds.get("absent_upstream", 0),
-                repaired=report.repaired,
-                unresolved=report.unresolved,
-                requests=requests,
-                retries=0,
-                error=run.error,
-            ),
-        )
+        report.requests = len(answers) // 100 + 1
+        report.state = RunState.PARTIAL if run.error else RunState.COMPLETE
+        report.errors = [run.error] if run.error else []
+        report.reach, report.as_of, report.seen = "partner", as_of, len(answers)
+        report.finished_at = run.at + report.requests * _ROUND_TRIP
+        record_end(self._reader, report.run_id, report)
 
     def _shown(self, run: _Run) -> list[Position]:
         """What the run gets to see: of a run that met an error, the living ones alone."""

@@ -23,7 +23,7 @@ from positionstore.errors import (
 from positionstore.log import get_logger
 from positionstore.model.address import one_spelling
 from positionstore.reconcile.checkpoint import Checkpoint, NoCheckpoint
-from positionstore.reconcile.report import RunReport, RunState
+from positionstore.reconcile.report import RunReport, RunState, as_dict
 from positionstore.reconcile.run import ReconcileRun, StoppedError
 from positionstore.reconcile.scope import Scope, Trigger
 from positionstore.reconcile.server_clock import ServerClock
@@ -32,7 +32,6 @@ from positionstore.settings import Settings
 from positionstore.store import identity
 from positionstore.store import runs as records
 from positionstore.store.database import Store
-from positionstore.store.runs import RunRecord
 
 _log = get_logger(__name__)
 _TOLD: Final = 10
@@ -276,28 +275,7 @@ class Reconciler:
         )
         if report.run_id is None:
             return
-        by_kind = {kind.value: count for kind, count in report.by_kind.items()}
-        records.finish_run(
-            connection,
-            report.run_id,
-            RunRecord(
-                state=report.state,
-                reach=report.reach,
-                finished_at=report.finished_at,
-                as_of=report.as_of,
-                seen=report.seen,
-                missing=by_kind.get("missing", 0),
-                stale=by_kind.get("stale", 0),
-                divergent=by_kind.get("divergent", 0),
-                absent_upstream=by_kind.get("absent_upstream", 0),
-                repaired=report.repaired,
-                unresolved=report.unresolved,
-                requests=report.requests,
-                retries=report.retries,
-                error=report.error,
-                clock_offset=report.clock_offset,
-            ),
-        )
+        record_end(connection, report.run_id, report)
         for note in report.notes:
             _log.warning("reconciliation_note", run_id=report.run_id, note=note)
         level = {RunState.FAILED: logging.ERROR, RunState.PARTIAL: logging.WARNING}
@@ -311,3 +289,9 @@ class Reconciler:
             repaired=report.repaired,
             unresolved=report.unresolved,
         )
+
+
+def record_end(connection: psycopg.Connection, run_id: int, report: RunReport) -> None:
+    """Record how a run ended."""
+    columns = as_dict(report, at_most=0) | {"clock_offset": report.clock_offset}
+    records.finish_run(connection, run_id, columns)

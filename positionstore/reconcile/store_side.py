@@ -17,7 +17,7 @@ from positionstore.reconcile.report import Discrepancy, Resolution
 from positionstore.store import quarantine
 from positionstore.store import runs as records
 from positionstore.store.appender import Appender
-from positionstore.store.runs import Compared, DiscrepancyRecord, Valuation, Verified
+from positionstore.store.runs import Compared, Valuation, Verified
 
 Answer = tuple[Listed, datetime]
 """A position as REST showed it, and the as-of of that answer, UTC."""
@@ -91,7 +91,6 @@ class StoreSide:
         # One page is as long as another, and to plan the comparison takes half as long as to do it.
         reader.execute("SET plan_cache_mode = force_generic_plan")
         self._appender = None if dry_run else Appender(writer)
-        self._dry_run = dry_run
         self._settle_window = settle_window
         self._history = history
         self._terminal = {
@@ -124,7 +123,7 @@ class StoreSide:
             if believed and not self.is_terminal(listed.status)
         }
         self._live |= alive
-        if believed and not self._dry_run:
+        if believed and self._appender is not None:
             self._mark(
                 shown,
                 found,
@@ -256,15 +255,13 @@ class StoreSide:
             self._reader,
             run_id,
             [
-                DiscrepancyRecord(
-                    position_id=each.position_id,
-                    kind=each.kind,
-                    field=field.field,
-                    store_value=field.store_value,
-                    rest_value=field.rest_value,
-                    resolution=each.resolution,
-                    noticed_at=at,
-                )
+                {
+                    "position_id": each.position_id,
+                    "kind": each.kind,
+                    "resolution": each.resolution,
+                    "noticed_at": at,
+                    **field._asdict(),
+                }
                 for each in discrepancies
                 for field in (each.fields or (FieldDifference("", None, None),))
             ],

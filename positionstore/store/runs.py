@@ -21,40 +21,6 @@ from positionstore.store.schema_sql import comparison
 from positionstore.store.schema_sql.columns import SQL_TYPES
 
 
-@dataclass(frozen=True, slots=True)
-class RunRecord:
-    """How a run ended; see the comments of ``reconciliation_runs``."""
-
-    state: str
-    reach: str | None
-    finished_at: datetime
-    as_of: datetime | None
-    seen: int
-    missing: int
-    stale: int
-    divergent: int
-    absent_upstream: int
-    repaired: int
-    unresolved: int
-    requests: int
-    retries: int
-    error: str | None
-    clock_offset: timedelta | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class DiscrepancyRecord:
-    """A difference; see the comments of ``discrepancies``."""
-
-    position_id: str
-    kind: str
-    field: str
-    store_value: str | None
-    rest_value: str | None
-    resolution: str
-    noticed_at: datetime
-
-
 class Verified(NamedTuple):
     """A row that equals what ``GET /positions`` said.
 
@@ -198,21 +164,18 @@ def begin_run(
     return int(row[0])
 
 
-def finish_run(connection: psycopg.Connection, run_id: int, record: RunRecord) -> None:
-    """Record how a run ended."""
-    connection.execute(_statement("finish_run"), {"run_id": run_id, **_fields(record)})
+def finish_run(connection: psycopg.Connection, run_id: int, columns: Mapping[str, object]) -> None:
+    """Record how a run ended, by the columns of ``reconciliation_runs``; others are left out."""
+    connection.execute(_statement("finish_run"), {**columns, "run_id": run_id})
 
 
 def record_discrepancies(
-    connection: psycopg.Connection, run_id: int, records: Sequence[DiscrepancyRecord]
+    connection: psycopg.Connection, run_id: int, columns: Sequence[Mapping[str, object]]
 ) -> None:
-    """Record differences that a run found."""
-    if not records:
-        return
+    """Record fields that differ, by the columns of ``discrepancies``."""
     with connection.cursor() as cursor:
         cursor.executemany(
-            _statement("record_discrepancy"),
-            [{"run_id": run_id, **_fields(record)} for record in records],
+            _statement("record_discrepancy"), [{**each, "run_id": run_id} for each in columns]
         )
 
 
@@ -421,10 +384,6 @@ def _counts(fact: LiteralString) -> sql.Composed:
 def _moment(connection: psycopg.Connection, name: str) -> datetime | None:
     row = connection.execute(_statement(name)).fetchone()
     return row[0] if row else None
-
-
-def _fields(record: RunRecord | DiscrepancyRecord) -> Mapping[str, object]:
-    return {name: getattr(record, name) for name in record.__slots__}
 
 
 def _spelled(wallets: Sequence[str] | None) -> list[str] | None:

@@ -9,9 +9,12 @@ import psycopg
 import pytest
 
 from positionstore.model.facts import Source
+from positionstore.reconcile.reconciler import record_end
+from positionstore.reconcile.report import RunReport, RunState
+from positionstore.reconcile.scope import Scope, Trigger
 from positionstore.store import runs as records
 from positionstore.store.database import Store
-from positionstore.store.runs import Gap, RunRecord
+from positionstore.store.runs import Gap
 from positionstore.store.sessions import StreamSession
 
 LONG_AGO = datetime(2026, 7, 1, 12, tzinfo=UTC)
@@ -67,10 +70,10 @@ class Coverage:
             closed_until=None if until is None else at(until),
             started_at=at(begin),
         )
-        record = RunRecord(
-            state, "partner", at(begin + 1), at(begin), 0, 0, 0, 0, 0, 0, 0, 0, 0, None
-        )
-        records.finish_run(self.connection, run_id, record)
+        report = RunReport(Trigger.COMMAND, Scope(scope), dry_run=False, started_at=at(begin))
+        report.state, report.reach = RunState(state), "partner"
+        report.finished_at, report.as_of = at(begin + 1), at(begin)
+        record_end(self.connection, run_id, report)
         return run_id
 
     def gaps(self) -> list[tuple[float, float | None, int | None]]:
