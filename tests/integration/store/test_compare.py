@@ -8,6 +8,7 @@ import pytest
 from support.factories import event, moment, snapshot
 
 from positionstore.model.fields import VALUATION_FIELDS
+from positionstore.reconcile.store_side import StoreSide
 from positionstore.store import runs as records
 from positionstore.store.appender import Appender
 from positionstore.store.runs import Compared, FieldDifference
@@ -139,3 +140,28 @@ def test_it_says_whether_an_earlier_fact_has_shown_the_same(
     appender.append([event("evt_2", body={"side": "no"}, at=1_000)])
     assert compared(connection, as_of=as_of, side="yes").was_shown is was_shown
     assert not compared(connection, as_of=as_of, side="maybe").was_shown
+
+
+def test_a_server_that_takes_no_writes_compares_too(
+    connection: psycopg.Connection, appender: Appender
+) -> None:
+    appender.append([event("evt_1", body={"side": "yes"})])
+    connection.execute("SET default_transaction_read_only = on")
+    assert compared(connection, side="yes").kind is None
+    assert compared(connection, side="no").kind == "divergent"
+    assert records.absent(connection, ["dm_pos_1"]) == [("dm_pos_1", moment(0))]
+
+
+def test_the_first_plan_looks_up_by_key_whatever_the_store_holds(
+    connection: psycopg.Connection,
+) -> None:
+    """One plan serves all pages; of an empty table the server would else read all of it."""
+    StoreSide(connection, connection, settle_window=WINDOW, dry_run=True)
+    compared(connection, side="yes")
+    (statement,) = connection.execute(
+        "SELECT statement FROM pg_prepared_statements WHERE statement LIKE '%fact_positions%'"
+    ).fetchone() or ("",)
+    nulls = ", ".join(["NULL"] * 7)
+    connection.execute(f"PREPARE compare AS {statement}".encode())
+    plan = connection.execute(f"EXPLAIN EXECUTE compare ({nulls})".encode()).fetchall()
+    assert not [line for (line,) in plan if "Seq Scan" in line]
