@@ -88,8 +88,8 @@ class StoreSide:
         dry_run: bool = False,
     ) -> None:
         self._reader = reader
-        # To plan the comparison takes as long as to do it, so one plan serves all pages: made by the
-        # first, perhaps for an empty store, it has to look up by key all the same.
+        # To plan the comparison takes as long as to do it, so one plan serves all pages. It may be
+        # made for an empty store, and has to look up by key all the same.
         reader.execute("SET plan_cache_mode = force_generic_plan")
         reader.execute("SET enable_seqscan = off")
         self._appender = None if dry_run else Appender(writer)
