@@ -37,6 +37,9 @@ RELATIONS: Final = (
     Relation("positions", "position_id", "||--o|", "valuations", "position_id", "is valued by"),
     Relation("positions", "position_id", "||--o{", "valuation_history", "position_id", "was worth"),
     Relation("reconciliation_runs", "run_id", "||--o{", "discrepancies", "run_id", "finds"),
+    Relation(
+        "positions", "position_id", "||--o{", "position_sub_resources", "position_id", "is told by"
+    ),
     Relation("positions", "position_id", "|o--o{", "discrepancies", "position_id", "differs in"),
     Relation("backfills", "backfill_id", "||--o{", "backfill_walks", "backfill_id", "walks"),
     Relation("reconciliation_runs", "run_id", "|o--o|", "backfills", "run_id", "ends"),

@@ -31,7 +31,12 @@ _EARLIER_VIEWS = (
 _TYPES: Sequence[str] = ("position_moment", "usd", "token_units")
 """New types."""
 
-_TABLES: Sequence[str] = ("valuations", "positions", "reconciliation_runs")
+_TABLES: Sequence[str] = (
+    "valuations",
+    "positions",
+    "reconciliation_runs",
+    "position_sub_resources",
+)
 """New tables, and files that change one of 0021."""
 
 _FUNCTIONS: Sequence[str] = (
@@ -103,6 +108,7 @@ _VALUED: Sequence[str] = (
 """The columns that the tables of valuations get."""
 
 _UNDO_TABLES: Sequence[str] = (
+    "DROP TABLE position_sub_resources",
     *(
         f"ALTER TABLE {table} " + ", ".join(f"DROP COLUMN {name}" for name in _VALUED)
         for table in ("valuations", "valuation_history")

@@ -33,6 +33,7 @@ from positionstore.dimes.http import (
     read_body,
     trusted,
 )
+from positionstore.dimes.json_exact import InvalidInput, parse
 from positionstore.dimes.page import (
     Item,
     Listed,
@@ -318,6 +319,27 @@ class RestClient:
             )
         return listed, as_of
 
+    async def sub_resource(
+        self, access: RestCredentials, position_id: str, path: str
+    ) -> bytes | None:
+        """Request a list that belongs to one position, such as its unwinds.
+
+        Returns:
+            The JSON as it came; None if the API itself says that there is none.
+
+        Raises:
+            CredentialsError: the access is refused; the message names the variable.
+            OutOfReachError: this one is not shown, or cannot be read.
+            GatewayError: no answer can be had.
+        """
+        try:
+            where = f"{POSITIONS_PATH}/{quote(position_id, safe='')}/{path}"
+        except UnicodeEncodeError:
+            raise GatewayError("A position with such an id cannot be requested.") from None
+        request = _Request("GET", where, {"limit": str(PAGE_LIMIT)})
+        _, content = await self._ask(request, access, _sub_resource_of)
+        return content
+
     async def allows(self, access: RestCredentials) -> bool:
         """Whether the API allows these credentials to list positions.
 
@@ -494,6 +516,17 @@ def _position_of(answer: _Answer, access: RestCredentials, secret: str) -> Liste
     if isinstance(item.what, Rejected):
         raise OutOfReachError(f"The API answered with what is no position: {item.what.detail}")
     return item.what
+
+
+def _sub_resource_of(answer: _Answer, access: RestCredentials, secret: str) -> bytes | None:
+    if answer.status == 410 or (answer.status == 404 and is_error_body(answer.content)):
+        return None
+    _check_status(answer, access, secret)
+    try:
+        parse(answer.content.decode())
+    except (InvalidInput, UnicodeDecodeError):
+        raise _UnreadableSetbackError("the answer is no JSON, or was cut short") from None
+    return answer.content
 
 
 def _check_status(answer: _Answer, access: RestCredentials, secret: str) -> None:

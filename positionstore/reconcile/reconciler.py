@@ -28,6 +28,7 @@ from positionstore.reconcile.run import ReconcileRun, StoppedError
 from positionstore.reconcile.scope import Scope, Trigger
 from positionstore.reconcile.server_clock import ServerClock
 from positionstore.reconcile.store_side import StoreSide
+from positionstore.reconcile.sub_resources import SubResources
 from positionstore.settings import Settings
 from positionstore.store import identity
 from positionstore.store import runs as records
@@ -179,6 +180,16 @@ class Reconciler:
                     progress=progress,
                 )
                 await walk.run(credentials, at_once=settings.http_concurrency)
+                if not dry_run:
+                    provider = CredentialProvider(settings, rest)
+                    reading = SubResources(
+                        reader,
+                        rest,
+                        credentials,
+                        None if self._as_customer else provider.for_wallet,
+                        self._clock,
+                    )
+                    await reading.read(records.last_complete_run(reader), report)
                 if not records.holds_lock(reader):
                     report.errors.append(
                         "Another session of the database answered in the middle of the run, so "

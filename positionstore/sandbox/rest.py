@@ -109,6 +109,8 @@ class RestApi:
         app.router.add_post(f"{PREFIX}/tokens", self._tokens)
         app.router.add_get(f"{PREFIX}/positions", self._list)
         app.router.add_get(f"{PREFIX}/positions/{{id}}", self._get)
+        app.router.add_get(f"{PREFIX}/positions/{{id}}/unwinds", self._unwinds)
+        app.router.add_get(f"{PREFIX}/positions/{{id}}/partial-closes", self._partial_closes)
         app.router.add_post(f"{PREFIX}/sample-events", self._sample_events)
 
     # --- around every request ------------------------------------------------------------
@@ -272,16 +274,25 @@ class RestApi:
             expand = listing.parse_expand(request.query)
         except listing.BadParameterError as error:
             raise _bad(error.parameter, str(error)) from None
+        state = self._one(request, scope)
+        return _json(state.render(self._read_at(), expand_unwinds="unwinds" in expand))
+
+    async def _unwinds(self, request: web.Request) -> web.Response:
+        return _json(self._one(request, self._reader(request)).render_unwinds())
+
+    async def _partial_closes(self, request: web.Request) -> web.Response:
+        return _json(self._one(request, self._reader(request)).render_partial_closes())
+
+    def _one(self, request: web.Request, scope: Scope) -> Position:
         position = self._world.get(request.match_info["id"])
         if position is not None and (
             not _sees(scope, position) or position.id in self._faults.hidden
         ):
             position = None
-        at = self._read_at()
-        state = None if position is None else self._world.as_of(position, at)
+        state = None if position is None else self._world.as_of(position, self._read_at())
         if state is None:
             raise ApiError(404, "position_not_found", "There is no such position.")
-        return _json(state.render(at, expand_unwinds="unwinds" in expand))
+        return state
 
     async def _sample_events(self, request: web.Request) -> web.Response:
         if self._partner(request) is not None:

@@ -89,6 +89,7 @@ _SUBJECTS = (
     ("KXOSCAR", "Will a foreign film win Best Picture?"),
 )
 _FAILURES = ("slippage_exceeded", "insufficient_liquidity", "order_expired", "venue_rejected")
+_UNWIND_REASONS = ("price_drop_moderate", "depth_decay", "spread_spike", "game_start", "unknown")
 _NOTICES = (
     ("margin_warning", "Position health is below the warning level."),
     ("close_delayed", "The close is taking longer than usual."),
@@ -160,6 +161,7 @@ class Position(msgspec.Struct):
     liquidation_fee: int = 0
     entry_text: str = ""
     unwinds: tuple[str, ...] = ()
+    partial_closes: tuple[str, ...] = ()
 
     @property
     def is_terminal(self) -> bool:
@@ -170,6 +172,11 @@ class Position(msgspec.Struct):
     def origination_fee(self) -> int:
         """The origination fee in pips."""
         return self.notional * (self.protocol_fee_bps + self.partner_fee_bps) // 10_000
+
+    @property
+    def book_leverage(self) -> int:
+        """Leverage at cost, in basis points."""
+        return self.book * 10_000 // (self.margin or self.collateral)
 
     @property
     def liquidation_price(self) -> int:
@@ -209,6 +216,19 @@ class Position(msgspec.Struct):
             self.entry_units,
             10_000 if opened else 0,
         )
+
+    def render_unwinds(self) -> str:
+        """The sub-resource ``unwinds`` as the API would give it."""
+        opened = f'"{wire.instant(self.opened_at)}"' if self.opened_at else "null"
+        return (
+            f'{{"data":[{",".join(self.unwinds)}],"has_more":false,'
+            f'"origination_leverage_bps":{self.leverage_bps},'
+            f'"current_leverage_bps":{self.book_leverage},"originated_at":{opened}}}'
+        )
+
+    def render_partial_closes(self) -> str:
+        """The sub-resource ``partial-closes`` as the API would give it."""
+        return f'{{"data":[{",".join(self.partial_closes)}],"has_more":false}}'
 
     def render(self, at: int, *, expand_unwinds: bool = False) -> str:
         """The position object's JSON text as the API would give it at a moment."""
@@ -773,9 +793,17 @@ class World:
         position.proceeds += max(0, value - debt)
         position.venue_paid += value * 5 // 10_000
         position.stage, position.status = "live", OPEN
+        partial_close = (
+            f'{{"executed_at":"{wire.instant(self.now)}","sold_token_units":"{units}",'
+            f'"remaining_position_token_units":"{position.units}",'
+            f'"average_sale_price_usd":"{wire.usd(mark)}",'
+            f'"user_payout_usd":"{wire.usd(max(0, value - debt))}"}}'
+        )
+        position.partial_closes = (*position.partial_closes, partial_close)
         return "partial_closed"
 
     def _unwind(self, position: Position, share: int) -> None:
+        before = position.book_leverage
         mark = position.market.price(position.side, self.now)
         units = position.units * share // 10_000
         book = position.book * share // 10_000
@@ -787,11 +815,10 @@ class World:
         position.margin = max(position.margin + value - book, 1)
         position.remaining_bps = position.remaining_bps * (10_000 - share) // 10_000
         position.venue_paid += value * 5 // 10_000
+        reason = _UNWIND_REASONS[self._rng.getrandbits(96) % len(_UNWIND_REASONS)]
         unwind = (
-            f'{{"id":"dm_unw_{self._rng.getrandbits(96):024x}",'
-            f'"created_at":"{wire.instant(self.now)}","position_token_units":"{units}",'
-            f'"price_usd":"{wire.usd(mark)}","price_usd_pips":"{mark}",'
-            f'"proceeds_usd":"{wire.usd(value)}","proceeds_usd_pips":"{value}"}}'
+            f'{{"before_leverage_bps":{before},"after_leverage_bps":{position.book_leverage},'
+            f'"executed_at":"{wire.instant(self.now)}","reason":"{reason}"}}'
         )
         position.unwinds = (*position.unwinds, unwind)
 

@@ -54,6 +54,7 @@ RELATIONS: Final[dict[str, Privileges]] = {
     "position_notifications": _SEEN_BY_BOTH,
     "position_size_changes": _SEEN_BY_BOTH,
     "position_statuses": _SEEN_BY_BOTH,
+    "position_sub_resources": _table("INSERT", "UPDATE"),
     "position_timeline": _SEEN_BY_BOTH,
     "positions": _table("INSERT", "UPDATE", "DELETE"),
     "quarantine": _table("INSERT", "UPDATE"),

@@ -310,6 +310,25 @@ def _valuation_columns() -> Iterator[Column[Any]]:
         yield Column(field.path[-1], _type_of(field.kind))
 
 
+position_sub_resources = Table(
+    "position_sub_resources",
+    metadata,
+    Column("position_id", _word(), primary_key=True),
+    Column("resource", _word(), primary_key=True),
+    Column("asked_at", _moment(), nullable=False),
+    Column("of_token_units", Numeric(38, 0)),
+    Column("is_final", Boolean, nullable=False),
+    Column("problem", Text),
+    Column("read_at", _moment()),
+    Column("body", JSON),
+    CheckConstraint("resource IN ('unwinds', 'partial_closes')"),
+)
+Index(
+    "position_sub_resources_open",
+    position_sub_resources.c.position_id,
+    postgresql_where=text("NOT is_final"),
+)
+
 valuations = Table(
     "valuations",
     metadata,

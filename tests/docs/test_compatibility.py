@@ -34,7 +34,7 @@ def short(types: str) -> str:
 
 
 def test_the_page_promises_what_analysts_read() -> None:
-    assert len(promises(RELATIONS)) == 21
+    assert len(promises(RELATIONS)) == 22
     assert set(promises(FUNCTIONS)) >= {
         "positions_as_of",
         "facts_as_of",

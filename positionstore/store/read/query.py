@@ -37,6 +37,7 @@ DAYS: Final = {
     "open_positions": "last_event_at",
     "position_notifications": "created_at",
     "position_size_changes": "changed_at",
+    "position_sub_resources": "asked_at",
     "position_timeline": "created_at",
     "positions": "last_event_at",
     "quarantine": "received_at",

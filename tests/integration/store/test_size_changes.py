@@ -9,6 +9,7 @@ import pytest
 from support.factories import event, moment, received, snapshot, wire_time
 
 from positionstore.model.facts import Retraction
+from positionstore.store import sub_resources
 from positionstore.store.appender import Appender
 
 ENTRY = {
@@ -82,6 +83,70 @@ def test_a_snapshot_tells_what_no_event_did(
         ("fill", moment(9), "body", 100_000_000, "snapshot"),
         ("reduction", moment(500), "snapshot", 60_000_000, "snapshot"),
     ]
+
+
+def keep(connection: psycopg.Connection, resource: str, data: list[object]) -> None:
+    sub_resources.keep(
+        connection,
+        sub_resources.Due("dm_pos_1", resource, None, is_final=False, token_units=None),
+        moment(200),
+        body=json.dumps({"data": data, "has_more": False}),
+    )
+
+
+def test_the_vendors_lists_tell_why_and_at_which_price(
+    connection: psycopg.Connection, appender: Appender
+) -> None:
+    a_life(appender)
+    sale = {
+        "executed_at": wire_time(29),
+        "sold_token_units": "40000000",
+        "remaining_position_token_units": "40000000",
+        "average_sale_price_usd": "0.52345",
+        "user_payout_usd": "12.3400",
+    }
+    another = {**sale, "sold_token_units": "39999999"}
+    keep(connection, "partial_closes", [another, sale, {**sale, "average_sale_price_usd": "1e3"}])
+    unwind = {"before_leverage_bps": 25_000, "after_leverage_bps": 20_000}
+    near = {**unwind, "executed_at": wire_time(19), "reason": "depth_decay"}
+    keep(connection, "unwinds", [{**near, "executed_at": wire_time(60), "reason": "no"}, near])
+    assert connection.execute(
+        "SELECT kind, changed_at, changed_from, reason, average_sale_price_usd, user_payout_usd,"
+        " price_usd_pips, realized_pnl_usd_pips, realized_pnl_usd"
+        " FROM position_size_changes WHERE kind <> 'fill' ORDER BY place"
+    ).fetchall() == [
+        ("unwind", moment(19), "sub_resource", "depth_decay", *[None] * 5),
+        (
+            *(
+                "partial_close",
+                moment(29),
+                "sub_resource",
+                None,
+                Decimal("0.52345"),
+                Decimal("12.34"),
+            ),
+            *(None, 9_380, Decimal("0.9380")),
+        ),
+    ]
+
+
+def test_a_partial_close_that_no_event_told_is_known_by_its_size(
+    connection: psycopg.Connection, appender: Appender
+) -> None:
+    smaller = snapshot(as_of=500, body=body(60_000_000, 300_000, 25_000))
+    appender.append_snapshots([smaller], moment(500))
+    sale = {
+        "executed_at": wire_time(300),
+        "sold_token_units": 40_000_000,
+        "remaining_position_token_units": 60_000_000,
+        "average_sale_price_usd": 0.45,
+        "user_payout_usd": 3,
+    }
+    keep(connection, "partial_closes", [sale])
+    assert connection.execute(
+        "SELECT kind, changed_at, price_usd_pips, realized_pnl_usd, type FROM position_size_changes"
+        " WHERE kind <> 'fill'"
+    ).fetchall() == [("partial_close", moment(300), 4_500, Decimal("-2.0000"), "snapshot")]
 
 
 def test_units_beyond_what_tools_read_are_null(
