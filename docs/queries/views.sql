@@ -30,7 +30,7 @@ WHERE t.position_id = :'position'
 ORDER BY t.place;
 
 -- name: position_size_changes
-SELECT place, kind, changed_at, changed_from, changed_token_units, after_token_units,
+SELECT place, kind, changed_at, changed_token_units, after_token_units, reason, realized_pnl_usd,
     after_notional_usd, after_leverage_bps, price_usd, mark_price_usd
 FROM position_size_changes
 WHERE position_id = :'position'
