@@ -48,7 +48,9 @@ async def test_each_change_of_size_gets_what_the_vendor_says_of_it(
             " FROM position_size_changes WHERE kind = 'partial_close'"
         )
         assert partly_closed
-        assert {(row[0], row[2], row[3]) for row in partly_closed} == {(True, False, "sub_resource")}
+        assert {(row[0], row[2], row[3]) for row in partly_closed} == {
+            (True, False, "sub_resource")
+        }
         reasons = desk.rows("SELECT reason FROM position_size_changes WHERE kind = 'unwind'")
         assert reasons
         assert None not in {reason for (reason,) in reasons}
@@ -96,7 +98,9 @@ async def test_what_is_no_list_goes_to_quarantine_once(
         monkeypatch.setattr(Position, "render_unwinds", lambda _: '{"data":{"no":"list"}}')
         report = await desk.run()
         assert report.state is RunState.COMPLETE
-        unread = "SELECT count(*) FROM position_sub_resources WHERE problem LIKE '%data is no list%'"
+        unread = (
+            "SELECT count(*) FROM position_sub_resources WHERE problem LIKE '%data is no list%'"
+        )
         quarantined = "SELECT count(*) FROM quarantine WHERE source = 'rest'"
         assert desk.one(unread) == desk.one(quarantined) > 0
         await desk.run()
