@@ -37,6 +37,7 @@ WHERE position_id = :'position'
 ORDER BY place;
 
 -- name: position_notifications
+-- reads: the whole log
 SELECT created_at, position_id, code, message, params
 FROM position_notifications
 ORDER BY seq DESC
