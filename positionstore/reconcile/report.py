@@ -161,12 +161,14 @@ def as_dict(report: RunReport, *, at_most: int = MOST_LISTED) -> dict[str, objec
         at_most: how many discrepancies are listed; ``discrepancies_omitted`` counts the others.
 
     Returns:
-        Of a dry run ``run_id`` is None. ``duration`` and ``clock_offset`` are in
-        seconds.
+        Of a dry run ``run_id`` is None. ``duration`` and ``clock_offset`` are in seconds, as
+        ``duration_seconds`` and ``clock_offset_seconds`` say too.
     """
     by_kind = {kind.value: count for kind, count in report.by_kind.items()}
     listed = report.discrepancies[:at_most]
     finished_at = report.finished_at
+    duration = finished_at and (finished_at - report.started_at).total_seconds()
+    clock_offset = report.clock_offset and report.clock_offset.total_seconds()
     return {
         "run_id": report.run_id,
         "trigger": report.trigger.value,
@@ -178,7 +180,8 @@ def as_dict(report: RunReport, *, at_most: int = MOST_LISTED) -> dict[str, objec
         "state": report.state.value,
         "started_at": report.started_at,
         "finished_at": finished_at,
-        "duration": finished_at and (finished_at - report.started_at).total_seconds(),
+        "duration": duration,
+        "duration_seconds": duration,
         "as_of": report.as_of,
         "seen": report.seen,
         **{kind: by_kind.get(kind, 0) for kind in _KINDS},
@@ -190,7 +193,8 @@ def as_dict(report: RunReport, *, at_most: int = MOST_LISTED) -> dict[str, objec
         "retries": report.retries,
         "error": report.error,
         "notes": report.notes,
-        "clock_offset": report.clock_offset and report.clock_offset.total_seconds(),
+        "clock_offset": clock_offset,
+        "clock_offset_seconds": clock_offset,
         "discrepancies": [_plain(each) for each in listed],
         "discrepancies_omitted": len(report.discrepancies) - len(listed) + report.omitted,
     }

@@ -51,13 +51,15 @@ async def test_the_json_has_every_column_of_the_runs_table(
         zip([c.name for c in cursor.description or ()], cursor.fetchone() or (), strict=True)
     )
     assert set(row) - set(told) == set()
-    moments = {"closed_since", "started_at", "finished_at", "as_of", "duration", "clock_offset"}
+    seconds = {"duration", "duration_seconds", "clock_offset", "clock_offset_seconds"}
+    moments = {"closed_since", "started_at", "finished_at", "as_of"} | seconds
     assert {name: told[name] for name in row if name not in moments} == {
         name: value for name, value in row.items() if name not in moments
     }
     assert told["started_at"] == row["started_at"].isoformat()
-    assert told["duration"] == row["duration"].total_seconds()
-    assert told["clock_offset"] == row["clock_offset"].total_seconds()
+    for name in ("duration", "clock_offset"):
+        assert told[name] == told[f"{name}_seconds"] == row[name].total_seconds()
+        assert told[name] == float(row[f"{name}_seconds"])
 
 
 async def test_a_dry_run_writes_nothing_and_says_what_it_would_do(
