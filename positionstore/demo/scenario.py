@@ -352,9 +352,10 @@ def play(
             vendor.resume()
             for act in KEPT_ACTS if keep else ACTS:
                 act(stage)
+            if keep:
+                stage.check()
+                vendor.lose_connections(_CUT_EVERY)
         if keep:
-            stage.check()
-            vendor.lose_connections(_CUT_EVERY)
             home.remember(_pids(processes), kept=True)
             for process in processes:
                 process.leave()
