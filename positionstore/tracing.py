@@ -7,8 +7,10 @@ text of a server or secret.
 """
 
 import atexit
+import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from importlib.metadata import version
@@ -26,6 +28,10 @@ Values = Mapping[str, str | int | float | bool]
 _ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 _PROTOCOLS: Final = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 _OURS: Final = "http/protobuf"
+_EXPORTER: Final = "opentelemetry.exporter.otlp.proto.http.trace_exporter"
+"""The logger that says that a collector does not answer: four lines for each batch of spans."""
+_SAID_EVERY: Final = 3_600.0
+"""Seconds between two lines that say the same of a collector."""
 _TIME_TO_END: Final = 1.0
 """Seconds for what is still to be sent when the process ends: it has ten in all."""
 
@@ -34,6 +40,27 @@ class _Sending:
     """How a span is told; None where nobody asked."""
 
     span: Callable[[str, int, int, Values, bool], None] | None = None
+
+
+class Seldom(logging.Filter):
+    """Lets a logger say the same once an hour.
+
+    Args:
+        monotonic: a clock, seconds.
+    """
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._monotonic = monotonic
+        self._said_at: dict[object, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether this is to be said."""
+        now = self._monotonic()
+        if now - self._said_at.get(record.msg, -_SAID_EVERY) < _SAID_EVERY:
+            return False
+        self._said_at[record.msg] = now
+        return True
 
 
 def begin(environment: Mapping[str, str] = os.environ) -> None:
@@ -58,6 +85,7 @@ def begin(environment: Mapping[str, str] = os.environ) -> None:
             remedy="Install the extra: pip install 'positionstore[otel]'",
         )
         return
+    logging.getLogger(_EXPORTER).addFilter(Seldom())
     _Sending.span = _teller(provider)
     atexit.register(_end, provider)
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
+from positionstore.escaping import printable
 from positionstore.health import words
 from positionstore.health.to_do import to_do
 from positionstore.ingest.meter import Meter
@@ -175,7 +176,8 @@ def state(
 
 def as_json(values: Mapping[str, Any]) -> str:
     """Return plain values as JSON that may stand in a page: no character of it begins markup."""
-    text = msgspec.json.encode(values, enc_hook=_plain).decode()
+    plain = _spelled(msgspec.to_builtins(values, enc_hook=_plain, str_keys=True))
+    text = msgspec.json.encode(plain).decode()
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return text
@@ -183,3 +185,12 @@ def as_json(values: Mapping[str, Any]) -> str:
 
 def _plain(value: object) -> object:
     return str(value)
+
+
+def _spelled(value: object) -> object:
+    # A mark of a text from the wire would turn round the writing of what follows it on the page.
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, Mapping):
+        return {printable(name): _spelled(each) for name, each in value.items()}
+    return [_spelled(each) for each in value] if isinstance(value, list | tuple) else value

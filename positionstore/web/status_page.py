@@ -49,6 +49,14 @@ _HEADERS: Final = {
 }
 
 
+def _spelled(value: object) -> object:
+    """Let no mark of a text from the wire turn round the writing of what follows it."""
+    # Markup is a str too, and of our own making.
+    if type(value) is not str:
+        return value
+    return "\n".join(map(printable, value.split("\n")))
+
+
 class StatusPage:
     """Answers a browser.
 
@@ -97,6 +105,7 @@ class StatusPage:
             autoescape=True,
             undefined=jinja2.StrictUndefined,
             trim_blocks=True,
+            finalize=_spelled,
         )
         templates.filters |= {"dollars": dollars, "moment": moment}
         templates.globals |= {"version": f"positionstore {self._version}", "q": ""}

@@ -66,6 +66,9 @@
     });
   }
 
+  function duration(seconds) {
+    return seconds < 1 ? `${Math.round(seconds * 1000)} ms` : `${seconds.toFixed(2)} s`;
+  }
   function prose(text) {
     // What stands in backticks is a command.
     return text.split("`").map((part, place) => (place % 2 ? element("code", {}, part) : part));
@@ -91,7 +94,7 @@
       ["duplicates", number(live.duplicates)],
       ["out of order", number(live.out_of_order)],
       ["recovered", number(live.recovered)],
-      ["delay", status && status.lag.median !== null ? `median ${status.lag.median.toFixed(2)} s, 95 % within ${status.lag.p95.toFixed(2)} s` : ""],
+      ["delay", status && status.lag.median !== null ? `median ${duration(status.lag.median)}, 95 % within ${duration(status.lag.p95)}` : ""],
     ]);
   }
   function drawStore(state) {

@@ -120,7 +120,7 @@ async def test_a_span_for_each_batch_and_each_run_reaches_a_collector(
     assert row == tuple(said.values())
     # Nothing of a position, a wallet or a key is in any of it.
     sent = b"".join(request.SerializeToString() for request in there.requests)
-    named = [sandbox.api_key, *sandbox.wallets, "dm_pos_", "0x"]
+    named = [sandbox.api_key, *sandbox.wallets, "dm_pos_"]
     assert not [text for text in named if text.encode() in sent]
 
 

@@ -95,6 +95,7 @@ async def test_what_came_over_the_wire_is_text_on_every_page(
         assert answer.status in {200, 302, 404}, path
         assert "<script>alert" not in answer.text, path
         assert "<b onclick" not in answer.text, path
+        assert not {"\u202e", "\x1b"} & set(answer.text), path
         assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'")
     await shown.stopped()
 
