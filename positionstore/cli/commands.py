@@ -83,7 +83,7 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "explore": (
         _SEE,
         "explore:explore",
-        "Explore the store in the browser: SQL as the reader, a chart, CSV.",
+        "Explore the store in the browser: SQL as the reader, the documented views, a chart, CSV.",
     ),
     "quarantine": (_SEE, "quarantine:app", "Inputs that could not be understood."),
     "spool": (_SEE, "spool:app", "Inputs that wait on disk for the database."),

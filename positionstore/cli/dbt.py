@@ -33,10 +33,11 @@ def dbt(
         typer.Option("--force", help="Replace this project's own files in a folder that has some."),
     ] = False,
 ) -> None:
-    """Write a dbt project: sources with freshness, tests and descriptions, models and a snapshot.
+    """Write a dbt project: sources, models and a snapshot.
 
-    Its profile reads PGHOST, PGPORT, PGUSER, PGPASSWORD and PGDATABASE. The role has to read the
-    store, and to own the schema POSITIONSTORE_DBT_SCHEMA (models).
+    The sources have freshness, tests and descriptions. The profile reads PGHOST, PGPORT, PGUSER,
+    PGPASSWORD and PGDATABASE. The role has to read the store, and to own the schema
+    POSITIONSTORE_DBT_SCHEMA (models).
 
     Example: positionstore dbt analytics
     """
