@@ -56,7 +56,8 @@ def paste(store_url: str, tmp_path: Path) -> Paste:
 def test_the_page_can_be_pasted_from_top_to_bottom(
     paste: Paste, store_url: str, tmp_path: Path
 ) -> None:
-    everything, log, days = blocks("sh")
+    # The places of the others, object stores and Iceberg's, have tests of their own.
+    everything, log, days, feed, *_ = blocks("sh")
     (log_first, log_next), (days_first, days_next) = log.splitlines(), days.splitlines()
     with closing(database.connect(store_url)) as connection:
         appender = Appender(connection)
@@ -69,17 +70,21 @@ def test_the_page_can_be_pasted_from_top_to_bottom(
     said = paste(log_next)
 
     assert '"last_seq": 4' in said
+    paste(feed)
+    assert len(list((tmp_path / "feed" / "_increments").iterdir())) == 2
     assert (tmp_path / "open.csv").read_text(encoding="utf-8").count("dm_pos_1") == 1
     (tree,) = blocks("text")
     found = sorted(path.relative_to(tmp_path) for path in (tmp_path / "lake").rglob("*.*"))
-    assert [str(path) for path in found] == tree.splitlines()
-    (query,) = blocks("sql")
-    with duckdb.connect() as ducks:
-        rows = ducks.execute(query.replace("lake/", f"{tmp_path}/lake/")).fetchall()
-    assert sorted((str(day), count) for day, count in rows) == [
-        ("2026-07-01", 2),
-        ("2026-07-02", 2),
-    ]
+    assert [str(path) for path in found] == sorted(tree.splitlines())
+    for query in blocks("sql"):
+        with duckdb.connect() as ducks:
+            for folder in ("lake", "feed"):
+                query = query.replace(f"'{folder}/", f"'{tmp_path}/{folder}/")  # noqa: PLW2901 - where the page's folders are
+            rows = ducks.execute(query).fetchall()
+        assert sorted((str(day), count) for day, count in rows) == [
+            ("2026-07-01", 2),
+            ("2026-07-02", 2),
+        ]
 
 
 def test_the_python_of_the_page_runs(

@@ -25,7 +25,7 @@ from positionstore.store.database import Store
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = Path(sys.executable).with_name("positionstore")
-GO_ON_UNTIL_STOPPED = {"demo", "sandbox", "ingest", "run"}
+GO_ON_UNTIL_STOPPED = {"demo", "sandbox", "ingest", "run", "explore"}
 
 
 def every_command() -> Iterator[tuple[str, Any]]:

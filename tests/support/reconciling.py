@@ -167,6 +167,11 @@ class Desk:
         """How many of them are snapshots."""
         return int(self.one("SELECT count(*) FROM events WHERE source = 'rest'"))
 
+    def lists_asked(self, since: datetime) -> int:
+        """How many lists of unwinds and partial closes were asked for since then."""
+        asked = "SELECT count(*) FROM position_sub_resources WHERE asked_at >= %s"
+        return int(self.one(asked, [since]))
+
     def dump(self) -> dict[str, list[tuple[Any, ...]]]:
         """Every row of every table."""
         tables = [

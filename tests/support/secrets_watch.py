@@ -113,8 +113,9 @@ class SecretsWatch:
 
     def nothing_was_found(self) -> None:
         """Fail where a secret was seen, or where there was nothing to look at."""
-        assert self.found == set()
-        assert [where for where, length in self.looked.items() if not length] == []
+        assert self.found == set(), self.found
+        empty = [where for where, length in self.looked.items() if not length]
+        assert empty == [], empty
 
 
 def _forms(secret: str) -> set[str]:

@@ -62,7 +62,8 @@ def fit(kind: str, value: Json) -> object:
     if digits is None or not re.fullmatch("-?[0-9]+", digits):
         return None
     if kind == "units":
-        return Decimal(digits) if len(digits) <= 1000 else None
+        fits = len(digits) <= 1000 and abs(Decimal(digits)) < Decimal(10) ** 38
+        return Decimal(digits) if fits else None
     number = int(digits) if len(digits.removeprefix("-")) <= 19 else None
     return number if number is not None and -(2**63) <= number < 2**63 else None
 

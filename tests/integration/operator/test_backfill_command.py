@@ -86,6 +86,8 @@ async def test_all_of_history_is_loaded_and_a_killed_one_goes_on_where_it_was(
         pages = len(truth) // 100 + 2
         await killed(programs, database, sandbox, "backfill", "--all", page=5)
         seen_before = value(database, "SELECT seen FROM backfills")
+        lists = "SELECT count(*) FROM position_sub_resources"
+        read_before = value(database, lists)
         requests_before = sandbox.stats()["rest_requests"]
         done = await programs.run("backfill", "--all", "--json")
         requests = sandbox.stats()["rest_requests"] - requests_before
@@ -93,6 +95,8 @@ async def test_all_of_history_is_loaded_and_a_killed_one_goes_on_where_it_was(
     assert statuses(database) == truth
     assert "Going on with backfill 1 of all history, which began " in done.err
     assert f"{seen_before:,} positions were seen" in done.err
+    # Besides, the lists of positions whose size has changed.
+    requests -= value(database, lists) - read_before
     assert requests < pages - seen_before // 100 + 3
     told = done.json
     assert (told["what"], told["went_on_with"], told["parts"]) == ("all", 1, 2)
@@ -166,6 +170,8 @@ async def test_every_gap_is_repaired_with_no_more_requests_than_the_window_needs
     assert "3 of 3 gaps are repaired." in done.out
     assert again.out == "There is nothing to repair: no gap is open.\n"
     assert closed_since < everything / 2
+    # Besides, the lists of positions whose size has changed.
+    requests -= value(database, "SELECT count(*) FROM position_sub_resources")
     assert requests <= closed_since // 100 + 4
     window = database.execute("SELECT what, since, until FROM backfills").fetchone()
     assert window == ("gaps", ago(minutes=50), ago(minutes=20))

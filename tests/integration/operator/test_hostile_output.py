@@ -249,6 +249,8 @@ NOWHERE: Final = f"postgresql://{quote(NAME)}@127.0.0.1:1/{quote(NAME)}"
 
 NOT_LOOKED_AT: Final = {
     "demo": "It has a store, a sandbox and a folder of its own, and shows nothing that came.",
+    "dbt": "It writes files of its own making, and reads nothing that came.",
+    "explore": "It prints an address; what it shows is in the browser, whose tests look at it.",
 }
 
 CASES: Final = (

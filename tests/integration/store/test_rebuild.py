@@ -113,7 +113,7 @@ def test_every_column_but_verified_at_is_compared(
             AND attname NOT IN ('position_id', 'verified_at')
     """).fetchall()
     other = {
-        "text": "'other'", "bigint": "4711", "numeric": "4711", "boolean": "true",
+        "text": "'other'", "bigint": "4711", "numeric(38,0)": "4711", "boolean": "true",
         "timestamp with time zone": "'1999-01-01Z'", "jsonb": "'[]'", "text[]": "'{other}'",
     }  # fmt: skip
     for n, (name, kind) in enumerate(columns):

@@ -1,5 +1,6 @@
 """A view shows what its reader may see, and to whom the tables are granted, all views are."""
 
+import json
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -9,7 +10,7 @@ import psycopg
 import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
-from support.factories import event, moment, wire_time
+from support.factories import event, moment, received, wire_time
 from support.roles import connected, roles_on
 from support.stranger import a_role
 
@@ -40,6 +41,7 @@ def fill(connection: psycopg.Connection) -> None:
     add_sessions(connection)
     appender = Appender(connection)
     for position in (MINE, THEIRS):
+        appender.append([received(notification(f"{position}_live"))])
         entry = {"entry": {"opened_at": wire_time(0), "notional_usd_pips": 1}}
         for name, status in (("live", "open"), ("over", "closed")):
             key = f"{position}_{name}"
@@ -48,6 +50,13 @@ def fill(connection: psycopg.Connection) -> None:
         appender.append_retractions(
             [Retraction(f"{position}_live", "e_again", "Wrong.", moment(2))], moment(3)
         )
+
+
+def notification(position: str) -> bytes:
+    """An event that tells the customer of a position."""
+    data = {"code": "PARTIAL_OPEN_PROGRESS", "params": {"position_id": position}}
+    told = {"id": f"e_{position}_told", "type": "notification.created", "data": data}
+    return json.dumps(told | {"created_at": wire_time(1)}).encode()
 
 
 def add_sessions(connection: psycopg.Connection) -> None:
