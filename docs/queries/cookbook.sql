@@ -348,7 +348,7 @@ ORDER BY place;
 -- title: What made positions smaller, day by day?
 -- `reduction`: a fact shows a smaller size, and no event says by what. Notional is at cost.
 -- reads: the whole log
-SELECT changed_at::date AS day, kind, count(*) AS changes,
+SELECT (changed_at AT TIME ZONE 'UTC')::date AS day, kind, count(*) AS changes,
     count(DISTINCT position_id) AS positions,
     sum(before_notional_usd - after_notional_usd) AS notional_usd
 FROM position_size_changes

@@ -1,5 +1,6 @@
 """A store of an earlier version, with its data, is brought to head and goes on."""
 
+import re
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -94,7 +95,12 @@ def test_a_store_at_0021_gets_the_schema_of_a_new_store(url_at_0021: str, anothe
 def test_a_step_back_leaves_the_schema_of_0021(url_at_0021: str, another_url: str) -> None:
     migrations.migrate(another_url)
     migrations.migrate(another_url, down_to="0021")
-    assert schema_of(another_url) == schema_of(url_at_0021)
+
+    def but_storage(url: str) -> str:
+        # It is chosen by whether the server has lz4, and the dump's had not.
+        return re.sub(r"\nWITH \([^)]*\);", ";", schema_of(url))
+
+    assert but_storage(another_url) == but_storage(url_at_0021)
     assert migrations.migrate(another_url) == ("0021", migrations.head())
 
 
