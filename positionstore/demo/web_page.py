@@ -1,10 +1,10 @@
 """The status page of a demo's ingester: where it is, and whether it answers."""
 
-import socket
-from contextlib import closing
 from typing import Final
 
 import httpx
+
+from positionstore.embedded.cluster import choose_port
 
 _HOST: Final = "127.0.0.1"
 _USUAL: Final = 9464
@@ -15,16 +15,7 @@ _WITHIN: Final = 2.0
 
 def free_address() -> str:
     """Return an address of this machine on which nothing listens: the usual one if it is free."""
-    for port in (_USUAL, 0):
-        with closing(socket.socket()) as probe:
-            # As the server does it: what a finished demo has left behind is no obstacle.
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((_HOST, port))
-            except OSError:
-                continue
-            return f"{_HOST}:{probe.getsockname()[1]}"
-    return "off"
+    return f"{_HOST}:{choose_port(_USUAL)}"
 
 
 def url(address: str) -> str:

@@ -7,10 +7,11 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from positionstore.embedded.cluster import choose_port
 from positionstore.errors import ConfigurationError, PositionstoreError
 from positionstore.extras import explore_needed
 
@@ -72,15 +73,10 @@ def serve(port: int | None, *, ready: Callable[[str], None]) -> int:
 
 
 def _free_port(port: int | None) -> int:
-    for candidate in (PORT, 0) if port is None else (port,):
-        with closing(socket.socket()) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((HOST, candidate))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
-    raise ConfigurationError(f"Port {port} is taken.", remedy="Give --port another number.")
+    found = choose_port(PORT if port is None else port)
+    if port and found != port:
+        raise ConfigurationError(f"Port {port} is taken.", remedy="Give --port another number.")
+    return found
 
 
 def _wait_until_it_answers(process: "subprocess.Popen[str]", port: int) -> None:
