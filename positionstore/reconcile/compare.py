@@ -2,10 +2,6 @@
 
 from enum import StrEnum
 
-from positionstore.store.runs import FieldDifference
-
-__all__ = ["DiscrepancyKind", "FieldDifference"]
-
 
 class DiscrepancyKind(StrEnum):
     """How the store and ``GET /positions`` differ.

@@ -10,12 +10,13 @@ from typing import Final
 from positionstore.dimes.access import RestCredentials
 from positionstore.dimes.rest import OutOfReachError, RestClient
 from positionstore.errors import CredentialsError, DoubtfulClockError, GatewayError
-from positionstore.reconcile.compare import DiscrepancyKind, FieldDifference
+from positionstore.reconcile.compare import DiscrepancyKind
 from positionstore.reconcile.findings import Findings
 from positionstore.reconcile.report import Discrepancy, Resolution
 from positionstore.reconcile.server_clock import ServerClock
 from positionstore.reconcile.store_side import Answer, Mismatch
 from positionstore.reconcile.together import gather
+from positionstore.store.runs import FieldDifference
 
 GIVE_UP_AFTER: Final = 10
 """Failures in a row, each of which has used up a request's patience."""

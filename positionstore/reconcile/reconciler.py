@@ -217,13 +217,13 @@ class Reconciler:
         self, reader: psycopg.Connection, rest: RestClient, report: RunReport
     ) -> Sequence[RestCredentials]:
         settings = self._settings
-        store_side = CredentialProvider(settings, rest)
+        provider = CredentialProvider(settings, rest)
         if self._as_customer:
             report.reach = "wallets"
-            access = await store_side.for_customer()
+            access = await provider.for_customer()
             self._say_whom_it_leaves_out(reader, access, report)
             return [access]
-        partner = await store_side.for_partner()
+        partner = await provider.for_partner()
         if partner is not None:
             report.reach = "partner"
             return [partner]
@@ -239,7 +239,7 @@ class Reconciler:
                 remedy="Name wallets in POSITIONSTORE_WALLETS, or let the ingester hear of them; "
                 "and see that DIMES_API_KEY is right.",
             )
-        return [store_side.for_wallet(wallet) for wallet in wallets.values()]
+        return [provider.for_wallet(wallet) for wallet in wallets.values()]
 
     @staticmethod
     def _say_whom_it_leaves_out(

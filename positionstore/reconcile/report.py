@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from positionstore.reconcile.compare import DiscrepancyKind, FieldDifference
+from positionstore.reconcile.compare import DiscrepancyKind
 from positionstore.reconcile.scope import Scope, Trigger
-from positionstore.store.runs import InvalidField
+from positionstore.store.runs import FieldDifference, InvalidField
 
 EXIT_CLEAN, EXIT_FAILED, EXIT_DIFFERENT = 0, 1, 3
 

@@ -12,12 +12,12 @@ import psycopg
 
 from positionstore.dimes.page import Listed
 from positionstore.model.facts import Received, Rejected, Snapshot, Source
-from positionstore.reconcile.compare import DiscrepancyKind, FieldDifference
+from positionstore.reconcile.compare import DiscrepancyKind
 from positionstore.reconcile.report import Discrepancy, Resolution
 from positionstore.store import quarantine
 from positionstore.store import runs as records
 from positionstore.store.appender import Appender
-from positionstore.store.runs import Compared, Valuation, Verified
+from positionstore.store.runs import Compared, FieldDifference, Valuation, Verified
 
 Answer = tuple[Listed, datetime]
 """A position as REST showed it, and the as-of of that answer, UTC."""

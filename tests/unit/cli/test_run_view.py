@@ -5,9 +5,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from positionstore.cli.run_view import print_run, show_run
-from positionstore.reconcile.compare import DiscrepancyKind, FieldDifference
+from positionstore.reconcile.compare import DiscrepancyKind
 from positionstore.reconcile.report import Discrepancy, Resolution, RunReport, RunState, as_dict
 from positionstore.reconcile.scope import Scope, Trigger
+from positionstore.store.runs import FieldDifference
 
 BEGAN = datetime(2026, 7, 1, 3, 0, tzinfo=UTC)
 STATUS = FieldDifference("status", "open", "closed")

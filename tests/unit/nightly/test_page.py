@@ -16,13 +16,13 @@ from support.nightly import MADE_AT, contents_of
 from positionstore.nightly.chart import KINDS, chart
 from positionstore.nightly.report_html import page
 from positionstore.nightly.report_text import text as report_text
-from positionstore.reconcile.compare import DiscrepancyKind, FieldDifference
+from positionstore.reconcile.compare import DiscrepancyKind
 from positionstore.reconcile.report import Discrepancy, Resolution, RunReport, RunState
 from positionstore.reconcile.scope import Scope, Trigger
 from positionstore.store.backfills import Unrepaired
 from positionstore.store.differing import Differing, StillDiffering
 from positionstore.store.nights import Night
-from positionstore.store.runs import InvalidField
+from positionstore.store.runs import FieldDifference, InvalidField
 
 SVG = "{http://www.w3.org/2000/svg}"
 
