@@ -69,9 +69,6 @@ _VIEWS: Sequence[str] = (
 )
 """All views. One may read a function above it."""
 
-_FUNCTIONS_OVER_VIEWS: Sequence[str] = ()
-"""Functions in SQL that read a view, or return rows of one."""
-
 _RETYPED: Sequence[str] = ("positions_as_of",)
 """Functions of 0021 whose rows change: they are dropped before they are made again."""
 
@@ -131,7 +128,6 @@ def upgrade() -> None:
         ("tables", _TABLES),
         ("functions", _FUNCTIONS),
         ("views", _VIEWS),
-        ("functions", _FUNCTIONS_OVER_VIEWS),
     ):
         _run_files("0022", kind, names)
     _execute(";".join(grants))
@@ -139,10 +135,8 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Drop what is new, and make the rest as 0021 has it."""
-    functions = (*_FUNCTIONS, *_FUNCTIONS_OVER_VIEWS)
-    earlier = [name for name in functions if (_FOLDER / f"0021/functions/{name}.sql").exists()]
+    earlier = [name for name in _FUNCTIONS if (_FOLDER / f"0021/functions/{name}.sql").exists()]
     grants = _grants((*_EARLIER_VIEWS, *_RETYPED))
-    _drop("FUNCTION", _FUNCTIONS_OVER_VIEWS)
     _drop("VIEW", _VIEWS)
     _drop("FUNCTION", [name for name in _FUNCTIONS if name in _RETYPED or name not in earlier])
     _drop("TYPE", _TYPES)

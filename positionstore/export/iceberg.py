@@ -222,11 +222,13 @@ def _as(table: pa.Table, schema: pa.Schema) -> pa.Table:
 def _chunks(batches: Iterable[pa.RecordBatch]) -> Iterator[list[pa.RecordBatch]]:
     """Gather batches up to what a file is made of."""
     chunk: list[pa.RecordBatch] = []
+    size = 0
     for batch in batches:
-        if chunk and sum(each.nbytes for each in chunk) + batch.nbytes > FILE_BYTES:
+        if chunk and size + batch.nbytes > FILE_BYTES:
             yield chunk
-            chunk = []
+            chunk, size = [], 0
         chunk.append(batch)
+        size += batch.nbytes
     if chunk:
         yield chunk
 

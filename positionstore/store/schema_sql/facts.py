@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from positionstore.model.fields import ADDRESS_FIELDS, FIRST_FIELDS, Field, Kind
-from positionstore.store.schema_sql.columns import SEQ, comments, in_view, position_columns
+from positionstore.store.schema_sql.columns import SEQ, UNITS, comments, in_view, position_columns
 
 _NUMBERS: Final = {Kind.PIPS, Kind.BPS, Kind.MINUTES, Kind.UNITS}
+_UNITS_PATTERN: Final = "^-?0*[0-9]{1,38}$"
+"""What fits :data:`~positionstore.store.schema_sql.columns.UNITS`."""
 _JSON_TYPES: Final = {Kind.TEXT: "string", Kind.TIME: "string", Kind.FLAG: "boolean"}
 
 
@@ -131,8 +133,8 @@ def _value(field: Field) -> str:
         case Kind.TIME:
             value = f"fits.{field.column}"
         case Kind.UNITS:
-            fits = f"length({ref}) <= 1000 AND {ref} ~ '^-?0*[0-9]{{1,38}}$'"
-            value = f"(CASE WHEN fits.plainly OR ({fits}) THEN {ref} END)::numeric(38,0)"
+            fits = f"length({ref}) <= 1000 AND {ref} ~ '{_UNITS_PATTERN}'"
+            value = f"(CASE WHEN fits.plainly OR ({fits}) THEN {ref} END)::{UNITS}"
         case _:
             value = f"CASE WHEN fits.plainly THEN {ref}::bigint ELSE bigint_from_wire({ref}) END"
     return f"{value} AS {field.column}"
@@ -146,7 +148,7 @@ def _misfit(field: Field) -> str:
         case Kind.TIME:
             return f"{ref} IS NOT NULL AND fits.{field.column} IS NULL"
         case Kind.UNITS:
-            return f"length({ref}) > 1000 OR {ref} !~ '^-?0*[0-9]{{1,38}}$'"
+            return f"length({ref}) > 1000 OR {ref} !~ '{_UNITS_PATTERN}'"
         case _:
             return f"{ref} IS NOT NULL AND bigint_from_wire({ref}) IS NULL"
 
