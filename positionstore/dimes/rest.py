@@ -301,12 +301,7 @@ class RestClient:
             DoubtfulClockError: the server's clock is unreliable.
             GatewayError: no answer can be had, or it cannot be understood.
         """
-        if position_id in {"", ".", ".."}:  # paths that lead elsewhere
-            raise GatewayError(f"A position with the id {position_id!r} cannot be requested.")
-        try:
-            path = f"{POSITIONS_PATH}/{quote(position_id, safe='')}"
-        except UnicodeEncodeError:
-            raise GatewayError("A position with such an id cannot be requested.") from None
+        path = _path_of(position_id)
         as_of, _, listed = await self._ask_when(_Request("GET", path), access, _position_of)
         if as_of is None:
             raise DoubtfulClockError("The clock of the API's answer cannot be believed.")
@@ -332,10 +327,7 @@ class RestClient:
             OutOfReachError: this one is not shown, or cannot be read.
             GatewayError: no answer can be had.
         """
-        try:
-            where = f"{POSITIONS_PATH}/{quote(position_id, safe='')}/{path}"
-        except UnicodeEncodeError:
-            raise GatewayError("A position with such an id cannot be requested.") from None
+        where = f"{_path_of(position_id)}/{path}"
         request = _Request("GET", where, {"limit": str(PAGE_LIMIT)})
         _, content = await self._ask(request, access, _sub_resource_of)
         return content
@@ -516,6 +508,20 @@ def _position_of(answer: _Answer, access: RestCredentials, secret: str) -> Liste
     if isinstance(item.what, Rejected):
         raise OutOfReachError(f"The API answered with what is no position: {item.what.detail}")
     return item.what
+
+
+def _path_of(position_id: str) -> str:
+    """Return the path of a position.
+
+    Raises:
+        GatewayError: its id is no part of a path.
+    """
+    if position_id in {"", ".", ".."}:  # paths that lead elsewhere
+        raise GatewayError(f"A position with the id {position_id!r} cannot be requested.")
+    try:
+        return f"{POSITIONS_PATH}/{quote(position_id, safe='')}"
+    except UnicodeEncodeError:
+        raise GatewayError("A position with such an id cannot be requested.") from None
 
 
 def _sub_resource_of(answer: _Answer, access: RestCredentials, secret: str) -> bytes | None:

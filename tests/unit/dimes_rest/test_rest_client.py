@@ -395,6 +395,8 @@ async def test_an_id_that_makes_no_path_is_not_asked_for(strange: str) -> None:
     async with client_of(server) as client:
         with pytest.raises(GatewayError):
             await client.position(access(), strange)
+        with pytest.raises(GatewayError):
+            await client.sub_resource(access(), strange, "unwinds")
     assert not server.requests
 
 
