@@ -20,6 +20,11 @@ Each message is one line: what is wrong, and what to do. Exit code 3 is not an e
 """
 
 
+def first_line(text: object) -> str:
+    """Return the first line of what a library says, which often has more of them."""
+    return str(text).strip().partition("\n")[0]
+
+
 class PositionstoreError(Exception):
     """An error with a known cause.
 

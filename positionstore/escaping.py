@@ -46,6 +46,11 @@ def printable(value: object) -> str:
     )
 
 
+def printable_lines(text: str) -> str:
+    """Return a text with its line breaks, each line as :func:`printable` gives it."""
+    return "\n".join(map(printable, text.split("\n")))
+
+
 def one_line(text: str) -> str:
     """Return a message in one line, with single spaces and printable characters."""
     return printable(" ".join(text.split()))

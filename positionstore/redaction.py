@@ -3,6 +3,7 @@
 import re
 from typing import Final
 
+from positionstore.errors import first_line
 from positionstore.escaping import one_line, shortened
 
 # No pattern may look far ahead from a place that a hostile text can repeat: lengths are bounded.
@@ -28,3 +29,8 @@ def redacted(text: str) -> str:
         # Without the last word: half of a secret would not be recognised.
         text = text[:_READ_AT_MOST].rsplit(maxsplit=1)[0]
     return shortened(one_line(_SECRET.sub("***", text)), _LONGEST)
+
+
+def in_a_line(error: Exception) -> str:
+    """Return the first line of what an error says, :func:`redacted`, or else its class."""
+    return redacted(first_line(error)) or type(error).__name__

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Protocol, TextIO
 
-from positionstore.escaping import json_text, printable
+from positionstore.escaping import json_text, printable, printable_lines
 
 
 def print_json(value: object) -> None:
@@ -28,7 +28,7 @@ def print_line(text: str) -> None:
 def print_exact(text: str) -> None:
     """Print lines for a program or a shell; on a terminal, unprintable characters are escaped."""
     if sys.stdout.isatty():
-        text = "\n".join(map(printable, text.split("\n")))
+        text = printable_lines(text)
     print(text)
 
 

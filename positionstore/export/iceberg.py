@@ -21,7 +21,7 @@ from pyiceberg.table import Table, Transaction
 from pyiceberg.table.snapshots import ancestors_of
 from pyiceberg.utils.config import Config
 
-from positionstore.errors import ConfigurationError, PositionstoreError
+from positionstore.errors import ConfigurationError, PositionstoreError, first_line
 from positionstore.export.object_store import check_url, is_url
 
 CATALOG: Final = "positionstore"
@@ -267,7 +267,7 @@ def _errors(warehouse: str) -> Iterator[None]:
         ) from None
     except (OSError, RESTError, sqlalchemy.exc.SQLAlchemyError) as error:
         # The first line alone: what follows may have the parameters of a statement.
-        first = str(error).strip().partition("\n")[0][:300].rstrip(".")
+        first = first_line(error)[:300].rstrip(".")
         raise PositionstoreError(
             f"The Iceberg catalogue or its files in {warehouse} cannot be used: {first}.",
             remedy="Check the place and PYICEBERG_CATALOG__POSITIONSTORE__URI.",

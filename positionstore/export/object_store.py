@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Any, Final, Self
 from urllib.parse import parse_qsl, urlsplit
 
-from positionstore.errors import ConfigurationError, PositionstoreError
+from positionstore.errors import ConfigurationError, PositionstoreError, first_line
 from positionstore.export.destinations import Begin
 from positionstore.export.formats import Piece
 from positionstore.extras import arrow_needed
@@ -192,7 +192,7 @@ def _errors(url: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        said = str(error).strip().partition("\n")[0][:_WORDS].rstrip(".")
+        said = first_line(error)[:_WORDS].rstrip(".")
         raise PositionstoreError(
             f"{url} cannot be used: {said}.",
             remedy="Check the place, the keys and the endpoint: AWS_ENDPOINT_URL, AWS_REGION.",

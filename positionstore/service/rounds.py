@@ -132,5 +132,4 @@ class ReconcileLoop:
 
 
 def _in_short(error: Exception) -> str:
-    said = redacted(str(error)).strip().partition("\n")[0]
-    return said or type(error).__name__
+    return redacted(str(error)) or type(error).__name__

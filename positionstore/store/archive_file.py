@@ -20,7 +20,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from positionstore.errors import ConfigurationError, PositionstoreError
+from positionstore.errors import ConfigurationError, PositionstoreError, first_line
 from positionstore.files import sync_folder
 
 FACTS_AT_ONCE: Final = 5_000
@@ -272,7 +272,7 @@ class ArchiveReader:
                         newest = fact.seq
                     yield facts
         except (OSError, pa.ArrowException, ValueError) as error:
-            raise self._damaged(_words(error)) from None
+            raise self._damaged(first_line(error).rstrip(".")) from None
 
     def _damaged(self, how: str) -> PositionstoreError:
         return PositionstoreError(f"{self._path} is damaged: {how}.", remedy=_ANOTHER_COPY)
@@ -293,12 +293,8 @@ def sha256_of(path: Path) -> str:
 _ANOTHER_COPY: Final = "Nothing was changed; take another copy of it."
 
 
-def _words(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0].rstrip(".")
-
-
 def _unreadable(path: Path, error: Exception) -> ConfigurationError:
-    cause = getattr(error, "strerror", None) or _words(error)
+    cause = getattr(error, "strerror", None) or first_line(error).rstrip(".")
     return ConfigurationError(f"{path} cannot be read: {cause}.", remedy=_ANOTHER_COPY)
 
 

@@ -13,6 +13,7 @@ from positionstore.errors import (
     PositionstoreError,
     SchemaMismatchError,
     StoreRefusedError,
+    first_line,
 )
 from positionstore.store.refusals import TO_WORK
 from positionstore.store.sequences import is_of_numbers
@@ -109,7 +110,7 @@ def explained(error: Exception) -> Exception:
     """Return an error that ends the process as one whose message says what to do."""
     if not isinstance(error, psycopg.Error):
         return error
-    said = (error.diag.message_primary or str(error)).strip().partition("\n")[0]
+    said = first_line(error.diag.message_primary or error)
     state = error.sqlstate or ""
     if state == "42501":
         return StoreRefusedError(f"PostgreSQL says: {said}.", remedy=TO_WORK)

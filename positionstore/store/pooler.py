@@ -24,7 +24,12 @@ from typing import Final
 import psycopg
 from psycopg.pq import ExecStatus
 
-from positionstore.errors import DatabaseUnavailableError, SessionLostError, StoreRefusedError
+from positionstore.errors import (
+    DatabaseUnavailableError,
+    SessionLostError,
+    StoreRefusedError,
+    first_line,
+)
 
 REMEDY: Final = (
     "Let it pool by session (PgBouncer: pool_mode = session) for this user or "
@@ -91,7 +96,7 @@ def require_session(
             except psycopg.Error as error:
                 if number:
                     return  # it gives no third; the second has shown it
-                said = str(error).strip().partition("\n")[0].rstrip(".")
+                said = first_line(error).rstrip(".")
                 raise DatabaseUnavailableError(
                     "There is a pooler in front of the database, and the second connection that "
                     f"shows whether it keeps sessions cannot be used: {said}.",

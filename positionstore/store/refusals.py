@@ -8,7 +8,7 @@ from typing import Final
 import psycopg
 from psycopg import sql
 
-from positionstore.errors import PositionstoreError
+from positionstore.errors import PositionstoreError, first_line
 from positionstore.store.queries import queries
 from positionstore.store.session import role_of
 
@@ -64,5 +64,5 @@ def of_dependents(error: psycopg.Error) -> PositionstoreError:
 
 
 def _said(error: psycopg.Error) -> str:
-    said = (error.diag.message_primary or str(error)).strip().partition("\n")[0]
+    said = first_line(error.diag.message_primary or error)
     return f"PostgreSQL says: {said.rstrip('.')}."

@@ -17,10 +17,10 @@ from aiohttp import web
 
 from positionstore.dimes.json_exact import sanitize_text
 from positionstore.errors import PositionstoreError
-from positionstore.escaping import printable
+from positionstore.escaping import printable_lines
 from positionstore.log import get_logger
 from positionstore.model.wording import dollars
-from positionstore.redaction import redacted
+from positionstore.redaction import in_a_line
 from positionstore.store import board, session
 from positionstore.store.database import Store
 from positionstore.web.http import Respond, lives_on
@@ -54,7 +54,7 @@ def _spelled(value: object) -> object:
     # Markup is a str too, and of our own making.
     if type(value) is not str:
         return value
-    return "\n".join(map(printable, value.split("\n")))
+    return printable_lines(value)
 
 
 class StatusPage:
@@ -187,7 +187,7 @@ class StatusPage:
             return entry
         if entry is None:
             return self._message(404, "Unknown input", f"Quarantine has no input {number}.")
-        raw = "\n".join(map(printable, entry["raw"].decode(errors="backslashreplace").split("\n")))
+        raw = entry["raw"].decode(errors="backslashreplace")
         return self._html("quarantine.html", entry=entry, raw=raw)
 
     async def _read(self, read: Callable[[psycopg.Connection], T]) -> T | web.Response:
@@ -209,8 +209,7 @@ class StatusPage:
             # Not of each request: whoever reloads the page does not fill the log.
             if not self._told:
                 self._told = True
-                said = redacted((str(error).splitlines() or [type(error).__name__])[0])
-                _log.warning("page_not_read", error=said)
+                _log.warning("page_not_read", error=in_a_line(error))
             return self._message(503, "The database cannot be read", "The log says why.")
         self._told = False
         return found

@@ -15,7 +15,7 @@ import psycopg
 
 from positionstore.errors import PositionstoreError
 from positionstore.log import get_logger
-from positionstore.redaction import redacted
+from positionstore.redaction import in_a_line
 from positionstore.store import metrics, migrations, session
 from positionstore.store.database import Store
 
@@ -140,7 +140,7 @@ class StoreReader:
         except (PositionstoreError, psycopg.Error, OSError) as error:
             # The ingester logs it, and has its own patience.
             self._drop()
-            self._note(reachable=False, unreachable=_in_a_line(error))
+            self._note(reachable=False, unreachable=in_a_line(error))
             return
         self._note(reachable=True, unreachable="", revision=revision)
         if revision != migrations.head():
@@ -204,13 +204,9 @@ class StoreReader:
 
     def _failed(self, name: str, error: psycopg.Error) -> None:
         failures = {**self.reading.failures, name: self.reading.failures[name] + 1}
-        said = _in_a_line(error)
+        said = in_a_line(error)
         errors = {**self.reading.errors, name: said}
         self.reading = replace(self.reading, failures=failures, errors=errors)
         if name not in self._told and not self._stopped.is_set():
             self._told.add(name)
             _log.warning("metrics_not_read", part=name, error=said)
-
-
-def _in_a_line(error: Exception) -> str:
-    return redacted((str(error).strip().splitlines() or [type(error).__name__])[0])
