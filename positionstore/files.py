@@ -22,6 +22,13 @@ def finish(file: IO[bytes]) -> int:
     return os.fstat(file.fileno()).st_size
 
 
+def write_small(path: Path, content: bytes) -> None:
+    """Write a small file and bring it to the disk; its name is for the caller to bring there."""
+    with path.open("wb") as file:
+        file.write(content)
+        finish(file)
+
+
 def umask() -> int:
     """Return the permissions that new files of this process do not get."""
     mask = os.umask(0o077)

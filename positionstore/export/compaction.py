@@ -14,7 +14,7 @@ from positionstore.export.folders import LocalFolder, link
 from positionstore.export.formats import Format
 from positionstore.export.increments import DataFile, FolderContents, Increment, stem
 from positionstore.extras import arrow_needed
-from positionstore.files import finish
+from positionstore.files import finish, write_small
 
 
 def compact(folder: LocalFolder, contents: FolderContents, form: Format) -> None:
@@ -58,9 +58,7 @@ def compact(folder: LocalFolder, contents: FolderContents, form: Format) -> None
             sum(each.rows for each in markers),
             tuple(DataFile(path, source.stat().st_size) for path, source in made.items()),
         )
-        (staging / "marker").write_bytes(marker.encoded())
-        with (staging / "marker").open("rb+") as file:
-            finish(file)
+        write_small(staging / "marker", marker.encoded())
         folder.replace_by({**made, marker.path: staging / "marker"})
     finally:
         shutil.rmtree(staging, ignore_errors=True)

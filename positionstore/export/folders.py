@@ -11,7 +11,7 @@ from typing import Final, Protocol
 from positionstore.errors import ConfigurationError
 from positionstore.export.destinations import unwritable
 from positionstore.export.increments import MARKERS, hidden
-from positionstore.files import finish, sync_folder, umask
+from positionstore.files import sync_folder, umask, write_small
 
 _HERE: Final = -100
 """``AT_FDCWD``: paths are meant as they are."""
@@ -117,9 +117,7 @@ class LocalFolder:
         for abandoned in target.parent.glob(f".*{_PARTIAL}"):
             abandoned.unlink()
         partial = target.with_name(f".{target.name}{_PARTIAL}")
-        with partial.open("wb") as file:
-            file.write(content)
-            finish(file)
+        write_small(partial, content)
         partial.rename(target)
         sync_folder(target.parent)
         sync_folder(self.path)

@@ -9,7 +9,7 @@ from positionstore.export.destinations import Begin
 from positionstore.export.folders import Folder
 from positionstore.export.formats import Format, Piece, Writer
 from positionstore.export.increments import DataFile, Increment, Plan, stem
-from positionstore.files import finish
+from positionstore.files import finish, write_small
 
 _OPEN_AT_ONCE: Final = 64
 """Days that are written at the same time; one more closes the one that rested longest."""
@@ -97,9 +97,7 @@ class PartitionedFolder:
         if self._plan is None:
             if self._span is not None:
                 marker = self._marker(self._span)
-                with (self._staging / "marker").open("xb") as file:
-                    file.write(marker.encoded())
-                    finish(file)
+                write_small(self._staging / "marker", marker.encoded())
                 files[marker.path] = self._staging / "marker"
             self._folder.replace_by(files)
             return
