@@ -1,7 +1,7 @@
 """OpenTelemetry traces, where the environment's OTEL_ variables ask for them.
 
 A span for each batch that is committed and for each reconciliation. What is told is finished work,
-with its times, so nothing is measured where nobody asks; the libraries are not even imported then.
+with its times, so nothing is measured where traces are off, and the libraries are not imported.
 They are those of the extra ``otel``. Spans hold counts and words of our own: no position, wallet,
 text of a server or secret.
 """
@@ -37,7 +37,7 @@ _TIME_TO_END: Final = 1.0
 
 
 class _Sending:
-    """How a span is told; None where nobody asked."""
+    """How a span is told; None where traces are off."""
 
     span: Callable[[str, int, int, Values, bool], None] | None = None
 

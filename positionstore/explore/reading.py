@@ -88,7 +88,7 @@ class Explorer:
 
 @cache
 def explorer() -> Explorer:
-    """Return the one of this process, whoever visits it."""
+    """Return the one of this process; its visitors share it."""
     return Explorer()
 
 

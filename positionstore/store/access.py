@@ -24,7 +24,7 @@ class Privileges:
 
 
 def _table(*writes: str) -> Privileges:
-    # The reader reads everything: a tool lists what is in the schema, whoever may read it.
+    # The reader reads everything: tools list all of the schema, even what a user may not read.
     return Privileges(frozenset({"SELECT", *writes}), frozenset({"SELECT"}))
 
 

@@ -206,7 +206,7 @@ class StatusPage:
             said = f"The database did not answer within {_LIMIT}: try SQL instead."
             return self._message(503, "It takes too long", said)
         except (PositionstoreError, psycopg.Error) as error:
-            # Not of each request: whoever reloads the page does not fill the log.
+            # Once, and not for each request: reloading the page must not fill the log.
             if not self._told:
                 self._told = True
                 _log.warning("page_not_read", error=in_a_line(error))

@@ -39,7 +39,7 @@ def measure(bed: Bed, workload: Workload, scale: Scale, earlier: Build) -> list[
     ours: list[_Turn] = []
     theirs: list[_Turn] = []
     for number in range(scale.turns):
-        # Whoever is first in one turn is second in the next.
+        # The build that is first in one turn is second in the next.
         for build in (THIS, earlier) if number % 2 else (earlier, THIS):
             turn = _turn(bed, workload, scale, build)
             (ours if build is THIS else theirs).append(turn)

@@ -114,7 +114,7 @@ def kill() -> Iterator[Killer]:
         yield kill
 
 
-@pytest.mark.parametrize("how", ["first", "next", "again", "anew"])
+@pytest.mark.parametrize("how", ["first", "next", "again", "replaced"])
 def test_a_kill_at_any_step_leaves_whole_increments_and_the_next_run_mends_it(
     *, tmp_path: Path, store: Store, appender: Appender, export: Exporter, kill: Killer, how: str
 ) -> None:

@@ -3,7 +3,7 @@ CREATE OR REPLACE FUNCTION opened_by_facts(
 ) RETURNS position_moment
 LANGUAGE plpgsql STABLE
 SET search_path FROM CURRENT
-SET plan_cache_mode = force_generic_plan -- planned once, whoever calls
+SET plan_cache_mode = force_generic_plan -- planned once for all callers
 AS $$
 DECLARE
     found position_moment;
