@@ -3,6 +3,7 @@
 import asyncio
 import importlib.util
 import json
+import os
 import shutil
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -70,7 +71,7 @@ async def start(**options: object) -> OfficialServer:
     process = await asyncio.create_subprocess_exec(
         node(),
         str(SERVER),
-        json.dumps(options),
+        env={**os.environ, "OPTIONS": json.dumps(options)},
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -54,7 +55,7 @@ async def listen() -> AsyncIterator[Listen]:
             node(),
             str(HERE / "listener.mjs"),
             url,
-            json.dumps(options),
+            env={**os.environ, "OPTIONS": json.dumps(options)},
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             limit=16_000_000,

@@ -1,7 +1,7 @@
 // The official Socket.IO server in the role of the vendor's gateway, led by a test.
 //
 // It reads one JSON command a line from standard input and says what happens, one JSON object a
-// line, on standard output. Options, as JSON in the first argument: `refuse` ({how: "event",
+// line, on standard output. Options, as JSON in OPTIONS of the environment: `refuse` ({how: "event",
 // "middleware", "before-connect", "counting" or "disconnect", error, text, name, close, before}),
 // `refuseUpgrade` (an HTTP status), `answer` ({headers, body} of that refusal), `tokens` (mint user
 // tokens as well), `mint` ({status, headers, body} of the first answer to that), `pingInterval`, `pingTimeout`, `deflate`, `port`, `newestWins` (one connection at
@@ -11,7 +11,7 @@
 import { createServer } from "node:http";
 import { createInterface } from "node:readline";
 
-const options = JSON.parse(process.argv[2] ?? "{}");
+const options = JSON.parse(process.env.OPTIONS ?? "{}");
 const old = options.version === 2;
 // Only what is asked for: a test's time is mostly that of imports.
 const { Server, default: serverOfVersion2 } = await import(
