@@ -60,7 +60,18 @@ class CredentialProvider:
         Raises:
             ConfigurationError: there is no key to mint a token with.
         """
-        return self._minted(wallet, f"The wallet is {wallet}; look at POSITIONSTORE_WALLETS.")
+        return self._minted(wallet, f"The wallet is {wallet}; {self._where_from(wallet)}.")
+
+    def _where_from(self, wallet: str) -> str:
+        settings, spelled = self._settings, one_spelling(wallet)
+        if spelled in map(one_spelling, settings.wallets):
+            return "look at POSITIONSTORE_WALLETS"
+        if settings.wallet_address and spelled == one_spelling(settings.wallet_address):
+            return "look at DIMES_WALLET_ADDRESS"
+        return (
+            "events in the log name it: look at its rows of positions, and if it is no wallet, "
+            "retract the events (positionstore retract)"
+        )
 
     async def for_customer(self) -> RestCredentials:
         """Return credentials for the customer's wallet that the settings name.

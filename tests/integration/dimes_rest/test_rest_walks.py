@@ -252,7 +252,7 @@ async def test_a_key_refused_for_good_ends_it_and_names_the_variable() -> None:
 
 async def test_a_wallet_that_is_none_gets_no_token() -> None:
     async with desk() as its:
-        with pytest.raises(CredentialsError, match=r"0x12.*POSITIONSTORE_WALLETS"):
+        with pytest.raises(CredentialsError, match=r"0x12.*events in the log"):
             await its.book.for_wallet("0x12").authorization()
 
 

@@ -172,10 +172,20 @@ async def test_a_wallet_s_token_is_minted_once_however_its_address_is_spelled() 
     assert client.requests == 2
 
 
-async def test_a_refused_wallet_is_named_and_hinders_no_other() -> None:
+@pytest.mark.parametrize(
+    ("set_to", "remedy"),
+    [
+        ({"wallets": ("nonsense",)}, "POSITIONSTORE_WALLETS"),
+        ({"wallet_address": "nonsense"}, "DIMES_WALLET_ADDRESS"),
+        ({}, "events in the log name it.*positionstore retract"),
+    ],
+)
+async def test_a_refused_wallet_is_named_with_where_it_comes_from_and_hinders_no_other(
+    set_to: dict[str, object], remedy: str
+) -> None:
     async with client_of(minting) as client:
-        book = CredentialProvider(settings(api_key=KEY), client)
-        with pytest.raises(CredentialsError, match=r"nonsense.*POSITIONSTORE_WALLETS") as raised:
+        book = CredentialProvider(settings(api_key=KEY, **set_to), client)
+        with pytest.raises(CredentialsError, match=f"nonsense.*{remedy}") as raised:
             await book.for_wallet("nonsense").authorization()
         assert not isinstance(raised.value, KeyRefusedError)
         await book.for_wallet(WALLET).authorization()
