@@ -126,6 +126,8 @@ def _trusting(file: str | None, folder: str | None) -> ssl.SSLContext:
         ) from None
     if not file and not folder:
         context.load_verify_locations(certifi.where())
+    # A Python that a distribution builds may leave this to OpenSSL's own configuration.
+    context.minimum_version = max(context.minimum_version, ssl.TLSVersion.TLSv1_2)
     return context
 
 

@@ -33,6 +33,8 @@ async def serving(
             task.cancel()
         await asyncio.gather(*open_, return_exceptions=True)
         for writer in open_.values():
-            writer.transport.abort()
+            # Python 3.11.2 raises where the TLS connection is closed already.
+            with suppress(AttributeError):
+                writer.transport.abort()
             with suppress(OSError):
                 await writer.wait_closed()
