@@ -25,7 +25,9 @@ class PositionView:
     Attributes:
         position: its row; None where there is none, as of one that was archived or is unknown.
         valuation: its latest valuation; None where there is none.
-        timeline: its facts, the latest in the order of facts first, each with its ``envelope``.
+        timeline: its facts, the latest in the order of facts first, each with its ``envelope`` and
+            its ``changes``: the ``path`` of each field that differs from the fact before it, and
+            its value ``before`` and ``after``, as text; None where there was or is none.
         discrepancies: what the reconciliations found of it, the newest first.
     """
 
@@ -60,16 +62,22 @@ def position(connection: psycopg.Connection, position_id: str) -> PositionView |
     """Return what is known of a position; None where nothing is."""
     named = {"position_id": position_id}
     timeline = _rows(connection, "timeline", **named)
+    event_ids = [row["event_id"] for row in timeline]
     envelopes = {
         row["event_id"]: row["envelope"]
-        for row in _rows(
-            connection, "envelopes", **named, event_ids=[row["event_id"] for row in timeline]
-        )
+        for row in _rows(connection, "envelopes", **named, event_ids=event_ids)
     }
+    changes: dict[str, list[Row]] = {event_id: [] for event_id in event_ids}
+    previous = [row["previous"] for row in timeline]
+    for change in _rows(connection, "changes", **named, event_ids=event_ids, previous=previous):
+        changes[change["event_id"]].append(change)
     found = PositionView(
         position=next(iter(_rows(connection, "position", **named)), None),
         valuation=next(iter(_rows(connection, "valuation", **named)), None),
-        timeline=[row | {"envelope": envelopes.get(row["event_id"])} for row in timeline],
+        timeline=[
+            row | {"envelope": envelopes.get(row["event_id"]), "changes": changes[row["event_id"]]}
+            for row in timeline
+        ],
         discrepancies=_rows(connection, "history", **named),
     )
     known = found.position or found.timeline or found.discrepancies

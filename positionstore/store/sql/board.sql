@@ -56,11 +56,34 @@ SELECT * FROM valuations WHERE position_id = %(position_id)s;
 -- Its facts, the latest in the order of facts first.
 SELECT
     t.place, t.seq, t.event_id, t.type, t.status, t.phase, t.created_at, t.received_at, t.source,
-    t.out_of_order, t.overruled, t.won, t.changed, t.retracted_by, t.archived
+    t.out_of_order, t.overruled, t.won, t.changed, t.retracted_by, t.archived,
+    -- The one that changed is compared with: the one before it of those that count, or do not.
+    lag(t.event_id) OVER (PARTITION BY t.retracted_by IS NULL ORDER BY t.place) AS previous
 FROM position_timeline t
 WHERE t.position_id = %(position_id)s
 ORDER BY t.place DESC
 LIMIT 200;
+
+-- name: changes
+-- The values of the fields in which a fact differs from the one before it, each up to a length.
+SELECT
+    x.event_id,
+    field.path,
+    left(x.before #>> string_to_array(field.path, '.'), 200) AS before,
+    left(x.after #>> string_to_array(field.path, '.'), 200) AS after
+FROM unnest(%(event_ids)s::text[], %(previous)s::text[]) AS pair (event_id, previous)
+CROSS JOIN LATERAL (
+    SELECT
+        a.event_id,
+        jsonb_from_wire(b.envelope) -> 'data' AS before,
+        jsonb_from_wire(a.envelope) -> 'data' AS after
+    FROM events a
+    JOIN events b ON b.position_id = a.position_id AND b.event_id = pair.previous
+    WHERE a.position_id = %(position_id)s AND a.event_id = pair.event_id
+    OFFSET 0 -- each is read as jsonb once
+) x
+CROSS JOIN LATERAL unnest(changed_fields(x.before, x.after)) WITH ORDINALITY AS field (path, place)
+ORDER BY x.event_id, field.place;
 
 -- name: envelopes
 -- The envelopes of some of its facts, each up to a length.
