@@ -14,6 +14,7 @@ import argparse
 import asyncio
 import json
 import random
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -40,9 +41,11 @@ def main() -> int:
     folder = options.folder or Path(tempfile.mkdtemp(prefix="positionstore-chaos-"))
     _say(f"seed {seed}, {scenarios} scenarios; every log is in {folder}")
     commit, changed = checkout.commit()  # now: it may be another when the run has ended
-    figures = asyncio.run(
-        run(folder, seed=seed, scenarios=scenarios, seconds=SCENARIO, say=_say, rate=options.rate)
-    )
+    try:
+        figures = asyncio.run(_run(folder, seed, scenarios, options.rate))
+    except asyncio.CancelledError:
+        _say(f"Ended by a signal; the logs are in {folder}")
+        return 128 + signal.SIGTERM
     figures.commit, figures.changed = commit, changed
     text = json.dumps(figures.as_dict(), indent=2)
     if options.publish:
@@ -50,6 +53,15 @@ def main() -> int:
         _say("docs/chaos.json is written; scripts/docs.py makes docs/guarantees.md of it.")
     print(text if options.json else _told(figures))
     return 0 if figures.well else 1
+
+
+async def _run(folder: Path, seed: int, scenarios: int, rate: float) -> Figures:
+    work = asyncio.ensure_future(
+        run(folder, seed=seed, scenarios=scenarios, seconds=SCENARIO, say=_say, rate=rate)
+    )
+    # Its processes and mounts end with it, as they do at SIGINT.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, work.cancel)
+    return await work
 
 
 def _told(figures: Figures) -> str:
