@@ -19,14 +19,24 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import NoReturn
 
-from benchmark import comparing, importing, indexing, memory, profiling, stream, turns
+from benchmark import comparing, importing, indexing, memory, peers, profiling, stream, turns
 from benchmark.bed import Bed
 from benchmark.builds import Build
 from benchmark.report import Figure, machine, print_report, say
 from benchmark.scale import FULL, QUICK, Scale
 from benchmark.workload import Workload
 
-FIGURES = ("import", "stream", "latency", "durability", "turns", "memory", "compare", "indexes")
+FIGURES = (
+    "import",
+    "stream",
+    "latency",
+    "durability",
+    "turns",
+    "memory",
+    "compare",
+    "indexes",
+    "peers",
+)
 
 
 def measure(
@@ -58,6 +68,8 @@ def measure(
             figures.append(memory.measure(bed, scale))
         if "compare" in wanted:
             figures += comparing.measure(bed, scale)
+        if "peers" in wanted:
+            figures += peers.measure(bed, workload, scale)
         index_costs = indexing.measure(bed, workload, scale) if "indexes" in wanted else []
         costs = profiling.measure(bed, workload) if profile else []
         facts["load_average_at_end"] = machine(bed)["load_average"]
@@ -78,7 +90,7 @@ def main() -> int:
     try:
         report = measure(
             QUICK if options.quick else FULL,
-            options.only or FIGURES,
+            options.only or [name for name in FIGURES if name != "peers" or not options.quick],
             profile=options.profile,
             against=options.against,
         )

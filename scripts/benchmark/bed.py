@@ -51,13 +51,19 @@ class Bed:
     @contextmanager
     def fresh_store(self, build: Build = THIS) -> Iterator[Store]:
         """Make an empty store with the schema of a build; drop it afterwards."""
-        name = sql.Identifier(database := f"store_{next(self._numbers)}")
-        template = sql.Identifier(_TEMPLATE if build is THIS else "template0")
-        self.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(name, template))
-        try:
+        with self.fresh_database(_TEMPLATE if build is THIS else "template0") as url:
             if build is not THIS:
-                build.migrate(self.server.url(database))
-            yield Store(self.server.url(database), embedded=True)
+                build.migrate(url)
+            yield Store(url, embedded=True)
+
+    @contextmanager
+    def fresh_database(self, template: str = "template0") -> Iterator[str]:
+        """Make a database, empty or like another; yield its URL; drop it afterwards."""
+        name = sql.Identifier(database := f"store_{next(self._numbers)}")
+        like = sql.Identifier(template)
+        self.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(name, like))
+        try:
+            yield self.server.url(database)
         finally:
             self.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
 

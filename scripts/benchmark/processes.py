@@ -48,7 +48,7 @@ class Gateway:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
-        with _ended(process):
+        with ended(process):
             yield cls(process)
 
     def do(self, command: str, **options: object) -> None:
@@ -134,7 +134,7 @@ def _ingester(
             **settings,
         },
     )
-    with _ended(process):
+    with ended(process):
         gateway.hear("connection", of=process)
         yield Ingester(process.pid)
         process.terminate()
@@ -143,7 +143,8 @@ def _ingester(
 
 
 @contextmanager
-def _ended(process: subprocess.Popen[bytes]) -> Iterator[None]:
+def ended(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Let a process run, and end it afterwards."""
     try:
         yield
     finally:

@@ -190,13 +190,13 @@ def measure_durability(
         scale: how much of it.
         earlier: a build to compare with, whose burst is shorter.
     """
-    batch = spool = before = _Rates(0.0, 0.0)
+    batch = spool = before = Rates(0.0, 0.0)
     for _ in range(scale.rounds):
-        batch = batch.best(_burst(bed, workload, scale.durable_lines, durability="batch"))
-        spool = spool.best(_burst(bed, workload, scale.durable_lines, durability="spool"))
+        batch = batch.best(burst(bed, workload, scale.durable_lines, durability="batch"))
+        spool = spool.best(burst(bed, workload, scale.durable_lines, durability="spool"))
         if earlier is not None:
             some = scale.earlier_lines
-            before = before.best(_burst(bed, workload, some, durability="spool", build=earlier))
+            before = before.best(burst(bed, workload, some, durability="spool", build=earlier))
     of = f"{scale.durable_lines:,} sent, {spool.committed:,.0f} events/s"
     measured = {
         "lines": scale.durable_lines,
@@ -245,7 +245,7 @@ def measure_durability(
     return figures
 
 
-class _Rates(NamedTuple):
+class Rates(NamedTuple):
     """Events a second.
 
     Attributes:
@@ -256,14 +256,14 @@ class _Rates(NamedTuple):
     kept: float
     committed: float
 
-    def best(self, other: "_Rates") -> "_Rates":
+    def best(self, other: "Rates") -> "Rates":
         """Return the better of each."""
-        return _Rates(max(self.kept, other.kept), max(self.committed, other.committed))
+        return Rates(max(self.kept, other.kept), max(self.committed, other.committed))
 
 
-def _burst(
+def burst(
     bed: Bed, workload: Workload, lines: int, *, durability: str, build: Build = THIS
-) -> _Rates:
+) -> Rates:
     """Return how fast a burst was; all of it came over one connection."""
     with (
         bed.fresh_store(build) as store,
@@ -287,7 +287,7 @@ def _burst(
         f"Burst, POSITIONSTORE_DURABILITY={durability}, {build.name}: {kept:,.0f} events/s until a "
         f"ping was answered, {committed:,.0f} until they were committed"
     )
-    return _Rates(kept, committed)
+    return Rates(kept, committed)
 
 
 def _event_ids(path: Path, at_most: int | None = None) -> list[str]:
