@@ -267,7 +267,7 @@ class Settings(BaseSettings):
         description="Events that the ingester may hold in memory and writes in one transaction.",
     )
     import_batch_size: int = Field(
-        default=100_000,
+        default=20_000,
         ge=1,
         le=1_000_000,
         description="Events that an import writes in one transaction, at most 256 MiB.",

@@ -51,7 +51,7 @@ def import_files(
             now=datetime.now(UTC),
             batch_size=settings.import_batch_size,
             progress=lambda now: show(
-                now.bytes_read, now.bytes_total, f"{now.appended:,} appended"
+                now.bytes_done, now.bytes_total, f"{now.appended:,} appended"
             ),
         )
     if as_json:

@@ -1,24 +1,23 @@
 """Appends captured events in files to the log.
 
-While one batch is committed, the next is read, decoded and staged over a second connection.
-Only a few thousand lines are in memory at a time, whatever the size of a file or a batch.
-Uncommitted lines are in a temporary file, so that if the database refuses a batch, only the line
+It commits by position: it looks at a window of lines, and then takes the lines of each position
+together. While one batch is committed, the next is read, decoded and staged over a second
+connection. Only a few thousand lines are in memory at a time, whatever the size of a file or a
+window. Uncommitted lines can be read again, so that if the database refuses a batch, only the line
 that causes it goes to quarantine.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import chain
 from typing import Final
 
 import psycopg
 
 from positionstore.errors import PositionstoreError
-from positionstore.importer.logged import Logged
 from positionstore.importer.reader import JsonLinesReader
-from positionstore.importer.spill import SpilledBatch, TempFile
+from positionstore.importer.spill import Window
 from positionstore.store import sessions
 from positionstore.store.appender import Appended
 from positionstore.store.batch_writer import BatchWriter
@@ -27,9 +26,9 @@ from positionstore.store.feed import before_the_newest
 _SMALLEST_BATCH: Final = 10_000
 _SHARE_BESIDE_A_STREAM: Final = 5
 """What a batch is divided by while an ingester is at work, which waits for each commit."""
-_ROOM_FOR_A_BATCH: Final = "128MB"
-"""What a batch may fill of the server's memory before it goes to the server's disk: about what a
-hundred thousand usual lines take."""
+_ROOM_FOR_A_BATCH: Final = "64MB"
+"""What a batch may fill of the server's memory before it goes to the server's disk: about what
+fifty thousand usual lines take."""
 
 _POSITIONS: Final = (
     "SELECT count(*) FROM positions WHERE source = 'import' AND updated_at = %(now)s"
@@ -63,9 +62,12 @@ class Imported:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """The progress of an import: bytes read of the files' total (None if unknown)."""
+    """The progress of an import: bytes done of the files' total (None if unknown).
 
-    bytes_read: int
+    A line is half done when it is read, and wholly when the database has it.
+    """
+
+    bytes_done: int
     bytes_total: int | None
     appended: int
 
@@ -118,17 +120,17 @@ def import_files(
             roomy, batch_size=lines_at_most, smallest=_SMALLEST_BATCH, committed=tally.add
         )
         stack.callback(writing.drop)
-        total, scratch = _total_bytes(sources), TempFile()
+        course = _Course(sources, tally, progress)
         try:
-            for lines in chain.from_iterable(source.chunks() for source in sources):
-                held = SpilledBatch(lines, now)
-                tally.logged = tally.logged or any(isinstance(line, Logged) for line in lines)
-                writing.take(held)
-                writing.write(everything=False)
-                held.put_away(scratch)
-                if progress is not None:
-                    read = sum(source.bytes_read for source in sources)
-                    progress(Progress(read, total, tally.appended))
+            for window in _windows(sources, now, course.show):
+                for batch in window.batches():
+                    batch.load()
+                    writing.take(batch)
+                    writing.write(everything=False)
+                    batch.put_away()
+                    course.hand_on(len(batch), of=len(window))
+                course.end_window()
+                tally.logged = tally.logged or window.has_log_rows
         except PositionstoreError:
             writing.write(everything=True)
             raise
@@ -145,6 +147,29 @@ def import_files(
     )
 
 
+def _windows(
+    sources: Sequence[JsonLinesReader], now: datetime, more_is_read: Callable[[], None]
+) -> Iterator[Window]:
+    """Yield all lines by windows.
+
+    Raises:
+        PositionstoreError: a file cannot be read further; what came before was handed on.
+    """
+    window = Window(now)
+    try:
+        for source in sources:
+            for lines in source.chunks():
+                window.add(source, lines)
+                more_is_read()
+                if window.is_full or (len(window) and not lines):
+                    yield window
+                    window = Window(now)
+    except PositionstoreError:
+        yield window
+        raise
+    yield window
+
+
 class _Tally:
     """The counts so far."""
 
@@ -159,10 +184,38 @@ class _Tally:
         self.quarantined += result.quarantined
 
 
-def _total_bytes(sources: Sequence[JsonLinesReader]) -> int | None:
-    total = 0
-    for source in sources:
-        if source.bytes_total is None:
-            return None
-        total += source.bytes_total
-    return total
+class _Course:
+    """How far an import is, told to the caller."""
+
+    def __init__(
+        self,
+        sources: Sequence[JsonLinesReader],
+        tally: _Tally,
+        told: Callable[[Progress], None] | None,
+    ) -> None:
+        self._sources = sources
+        self._tally = tally
+        self._told = told
+        sizes = [source.bytes_total for source in sources]
+        self._total = None if None in sizes else sum(filter(None, sizes))
+        self._before = 0
+        self._share = 0.0
+
+    def show(self) -> None:
+        """Tell of what is read by now."""
+        if self._told is not None:
+            window = self._bytes_read() - self._before
+            done = self._before + int(window * (1 + self._share) / 2)
+            self._told(Progress(done, self._total, self._tally.appended))
+
+    def hand_on(self, lines: int, *, of: int) -> None:
+        """Count lines that were handed on, of the lines of a window."""
+        self._share += lines / of
+        self.show()
+
+    def end_window(self) -> None:
+        """Count a window that was handed on."""
+        self._before, self._share = self._bytes_read(), 0.0
+
+    def _bytes_read(self) -> int:
+        return sum(source.bytes_read for source in self._sources)

@@ -35,6 +35,24 @@ ROW: Final = b'{"seq":'
 _PACKET: Final = re.compile(rb"(?:42(?P<namespace>/[^,\[]{0,200},)?(?P<ack>[0-9]{0,20}))?\[")
 _RETRACTION_ID: Final = re.compile(r"ret_[0-9a-f]{32}")
 
+_SNAPSHOT: Final = SNAPSHOT_TYPE.encode()
+_REST: Final = Source.REST.value.encode()
+_USUAL: Final = re.compile(
+    rb"""
+    \{"id":\ ?"[^"\\]*",\ ?"type":\ ?"(?P<type>[^"\\]*)",\ ?"created_at":\ ?"[^"\\]*",
+    \ ?"data":\ ?\{"id":\ ?"(?P<position>[^"\\]*)"
+    """,
+    re.VERBOSE,
+)
+_USUAL_ROW: Final = re.compile(
+    rb"""
+    \{"seq":[0-9]+,"event_id":"[^"\\]*","position_id":"(?P<position>[^"\\]*)",
+    "type":"[^"\\]*","status":"[^"\\]*","created_at":"[^"\\]*",
+    "received_at":"[^"\\]*","source":"(?P<source>[^"\\]*)",
+    """,
+    re.VERBOSE,
+)
+
 
 class Logged(msgspec.Struct, frozen=True):
     """A fact of another store's log.
@@ -99,6 +117,28 @@ def read_line(line: bytes) -> Line:
     if line.startswith(b"{"):
         return _of_a_row(line) or what
     return _of_a_packet(line) or what
+
+
+def position_of(line: bytes) -> bytes:
+    """Return the position that a line seems to speak of; empty if none.
+
+    Usual lines are only looked at. Where that finds a wrong position, as where a key stands twice
+    in an object, nothing but time is lost.
+
+    Raises:
+        IncompleteSnapshotError: it is a snapshot without its ``supersedes_before``.
+    """
+    if (usual := _USUAL.match(line)) is not None:
+        position, type_ = usual.group("position", "type")
+        if type_ != _SNAPSHOT:
+            return position
+    elif (row := _USUAL_ROW.match(line)) is not None:
+        position, source = row.group("position", "source")
+        if source != _REST:
+            return position
+    what = read_line(line)
+    fact = what.what if isinstance(what, Logged) else what
+    return b"" if isinstance(fact, Rejected) else fact.position_id.encode()
 
 
 def retraction_of(event: Event) -> Retraction | None:

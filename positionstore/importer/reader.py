@@ -1,12 +1,13 @@
 """Reads JSON Lines files some lines at a time, with bounded memory."""
 
-import hashlib
 import io
+import os
+import select
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, Final, Protocol
+from typing import IO, Final, NamedTuple, Protocol
 
 from positionstore.errors import ConfigurationError, PositionstoreError
 from positionstore.importer import kinds
@@ -15,22 +16,39 @@ from positionstore.importer.logged import (
     AROUND_AN_ENVELOPE,
     ROW,
     IncompleteSnapshotError,
-    Line,
-    read_line,
+    position_of,
 )
-from positionstore.model.facts import LONGEST_ENVELOPE, Reason, Rejected
+from positionstore.importer.long_line import LongLine
+from positionstore.model.facts import LONGEST_ENVELOPE, Rejected
 
 STANDARD_INPUT: Final = "-"
 
 _LINES_AT_A_TIME: Final = 2_000
 _BYTES_AT_A_TIME: Final = 8 * 1024 * 1024
-_KEPT_OF_A_LONG_LINE: Final = 64 * 1024
+_BYTES_OF_A_BLOCK: Final = 256 * 1024
+_STALLED_AFTER: Final = 1_000
+"""Milliseconds without anything new, after which what came from a pipe does not wait for more."""
+_LONGEST_LINE: Final = LONGEST_ENVELOPE + AROUND_AN_ENVELOPE + 2
 _BLANK: Final = b" \t\r\n"
 _BOM: Final = b"\xef\xbb\xbf"
 _RECORD: Final = b"\x1e"
 """Separates records in a JSON text sequence (RFC 7464), and packets in a payload of polling."""
 _HAS_AN_ENVELOPE: Final = (ROW, b"[", b"42", _RECORD)
 _NAMED: Final = {".gz": Packing.GZIP, ".zst": Packing.ZSTD}
+
+
+class RawLine(NamedTuple):
+    """A line, not read yet; or one of several records in a line.
+
+    Attributes:
+        content: without blanks around it; of a line that is too long what quarantine gets.
+        position: the position that it seems to speak of. A wrong one only costs time.
+        offset: where its content begins in the file.
+    """
+
+    content: bytes | Rejected
+    position: bytes
+    offset: int
 
 
 class JsonLinesReader:
@@ -42,14 +60,17 @@ class JsonLinesReader:
 
     Attributes:
         bytes_total: the size of the file; None if unknown.
+        can_reread: whether a line can be read again, by its offset.
     """
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.bytes_total: int | None = None
+        self.can_reread = False
         self._raw: io.BufferedReader
-        self._lines: _Readable
+        self._unpacked: _Readable
         self._broken: Exception | None = None
+        self._may_stall = self._may_stall_unseen = False
 
     @property
     def bytes_read(self) -> int:
@@ -71,9 +92,11 @@ class JsonLinesReader:
                 raise ConfigurationError(
                     f"{self.name} cannot be read: {cause}.", remedy="Nothing was imported."
                 ) from None
-            self._lines = self._raw
+            self._unpacked = self._raw
+            self.can_reread = self.bytes_total is not None
             if (packing := kinds.packing(first) or _NAMED.get(Path(self.name).suffix)) is not None:
-                self._lines = unpacked = kinds.unpacked(self._raw, packing)
+                self.can_reread = False
+                self._unpacked = unpacked = kinds.unpacked(self._raw, packing)
                 stack.callback(unpacked.close)
                 try:
                     first = unpacked.peek(kinds.FIRST_BYTES)
@@ -83,58 +106,159 @@ class JsonLinesReader:
                 raise ConfigurationError(
                     f"{self.name} is {refused.is_}. Nothing was imported.", remedy=refused.remedy
                 )
+            if self.bytes_total is None:
+                self._may_stall_unseen = packing is not None
+                self._may_stall = packing is None and _has_descriptor(self._raw)
             self._open = stack.pop_all()
         return self
 
     def __exit__(self, *exc_info: object) -> None:
         self._open.close()
 
-    def chunks(self) -> Iterator[list[Line]]:
-        """Yield the contents of lines that are not blank.
+    def read(self, offset: int, length: int) -> bytes:
+        """Read a part of the file again, where ``can_reread``.
 
-        Of a line that is longer than any envelope, only the beginning is kept.
+        Raises:
+            PositionstoreError: it is no longer there.
+        """
+        part = os.pread(self._raw.fileno(), length, offset)
+        if len(part) != length:
+            raise PositionstoreError(
+                f"{self.name} became shorter while it was imported. A part of it is imported.",
+                remedy="Run it again when nothing writes to the file.",
+            )
+        return part
+
+    def chunks(self) -> Iterator[list[RawLine]]:
+        """Yield the lines that are not blank, some at a time.
+
+        Of a line that is longer than any envelope, only the beginning is kept. An empty list says
+        that what came so far should not wait for more: a pipe has nothing more just now, or is
+        compressed, so that this cannot be seen.
 
         Raises:
             PositionstoreError: the file cannot be read further, or a snapshot in it is incomplete.
         """
-        chunk: list[Line] = []
-        size = number = 0
+        chunk: list[RawLine] = []
+        size = 0
         unreadable: PositionstoreError | None = None
-        while True:
-            number += 1
-            try:
-                line = self._next_line(number)
-                if not line:
-                    break
+        try:
+            for number, offset, line in self._lines():
+                if line is None:
+                    yield chunk
+                    chunk, size = [], 0
+                    yield []
+                    continue
                 if isinstance(line, Rejected):
                     size += len(line.raw)
-                    chunk.append(line)
+                    chunk.append(RawLine(line, b"", offset))
                 else:
                     size += len(line)
-                    self._read(line, number, chunk)
-            except PositionstoreError as error:
-                unreadable = error  # raised when all that came before it is handed on
-                break
-            if len(chunk) >= _LINES_AT_A_TIME or size >= _BYTES_AT_A_TIME:
-                yield chunk
-                chunk, size = [], 0
+                    self._add(line, offset, number, chunk)
+                if len(chunk) >= _LINES_AT_A_TIME or size >= _BYTES_AT_A_TIME:
+                    yield chunk
+                    chunk, size = [], 0
+                    if self._may_stall_unseen:
+                        yield []
+        except PositionstoreError as error:
+            unreadable = error  # raised when all that came before it is handed on
         if chunk:
             yield chunk
         if unreadable is not None:
             raise unreadable
 
-    def _read(self, line: bytes, number: int, chunk: list[Line]) -> None:
-        """Read a line, if it is not blank, into a chunk."""
-        if number == 1:
-            line = line.removeprefix(_BOM)
+    def _lines(self) -> Iterator[tuple[int, int, bytes | Rejected | None]]:
+        """Yield each line without its end, after its number and its offset; None if none comes.
+
+        Blocks are read and cut into lines: to ask for each line costs more than to look at it.
+        """
+        number, offset = 1, 0
+        begun: list[bytes] = []
+        block = self._block(number)
+        while block:
+            *lines, rest = block.split(b"\n")
+            for line in lines:
+                if begun:
+                    line = b"".join((*begun, line))  # noqa: PLW2901 - its beginning was in the block before
+                    begun = []
+                if len(line) > LONGEST_ENVELOPE:
+                    yield number, offset, self._checked(line, b"\n", number)
+                else:
+                    yield number, offset, line
+                offset += len(line) + 1
+                number += 1
+            if rest:
+                begun.append(rest)
+            if len(begun) > 1 and sum(map(len, begun)) > _LONGEST_LINE:
+                long, block = self._long(begun, number)
+                begun = []
+                yield number, offset, long.rejected(self.name, number)
+                offset += long.length
+                number += 1
+            else:
+                block = b""
+            if not block:
+                if self._stalls():
+                    yield number, offset, None
+                block = self._block(number)
+        if begun:
+            yield number, offset, self._checked(b"".join(begun), b"", number)
+
+    def _long(self, begun: list[bytes], number: int) -> tuple[LongLine, bytes]:
+        """Read a line that is too long up to its end; return what follows it in its last block."""
+        long = LongLine(begun)
+        while block := self._block(number):
+            end = block.find(b"\n") + 1
+            long.add(block[:end] if end else block)
+            if end:
+                return long, block[end:]
+        return long, b""
+
+    def _checked(self, line: bytes, end: bytes, number: int) -> bytes | Rejected:
+        """Return a line, or what is kept of it if it is too long."""
+        longest = LONGEST_ENVELOPE
+        if line.startswith(_HAS_AN_ENVELOPE):
+            longest += AROUND_AN_ENVELOPE
+        if len(line.rstrip(b"\r")) <= longest:
+            return line
+        return LongLine([line, end]).rejected(self.name, number)
+
+    def _stalls(self) -> bool:
+        """Whether a pipe has nothing for some time."""
+        if not self._may_stall:
+            return False
+        pipe = select.poll()
+        pipe.register(self._raw, select.POLLIN)
+        return not pipe.poll(_STALLED_AFTER)
+
+    def _block(self, number: int) -> bytes:
+        """Return what comes next, in the line of this number; nothing at the end."""
         try:
-            if _RECORD in line:
-                parts = (part.strip(_BLANK) for part in line.split(_RECORD))
-                chunk += [read_line(part) for part in parts if part]
-            elif line := line.strip(_BLANK):
-                chunk.append(read_line(line))
-        except IncompleteSnapshotError:
-            raise self._incomplete(number) from None
+            if self._broken is not None:
+                raise self._broken
+            return self._unpacked.read1(_BYTES_OF_A_BLOCK)
+        except kinds.UNREADABLE as error:
+            place = f"after line {number - 1}" if number > 1 else "at all"
+            raise PositionstoreError(
+                f"{self.name} cannot be read {place}: {error}.",
+                remedy="What came before is imported; mend the file and run it again."
+                if number > 1
+                else "Nothing of it is imported; mend the file and run it again.",
+            ) from None
+
+    def _add(self, line: bytes, offset: int, number: int, chunk: list[RawLine]) -> None:
+        """Add what is in a line to a chunk."""
+        if number == 1 and line.startswith(_BOM):
+            line, offset = line[len(_BOM) :], offset + len(_BOM)
+        for part in line.split(_RECORD) if _RECORD in line else (line,):
+            if content := part.strip(_BLANK):
+                blanks = 0 if content is part else len(part) - len(part.lstrip(_BLANK))
+                try:
+                    position = position_of(content)
+                except IncompleteSnapshotError:
+                    raise self._incomplete(number) from None
+                chunk.append(RawLine(content, position, offset + blanks))
+            offset += len(part) + 1
 
     def _incomplete(self, number: int) -> PositionstoreError:
         return PositionstoreError(
@@ -144,41 +268,13 @@ class JsonLinesReader:
             remedy="Export the log again, with `positionstore export events --format jsonl`.",
         )
 
-    def _next_line(self, number: int) -> bytes | Rejected:
-        """Return a line; only the beginning if it is too long."""
-        try:
-            if self._broken is not None:
-                raise self._broken
-            line = self._lines.readline(LONGEST_ENVELOPE + 2)  # with its end
-            if len(line) <= LONGEST_ENVELOPE:
-                return line
-            longest = LONGEST_ENVELOPE
-            if line.startswith(_HAS_AN_ENVELOPE):
-                longest += AROUND_AN_ENVELOPE
-                if not line.endswith(b"\n"):
-                    line += self._lines.readline(AROUND_AN_ENVELOPE)
-            whole = len(line) <= longest or line.endswith(b"\n")
-            if whole and len(line.rstrip(b"\r\n")) <= longest:
-                return line
-            length, digest, end = len(line), hashlib.sha256(line), line
-            while end and not end.endswith(b"\n"):
-                end = self._lines.readline(_BYTES_AT_A_TIME)
-                length += len(end)
-                digest.update(end)
-        except kinds.UNREADABLE as error:
-            place = f"after line {number - 1}" if number > 1 else "at all"
-            raise PositionstoreError(
-                f"{self.name} cannot be read {place}: {error}.",
-                remedy="What came before is imported; mend the file and run it again."
-                if number > 1
-                else "Nothing of it is imported; mend the file and run it again.",
-            ) from None
-        beginning = line[:_KEPT_OF_A_LONG_LINE]
-        detail = (
-            f"It has {length:,} bytes, and an envelope {LONGEST_ENVELOPE:,} at most. These are its "
-            f"first {len(beginning):,}; the rest is in {self.name}, line {number}."
-        )
-        return Rejected(beginning, Reason.TOO_LONG, detail, digest.digest())
+
+def _has_descriptor(stream: io.BufferedReader) -> bool:
+    try:
+        stream.fileno()
+    except OSError:
+        return False
+    return True
 
 
 def _peekable(stream: IO[bytes]) -> io.BufferedReader:
@@ -188,4 +284,4 @@ def _peekable(stream: IO[bytes]) -> io.BufferedReader:
 class _Readable(Protocol):
     def peek(self, size: int, /) -> bytes: ...
 
-    def readline(self, size: int, /) -> bytes: ...
+    def read1(self, size: int, /) -> bytes: ...

@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import zlib
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,7 +27,7 @@ from positionstore.importer.logged import (
     Logged,
     read_line,
 )
-from positionstore.importer.reader import JsonLinesReader
+from positionstore.importer.reader import JsonLinesReader, RawLine
 from positionstore.model.facts import Event, Reason, Rejected, Source
 from positionstore.model.timestamps import as_of, parse_http_date
 
@@ -167,10 +168,18 @@ def read(path: Path) -> tuple[list[Line], str | None]:
     try:
         with JsonLinesReader(str(path)) as lines:
             for chunk in lines.chunks():
-                found += chunk
+                found += as_lines(chunk)
     except PositionstoreError as error:
         return found, str(error)
     return found, None
+
+
+def as_lines(chunk: Iterable[RawLine]) -> list[Line]:
+    """Return what some lines of a file say."""
+    return [
+        each.content if isinstance(each.content, Rejected) else read_line(each.content)
+        for each in chunk
+    ]
 
 
 def is_clean(error: PositionstoreError) -> None:

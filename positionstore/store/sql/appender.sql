@@ -58,9 +58,9 @@ SELECT max(seq) FROM events;
 
 -- name: keep_conflicting_duplicates
 -- Puts into quarantine what of the batch bears the id of another fact of the log but is not the same
--- JSON; says how many that are. Most of the batch stands in the log under the very seq that it drew;
--- what does not is compared with what has its id. Each OFFSET 0 holds the planner to one look-up a
--- row, however large it thinks the batch is.
+-- JSON; says which that are, by their ordinals. Most of the batch stands in the log under the very
+-- seq that it drew; what does not is compared with what has its id. Each OFFSET 0 holds the planner
+-- to one look-up a row, however large it thinks the batch is.
 WITH drawn AS MATERIALIZED (
     -- The first that was taken tells what the first of all drew.
     SELECT e.seq - i.ordinal AS first
@@ -80,6 +80,7 @@ refused AS (
 ),
 conflicting AS MATERIALIZED (
     SELECT
+        i.ordinal,
         convert_to(i.envelope::text, 'UTF8') AS raw,
         format('The log has %%s with other content.', i.event_id) AS detail,
         i.source,
@@ -100,7 +101,7 @@ kept AS (
     SELECT sha256(raw), %(reason)s, detail, source, received_at, raw FROM conflicting
     ON CONFLICT (digest, reason) DO NOTHING
 )
-SELECT count(*) FROM conflicting;
+SELECT coalesce(array_agg(ordinal), '{}') FROM conflicting;
 
 -- name: announce
 -- Tells listeners that the log has grown up to this seq.

@@ -30,7 +30,7 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(files, "_SMALLEST_BATCH", LINES)
     path = tmp_path / "events.jsonl"
     path.write_bytes(
-        b"\n".join(envelope(f"evt_{n}", position=f"dm_pos_{n % 50}", at=n) for n in range(LINES))
+        b"\n".join(envelope(f"evt_{n}", position=f"dm_pos_{n % 60}", at=n) for n in range(LINES))
     )
     return path
 

@@ -3,7 +3,6 @@
 import gzip
 import json
 import os
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
@@ -14,10 +13,8 @@ from support.factories import envelope, event, moment, received, snapshot
 from support.fork_server import completed_in_bytes
 from support.histories import LONG_AGO, book, in_batches
 from support.kind_of_files import zstd
-from support.postgres import fresh_database
 from support.waiting import DEADLINE
 
-from positionstore.embedded.server import EmbeddedServer
 from positionstore.errors import PositionstoreError
 from positionstore.importer.files import Imported, import_files
 from positionstore.importer.retry_quarantine import Retried, retry_quarantine
@@ -36,13 +33,6 @@ WAYS = {
     "export": ("export", "events", "--format", "jsonl"),
     "tail": ("tail", "--json", "--no-follow", "--after", "0"),
 }
-
-
-@pytest.fixture
-def other_url(embedded_server: EmbeddedServer, store_template: str) -> Iterator[str]:
-    """A second store, empty."""
-    with fresh_database(embedded_server, store_template) as url:
-        yield url
 
 
 def written(url: str, folder: Path, way: str) -> bytes:

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from support import invariants
+from support.invariants import as_lines
 from support.kind_of_files import zstd
 from support.wire_noise import VALID
 
@@ -29,7 +30,7 @@ VALUE = json.loads(VALID)
 
 def read(path: Path) -> list[Line]:
     with JsonLinesReader(str(path)) as lines:
-        return [what for chunk in lines.chunks() for what in chunk]
+        return [what for chunk in lines.chunks() for what in as_lines(chunk)]
 
 
 def parquet() -> bytes:

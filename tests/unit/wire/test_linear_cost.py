@@ -22,7 +22,7 @@ from support.wire_noise import VALID
 from positionstore.dimes.decoder import decode
 from positionstore.dimes.page import UnreadableError, read_list
 from positionstore.importer.reader import JsonLinesReader
-from positionstore.importer.spill import SpilledBatch, TempFile
+from positionstore.importer.spill import Window
 from positionstore.model.facts import Event, Rejected
 
 pytestmark = pytest.mark.slow
@@ -84,10 +84,13 @@ def test_a_file_costs_what_it_is_long_and_no_memory(
 
     def import_(content: bytes) -> None:
         path.write_bytes(content)
-        scratch = TempFile()
+        window = Window(datetime.now(UTC))
         with JsonLinesReader(str(path)) as lines:
             for chunk in lines.chunks():
-                SpilledBatch(chunk, datetime.now(UTC)).put_away(scratch)
+                window.add(lines, chunk)
+            for batch in window.batches():
+                batch.load()
+                batch.put_away()
 
     assert steps(import_, file(TIMES * 500)) < ALLOWED * steps(import_, file(500))
     few, many = file(3_000), file(TIMES * 3_000)

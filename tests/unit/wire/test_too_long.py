@@ -5,6 +5,7 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
+from support.invariants import as_lines
 from support.wire_noise import VALID
 
 from positionstore.dimes.decoder import decode
@@ -23,7 +24,7 @@ def padded(length: int) -> bytes:
 
 def lines_of(path: Path) -> list[Line]:
     with JsonLinesReader(str(path)) as lines:
-        return [what for chunk in lines.chunks() for what in chunk]
+        return [what for chunk in lines.chunks() for what in as_lines(chunk)]
 
 
 def test_the_longest_envelope_is_an_event_and_one_byte_more_is_too_many() -> None:

@@ -1,0 +1,137 @@
+"""An import commits by position: each is written once, and nothing else is different for it."""
+
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psycopg
+import pytest
+from support.factories import envelope
+
+from positionstore.importer import files, spill
+from positionstore.importer.files import Imported, Progress, import_files
+from positionstore.sandbox import history
+from positionstore.store.database import Store
+from positionstore.store.projection import verify
+
+NOW = datetime(2026, 8, 1, tzinfo=UTC)
+LINES = 3_000
+POSITIONS = 120
+
+COUNT_WRITES = """
+    CREATE TABLE writes (position_id text, transaction xid8);
+    CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        INSERT INTO writes VALUES (NEW.position_id, pg_current_xact_id());
+        RETURN NULL;
+    END $$;
+    CREATE TRIGGER note AFTER INSERT OR UPDATE ON positions FOR EACH ROW EXECUTE FUNCTION note();
+"""
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many transactions for a few lines."""
+    monkeypatch.setattr(files, "_SMALLEST_BATCH", 200)
+    monkeypatch.setattr(spill, "_LINES_OF_A_BATCH", 100)
+
+
+def imported(store_url: str, path: Path, lines: list[bytes], *, batch_size: int = 400) -> Imported:
+    path.write_bytes(b"\n".join(lines))
+    store = Store(store_url, embedded=False)
+    return import_files([str(path)], store.connect, now=NOW, batch_size=batch_size)
+
+
+def rows(database: psycopg.Connection) -> list[str]:
+    """All of ``positions``."""
+    found = database.execute("SELECT p::text FROM positions p ORDER BY position_id").fetchall()
+    assert verify(database) == []
+    return [row for (row,) in found]
+
+
+def noisy() -> list[bytes]:
+    """A history with duplicates, some of which are not the same, far apart, and lines of no use."""
+    lines = list(
+        history(
+            events=LINES,
+            seed=11,
+            positions=POSITIONS,
+            duplicates=0.1,
+            shuffle_within=30.0,
+        )
+    )
+    conflicting = [line[:-1] + b',"other":true}' for line in lines[::500]]
+    return [*lines, *conflicting, b"no event", *conflicting[:2], b"[]", *lines[:50]]
+
+
+@pytest.mark.usefixtures("small")
+def test_a_position_is_written_once_however_many_transactions_there_are(
+    store_url: str, tmp_path: Path
+) -> None:
+    lines = [envelope(f"evt_{n}", position=f"dm_pos_{n % POSITIONS}", at=n) for n in range(LINES)]
+    with psycopg.connect(store_url, autocommit=True) as database:
+        database.execute(COUNT_WRITES.encode())
+        done = imported(store_url, tmp_path / "events.jsonl", lines)
+
+        written = database.execute("SELECT position_id, transaction::text FROM writes").fetchall()
+        rows(database)
+    assert (done.appended, done.positions) == (LINES, POSITIONS)
+    assert set(Counter(position for position, _ in written).values()) == {1}
+    assert len(written) == POSITIONS
+    assert len({transaction for _, transaction in written}) > LINES // 1_000
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("window", [100, 1_000, 100_000])
+def test_whatever_the_window_the_result_is_that_of_one_transaction(
+    store_url: str,
+    other_url: str,
+    tmp_path: Path,
+    window: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lines = noisy()
+    with (
+        psycopg.connect(store_url, autocommit=True) as database,
+        psycopg.connect(other_url, autocommit=True) as other,
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(spill, "_LINES_OF_A_BATCH", 100_000)
+            patch.setattr(files, "_SMALLEST_BATCH", 100_000)
+            whole = imported(other_url, tmp_path / "a", lines, batch_size=100_000)
+        with monkeypatch.context() as patch:
+            patch.setattr(spill, "_LINES", window)
+            done = imported(store_url, tmp_path / "a", lines)
+            again = imported(store_url, tmp_path / "a", lines)
+
+        assert done == whole
+        assert rows(database) == rows(other)
+        kept = "SELECT raw, reason, detail FROM quarantine ORDER BY raw"
+        assert database.execute(kept).fetchall() == other.execute(kept).fetchall()
+        facts = "SELECT position_id, event_id, envelope::text FROM events ORDER BY 1, 2"
+        assert database.execute(facts).fetchall() == other.execute(facts).fetchall()
+    assert (again.read, again.appended, again.quarantined) == (done.read, 0, done.quarantined)
+
+
+@pytest.mark.usefixtures("small")
+def test_progress_is_half_when_all_is_read_and_whole_when_all_is_handed_on(
+    store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spill, "_LINES", 2_000)
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(
+        b"\n".join(
+            envelope(f"evt_{n}", position=f"dm_pos_{n % POSITIONS}", at=n) for n in range(6_000)
+        )
+    )
+    size = path.stat().st_size
+    told: list[Progress] = []
+    store = Store(store_url, embedded=False)
+    import_files([str(path)], store.connect, now=NOW, batch_size=400, progress=told.append)
+
+    done = [progress.bytes_done for progress in told]
+    assert done == sorted(done)
+    assert done[-1] == pytest.approx(size, abs=2)
+    assert {progress.bytes_total for progress in told} == {size}
+    # What is committed is at most what is handed on.
+    assert all(progress.appended / 6_000 <= progress.bytes_done / size + 0.05 for progress in told)
+    assert [progress.bytes_done for progress in told if not progress.appended][-1] <= size / 2
