@@ -1,30 +1,38 @@
 """The page of the database roles and their privileges."""
 
 from positionstore.store.access import FUNCTIONS, RELATIONS, Privileges
-from positionstore.store.grants import READER_CONNECTIONS, READER_LIMITS, READER_SETTINGS
+from positionstore.store.grants import (
+    BUILDER_CONNECTIONS,
+    BUILDER_SETTINGS,
+    LIMITS,
+    READER_CONNECTIONS,
+    READER_SETTINGS,
+)
 
 ROLES = """\
 # Roles
 
 <!-- Made by scripts/docs.py from positionstore/store/access.py; edit them, and run this. -->
 
-Three roles, each with only the privileges it needs:
+Four roles, each with only the privileges it needs:
 
 | role | used for | may |
 | --- | --- | --- |
 | owner | `positionstore migrate`, by hand or in a deployment | change the schema, and add rows to `position_statuses` and `event_types` |
 | writer | the service and every command that writes | append to the log, project, record sessions, runs and quarantine; create temporary tables |
 | reader | people, notebooks, dashboards | read the tables and views marked below, and call the functions |
+| builder | [dbt](dbt.md), and others who build tables from the store's | read the same, create temporary tables, and own the schema `positionstore_models` |
 
 The writer cannot change or delete a fact, truncate a table, change the schema or a trigger, or act
 as another role. The reader cannot write anything, not even a temporary table or a large object, and
-cannot take the appenders' lock. No function or view runs with its owner's privileges. Neither role
-can use an object that is not listed on this page.
+cannot take the appenders' lock. The builder is a member of the reader, can write only in its own schema
+and in temporary tables, and the reader reads what it builds. No function or view runs with its owner's
+privileges. None of these roles can use an object of the store that is not listed on this page.
 
 ## On the embedded server
 
 There is nothing to do. Commands use the writer, migrations the server's superuser, and
-`positionstore db url` prints the reader's URL. The passwords are in `postgres/roles/` in the data
+`positionstore db url` prints the reader's URL, with `--as builder` the builder's. The passwords are in `postgres/roles/` in the data
 directory, readable only by its owner.
 
 ## On a server of your own
@@ -34,8 +42,8 @@ Run this once, with the `DATABASE_URL` of a superuser or of a role that may crea
 
     positionstore roles --directory /etc/positionstore
 
-It creates `positionstore_owner`, `positionstore_writer` and `positionstore_reader`, makes the owner
-the owner of the schema's objects, grants the privileges listed below, and revokes `CONNECT` on this
+It creates `positionstore_owner`, `positionstore_writer`, `positionstore_reader`, `positionstore_builder` and the
+schema `positionstore_models`, makes the owner the owner of the schema's objects, grants the privileges listed below, and revokes `CONNECT` on this
 database from `PUBLIC`. Passwords are random, hashed before they are sent, and never shown. The URL
 of each role is in a file of mode 0600. Give the service the writer's:
 
@@ -47,12 +55,14 @@ the privileges on new objects in its own transaction. [Operations](operations.md
 unit, [the schema](schema.md) explains each table and column.
 
 - You can run `positionstore roles` at any time. It grants what is missing and revokes what was
-  granted by mistake to the three roles or to `PUBLIC`. Everything else stays, including passwords
+  granted by mistake to these roles or to `PUBLIC`. Everything else stays, including passwords
   and `ALTER ROLE ... SET`. Other roles are reported but not changed: see [below](#other-roles).
 - `--print` prints the missing SQL, for a review or for an administrator to execute. It contains no
   password; set one with `\\password positionstore_writer` in psql.
 - `--new-password reader` replaces a password.
-- A second store on the same server needs other names: `--prefix desk2`.
+- A second store on the same server needs other names: `--prefix desk2`. Its models are in `desk2_models`.
+- A store whose roles were made by an earlier version has no builder until you run the command again, and works
+  without one.
 - Only a superuser can revoke PostgreSQL's functions for advisory locks and large objects from
   `PUBLIC`, and limit the reader's temporary files. Otherwise the command says so; a reader could
   then block the ingester on purpose by taking its lock.
@@ -73,12 +83,12 @@ The first two also print the SQL that revokes the privileges, and do not execute
 | to change objects of later migrations, through default privileges of the log's owner or of the role that runs the command | a note, with the statement |
 | to read; to call a function, which lends no privileges; to write every table of the server (`pg_write_all_data`, `pg_maintain`), which its administrator granted | a note |
 
-Not reported are the log's owner, superusers, the three roles, the role of `DATABASE_URL`, and
+Not reported are the log's owner, superusers, the store's own roles, the role of `DATABASE_URL`, and
 administrators (`CREATEROLE`, the database's owner) that are members of the owner or the writer.
 `positionstore roles --print` prints these statements after its own, each with a comment: remove those
 you do not want. If only one role works with the store, all others are reported.
 
-`positionstore check` also verifies that the writer (without the three roles: the role of
+`positionstore check` also verifies that the writer (without roles of the store: the role of
 `DATABASE_URL`) has all privileges it needs and cannot change the log, and prints the missing `GRANT`.
 
 ## Readers of your own
@@ -109,15 +119,19 @@ Other tables that you grant need policies as well (`valuations`, `valuation_hist
 `BYPASSRLS`, which a superuser grants, it fails with an error and writes nothing. Policies do not apply
 to the owner of the tables; `positionstore_reader` needs one.
 
-## Limits of the reader
+## Limits of the reader and the builder
 
-| setting of the reader | value | why |
-| --- | --- | --- |
+| setting | reader | builder | why |
+| --- | --- | --- | --- |
 {settings}
 
 A client can change the first {soft} of these for its session; they protect against accidents. The
-actual protection are the missing privileges. The reader may have {connections} connections at once.
-Values that you change with `ALTER ROLE positionstore_reader SET ...` are kept.
+actual protection are the missing privileges. The reader may have {connections} connections at once, the builder
+{building}. Values that you change with `ALTER ROLE positionstore_reader SET ...` are kept.
+
+The builder's schema is not the store's: no command but `positionstore roles` looks at it, and it can be dropped
+and built again. Its size is not limited. A view of the builder over the store's tables or views can stop a later
+`positionstore migrate`, which names it and changes nothing; build tables.
 
 A report blocks no writer: appending, projecting and `rebuild` change rows, and a reader sees the rows
 as of the start of its statement (in `REPEATABLE READ`, of its transaction). A migration that changes a
@@ -160,13 +174,20 @@ def roles_page() -> str:
             for name, access in objects.items()
         )
 
-    values = {name: value for name, (value, _) in READER_SETTINGS.items()} | READER_LIMITS
+    def of(role: dict[str, tuple[str, int]]) -> dict[str, str]:
+        return {name: f"`{value}`" for name, (value, _) in role.items()} | {
+            name: f"`{value}`" for name, value in LIMITS.items()
+        }
+
+    reader, builder = of(READER_SETTINGS), of(BUILDER_SETTINGS)
     return ROLES.format(
         settings="\n".join(
-            f"| `{name}` | `{value}` | {_WHY[name]} |" for name, value in values.items()
+            f"| `{name}` | {value} | {builder.get(name, '–')} | {_WHY[name]} |"
+            for name, value in reader.items()
         ),
         soft=len(READER_SETTINGS),
         connections=READER_CONNECTIONS,
+        building=BUILDER_CONNECTIONS,
         relations=rows(RELATIONS),
         functions=rows(FUNCTIONS),
     )

@@ -1,5 +1,6 @@
 """``positionstore db``: the database in use, for any tool."""
 
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from enum import StrEnum
@@ -17,7 +18,7 @@ from positionstore.settings import Settings
 from positionstore.store import embedded_roles
 from positionstore.store.database import opened
 from positionstore.store.grants import Role
-from positionstore.store.psql import run_psql, url_as_role, url_in_schema
+from positionstore.store.psql import libpq_environment, run_psql, url_as_role, url_in_schema
 from positionstore.store.roles import may_act_as, recorded
 
 
@@ -27,6 +28,7 @@ class Login(StrEnum):
     READER = "reader"
     WRITER = "writer"
     OWNER = "owner"
+    BUILDER = "builder"
     SUPERUSER = "superuser"
     GIVEN = "given"
 
@@ -62,6 +64,21 @@ def url(*, login: As = None) -> None:
         print_exact(found if schema is None else url_in_schema(found, schema))
     if settings.database_url is None:
         typer.echo("The embedded server goes on until `positionstore db stop`.", err=True)
+
+
+@app.command()
+def env(*, login: As = None) -> None:
+    """Print the database in use as PGHOST, PGUSER and so on, password included, for a shell.
+
+    For tools that take no URL, as dbt. --as as for `db url`.
+
+    Example: eval "$(positionstore db env --as builder)"
+    """
+    settings = start()
+    with _database(settings, login, keep=True) as found:
+        variables = libpq_environment(found, settings.schema_name)
+    for name, value in variables.items():
+        print_exact(f"export {name}={shlex.quote(value)}")
 
 
 @app.command(
@@ -121,14 +138,17 @@ def _url_of(login: Login | None, settings: Settings, url: str) -> str:
     with opened(settings, check=False) as store, store.connect() as connection:
         known = recorded(connection)
         name = known.name(role) if known else ""
-        may = known is not None and may_act_as(connection, name)
+        is_there = known is not None and name in known.names
+        may = is_there and may_act_as(connection, name)
         if connection.info.user == name:
             return url
     with suppress(OSError):
         return (settings.data_dir / "roles" / f"{name}.url").read_text(encoding="utf-8").strip()
     if may:
         return url_as_role(url, name)
-    cause = f"DATABASE_URL's role may not act as {name}" if known else "there are no roles yet"
+    cause = "there are no roles yet" if known is None else f"there is no {name} yet"
+    if is_there:
+        cause = f"DATABASE_URL's role may not act as {name}"
     if login is not None:
         raise ConfigurationError(
             f"There is no URL of the {role}: {cause}.",

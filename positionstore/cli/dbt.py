@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -17,11 +18,19 @@ _PROJECT: Final = Path(__file__).resolve().parents[1] / "dbt_project"
 _COMMENT: Final = re.compile(
     r"^COMMENT ON (TABLE|VIEW|COLUMN) (\w+)(?:\.(\w+))? IS\s+'((?:[^']|'')*)';", re.MULTILINE
 )
-_LOADED_AT: Final = {"events": "received_at", "positions": "updated_at"}
+_FRESHNESS: Final = {
+    # Not the maximum of received_at, for which the whole log would be read.
+    "events": {
+        "loaded_at_query": "select received_at from {{ this }} order by seq desc limit 1",
+    },
+    "positions": {"loaded_at_field": "updated_at"},
+}
 _KEYS: Final = {
-    "events": ("seq",),
-    "positions": ("position_id",),
-    "open_positions": ("position_id",),
+    "events": "seq",
+    "positions": "position_id",
+    "open_positions": "position_id",
+    "event_types": "type",
+    "position_statuses": "status",
 }
 
 
@@ -36,8 +45,8 @@ def dbt(
     """Write a dbt project: sources, models and a snapshot.
 
     The sources have freshness, tests and descriptions. The profile reads PGHOST, PGPORT, PGUSER,
-    PGPASSWORD and PGDATABASE. The role has to read the store, and to own the schema
-    POSITIONSTORE_DBT_SCHEMA (models).
+    PGPASSWORD and PGDATABASE, as `positionstore db env --as builder` prints them, and DBT_SCHEMA:
+    where the models go, positionstore_models unless you say otherwise.
 
     Example: positionstore dbt analytics
     """
@@ -49,10 +58,24 @@ def dbt(
             remedy="Name another folder, or replace the project's own files there with --force.",
         )
     shutil.copytree(_PROJECT, directory, dirs_exist_ok=True)
-    (directory / "models" / "sources.yml").write_text(
-        json.dumps(sources(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+    models = directory / "models"
+    found = sources()
+    (models / "sources.yml").write_text(
+        json.dumps(found, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
     )
+    (models / "comments.md").write_text("".join(_blocks(found)), encoding="utf-8")
     print_line(f"The project is in {directory}: dbt build --project-dir and --profiles-dir there.")
+
+
+def _blocks(found: dict[str, Any]) -> Iterator[str]:
+    """Yield each comment as a block of dbt's docs, which the models' columns refer to."""
+    for table in found["sources"][0]["tables"]:
+        for name, of in (
+            (table["name"], table),
+            *((f"{table['name']}__{column['name']}", column) for column in table["columns"]),
+        ):
+            if text := of.get("description"):
+                yield f"{{% docs {name} %}}\n{text}\n{{% enddocs %}}\n\n"
 
 
 def sources() -> dict[str, Any]:
@@ -65,11 +88,11 @@ def sources() -> dict[str, Any]:
                 of = table["columns"].setdefault(column, {"name": column}) if column else table
                 of["description"] = text.replace("''", "'")
     for name, table in tables.items():
-        for key in _KEYS.get(name, ()):
+        if key := _KEYS.get(name):
             table["columns"][key]["data_tests"] = ["unique", "not_null"]
-        if loaded := _LOADED_AT.get(name):
+        if loaded := _FRESHNESS.get(name):
             table["config"] = {
-                "loaded_at_field": loaded,
+                **loaded,
                 "freshness": {"warn_after": {"count": 24, "period": "hour"}},
             }
         table["columns"] = list(table["columns"].values())

@@ -44,10 +44,11 @@ def roles(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
 ) -> None:
-    """Make an owner, a writer and a reader, each with no more rights than it needs.
+    """Make an owner, a writer, a reader and a builder, each with no more rights than it needs.
 
     The owner migrates. The service runs as the writer, which cannot change a fact of the log. The
-    reader is for analysts and their tools. DATABASE_URL must be that of a superuser, or of a role
+    reader is for analysts and their tools. The builder reads the same, and makes models in a schema
+    of its own, as dbt does. DATABASE_URL must be that of a superuser, or of a role
     that may create roles and owns the database and its objects. You can run it again at any time;
     it changes only what is missing. Other roles with privileges on the store are listed, with the
     SQL that revokes those that can change it; run that yourself.
@@ -69,7 +70,8 @@ def roles(
         with suppress(psycopg.errors.InsufficientPrivilege):
             migrations.current(connection)
         known = recorded(connection)
-        which = Roles(_checked(prefix)) if prefix else known or Roles(DEFAULT_PREFIX)
+        begin = known.prefix if known else DEFAULT_PREFIX
+        which = Roles(_checked(prefix) if prefix else begin)
         if only_print:
             for statement in database_roles.plan(connection, which):
                 print_exact(f"{statement};")

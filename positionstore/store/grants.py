@@ -18,6 +18,9 @@ from positionstore.store.queries import queries
 READER_CONNECTIONS: Final = 30
 """How many connections readers may have at once: the service shall never find none left."""
 
+BUILDER_CONNECTIONS: Final = 10
+"""The same of those who build models."""
+
 _SINCE_17: Final = 170_000
 READER_SETTINGS: Final[dict[str, tuple[str, int]]] = {
     "statement_timeout": ("5min", 0),
@@ -29,8 +32,15 @@ READER_SETTINGS: Final[dict[str, tuple[str, int]]] = {
 }
 """What the reader begins with, and from which version of PostgreSQL on."""
 
-READER_LIMITS: Final = {"temp_file_limit": "10GB"}
-"""The same, which only a superuser can set and the reader cannot change."""
+BUILDER_SETTINGS: Final[dict[str, tuple[str, int]]] = {
+    **{name: each for name, each in READER_SETTINGS.items() if not name.startswith("default_")},
+    "statement_timeout": ("1h", 0),
+    "transaction_timeout": ("2h", _SINCE_17),
+}
+"""What the builder begins with: it writes, and takes longer."""
+
+LIMITS: Final = {"temp_file_limit": "10GB"}
+"""The same of both, which only a superuser can set and they cannot change."""
 
 _Grants = Iterable[tuple[str, str]]
 
@@ -41,17 +51,21 @@ class Role(StrEnum):
     OWNER = "owner"
     WRITER = "writer"
     READER = "reader"
+    BUILDER = "builder"
 
 
 @dataclass(frozen=True, slots=True)
 class Roles:
-    """The three roles of a store.
+    """The roles of a store.
 
     Attributes:
         prefix: what their names begin with.
+        has_builder: whether the builder is one of them; stores made before there was one lack it
+            until ``positionstore roles`` runs again.
     """
 
     prefix: str
+    has_builder: bool = True
 
     def name(self, role: Role) -> str:
         """Return what a role is called in the database."""
@@ -59,8 +73,13 @@ class Roles:
 
     @property
     def names(self) -> list[str]:
-        """The names of all three."""
-        return [self.name(role) for role in Role]
+        """The names of all of them."""
+        return [self.name(role) for role in Role if self.has_builder or role is not Role.BUILDER]
+
+    @property
+    def models(self) -> str:
+        """What the builder's schema is called."""
+        return f"{self.prefix}_models"
 
 
 def missing_roles(connection: psycopg.Connection, roles: Roles) -> list[str]:
@@ -76,38 +95,79 @@ def is_superuser(connection: psycopg.Connection) -> bool:
 
 
 def _roles(connection: psycopg.Connection, roles: Roles) -> Iterator[sql.Composed]:
+    limits = {
+        roles.name(Role.READER): READER_CONNECTIONS,
+        roles.name(Role.BUILDER): BUILDER_CONNECTIONS,
+    }
     for name in missing_roles(connection, roles):
-        limit = READER_CONNECTIONS if name == roles.name(Role.READER) else -1
         yield sql.SQL("CREATE ROLE {} LOGIN CONNECTION LIMIT {}").format(
-            sql.Identifier(name), sql.Literal(limit)
+            sql.Identifier(name), sql.Literal(limits.get(name, -1))
         )
-    owner = roles.name(Role.OWNER)
-    member = connection.execute(queries("roles")["is_member"], {"name": owner}).fetchone()
-    if not is_superuser(connection) and member != (True,):
-        # A role that hands something to the owner has to be one of its members.
-        yield sql.SQL("GRANT {} TO CURRENT_USER").format(sql.Identifier(owner))
+    if not is_superuser(connection):
+        # A role that hands something to another has to be one of its members.
+        for role in (Role.OWNER, Role.BUILDER):
+            yield from _membership(connection, roles.name(role), None)
+    # A member reads what the reader reads, under the same policies of row security.
+    yield from _membership(connection, roles.name(Role.READER), roles.name(Role.BUILDER))
 
 
-def _reader_settings(connection: psycopg.Connection, roles: Roles) -> Iterator[sql.Composed]:
+def _membership(
+    connection: psycopg.Connection, role: str, member: str | None
+) -> Iterator[sql.Composed]:
+    given = {"role": role, "member": member}
+    if connection.execute(queries("roles")["is_member"], given).fetchone() != (True,):
+        yield sql.SQL("GRANT {} TO {}").format(
+            sql.Identifier(role), sql.Identifier(member) if member else sql.SQL("CURRENT_USER")
+        )
+
+
+def _settings(connection: psycopg.Connection, roles: Roles) -> Iterator[sql.Composed]:
     version = connection.info.server_version
-    settings = {name: value for name, (value, since) in READER_SETTINGS.items() if version >= since}
-    yield from _set_for_reader(connection, roles, settings)
+    for role, settings in ((Role.READER, READER_SETTINGS), (Role.BUILDER, BUILDER_SETTINGS)):
+        wanted = {name: value for name, (value, since) in settings.items() if version >= since}
+        yield from _set_for(connection, roles.name(role), wanted)
 
 
 def _limits(connection: psycopg.Connection, roles: Roles) -> Iterator[sql.Composed]:
-    yield from _set_for_reader(connection, roles, READER_LIMITS)
+    for role in (Role.READER, Role.BUILDER):
+        yield from _set_for(connection, roles.name(role), LIMITS)
 
 
-def _set_for_reader(
-    connection: psycopg.Connection, roles: Roles, settings: Mapping[str, str]
+def _set_for(
+    connection: psycopg.Connection, role: str, settings: Mapping[str, str]
 ) -> Iterator[sql.Composed]:
-    reader = roles.name(Role.READER)
-    known = set(connection.execute(queries("roles")["role_settings"], {"name": reader}).fetchall())
+    known = set(connection.execute(queries("roles")["role_settings"], {"name": role}).fetchall())
     for name, value in settings.items():
         if (name,) not in known:
             yield sql.SQL("ALTER ROLE {} SET {} = {}").format(
-                sql.Identifier(reader), sql.Identifier(name), sql.Literal(value)
+                sql.Identifier(role), sql.Identifier(name), sql.Literal(value)
             )
+
+
+def _models(connection: psycopg.Connection, roles: Roles) -> Iterator[sql.Composed]:
+    """Make the builder's schema, which is read by whoever reads the store."""
+    builder, reader, schema = map(
+        sql.Identifier, (roles.name(Role.BUILDER), roles.name(Role.READER), roles.models)
+    )
+    given = {
+        "schema": roles.models,
+        "builder": roles.name(Role.BUILDER),
+        "reader": roles.name(Role.READER),
+    }
+    row = connection.execute(queries("roles")["models"], given).fetchone()
+    is_owner, is_open, is_read, others = row or (False, False, False, [])
+    if row is None:
+        yield sql.SQL("CREATE SCHEMA {} AUTHORIZATION {}").format(schema, builder)
+    elif not is_owner:
+        yield sql.SQL("ALTER SCHEMA {} OWNER TO {}").format(schema, builder)
+    for name in others:  # as after a restore
+        yield sql.SQL("ALTER TABLE {}.{} OWNER TO {}").format(schema, sql.Identifier(name), builder)
+    if not is_open:
+        yield sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(schema, reader)
+    if not is_read:
+        yield sql.SQL(
+            "ALTER DEFAULT PRIVILEGES FOR ROLE {} IN SCHEMA {} GRANT SELECT ON TABLES TO {}"
+        ).format(builder, schema, reader)
 
 
 def _search_path(connection: psycopg.Connection, roles: Roles) -> Iterator[sql.Composed]:
@@ -127,13 +187,14 @@ def _surroundings(connection: psycopg.Connection, roles: Roles) -> Iterator[sql.
         sql.SQL("DATABASE {}").format(sql.Identifier(database)),
         on_database,
         {Role.OWNER: {"CONNECT", "TEMPORARY"}, Role.WRITER: {"CONNECT", "TEMPORARY"}}
-        | {Role.READER: {"CONNECT"}},
+        | {Role.READER: {"CONNECT"}, Role.BUILDER: {"CONNECT", "TEMPORARY"}},
     )
     yield from _differences(
         roles,
         sql.SQL("SCHEMA {}").format(sql.Identifier(schema)),
         on_schema,
-        {Role.OWNER: {"USAGE", "CREATE"}, Role.WRITER: {"USAGE"}, Role.READER: {"USAGE"}},
+        {Role.OWNER: {"USAGE", "CREATE"}, Role.WRITER: {"USAGE"}, Role.READER: {"USAGE"}}
+        | {Role.BUILDER: set()},
         of_public={"USAGE"} if schema == "public" else set(),
     )
 
@@ -194,7 +255,8 @@ def _grants(connection: psycopg.Connection, roles: Roles) -> Iterator[sql.Compos
 
 
 def _wanted(access: Privileges) -> dict[Role, set[str]]:
-    return {Role.WRITER: set(access.writer), Role.READER: set(access.reader)}
+    # The builder has what it has as a member of the reader.
+    return {Role.WRITER: set(access.writer), Role.READER: set(access.reader), Role.BUILDER: set()}
 
 
 def _close_doors(connection: psycopg.Connection, roles: Roles) -> Iterator[sql.Composed]:
@@ -204,7 +266,7 @@ def _close_doors(connection: psycopg.Connection, roles: Roles) -> Iterator[sql.C
             roles,
             sql.SQL("FUNCTION {}").format(_raw(called)),
             grants,
-            {Role.OWNER: lockers, Role.WRITER: lockers, Role.READER: set()},
+            {Role.OWNER: lockers, Role.WRITER: lockers, Role.READER: set(), Role.BUILDER: set()},
         )
 
 
@@ -226,6 +288,7 @@ def _differences(
         **{
             roles.name(role): (sql.Identifier(roles.name(role)), privileges)
             for role, privileges in wanted.items()
+            if roles.name(role) in roles.names
         },
     }
     for grantee, (called, should) in grantees.items():
@@ -256,9 +319,10 @@ AFTER_THE_ROLES: Final[tuple[Part, ...]] = (_surroundings, *ON_OBJECTS)
 
 FOR_ADMINISTRATORS: Final[tuple[Part, ...]] = (
     _roles,
-    _reader_settings,
+    _settings,
     _search_path,
     _surroundings,
+    _models,
     _defaults,
     *ON_OBJECTS,
 )

@@ -1,10 +1,11 @@
-"""Three roles, each with no more rights than its work needs.
+"""Four roles, each with no more rights than its work needs.
 
-======  ==================================================================================
-owner   changes the schema, and adds rows to the reference tables: ``positionstore migrate``
-writer  appends to the log and projects, and cannot change or remove a fact: the service
-reader  selects what analysts read, and writes nothing: people, notebooks, BI tools
-======  ==================================================================================
+=======  ==================================================================================
+owner    changes the schema, and adds rows to the reference tables: ``positionstore migrate``
+writer   appends to the log and projects, and cannot change or remove a fact: the service
+reader   selects what analysts read, and writes nothing: people, notebooks, BI tools
+builder  reads the same, and makes tables and views in a schema of its own: dbt
+=======  ==================================================================================
 
 What each may do with an object is said in :mod:`positionstore.store.access`.
 """
@@ -58,7 +59,10 @@ def recorded(connection: psycopg.Connection) -> Roles | None:
     row = connection.execute(queries("roles")["recorded"]).fetchone()
     prefix, separator, _ = str(row[0] if row else "").rpartition(f"_{Role.OWNER}")
     roles = Roles(prefix)
-    return roles if separator and missing_roles(connection, roles) == [] else None
+    missing = set(missing_roles(connection, roles))
+    if not separator or missing - {roles.name(Role.BUILDER)}:
+        return None
+    return Roles(prefix, has_builder=not missing)
 
 
 def may_act_as(connection: psycopg.Connection, name: str) -> bool:

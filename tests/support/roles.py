@@ -1,4 +1,4 @@
-"""A store with its three roles, for tests."""
+"""A store with its roles, for tests."""
 
 import uuid
 from collections.abc import Iterator, Mapping

@@ -70,8 +70,33 @@ SELECT
     );
 
 -- name: is_member
--- Whether this role has what another may do; no row where there is none of that name.
-SELECT pg_has_role(current_user, oid, 'USAGE') FROM pg_roles WHERE rolname = %(name)s;
+-- Whether a role, or else this one, has what another may do; no row where there is none of that name.
+SELECT pg_has_role(m.oid, r.oid, 'USAGE')
+FROM pg_roles r, pg_roles m
+WHERE r.rolname = %(role)s AND m.rolname = coalesce(%(member)s::text, current_user);
+
+-- name: models
+-- The builder's schema: whether it is its owner, the reader gets in and reads the tables to come; and the
+-- tables and views in it that are another's. No row where there is no such schema.
+SELECT
+    pg_get_userbyid(n.nspowner) = %(builder)s,
+    EXISTS (
+        SELECT FROM aclexplode(n.nspacl) a
+        WHERE a.privilege_type = 'USAGE' AND pg_get_userbyid(a.grantee) = %(reader)s
+    ),
+    EXISTS (
+        SELECT FROM pg_default_acl d, aclexplode(d.defaclacl) a
+        WHERE d.defaclnamespace = n.oid AND d.defaclobjtype = 'r' AND a.privilege_type = 'SELECT'
+          AND pg_get_userbyid(d.defaclrole) = %(builder)s AND pg_get_userbyid(a.grantee) = %(reader)s
+    ),
+    ARRAY(
+        SELECT relname::text FROM pg_class
+        WHERE relnamespace = n.oid AND relkind IN ('r', 'p', 'v', 'm')
+          AND pg_get_userbyid(relowner) <> %(builder)s
+        ORDER BY 1
+    )
+FROM pg_namespace n
+WHERE n.nspname = %(schema)s;
 
 -- name: role_settings
 -- What is set for a role, everywhere or in this database: names alone.

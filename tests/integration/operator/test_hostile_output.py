@@ -361,6 +361,7 @@ CASES: Final = (
     Case(of="roles", arguments=("--prefix", NAME), code=2, shows=(NAME,)),
     Case(of="retract", arguments=(NAME, "--reason", NAME), code=2, shows=(NAME,)),
     Case(of="db url", exact=True),
+    Case(of="db env", exact=True),
     Case(of="db url", arguments=("--as", NAME), code=2, shows=(NAME,)),
     Case(
         of="db psql",

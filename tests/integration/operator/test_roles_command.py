@@ -1,5 +1,6 @@
 """``positionstore roles``, as an administrator runs it."""
 
+import shlex
 import stat
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -75,6 +76,14 @@ async def test_db_url_and_psql_are_the_readers_first(
     assert (await programs.run("db", "url")).out.strip() == urls[reader]
     owner = await programs.run("db", "url", "--as", "owner")
     assert owner.out.strip() == urls[f"{roles.prefix}_owner"]
+    builder = f"{roles.prefix}_builder"
+    assert (await programs.run("db", "url", "--as", "builder")).out.strip() == urls[builder]
+    assert (await programs.run("db", "psql", "--as", "builder", "-Atc", "SELECT user")).out == (
+        f"{builder}\n"
+    )
+    env = shlex.split((await programs.run("db", "env", "--as", "builder")).out)
+    password = conninfo_to_dict(urls[builder])["password"]
+    assert {f"PGUSER={builder}", f"PGPASSWORD={password}"} < set(env)
     assert (await programs.run("db", "url", "--as", "given")).out.strip() == any_store_url
     await programs.run("db", "url", "--as", "superuser", expect=2)
 

@@ -15,6 +15,7 @@ from support.roles import Urls, connected, drop_roles, roles_on
 from positionstore.store import database, migrations
 from positionstore.store.access import RELATIONS, TYPES
 from positionstore.store.appender import Appender
+from positionstore.store.checks import checks
 from positionstore.store.grants import Role, Roles
 from positionstore.store.projection import rebuild, verify
 from positionstore.store.roles import apply, plan, recorded, url_of
@@ -238,6 +239,68 @@ def test_nobody_else_gets_in(any_store_url: str, urls: Urls) -> None:
                 pass
         finally:
             admin.execute(f"DROP ROLE {name}".encode())
+
+
+# --- the builder ----------------------------------------------------------------------------
+
+ALLOWED_TO_THE_BUILDER = (
+    "CREATE TEMPORARY TABLE x",
+    "CREATE TEMPORARY VIEW x",
+    "SELECT 1 AS x INTO TEMPORARY x",
+)
+
+
+def test_the_builder_reads_the_store_and_writes_in_its_own_schema_alone(urls: Urls) -> None:
+    models = roles_in(urls).models
+    with connected(urls[Role.BUILDER]) as builder, connected(urls[Role.READER]) as reader:
+        for name in RELATIONS:
+            builder.execute(f"SELECT * FROM {name}".encode()).fetchall()
+        builder.execute("SELECT * FROM positions_as_of(now())").fetchall()
+        builder.execute("CREATE TEMPORARY TABLE scratch AS SELECT position_id FROM positions")
+        builder.execute(f"CREATE TABLE {models}.book AS SELECT * FROM open_positions".encode())
+        builder.execute(f"CREATE VIEW {models}.ids AS SELECT position_id FROM positions".encode())
+        for name in ("book", "ids"):
+            found = reader.execute(f"SELECT count(*) FROM {models}.{name}".encode())
+            assert found.fetchone() == (1,)
+        denied = [
+            *(each for each in NOT_FOR_THE_READER if not each.startswith(ALLOWED_TO_THE_BUILDER)),
+            "CREATE TABLE public.x ()",
+            f'SET ROLE "{roles_in(urls).name(Role.WRITER)}"',
+            f'SET ROLE "{roles_in(urls).name(Role.OWNER)}"',
+        ]
+        builder.execute("DROP TABLE scratch")
+        assert refused(builder, denied) == {}
+        assert refused(reader, [f"CREATE TABLE {models}.y ()", f"DELETE FROM {models}.book"]) == {}
+
+
+def test_a_policy_for_the_reader_is_the_builder_s_too(any_store_url: str, urls: Urls) -> None:
+    with connected(any_store_url) as admin:
+        admin.execute("ALTER TABLE positions ENABLE ROW LEVEL SECURITY")
+        with connected(urls[Role.BUILDER]) as builder:
+            assert builder.execute("SELECT count(*) FROM positions").fetchone() == (0,)
+            reader = roles_in(urls).name(Role.READER)
+            admin.execute(f"CREATE POLICY all_of_it ON positions TO {reader} USING (true)".encode())
+            assert builder.execute("SELECT count(*) FROM positions").fetchone() == (1,)
+
+
+def test_roles_of_before_the_builder_are_well_and_get_one(any_store_url: str, urls: Urls) -> None:
+    roles = roles_in(urls)
+    builder = roles.name(Role.BUILDER)
+    with connected(any_store_url) as admin:
+        admin.execute(f"CREATE TABLE {roles.models}.kept ()".encode())
+        admin.execute(f"ALTER SCHEMA {roles.models} OWNER TO CURRENT_USER".encode())
+        admin.execute(f"DROP OWNED BY {builder}; DROP ROLE {builder}".encode())
+        assert recorded(admin) == Roles(roles.prefix, has_builder=False)
+        assert [each.name for each in checks(admin) if not each.ok] == []
+    migrations.migrate(urls[Role.OWNER])
+    with connected(any_store_url) as admin:
+        made = apply(admin, roles, keep=lambda _: None)
+        assert list(made.passwords) == [Role.BUILDER]
+        assert recorded(admin) == roles
+        assert plan(admin, roles) == []
+        builder_url = url_of(any_store_url, builder, made.passwords[Role.BUILDER])
+        with connected(builder_url) as connection:
+            connection.execute(f"ALTER TABLE {roles.models}.kept ADD COLUMN x int".encode())
 
 
 # --- the owner, and migrations -----------------------------------------------------------------

@@ -1,14 +1,15 @@
 """The dbt project, run by dbt itself on two nights."""
 
+import json
 import os
+import re
 import subprocess
 from contextlib import closing
 from pathlib import Path
 
-import psycopg
 import pytest
-from psycopg.conninfo import conninfo_to_dict
 from support.factories import event
+from support.roles import roles_on
 from support.tool_venv import tool_venv
 from support.typed_in import rows
 
@@ -16,6 +17,9 @@ from positionstore.cli import dbt
 from positionstore.errors import ConfigurationError
 from positionstore.store import database
 from positionstore.store.appender import Appender
+from positionstore.store.checks import checks
+from positionstore.store.grants import Role
+from positionstore.store.psql import libpq_environment
 
 SAME = (
     "SELECT day, market_ticker, side, opened, closed, settled, liquidated, cancelled, volume_usd,"
@@ -36,33 +40,45 @@ def body(opened: str, closed: str | None = None) -> dict[str, object]:
 
 
 @pytest.mark.slow
-def test_two_nights_give_the_figures_of_the_views(store_url: str, tmp_path: Path) -> None:
+@pytest.mark.superuser
+def test_two_nights_of_the_builder_give_the_figures_of_the_views(
+    store_url: str, tmp_path: Path
+) -> None:
     tools = tool_venv("dbt", ["dbt-core==1.10.23", "dbt-postgres==1.10.2"])
     project = tmp_path / "project"
     dbt.dbt(project)
     with pytest.raises(ConfigurationError, match="is not empty"):
         dbt.dbt(project)
     dbt.dbt(project, force=True)
-    given = conninfo_to_dict(store_url)
-    names = {"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "password": "PGPASSWORD"}
-    environment = {
-        **os.environ,
-        **{names[key]: str(given[key]) for key in names},
-        "PGDATABASE": str(given["dbname"]),
-        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
-    }
+    with (
+        roles_on(store_url) as urls,
+        closing(database.connect(urls[Role.WRITER])) as connection,
+    ):
+        builder = libpq_environment(urls[Role.BUILDER])
+        models = builder["PGUSER"].removesuffix("_builder") + "_models"
+        environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("PG")},
+            **builder,
+            "DBT_SCHEMA": models,
+            "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        }
 
-    def night() -> None:
-        done = subprocess.run(
-            [tools / "dbt", "build", "--project-dir", project, "--profiles-dir", project],
-            env=environment, capture_output=True, text=True, check=False, timeout=300,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stdout
-        assert rows(store_url, SAME.format("models.activity")) == rows(
-            store_url, SAME.format("daily_activity")
-        )
+        def run(*words: str) -> str:
+            done = subprocess.run(
+                [tools / "dbt", *words, "--project-dir", project, "--profiles-dir", project],
+                env=environment, capture_output=True, text=True, check=False, timeout=300,
+            )  # fmt: skip
+            assert done.returncode == 0, done.stdout
+            return done.stdout
 
-    with closing(database.connect(store_url)) as connection:
+        def night() -> None:
+            built = run("build")
+            assert "WARN=0 ERROR=0 SKIP=0" in built, built
+            reader = urls[Role.READER]
+            assert rows(reader, SAME.format(f"{models}.activity")) == rows(
+                reader, SAME.format("daily_activity")
+            )
+
         appender = Appender(connection)
         appender.append(
             [
@@ -82,6 +98,27 @@ def test_two_nights_give_the_figures_of_the_views(store_url: str, tmp_path: Path
             ]
         )  # fmt: skip
         night()
-    with psycopg.connect(store_url) as connection:
-        history = "SELECT count(*), count(dbt_valid_to) FROM models.book_history"
-        assert connection.execute(history.encode()).fetchone() == (4, 1)
+        history = f"SELECT count(*), count(dbt_valid_to) FROM {models}.book_history"
+        assert rows(urls[Role.READER], history) == [(4, 1)]
+
+        freshness = run("source", "freshness")
+        for table in ("events", "positions"):
+            assert re.search(rf"(PASS|WARN) freshness of positionstore\.{table}", freshness)
+        # A status and a type that nobody knows are kept: warnings, and no failed run.
+        appender.append([event("evt_5", position="p4", status="odd", kind="position.odd")])
+        assert "WARN=2 ERROR=0" in run("build")
+        assert "ERROR=0" in run("test")
+        run("docs", "generate")
+        docs = json.loads((project / "target" / "manifest.json").read_bytes())["nodes"]
+        for name in ("stg_facts", "book", "activity"):
+            columns = docs[f"model.positionstore.{name}"]["columns"].values()
+            assert all(column["description"] for column in columns)
+            made = "SELECT column_name FROM information_schema.columns WHERE table_name = '{}'"
+            assert {column["name"] for column in columns} == {
+                column for (column,) in rows(urls[Role.READER], made.format(name))
+            }
+        catalogue = json.loads((project / "target" / "catalog.json").read_bytes())
+        assert "source.positionstore.positionstore.events" in catalogue["sources"]
+        comment = f"SELECT obj_description('{models}.book'::regclass)"
+        assert "A row a position" in str(rows(urls[Role.READER], comment)[0][0])
+        assert [each.name for each in checks(connection) if not each.ok] == []
