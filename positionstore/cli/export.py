@@ -212,6 +212,9 @@ def _said(done: Exported, *, resumed: bool) -> str:
     said = f"Exported {done.rows:,} rows of {done.what} to {place}{size if done.bytes else ''}."
     if done.last_seq is None:
         return said
+    if done.archives:
+        files = f"{done.archives:,} {'archive' if done.archives == 1 else 'archives'}"
+        said = f"{said} Facts of positions that ended long ago are in {files}, and not in it."
     if resumed:
         return f"{said} It holds the log up to seq {done.last_seq}."
     return f"{said} The last seq is {done.last_seq}: go on with --since {done.last_seq}."

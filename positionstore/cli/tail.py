@@ -8,6 +8,7 @@ import typer
 
 from positionstore.cli.bootstrap import start
 from positionstore.escaping import json_as_it_came, json_text, printable
+from positionstore.store.archived import refuse_behind
 from positionstore.store.database import opened
 from positionstore.store.feed import LoggedFact, before_the_newest, pages_after
 
@@ -39,6 +40,8 @@ def tail(
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     with opened(start()) as store, store.connect() as connection:
         seq = before_the_newest(connection, lines) if after is None else after
+        if after is not None:
+            refuse_behind(connection, after)
         for page in pages_after(connection, seq, follow=follow):
             for fact in page:
                 if as_json:

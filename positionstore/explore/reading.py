@@ -1,8 +1,6 @@
 """What the notebook asks of the store: as the reader, one statement at a time, with limits."""
 
-import csv
-import io
-from collections.abc import Iterator
+import json
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -14,6 +12,7 @@ import pyarrow as pa
 from psycopg import sql
 
 from positionstore.escaping import csv_cell
+from positionstore.export.formats import csv_line
 from positionstore.settings import load_settings
 from positionstore.store import session
 from positionstore.store.database import Store, opened
@@ -94,31 +93,23 @@ def explorer() -> Explorer:
 
 def as_csv(table: pa.Table) -> bytes:
     """Return rows as CSV, exact and safe for spreadsheets, as the export writes it."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([csv_cell(name) for name in table.column_names])
+    lines = [csv_line(map(csv_cell, table.column_names))]
     for batch in table.to_batches():
-        writer.writerows(_rows(batch))
-    return text.getvalue().encode()
+        columns = [map(_cell, column.to_pylist()) for column in batch.columns]
+        lines.extend(map(csv_line, zip(*columns, strict=True)))
+    return "".join(lines).encode()
 
 
-def _rows(batch: pa.RecordBatch) -> Iterator[list[str]]:
-    columns = [map(_cell, column.to_pylist()) for column in batch.columns]
-    return map(list, zip(*columns, strict=True))
-
-
-def _cell(value: Any) -> str:
+def _cell(value: Any) -> str | None:
     match value:
         case None:
-            return ""
-        case bool():
-            return str(value).lower()
+            return None
+        case bool() | date() | str():
+            return csv_cell(value)
         case Decimal():
             return format(value, "f")
-        case datetime() | date():
-            return value.isoformat()
-        case str():
-            return csv_cell(value)
+        case list():
+            return csv_cell(json.dumps(value, ensure_ascii=False))
         case _:
             return str(value)
 

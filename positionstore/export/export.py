@@ -69,6 +69,7 @@ def export(
                 destination.write(piece)
                 rows += piece.rows
                 progress(rows, max(rows, expected))
+            archives = order.archives_left_out(store, since)
         if target is not None and order.compact:
             target.compact()
     return Exported(
@@ -80,6 +81,7 @@ def export(
         destination.size,
         since,
         last_seq,
+        archives,
     )
 
 

@@ -2,7 +2,7 @@
 
 import codecs
 import re
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import groupby
@@ -130,8 +130,8 @@ class _Csv:
                 yield Piece(day, len(own), "".join(map(self._line, own)).encode())
 
     def writer(self, file: IO[bytes]) -> Writer:
-        names = (_quoted(csv_cell(column.name)) for column in self._selection.columns)
-        file.write(codecs.BOM_UTF8 * self._style.bom + (",".join(names) + "\n").encode())
+        names = csv_line(csv_cell(column.name) for column in self._selection.columns)
+        file.write(codecs.BOM_UTF8 * self._style.bom + names.encode())
         return _Text(file)
 
     def _line(self, row: lines.Row) -> str:
@@ -139,7 +139,12 @@ class _Csv:
         for place in self._texts:
             if text := cells[place]:
                 cells[place] = csv_cell(json_as_it_came(text) if place in self._json else text)
-        return ",".join(map(_quoted, cells)) + "\n"
+        return csv_line(cells)
+
+
+def csv_line(cells: Iterable[str | None]) -> str:
+    """Return cells, safe by now, as a line of CSV: None is nothing, an empty text is ``""``."""
+    return ",".join(map(_quoted, cells)) + "\n"
 
 
 def _quoted(cell: str | None) -> str:

@@ -10,6 +10,7 @@ import psycopg
 
 from positionstore.errors import ConfigurationError, PositionstoreError
 from positionstore.export.formats import CsvStyle, Format
+from positionstore.store import archived
 from positionstore.store.database import Store
 from positionstore.store.locks import try_session_lock
 from positionstore.store.read import query as selection
@@ -92,6 +93,22 @@ class ExportRequest:
             )
         return selection.of_log(connection, after=after, until=last), last
 
+    def archives_left_out(self, store: Store, since: int | None) -> int:
+        """Return how many archives have facts of the log that are not in what was read.
+
+        Args:
+            store: the store, after it was read.
+            since: the seq after which it was read.
+
+        Raises:
+            StoreRefusedError: facts that follow it went into one meanwhile.
+        """
+        if not self.is_log:
+            return 0
+        with store.connect(reads=True) as connection:
+            archived.refuse_behind(connection, since or 0)
+            return 0 if since else archived.count(connection)[1]
+
 
 @dataclass(frozen=True, slots=True)
 class Exported:
@@ -107,6 +124,7 @@ class Exported:
         since: the seq after which the log was read; None for all of it, or anything else.
         last_seq: the last seq written, or before it: where the next export continues; None if it
             was not the log.
+        archives: of the log from its beginning, how many archives have facts that are not in it.
     """
 
     what: str
@@ -117,6 +135,7 @@ class Exported:
     bytes: int
     since: int | None
     last_seq: int | None
+    archives: int = 0
 
 
 def alone(store: Store, key: str, place: str, held: ExitStack) -> None:

@@ -28,6 +28,10 @@ def export_to_iceberg(
         ConfigurationError: the request is invalid; nothing was written.
         PositionstoreError: it failed; the table is as it was.
     """
+    what = selection.QUERY if order.query else ""
+    with selection.reading(store, what) as connection:
+        # Before there is a folder with a catalogue in it.
+        order.chosen(connection, order.since)
     with ExitStack() as held:
         table = IcebergTable(order.out or Path(), order.what)
         alone(store, table.key, order.place, held)
@@ -39,17 +43,18 @@ def export_to_iceberg(
                     f"The table {table.name} in {order.place} ends at seq {since}.",
                     remedy=f"Go on with --since {since}, or with --resume.",
                 )
-        with selection.reading(store, selection.QUERY if order.query else "") as connection:
+        with selection.reading(store, what) as connection:
             chosen, last_seq = order.chosen(connection, since)
             expected = selection.expected_rows(connection, chosen)
-        rows = 0
+        rows = archives = 0
 
         def counted() -> Iterator[pa.RecordBatch]:
-            nonlocal rows
+            nonlocal rows, archives
             for batch in pieces:
                 yield batch
                 rows += len(batch)
                 progress(rows, max(rows, expected))
+            archives = order.archives_left_out(store, since)
 
         schema = arrow.schema(chosen, exact_text=order.exact_text)
         with closing(arrow.batches(store, chosen, exact_text=order.exact_text)) as pieces:
@@ -60,5 +65,13 @@ def export_to_iceberg(
         if order.compact:
             table.compact()
     return Exported(
-        chosen.what, order.form, order.place, rows, table.files, table.size, since, last_seq
+        chosen.what,
+        order.form,
+        order.place,
+        rows,
+        table.files,
+        table.size,
+        since,
+        last_seq,
+        archives,
     )

@@ -61,5 +61,26 @@ def refuse_needing(connection: psycopg.Connection, position_ids: Sequence[str]) 
         )
 
 
+def refuse_behind(connection: psycopg.Connection, seq: int) -> None:
+    """See that a reader who has read the log up to a seq finds all that follows in the log.
+
+    Args:
+        connection: where to look.
+        seq: the last one read; 0 is a reader that begins, for whom archives are files to read too.
+
+    Raises:
+        StoreRefusedError: facts went into an archive before it read them.
+    """
+    files = [name for (name,) in connection.execute(_query("left_since"), {"seq": seq})]
+    if seq and files:
+        more = f" and {len(files) - 1} more" if len(files) > 1 else ""
+        raise StoreRefusedError(
+            f"Facts of after seq {seq} are in the archive {files[0]}{more}, and no longer in the "
+            "log: what follows would lack them.",
+            remedy="Bring them back with `positionstore import FILE`, run this again, and archive "
+            "them again.",
+        )
+
+
 def _query(name: LiteralString) -> sql.SQL:
     return queries("archives")[name]

@@ -14,6 +14,7 @@ import psycopg
 from psycopg import pq, sql
 
 from positionstore.errors import ConfigurationError, PositionstoreError
+from positionstore.store import archived
 from positionstore.store.access import RELATIONS
 from positionstore.store.database import Store
 from positionstore.store.queries import queries
@@ -269,7 +270,12 @@ def of_relation(
 
 
 def of_log(connection: psycopg.Connection, *, after: int, until: int) -> ReadQuery:
-    """Return the facts whose seq is greater than ``after``, up to ``until``, in order."""
+    """Return the facts whose seq is greater than ``after``, up to ``until``, in order.
+
+    Raises:
+        StoreRefusedError: some of them are in an archive.
+    """
+    archived.refuse_behind(connection, after)
     return of_relation(connection, LOG, sql.SQL("seq > {} AND seq <= {}").format(after, until))
 
 

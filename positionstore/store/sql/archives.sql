@@ -111,6 +111,17 @@ WHERE e.position_id = ANY (%(position_ids)s)
       SELECT FROM kept k WHERE k.position_id = e.position_id AND k.event_id = e.event_id
   );
 
+-- name: left_since
+-- The files of the archives with a fact of after a seq, where a seq between it and their last one is not in
+-- the log: a reader that has come to it would not see all. A seq that was never given counts too.
+SELECT a.file
+FROM archives a
+WHERE a.restored_at IS NULL AND a.last_seq > %(seq)s
+  AND (
+      SELECT count(*) FROM events e WHERE e.seq > %(seq)s AND e.seq <= a.last_seq
+  ) < a.last_seq - %(seq)s
+ORDER BY a.first_seq;
+
 -- name: younger
 -- Whether a fact of some positions came after a seq.
 SELECT EXISTS (

@@ -162,10 +162,17 @@ def test_values_are_exact_in_csv_and_drawn_as_numbers() -> None:
             "money": pa.array([Decimal("0.00000000000000000001"), None], pa.decimal128(38, 20)),
             "flag": [True, False],
             "words": ["=x", "a\nb"],
+            "texts": pa.array([["é", "b"], None], pa.list_(pa.string())),
+            "empty": ["", None],
         }
     )
     text = as_csv(table).decode()
-    assert text == "money,flag,words\n0.00000000000000000001,true,'=x\n,false,a\\nb\n"
+    # As the export has it: NULL is nothing, an empty text is "", a list is JSON.
+    assert text.splitlines() == [
+        "money,flag,words,texts,empty",
+        """0.00000000000000000001,true,'=x,"[""é"", ""b""]",""\"""",
+        ",false,a\\nb,,",
+    ]
     assert values_for_a_chart(table, ["money"]) == [{"money": 1e-20}, {"money": None}]
     kinds = [kind_for_a_chart(each.type) for each in table.schema]
-    assert kinds == ["quantitative", "nominal", "nominal"]
+    assert kinds == ["quantitative", *["nominal"] * 4]

@@ -236,6 +236,18 @@ def test_an_object_store_needs_a_catalogue_elsewhere(
         export("s3://lake/warehouse", "events", form=Format.ICEBERG, resume=True)
 
 
+@pytest.mark.parametrize(
+    ("relation", "query"),
+    [("nothing", None), (None, "DELETE FROM positions"), (None, "SELECT x")],
+)
+def test_what_is_refused_leaves_no_folder(
+    export: Exporter, tmp_path: Path, relation: str | None, query: str | None
+) -> None:
+    with pytest.raises(ConfigurationError):
+        export(tmp_path / "lake", relation, form=Format.ICEBERG, query=query)
+    assert not (tmp_path / "lake").exists()
+
+
 @pytest.fixture
 def metadata(tmp_path: Path, store: Store, appender: Appender, feed: Any) -> str:
     """Where the metadata of a table is that was fed three times."""
