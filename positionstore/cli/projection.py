@@ -14,7 +14,7 @@ from positionstore.importer.archive_check import Away
 from positionstore.model.wording import counted
 from positionstore.store import projection
 from positionstore.store.database import opened
-from positionstore.store.projection import Difference
+from positionstore.store.fold import Difference
 
 _MOST_ROWS = 100
 
@@ -34,7 +34,7 @@ def rebuild(*, as_json: AsJson = False) -> None:
         store.connect() as connection,
         progress("Folding the log", unit="positions") as show,
     ):
-        differences = projection.rebuild(connection, progress=show)
+        differences = projection.rebuild(connection, progress=show, another=store.connect)
     _print(differences, as_json=as_json, none="Nothing differed.", some="put right")
 
 
@@ -63,7 +63,7 @@ def verify(
         store.connect() as connection,
         progress("Folding the log", unit="positions") as show,
     ):
-        differences = projection.verify(connection, progress=show)
+        differences = projection.verify(connection, progress=show, another=store.connect)
         away = archive_check.check(connection, folder)
     _print(
         differences,

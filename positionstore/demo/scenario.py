@@ -27,7 +27,7 @@ from positionstore.errors import ConfigurationError, GatewayError, Positionstore
 from positionstore.settings import Settings
 from positionstore.store import projection
 from positionstore.store.database import opened
-from positionstore.store.projection import Difference
+from positionstore.store.fold import Difference
 
 _RATE: Final = 100
 """Events a second."""

@@ -12,7 +12,7 @@ from typing import Final
 import psycopg
 from psycopg.rows import class_row
 
-from positionstore.store.projection import Difference, statement
+from positionstore.store.fold import Difference, statement
 from positionstore.store.queries import queries
 
 SIZE: Final = 1_000

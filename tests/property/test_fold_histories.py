@@ -30,7 +30,8 @@ from support.waiting import DEADLINE
 
 from positionstore.store.appender import Appended, Appender
 from positionstore.store.database import Store
-from positionstore.store.projection import Difference, rebuild, verify
+from positionstore.store.fold import Difference
+from positionstore.store.projection import rebuild, verify
 
 RULES = Rules()
 

@@ -70,85 +70,79 @@ unvalued AS (
 )
 SELECT count(*) FROM emptied;
 
--- name: create_rebuilt
--- Where a rebuild builds, beside positions and private to the connection; its name is used once.
--- Nothing is compressed.
-CREATE TEMPORARY TABLE {rebuilt} (LIKE positions INCLUDING DEFAULTS INCLUDING INDEXES)
-WITH (toast_tuple_target = 8160) ON COMMIT PRESERVE ROWS;
-
--- name: drop_rebuilt
--- Leaves nothing behind.
-DROP TABLE IF EXISTS pg_temp.{rebuilt};
-
 -- name: last_seq
 -- The highest seq of the log.
 SELECT coalesce(max(seq), 0) FROM events;
 
--- name: fold_everything
--- The winner of each position, over the whole log.
-CREATE TEMPORARY TABLE {folded} ON COMMIT PRESERVE ROWS AS
-SELECT row_number() OVER (ORDER BY f.seq) AS ordinal, f.position_id, f.seq, f.supersedes_before
-FROM fold_facts() f;
-
--- name: drop_folded
--- Leaves nothing behind.
-DROP TABLE IF EXISTS pg_temp.{folded};
-
--- name: index_folded
--- So that the next statement takes its slice at once.
-CREATE INDEX ON pg_temp.{folded} (ordinal);
-
--- name: analyze_rebuilt
--- So that the planner knows how much was made.
-ANALYZE pg_temp.{rebuilt};
-
--- name: rebuild_slice
--- Makes the rows of some winners.
-INSERT INTO pg_temp.{rebuilt} ({columns})
-SELECT {columns}
+-- name: winners
+-- The facts that the rows of all positions, or of some, should show, in slices by the order of the
+-- log; and the positions that have a row and no fact.
+SELECT
+    count(x.seq) AS size,
+    (sum(count(x.seq)) OVER ())::bigint AS in_all,
+    coalesce(array_agg(x.seq) FILTER (WHERE x.seq IS NOT NULL)::text, '{{}}') AS seqs,
+    coalesce(array_agg(x.supersedes_before) FILTER (WHERE x.seq IS NOT NULL)::text, '{{}}')
+        AS moments,
+    coalesce(array_agg(x.position_id) FILTER (WHERE x.seq IS NULL), '{{}}') AS unfounded
 FROM (
-    SELECT seq, supersedes_before
-    FROM pg_temp.{folded}
-    WHERE ordinal BETWEEN %(first)s AND %(last)s
-) w
-CROSS JOIN LATERAL (SELECT * FROM fact_positions f WHERE f.seq = w.seq OFFSET 0) fact;
-
--- name: positions_since
--- Positions that got a fact after a seq: they were folded too early.
-SELECT DISTINCT position_id FROM events
-WHERE seq > %(seq)s AND (status IS NOT NULL OR retracts IS NOT NULL);
-
--- name: forget_rebuilt
--- Takes back the rows of positions that were folded too early.
-DELETE FROM pg_temp.{rebuilt} WHERE position_id = ANY (%(position_ids)s);
-
--- name: rebuild_positions
--- Folds some positions once more.
-INSERT INTO pg_temp.{rebuilt} ({columns})
-SELECT {columns}
-FROM (SELECT seq, supersedes_before FROM fold_facts(%(position_ids)s)) w
-CROSS JOIN LATERAL (SELECT * FROM fact_positions f WHERE f.seq = w.seq OFFSET 0) fact;
+    SELECT f.seq, f.supersedes_before, p.position_id,
+        (row_number() OVER (ORDER BY f.seq) - 1) / %(slice)s AS slice
+    FROM fold_facts(%(position_ids)s) f
+    FULL JOIN (
+        SELECT position_id FROM positions
+        WHERE %(position_ids)s::text[] IS NULL OR position_id = ANY (%(position_ids)s)
+    ) p ON p.position_id = f.position_id
+) x
+GROUP BY x.slice
+ORDER BY x.slice;
 
 -- name: differences
--- Where positions and the refolded rows differ: the position, what is wrong with it,
--- and the columns that differ.
+-- Where positions does not show the facts that it should: the position, what is wrong with it, the
+-- columns that differ, and the fact.
 SELECT
-    coalesce(p.position_id, r.position_id) AS position_id,
-    CASE
-        WHEN p.position_id IS NULL THEN 'missing'
-        WHEN r.position_id IS NULL THEN 'unfounded'
-        ELSE 'different'
-    END AS kind,
-    CASE WHEN p.position_id IS NOT NULL AND r.position_id IS NOT NULL THEN (
+    r.position_id,
+    CASE WHEN p.position_id IS NULL THEN 'missing' ELSE 'different' END AS kind,
+    CASE WHEN p.position_id IS NULL THEN '{{}}' ELSE (
         SELECT coalesce(array_agg(stands.key ORDER BY stands.key), '{{}}')
         FROM jsonb_each(to_jsonb(p)) stands
         JOIN jsonb_each(to_jsonb(r)) folded ON folded.key = stands.key
-        WHERE folded.value IS DISTINCT FROM stands.value AND stands.key <> 'verified_at'
-    ) ELSE '{{}}' END AS columns
-FROM positions p
-FULL JOIN pg_temp.{rebuilt} r ON r.position_id = p.position_id
-WHERE ({p_columns}) IS DISTINCT FROM ({r_columns})
-ORDER BY 1;
+        WHERE folded.value IS DISTINCT FROM stands.value
+    ) END AS columns,
+    r.seq,
+    r.supersedes_before
+FROM (
+    SELECT fact.seq, {columns}
+    FROM unnest(%(seqs)s::bigint[], %(moments)s::timestamptz[]) w (seq, supersedes_before)
+    CROSS JOIN LATERAL (SELECT * FROM fact_positions f WHERE f.seq = w.seq OFFSET 0) fact
+) r
+LEFT JOIN LATERAL (
+    SELECT * FROM positions p WHERE p.position_id = r.position_id OFFSET 0
+) p ON true
+WHERE ({p_columns}) IS DISTINCT FROM ({r_columns});
+
+-- name: has_facts
+-- Whether the log has a fact that should give a position.
+SELECT EXISTS (
+    SELECT FROM events e
+    WHERE e.status IS NOT NULL AND NOT is_retracted(e.position_id, e.event_id)
+);
+
+-- name: positions_since
+-- Positions that got a fact after a seq: what was found of them is out of date.
+SELECT DISTINCT position_id FROM events
+WHERE seq > %(seq)s AND (status IS NOT NULL OR retracts IS NOT NULL);
+
+-- name: drop_unfounded
+-- Takes the rows of some positions that no fact speaks of.
+DELETE FROM positions WHERE position_id = ANY (%(position_ids)s);
+
+-- name: put_right
+-- Writes the rows of some positions as their facts would have them.
+INSERT INTO positions ({columns})
+SELECT {columns}
+FROM unnest(%(seqs)s::bigint[], %(moments)s::timestamptz[]) w (seq, supersedes_before)
+CROSS JOIN LATERAL (SELECT * FROM fact_positions f WHERE f.seq = w.seq OFFSET 0) fact
+ON CONFLICT (position_id) DO UPDATE SET {assignments};
 
 -- name: draw_positions
 -- Positions at random: of some blocks of the table, or of all where there are few.
@@ -199,30 +193,3 @@ FROM p
 FULL JOIN r ON r.position_id = p.position_id
 WHERE ({p_columns}) IS DISTINCT FROM ({r_columns})
 ORDER BY 1;
-
--- name: made
--- Which process of the server this is, how many rows it has made, and whether the log has a fact that
--- should give one.
-SELECT
-    pg_backend_pid(),
-    (SELECT count(*) FROM pg_temp.{rebuilt}),
-    EXISTS (
-        SELECT FROM events e
-        WHERE e.status IS NOT NULL AND NOT is_retracted(e.position_id, e.event_id)
-    );
-
--- name: drop_unfounded
--- Takes rows out of positions that no fact speaks of.
-DELETE FROM positions p
-WHERE NOT EXISTS (SELECT FROM pg_temp.{rebuilt} r WHERE r.position_id = p.position_id);
-
--- name: swap_in
--- Replaces the rows by the refolded ones, where the two differ; readers see the one
--- or the other, and never an empty table.
-INSERT INTO positions ({columns})
-SELECT {columns} FROM pg_temp.{rebuilt} r
-WHERE NOT EXISTS (
-    SELECT FROM positions p
-    WHERE p.position_id = r.position_id AND ({p_columns}) IS NOT DISTINCT FROM ({r_columns})
-)
-ON CONFLICT (position_id) DO UPDATE SET {assignments};

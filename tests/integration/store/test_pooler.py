@@ -10,7 +10,6 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from psycopg import sql
 from support.factories import NOON, event, snapshot
 from support.forward_proxies import free_port
 from support.pgbouncer import PgBouncer, pgbouncer, version
@@ -418,12 +417,7 @@ def test_an_appender_whose_session_is_lost_appends_nothing(
 
 def test_leftovers_of_another_in_the_session_are_not_taken_for_its_own(filled_url: str) -> None:
     with closing(database.connect(filled_url)) as connection:
-        for name in ("rebuilt", "folded", "incoming"):
-            connection.execute(
-                sql.SQL("CREATE TEMPORARY TABLE {} (theirs int)").format(sql.Identifier(name))
-            )
-        assert rebuild(connection) == verify(connection) == []
-        assert connection.execute("SELECT * FROM pg_temp.rebuilt").fetchall() == []
+        connection.execute("CREATE TEMPORARY TABLE incoming (theirs int)")
         assert Appender(connection).append([event("evt_new")]).appended == 1
 
 
@@ -448,30 +442,7 @@ def test_no_position_from_a_log_that_has_facts_stops_it(filled_url: str, work: o
         assert "\n" not in str(raised.value)
         assert raised.value.exit_code == 1
         assert connection.execute("SELECT count(*) FROM positions").fetchone() == (30,)
-        left = "SELECT count(*) FROM pg_class WHERE relname ~ '^(rebuilt|folded)'"
-        assert connection.execute(left).fetchone() == (0,)
     assert traces(filled_url)["locks"] == 0
-
-
-def test_what_was_taken_out_of_its_table_meanwhile_stops_a_rebuild(filled_url: str) -> None:
-    with closing(database.connect(filled_url)) as connection:
-        connection.execute("UPDATE positions SET market_title = 'tampered'")
-
-        def lose_some(done: int, total: int) -> None:
-            if done == total:
-                (name,) = connection.execute(
-                    "SELECT relname FROM pg_class WHERE relname LIKE 'rebuilt%' AND relkind = 'r'"
-                ).fetchall()[0]
-                connection.execute(
-                    sql.SQL("DELETE FROM {} WHERE position_id > 'dm_2'").format(
-                        sql.Identifier("pg_temp", name)
-                    )
-                )
-
-        with pytest.raises(SessionLostError):
-            rebuild(connection, progress=lose_some)
-        row = connection.execute("SELECT count(*) FROM positions WHERE market_title = 'tampered'")
-        assert row.fetchone() == (30,)
 
 
 def test_a_lock_that_another_session_holds_is_not_thought_given_back(filled_url: str) -> None:

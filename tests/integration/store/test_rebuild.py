@@ -7,11 +7,13 @@ import psycopg
 import pytest
 from support.factories import NOON, event, moment, received, snapshot
 
+from positionstore.errors import DatabaseUnavailableError
 from positionstore.model.facts import Received
-from positionstore.store import projection
+from positionstore.store import fold
 from positionstore.store.appender import Appender
+from positionstore.store.fold import Difference
 from positionstore.store.locks import APPEND_LOCK, REBUILD_LOCK
-from positionstore.store.projection import Difference, rebuild, verify
+from positionstore.store.projection import rebuild, verify
 
 Connect = Callable[[], psycopg.Connection]
 
@@ -21,7 +23,7 @@ COUNT = 45
 
 @pytest.fixture(autouse=True)
 def _small_slices(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(projection, "SLICE", 10)
+    monkeypatch.setattr(fold, "SLICE", 10)
 
 
 def history() -> Iterator[Received]:
@@ -54,8 +56,7 @@ def tamper(connection: psycopg.Connection) -> None:
 
 def leftovers(connection: psycopg.Connection) -> list[tuple[object, ...]]:
     return connection.execute("""
-        SELECT relname FROM pg_class WHERE relname IN ('rebuilt', 'folded')
-        UNION ALL SELECT 'lock' FROM pg_locks JOIN pg_database d ON d.oid = database
+        SELECT 'lock' FROM pg_locks JOIN pg_database d ON d.oid = database
         WHERE locktype = 'advisory' AND datname = current_database()
     """).fetchall()
 
@@ -152,6 +153,69 @@ def test_verify_that_is_interrupted_leaves_nothing(
         verify(connection, progress=interrupt)
     assert leftovers(connection) == []
     assert verify(connection) == []
+
+
+@pytest.mark.parametrize("work", [verify, rebuild])
+def test_a_second_session_does_half_of_the_work(
+    connection: psycopg.Connection,
+    connect: Connect,
+    filled: Appender,
+    work: Callable[..., list[Difference]],
+) -> None:
+    """It finds its half of the differences, as of the moment of the first one's snapshot."""
+    opened: list[psycopg.Connection] = []
+    told: list[tuple[int, int]] = []
+
+    def another() -> psycopg.Connection:
+        filled.append([event("evt_between", position="dm_pos_44", at=500, status="settled")])
+        opened.append(connect())
+        return opened[-1]
+
+    def progress(done: int, total: int) -> None:
+        told.append((done, total))
+
+    connection.execute("UPDATE positions SET market_title = 'tampered' WHERE position_id <> 'x'")
+    found = work(connection, progress=progress, another=another)
+    assert [each.position_id for each in found][:44] == [f"dm_pos_{n:02}" for n in range(44)]
+    assert told == [(10, 45), (20, 45), (30, 45), (40, 45), (45, 45)]
+    (other,) = opened
+    assert other.closed
+    assert leftovers(connection) == []
+    assert len(verify(connection, another=connect)) == (44 if work is verify else 0)
+
+
+@pytest.mark.parametrize("work", [verify, rebuild])
+def test_without_a_second_session_one_does_all_of_the_work(
+    connection: psycopg.Connection, filled: Appender, work: Callable[..., list[Difference]]
+) -> None:
+    def full() -> psycopg.Connection:
+        raise DatabaseUnavailableError("It takes no more connections.")
+
+    tamper(connection)
+    assert len(work(connection, another=full)) == COUNT
+
+
+def test_a_second_session_that_is_lost_is_an_error(
+    connection: psycopg.Connection, connect: Connect, filled: Appender
+) -> None:
+    """What it had found is not known."""
+    tamper(connection)
+    before = rows(connection)
+
+    opened: list[psycopg.Connection] = []
+
+    def another() -> psycopg.Connection:
+        opened.append(connect())
+        return opened[-1]
+
+    def killed(done: int, total: int) -> None:
+        connection.execute("SELECT pg_terminate_backend(%s)", [opened[0].info.backend_pid])
+
+    with pytest.raises(psycopg.OperationalError):
+        rebuild(connection, progress=killed, another=another)
+    assert rows(connection) == before
+    assert leftovers(connection) == []
+    assert len(rebuild(connection, another=connect)) == COUNT
 
 
 # --- rebuild -------------------------------------------------------------------------------

@@ -1,0 +1,205 @@
+"""The fold of the log beside ``positions``: where the two differ.
+
+The fold picks of each position the fact that its row should show. Then that fact is read as a row,
+for some thousand positions at a time, and compared; nothing is written, not even to a temporary
+table.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Final, Self
+
+import psycopg
+from psycopg import IsolationLevel, sql
+from psycopg.rows import class_row
+
+from positionstore.errors import PositionstoreError
+from positionstore.model.fields import FOLDED_COLUMNS
+from positionstore.store.queries import queries
+
+SLICE = 10_000
+"""Positions that are compared between two steps of the progress."""
+
+_PATIENCE: Final = 5.0
+"""Seconds for which one waits for the server to give up a statement."""
+
+Progress = Callable[[int, int], None]
+"""Takes how many positions are done, and of how many."""
+
+Connect = Callable[[], psycopg.Connection]
+"""Opens a further connection to the same place."""
+
+
+def _columns(prefix: str = "") -> sql.Composed:
+    names = [sql.Identifier(*(filter(None, (prefix, name)))) for name in FOLDED_COLUMNS]
+    return sql.SQL(", ").join(names)
+
+
+_ASSIGNMENTS = sql.SQL(", ").join(
+    sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name))
+    for name in FOLDED_COLUMNS
+    if name != "position_id"
+)
+
+
+def statement(name: str, *, has_retractions: bool = True) -> sql.Composed:
+    """Return a statement of the projection, with the columns of a position put in."""
+    and_counts = queries("projection")["and_counts"] if has_retractions else sql.SQL("")
+    return queries("projection")[name].format(
+        and_counts=and_counts,
+        columns=_columns(),
+        p_columns=_columns("p"),
+        r_columns=_columns("r"),
+        assignments=_ASSIGNMENTS,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A position whose row is not the fold of its facts.
+
+    Attributes:
+        position_id: the position.
+        kind: ``missing`` (no row), ``unfounded`` (a row, but no fact), ``different``.
+        columns: the columns that differ.
+    """
+
+    position_id: str
+    kind: str
+    columns: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Found(Difference):
+    """A difference, and the fact that the row should show.
+
+    Attributes:
+        seq: the fact; None where there is none.
+        supersedes_before: the moment up to which the latest snapshot overrules events.
+    """
+
+    seq: int | None = None
+    supersedes_before: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Slice:
+    """Some positions with the facts that they should show, in arrays as the server spells them.
+
+    Attributes:
+        size: how many.
+        in_all: how many there are in all slices.
+        seqs: the facts.
+        moments: the moments up to which their latest snapshots overrule events.
+        unfounded: further positions that have a row, but no fact.
+    """
+
+    size: int
+    in_all: int
+    seqs: str
+    moments: str
+    unfounded: list[str]
+
+
+def compare(
+    connection: psycopg.Connection,
+    position_ids: list[str] | None = None,
+    *,
+    progress: Progress | None = None,
+    another: Connect | None = None,
+) -> list[Found]:
+    """Fold all positions, or some, and return those whose rows differ; within a transaction.
+
+    Raises:
+        PositionstoreError: no position came of a log that has facts.
+    """
+    found: list[Found] = []
+    done = 0
+    values = {"position_ids": position_ids, "slice": SLICE}
+    with (
+        # On the server's side, so that only two slices are in memory.
+        connection.cursor("winners", row_factory=class_row(_Slice)) as winners,
+        _SecondSession(connection, another) as second,
+    ):
+        winners.itersize = 1
+        slices = iter(winners.execute(statement("winners"), values))
+        for ours in slices:
+            work: list[tuple[_Slice, Callable[[], list[Found]]]] = [
+                (ours, partial(_compare_slice, connection, ours))
+            ]
+            if (theirs := next(slices, None)) is not None:
+                work.append((theirs, second.begin(theirs)))
+            for part, differing in work:
+                found += differing()
+                found += [Found(name, "unfounded", []) for name in part.unfounded]
+                done += part.size
+                if progress is not None and part.size:
+                    progress(done, part.in_all)
+    if not done and position_ids is None:
+        _require_no_facts(connection)
+    return found
+
+
+def _compare_slice(connection: psycopg.Connection, part: _Slice) -> list[Found]:
+    values = {"seqs": part.seqs, "moments": part.moments}
+    with connection.cursor(row_factory=class_row(Found)) as cursor:
+        return cursor.execute(statement("differences"), values).fetchall()
+
+
+class _SecondSession:
+    """A second session with the first one's snapshot, for every other slice.
+
+    PostgreSQL's own parallel workers cannot do it: the functions that read a value of the wrong
+    kind need subtransactions.
+    """
+
+    def __init__(self, connection: psycopg.Connection, another: Connect | None) -> None:
+        self._connection = connection
+        self._another = another
+        self._other: psycopg.Connection | None = None
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        """Do nothing yet; a short log never asks for it."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Close it; if the work is given up, so is the slice that it is at."""
+        if kind is not None and self._other is not None:
+            with suppress(psycopg.Error):
+                self._other.cancel_safe(timeout=_PATIENCE)
+        self._stack.close()
+
+    def begin(self, part: _Slice) -> Callable[[], list[Found]]:
+        """Let it begin with a slice, and return what waits for the result."""
+        if self._another is not None:
+            self._open(self._another)
+            self._another = None
+        if self._other is None:
+            return partial(_compare_slice, self._connection, part)
+        return self._thread.submit(_compare_slice, self._other, part).result
+
+    def _open(self, another: Connect) -> None:
+        row = self._connection.execute("SELECT pg_export_snapshot()").fetchone()
+        # Where there is none to be had, the work is done without.
+        with suppress(psycopg.Error, PositionstoreError), ExitStack() as stack:
+            other = stack.enter_context(closing(another()))
+            other.isolation_level = IsolationLevel.REPEATABLE_READ
+            other.autocommit = False
+            other.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(*row or ()))
+            self._thread = stack.enter_context(ThreadPoolExecutor(1, "verify"))
+            self._other = other
+            self._stack = stack.pop_all()
+
+
+def _require_no_facts(connection: psycopg.Connection) -> None:
+    if connection.execute(statement("has_facts")).fetchone() == (True,):
+        raise PositionstoreError(
+            "The log has facts, and not one position came of folding them; nothing was changed.",
+            remedy="The functions of the schema are not what `positionstore migrate` made: "
+            "restore them, for instance from a dump of a store of the same version.",
+        )
