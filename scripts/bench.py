@@ -15,11 +15,21 @@ import argparse
 import json
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import NoReturn
 
-from benchmark import comparing, importing, indexing, memory, peers, profiling, stream, turns
+from benchmark import (
+    comparing,
+    folding,
+    importing,
+    indexing,
+    memory,
+    peers,
+    profiling,
+    stream,
+    turns,
+)
 from benchmark.bed import Bed
 from benchmark.builds import Build
 from benchmark.report import Figure, machine, print_report, say
@@ -32,6 +42,7 @@ FIGURES = (
     "latency",
     "durability",
     "turns",
+    "fold",
     "memory",
     "compare",
     "indexes",
@@ -60,16 +71,17 @@ def measure(
         if "latency" in wanted:
             figures.append(stream.measure_latency(bed, workload, scale))
         earlier = None if against is None else Build.of_commit(against, bed.folder)
-        if "durability" in wanted:
-            figures += stream.measure_durability(bed, workload, scale, earlier)
-        if "turns" in wanted and earlier is not None:
-            figures += turns.measure(bed, workload, scale, earlier)
-        if "memory" in wanted:
-            figures.append(memory.measure(bed, scale))
-        if "compare" in wanted:
-            figures += comparing.measure(bed, scale)
-        if "peers" in wanted:
-            figures += peers.measure(bed, workload, scale)
+        others: Mapping[str, Callable[[], list[Figure]]] = {
+            "durability": lambda: stream.measure_durability(bed, workload, scale, earlier),
+            "turns": lambda: turns.measure(bed, workload, scale, earlier) if earlier else [],
+            "fold": lambda: folding.measure(bed, workload, scale, earlier),
+            "memory": lambda: [memory.measure(bed, scale)],
+            "compare": lambda: comparing.measure(bed, scale),
+            "peers": lambda: peers.measure(bed, workload, scale),
+        }
+        for name, measured in others.items():
+            if name in wanted:
+                figures += measured()
         index_costs = indexing.measure(bed, workload, scale) if "indexes" in wanted else []
         costs = profiling.measure(bed, workload) if profile else []
         facts["load_average_at_end"] = machine(bed)["load_average"]
