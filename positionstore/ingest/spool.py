@@ -338,13 +338,13 @@ def size_in(connection: sqlite3.Connection) -> Size:
     Raises:
         sqlite3.Error: it cannot be read.
     """
-    # They are numbered without holes: to count them would be to read them all.
-    first, last = connection.execute("SELECT min(number), max(number) FROM inputs").fetchone()
+    # They are numbered without holes: to count them would be to read them all. One statement, for
+    # what is read first may be drained by then.
+    first, last, at = connection.execute(
+        "SELECT min(number), (SELECT max(number) FROM inputs), received_at FROM inputs"
+    ).fetchone()
     if first is None:
         return Size(0, 0, None)
-    (at,) = connection.execute(
-        "SELECT received_at FROM inputs WHERE number = ?", (first,)
-    ).fetchone()
     return Size(last - first + 1, _bytes_of(connection), _moment_of(at))
 
 

@@ -3,9 +3,11 @@
 import os
 import sqlite3
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import structlog
@@ -13,7 +15,14 @@ from support.factories import event, rejected
 
 from positionstore.errors import ConfigurationError
 from positionstore.ingest import spool as module
-from positionstore.ingest.spool import FILE, ClosedSession, DamagedSpoolError, NoRoomError, Spool
+from positionstore.ingest.spool import (
+    FILE,
+    ClosedSession,
+    DamagedSpoolError,
+    NoRoomError,
+    Spool,
+    size_in,
+)
 from positionstore.ingest.spools import Spools, SpoolState
 from positionstore.model.facts import Reason, Received, Rejected, Source
 from positionstore.settings import Environment
@@ -205,6 +214,25 @@ def test_how_connections_ended_is_kept_with_what_came_over_them(spools: Spools) 
     (spool,) = spools.adopt_orphans(SANDBOX)
     assert spool.closed_sessions() == ended
     spool.remove()
+
+
+def test_its_size_can_be_read_while_it_is_drained(spool: Spool) -> None:
+    class Drained(sqlite3.Connection):
+        """One of whose file nothing is left after each of its statements."""
+
+        def execute(self, statement: str, parameters: Sequence[int] = ()) -> sqlite3.Cursor:  # type: ignore[override] # narrower
+            answer = super().execute(statement, parameters).fetchall()
+            spool.forget(10)
+            found: sqlite3.Cursor = Mock(
+                spec=sqlite3.Cursor, fetchone=lambda: next(iter(answer), None)
+            )
+            return found
+
+    spool.append(1, batch(0))
+    with closing(sqlite3.connect(spool.folder / FILE, factory=Drained)) as connection:
+        size = size_in(connection)
+    assert (size.events, size.oldest) == (3, batch(0)[0].received_at)
+    assert spool.size().events == 0
 
 
 def test_nobody_else_may_look_into_it(spool: Spool) -> None:
