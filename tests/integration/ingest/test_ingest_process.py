@@ -80,7 +80,10 @@ async def test_a_signal_in_mid_burst_costs_nothing_that_has_arrived(
         with psycopg.connect(store_url) as blocker:
             blocker.execute("SELECT pg_advisory_xact_lock(%s)", [APPEND_LOCK])
             await serving.step(2000)
-            waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+            waits = (
+                "SELECT count(*) FROM pg_locks JOIN pg_database d ON d.oid = database"
+                " WHERE datname = current_database() AND locktype = 'advisory' AND NOT granted"
+            )
             await eventually(lambda: blocker.execute(waits).fetchone() != (0,))
             process.send_signal(signal.SIGTERM)
             assert process.stderr is not None

@@ -72,7 +72,10 @@ async def killed(
     process.kill()
     await process.wait()
     number = RECONCILE_LOCK & 0xFFFFFFFF
-    held = f"SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = {number}"
+    held = (
+        "SELECT count(*) FROM pg_locks JOIN pg_database d ON d.oid = database"
+        f" WHERE datname = current_database() AND locktype = 'advisory' AND objid = {number}"
+    )
     await eventually(lambda: value(database, held) == 0)
     sandbox.faults.update({"failing_page": 0})
 

@@ -120,7 +120,10 @@ def test_an_appender_with_numbers_lets_no_other_commit_before_it(connect: Connec
     with gate.transaction():
         gate.execute("LOCK TABLE positions IN EXCLUSIVE MODE")  # stops it at the projection
         one = crew.start(lambda: first.append([event("evt_1")]))
-        waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = %s"
+        waits = (
+            "SELECT count(*) FROM pg_locks JOIN pg_database d ON d.oid = database"
+            " WHERE datname = current_database() AND NOT granted AND locktype = %s"
+        )
         while reader.execute(waits, ["relation"]).fetchone() != (1,):
             assert one.is_alive()
         two = crew.start(lambda: second.append([event("evt_2", position="dm_pos_2")]))

@@ -230,6 +230,9 @@ async def test_it_looks_as_a_session_that_can_write_nothing(
         programs.against(sandbox)
         shown = Shown(await programs.start("ingest"))
         await shown.wait_for(positions=1)
-        sessions = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE '%metrics'"
+        sessions = (
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND application_name LIKE '%metrics'"
+        )
         assert count(database, sessions) == 1
         await shown.stopped()

@@ -67,7 +67,10 @@ async def test_it_tells_what_the_store_holds_and_goes_on_telling(
     assert later["live"]["connected"] is True
     assert set(later["parts"]) == {"status", "rate", "coverage", "runs", "drift", "quarantine"}
     assert later["parts"]["runs"][0]["repaired"] > 0
-    named = "SELECT usename FROM pg_stat_activity WHERE application_name = %s"
+    named = (
+        "SELECT usename FROM pg_stat_activity"
+        " WHERE datname = current_database() AND application_name = %s"
+    )
     connection = database.execute(named, ["positionstore status page"]).fetchone()
     await shown.stopped()
     assert connection is not None
