@@ -183,12 +183,10 @@ class Rules:
             after = events
         if events:
             return min(after) if after else max(events)
-        undone = [f.created_at for f in snapshots if f.status != last.status]
-        return min(
-            f.created_at
-            for f in snapshots
-            if f.status == last.status and all(f.created_at > at for at in undone)
-        )
+        # Of two snapshots with one as-of the greater counts.
+        in_order = sorted(snapshots, key=lambda f: (f.created_at, self.place(f)))
+        undone = max((n for n, f in enumerate(in_order) if f.status != last.status), default=-1)
+        return in_order[undone + 1].created_at
 
     def _state(self, facts: set[Fact]) -> State:
         snapshots = [fact for fact in facts if fact.supersedes_before is not None]

@@ -136,6 +136,15 @@ def test_one_that_was_cancelled_before_it_opened_never_opened(
     assert days(connection) == [(date(2026, 7, 1), 0, 1)]
 
 
+def test_of_two_snapshots_with_one_as_of_the_one_that_counts_tells_the_end(
+    connection: psycopg.Connection, appender: Appender
+) -> None:
+    appender.append_snapshots([snapshot(as_of=100)], moment(101))
+    appender.append_snapshots([snapshot(as_of=300)], moment(301))
+    appender.append_snapshots([snapshot(as_of=300, status="settled")], moment(302))
+    assert moments(connection) == (moment(100), "snapshot", moment(300), "snapshot")
+
+
 def test_what_only_a_snapshot_shows_happened_by_then(
     connection: psycopg.Connection, appender: Appender
 ) -> None:

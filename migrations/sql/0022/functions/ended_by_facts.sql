@@ -27,7 +27,7 @@ BEGIN
             ) AS before,
             min(f.created_at) FILTER (
                 WHERE f.supersedes_before IS NOT NULL AND f.status = of_status
-                    AND f.created_at > coalesce(f.undone_until, '-infinity')
+                    AND NOT f.is_undone
             ) AS snapshot
         FROM (
             SELECT
@@ -37,9 +37,13 @@ BEGIN
                 first_value(e.supersedes_before) OVER (
                     ORDER BY e.supersedes_before IS NULL, e.created_at DESC, e.rank DESC
                 ) AS overruled_until,
-                max(e.created_at) FILTER (
+                -- A later snapshot has another status, of two with one as-of the greater.
+                count(*) FILTER (
                     WHERE e.supersedes_before IS NOT NULL AND e.status <> of_status
-                ) OVER () AS undone_until
+                ) OVER (
+                    ORDER BY e.created_at, e.rank
+                    ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING
+                ) > 0 AS is_undone
             FROM ranked_facts e
             WHERE e.position_id = of_position
                 AND e.received_at <= ended_by_facts.known_at
