@@ -10,29 +10,83 @@ SELECT
     k.created_from,
     k.opening_at,
     k.opening_from,
-    k.opened_at,
-    k.opened_from,
-    k.opened_from AS opened_at_source,
+    p.opened_at,
+    p.opened_from,
+    p.opened_from AS opened_at_source,
     m.opened_event AS opened_event_at,
     k.close_requested_at,
     k.close_requested_from,
-    k.ended_at,
-    k.ended_from,
-    k.ended_from AS ended_at_source,
+    p.ended_at,
+    p.ended_from,
+    p.ended_from AS ended_at_source,
     CASE WHEN p.phase = 'terminal' THEN m.end_event END AS ended_event_at,
     k.opening_at - k.created_at AS created_to_opening,
-    k.opened_at - k.opening_at AS opening_to_opened,
-    k.close_requested_at - k.opened_at AS opened_to_close_requested,
-    k.ended_at - k.close_requested_at AS close_requested_to_ended,
-    k.ended_at - k.opened_at AS opened_to_ended,
+    p.opened_at - k.opening_at AS opening_to_opened,
+    k.close_requested_at - p.opened_at AS opened_to_close_requested,
+    p.ended_at - k.close_requested_at AS close_requested_to_ended,
+    p.ended_at - p.opened_at AS opened_to_ended,
     EXISTS (SELECT FROM archived_positions m WHERE m.position_id = p.position_id) AS archived,
     extract(epoch FROM k.opening_at - k.created_at)::numeric(18,6) AS created_to_opening_seconds,
-    extract(epoch FROM k.opened_at - k.opening_at)::numeric(18,6) AS opening_to_opened_seconds,
-    extract(epoch FROM k.close_requested_at - k.opened_at)::numeric(18,6) AS opened_to_close_requested_seconds,
-    extract(epoch FROM k.ended_at - k.close_requested_at)::numeric(18,6) AS close_requested_to_ended_seconds,
-    extract(epoch FROM k.ended_at - k.opened_at)::numeric(18,6) AS opened_to_ended_seconds
-FROM positions p
-CROSS JOIN LATERAL (
+    extract(epoch FROM p.opened_at - k.opening_at)::numeric(18,6) AS opening_to_opened_seconds,
+    extract(epoch FROM k.close_requested_at - p.opened_at)::numeric(18,6) AS opened_to_close_requested_seconds,
+    extract(epoch FROM p.ended_at - k.close_requested_at)::numeric(18,6) AS close_requested_to_ended_seconds,
+    extract(epoch FROM p.ended_at - p.opened_at)::numeric(18,6) AS opened_to_ended_seconds
+FROM (
+    -- By where opened_moment and ended_moment have them from, so that a filter is a filter of
+    -- positions, before any fact is read. Each part has an order, and so the planner sorts positions
+    -- where a query asks for the first few in it, and reads the facts of these alone.
+    (
+        SELECT
+            p.position_id, p.status, p.phase, p.market_ticker, p.side, p.wallet_address,
+            p.supersedes_before,
+            p.entry_opened_at AS opened_at,
+            'body' AS opened_from,
+            p.result_closed_at AS ended_at,
+            'body' AS ended_from
+        FROM positions p
+        WHERE p.phase = 'terminal'
+            AND p.entry_opened_at IS NOT NULL AND p.result_closed_at IS NOT NULL
+        ORDER BY p.entry_opened_at DESC NULLS LAST
+    )
+    UNION ALL
+    (
+        SELECT
+            p.position_id, p.status, p.phase, p.market_ticker, p.side, p.wallet_address,
+            p.supersedes_before,
+            p.entry_opened_at,
+            'body',
+            NULL::timestamptz,
+            NULL::text
+        FROM positions p
+        WHERE p.phase = 'live' AND p.entry_opened_at IS NOT NULL
+        ORDER BY p.entry_opened_at DESC
+    )
+    UNION ALL
+    (
+        SELECT
+            w.position_id, w.status, w.phase, w.market_ticker, w.side, w.wallet_address,
+            w.supersedes_before,
+            (w.opened).at,
+            (w.opened).source,
+            (w.ended).at,
+            (w.ended).source
+        FROM (
+            SELECT
+                p.*,
+                opened_moment(p.position_id, p.phase, p.entry_opened_at) AS opened,
+                ended_moment(p.position_id, p.status, p.phase, p.result_closed_at) AS ended
+            FROM positions p
+        ) w
+        WHERE (
+            w.entry_opened_at IS NOT NULL AND (
+                w.phase = 'live' OR w.phase = 'terminal' AND w.result_closed_at IS NOT NULL
+            )
+        ) IS NOT TRUE
+        ORDER BY (w.ended).at DESC NULLS LAST
+    )
+) p
+-- The facts tell the rest, and are not read by a query that does not ask for it.
+LEFT JOIN LATERAL (
     SELECT
         min(f.created_at) FILTER (WHERE f.type = 'position.created') AS created_event,
         min(f.created_at) FILTER (WHERE f.type = 'position.opening') AS opening_event,
@@ -57,7 +111,7 @@ CROSS JOIN LATERAL (
             WHERE r.position_id = f.position_id AND r.retracts = f.event_id
                 AND is_retracted(r.position_id, r.retracts)
         )
-) m
+) m ON true
 CROSS JOIN LATERAL (
     SELECT
         coalesce(m.created_event, m.created_snapshot) AS created_at,
@@ -67,21 +121,11 @@ CROSS JOIN LATERAL (
         END AS created_from,
         m.opening_event AS opening_at,
         CASE WHEN m.opening_event IS NOT NULL THEN 'event' END AS opening_from,
-        (w.opened).at AS opened_at,
-        (w.opened).source AS opened_from,
         coalesce(m.close_event, m.close_snapshot) AS close_requested_at,
         CASE
             WHEN m.close_event IS NOT NULL THEN 'event'
             WHEN m.close_snapshot IS NOT NULL THEN 'snapshot'
-        END AS close_requested_from,
-        (w.ended).at AS ended_at,
-        (w.ended).source AS ended_from
-    FROM (
-        SELECT
-            opened_moment(p.position_id, p.phase, p.entry_opened_at) AS opened,
-            ended_moment(p.position_id, p.status, p.phase, p.result_closed_at) AS ended
-        OFFSET 0
-    ) w
+        END AS close_requested_from
 ) k;
 COMMENT ON VIEW position_lifecycle IS
     'When each position was created, opened and ended, how long each step took, and where each moment is known from. opened_at and ended_at are those of opened_moment and ended_moment, as everywhere: what the position object says (body: entry.opened_at, result.closed_at), else the created_at of the event that shows it (event), else the as-of of the first snapshot that shows it, so it happened by then (snapshot). The other moments are told by events and snapshots alone.';
