@@ -409,7 +409,6 @@ ORDER BY hour;
 -- those that arrived later. True: what the moments in the bodies say, whenever they were told: a
 -- position that closed at 16:50 was closed at 17:00, though only the run at 17:25 found out.
 -- `facts_as_of` is `positions_as_of` without whole rows.
--- reads: the whole log
 SELECT s.status,
     count(*) FILTER (WHERE s.question = 'believed') AS believed,
     count(*) FILTER (WHERE s.question = 'completed') AS completed,

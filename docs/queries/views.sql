@@ -78,7 +78,6 @@ SELECT k.position_id, k.status, k.opened_at, k.opened_at_source, k.ended_at, k.e
 FROM positions_known_at('2026-07-03 17:00Z', ARRAY[:'position']) k;
 
 -- name: facts_as_of
--- reads: the whole log
 SELECT status, phase, count(*) AS positions, max(created_at) AS latest
 FROM facts_as_of('2026-07-03 17:00Z')
 GROUP BY status, phase

@@ -32,6 +32,7 @@ _TYPES: Sequence[str] = ("position_moment", "usd", "token_units")
 """New types."""
 
 _TABLES: Sequence[str] = (
+    "events",
     "valuations",
     "positions",
     "reconciliation_runs",
@@ -46,6 +47,7 @@ _FUNCTIONS: Sequence[str] = (
     "ended_moment",
     "open_interest",
     "usd_from_pips",
+    "positions_to_fold",
     "positions_as_of",
     "facts_as_of",
     "book_changes",
@@ -105,6 +107,7 @@ _VALUED: Sequence[str] = (
 """The columns that the tables of valuations get."""
 
 _UNDO_TABLES: Sequence[str] = (
+    "ALTER TABLE events DROP CONSTRAINT events_pkey, ADD PRIMARY KEY (position_id, event_id)",
     "DROP TABLE position_sub_resources",
     *(
         f"ALTER TABLE {table} " + ", ".join(f"DROP COLUMN {name}" for name in _VALUED)
@@ -138,11 +141,13 @@ def downgrade() -> None:
     earlier = [name for name in _FUNCTIONS if (_FOLDER / f"0021/functions/{name}.sql").exists()]
     grants = _grants((*_EARLIER_VIEWS, *_RETYPED))
     _drop("VIEW", _VIEWS)
+    # So that none is bound to one that is dropped.
+    _run_files("0021", "functions", [name for name in earlier if name not in _RETYPED])
     _drop("FUNCTION", [name for name in _FUNCTIONS if name in _RETYPED or name not in earlier])
     _drop("TYPE", _TYPES)
     _execute(";".join(_UNDO_TABLES))
     _execute(_earlier_comments())
-    _run_files("0021", "functions", earlier)
+    _run_files("0021", "functions", _RETYPED)
     _run_files("0021", "views", _EARLIER_VIEWS)
     _execute(";".join(grants))
 

@@ -96,6 +96,7 @@ FUNCTIONS: Final[dict[str, Privileges]] = {
     "pnl_attribution": _CALLED_BY_ALL,
     "positions_as_of": _CALLED_BY_ALL,
     "positions_known_at": _CALLED_BY_ALL,
+    "positions_to_fold": _CALLED_BY_ALL,
     "positions_valid_at": _CALLED_BY_ALL,
     "rank_of_fact": _CALLED_BY_ALL,
     "refuse_change_of_events": _CALLED_BY_NOBODY,  # a trigger needs no privilege

@@ -77,7 +77,9 @@ events = Table(
     Column("supersedes_before", _moment()),
     Column("envelope", JSON, nullable=False),
     Column("retracts", _word()),
-    PrimaryKeyConstraint("position_id", "event_id"),
+    PrimaryKeyConstraint(
+        "position_id", "event_id", postgresql_include=["created_at", "received_at"]
+    ),
     CheckConstraint("source IN ('partner', 'customer', 'import', 'rest')"),
     CheckConstraint(
         "(source = 'rest') = (supersedes_before IS NOT NULL)",

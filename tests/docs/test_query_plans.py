@@ -20,6 +20,8 @@ from positionstore.store import database
 pytestmark = pytest.mark.slow
 
 FACTS = 60_000
+MOMENTS = ["2026-06-07 12:00Z", "2026-06-20 17:00Z", "2026-07-05 12:00Z"]
+FETCHED = "SELECT pg_stat_get_xact_tuples_fetched('events'::regclass)"
 
 
 @dataclass(frozen=True)
@@ -67,3 +69,40 @@ def test_each_index_serves_a_documented_query(big: BigStore) -> None:
 def test_what_is_asked_of_one_position_costs_the_same_in_a_big_log(big: BigStore) -> None:
     for name in ("position_timeline", "one_life", "positions_as_of"):
         assert "events_pkey" in big.asked[name].indexes
+
+
+def fetched(big: BigStore, question: str) -> int:
+    """Return how many facts a query fetches from the log."""
+    with big.connection.transaction(force_rollback=True):
+        (before,) = big.connection.execute(FETCHED).fetchone() or (0,)
+        big.connection.execute(question.encode())
+        (after,) = big.connection.execute(FETCHED).fetchone() or (0,)
+    return int(after - before)
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("known", ["infinity", "2026-06-20 17:00Z"])
+@pytest.mark.parametrize("function", ["facts_as_of", "positions_as_of", "positions_valid_at"])
+def test_the_book_of_a_moment_reads_the_facts_of_what_was_open_alone(
+    big: BigStore, function: str, moment: str, known: str
+) -> None:
+    """About one position in twenty is alive at a time, and a fact of each is looked up again."""
+    question = f"SELECT count(*), max(status) FROM {function}('{moment}', '{known}')"
+    assert 0 < fetched(big, question) < FACTS / 4
+
+
+@pytest.mark.parametrize(
+    ("question", "part"),
+    [
+        ("SELECT * FROM {} WHERE ended_at >= '2026-07-03' AND ended_at < '2026-07-04'", 12),
+        ("SELECT * FROM {} ORDER BY opened_at DESC NULLS LAST LIMIT 10", 20),
+        ("SELECT * FROM {} ORDER BY opened_at DESC LIMIT 10", 20),
+        ("SELECT * FROM {} ORDER BY ended_at DESC NULLS LAST LIMIT 10", 20),
+        ("SELECT ended_at - opened_at, opened_at_source FROM {}", 20),
+    ],
+)
+def test_the_lifecycle_reads_the_facts_of_what_is_asked_for_alone(
+    big: BigStore, question: str, part: int
+) -> None:
+    """And of those, one in twenty, whose bodies tell no moment."""
+    assert fetched(big, question.format("position_lifecycle")) < FACTS / part

@@ -73,12 +73,14 @@ def test_the_book_as_of_a_moment_is_the_fold_of_what_was_then_created_and_known(
             [valid_at, known_at, ids],
         ).fetchall()
         assert {row[0]: State(*row[1:]) for row in whole} == wanted
+        assert len(whole) == len(wanted)
         facts = reader.execute(
             "SELECT position_id, status, phase, event_id, type, created_at, supersedes_before"
             " FROM facts_as_of(%s, %s) WHERE position_id = ANY (%s)",
             [valid_at, known_at, ids],
         ).fetchall()
         assert {row[0]: State(*row[1:]) for row in facts} == wanted
+        assert len(facts) == len(wanted)
         for position_id in ids:
             single = reader.execute(
                 f"SELECT {STATE} FROM positions_as_of(%s, %s, of_position => %s)",

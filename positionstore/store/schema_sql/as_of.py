@@ -12,7 +12,11 @@ def function(added: Sequence[Field]) -> str:
     columns = [column for column in position_columns(added) if column.is_folded]
     return _AS_OF.format(
         returned=",\n".join(f"    {column.name} {_type_of(column)}" for column in columns),
-        selected=",\n".join(f"        {_value_of(column)}" for column in columns),
+        standing=",\n".join(f"        {_value_of('p', column)}" for column in columns),
+        folded=",\n".join(
+            f"        {_value_of('w' if column.name == 'supersedes_before' else 'f', column)}"
+            for column in columns
+        ),
     )
 
 
@@ -21,8 +25,8 @@ def _type_of(column: Column) -> str:
     return "token_units" if column.plain_type == UNITS else column.plain_type
 
 
-def _value_of(column: Column) -> str:
-    value = f"{'w' if column.name == 'supersedes_before' else 'f'}.{column.name}"
+def _value_of(table: str, column: Column) -> str:
+    value = f"{table}.{column.name}"
     return f"{value}::token_units" if column.plain_type == UNITS else value
 
 
@@ -44,6 +48,7 @@ AS $$
 #variable_conflict use_column
 DECLARE
     asked text[];
+    to_fold text[];
 BEGIN
     IF of_position IS NOT NULL THEN
         asked := ARRAY[of_position];
@@ -53,12 +58,26 @@ BEGIN
             WHERE p.wallet_address = address_from_wire(of_wallet)
         );
     END IF;
+    to_fold := positions_to_fold(asked, positions_as_of.valid_at, positions_as_of.known_at);
+    -- Of all others positions shows what was.
+    RETURN QUERY
+    SELECT
+{standing}
+    FROM positions p
+    WHERE (asked IS NULL OR p.position_id = ANY (asked))
+        AND p.last_event_at <= positions_as_of.valid_at
+        AND p.updated_at <= positions_as_of.known_at
+        AND p.position_id <> ALL (to_fold)
+        AND (of_wallet IS NULL OR p.wallet_address = address_from_wire(of_wallet));
+    IF to_fold = '{{}}' THEN
+        RETURN;
+    END IF;
     -- OFFSET 0: one look-up by key a position, whatever the planner thinks of their number.
     RETURN QUERY
     SELECT
-{selected}
+{folded}
     FROM (
-        SELECT * FROM fold_facts(asked, positions_as_of.valid_at, positions_as_of.known_at)
+        SELECT * FROM fold_facts(to_fold, positions_as_of.valid_at, positions_as_of.known_at)
         ORDER BY seq OFFSET 0 -- as it lies in the log
     ) w
     CROSS JOIN LATERAL (SELECT * FROM fact_positions f WHERE f.seq = w.seq OFFSET 0) f

@@ -87,6 +87,7 @@ AS $$
 #variable_conflict use_column
 DECLARE
     asked text[];
+    to_fold text[];
 BEGIN
     IF of_position IS NOT NULL THEN
         asked := ARRAY[of_position];
@@ -95,6 +96,92 @@ BEGIN
             SELECT p.position_id FROM positions p
             WHERE p.wallet_address = address_from_wire(of_wallet)
         );
+    END IF;
+    to_fold := positions_to_fold(asked, positions_as_of.valid_at, positions_as_of.known_at);
+    -- Of all others positions shows what was.
+    RETURN QUERY
+    SELECT
+        p.position_id,
+        p.status,
+        p.phase,
+        p.market_ticker,
+        p.market_title,
+        p.side,
+        p.wallet_address,
+        p.on_chain_position_key,
+        p.provider,
+        p.effective_leverage_bps,
+        p.entry_collateral_usd_pips,
+        p.entry_leverage_bps,
+        p.entry_notional_usd_pips,
+        p.entry_opened_at,
+        p.entry_origination_fee_bps,
+        p.entry_protocol_origination_fee_bps,
+        p.entry_partner_origination_fee_bps,
+        p.entry_origination_fee_usd_pips,
+        p.entry_price_usd_pips,
+        p.entry_effective_entry_price_usd_pips,
+        p.entry_effective_slippage_bps,
+        p.entry_position_token_units::token_units,
+        p.entry_initial_fill_bps,
+        p.current_collateral_usd_pips,
+        p.current_effective_collateral_usd_pips,
+        p.current_leverage_bps,
+        p.current_book_leverage_bps,
+        p.current_mark_price_usd_pips,
+        p.current_notional_usd_pips,
+        p.current_position_token_units::token_units,
+        p.current_position_value_usd_pips,
+        p.current_unrealized_pnl_bps,
+        p.current_unrealized_pnl_usd_pips,
+        p.current_net_unrealized_pnl_bps,
+        p.current_net_unrealized_pnl_usd_pips,
+        p.current_remaining_bps,
+        p.risk_current_liquidation_price_usd_pips,
+        p.risk_health_bps,
+        p.risk_liquidation_buffer_bps,
+        p.risk_liquidation_fee_bps,
+        p.risk_margin_buffer_usd_pips,
+        p.fees_accrued_lifetime_fee_usd_pips,
+        p.fees_accrued_venue_fee_usd_pips,
+        p.fees_pending_lifetime_fee_usd_pips,
+        p.fees_lifetime_apr_bps,
+        p.fees_origination_fee_bps,
+        p.fees_origination_fee_usd_pips,
+        p.fees_total_fees_usd_pips,
+        p.fees_total_lifetime_fee_usd_pips,
+        p.fees_total_venue_fee_usd_pips,
+        p.timing_market_close_time,
+        p.timing_market_status,
+        p.timing_settlement_state,
+        p.timing_time_to_close_minutes,
+        p.timing_is_voided,
+        p.timing_is_settlement_pending,
+        p.result_closed_at,
+        p.result_collected_lifetime_fee_usd_pips,
+        p.result_collected_liquidation_fee_usd_pips,
+        p.result_proceeds_usd_pips,
+        p.result_realized_pnl_usd_pips,
+        p.result_net_realized_pnl_bps,
+        p.result_net_realized_pnl_usd_pips,
+        p.close_reason,
+        p.failure_reason,
+        p.data,
+        p.misfit_fields,
+        p.last_event_id,
+        p.last_event_type,
+        p.last_event_at,
+        p.source,
+        p.supersedes_before,
+        p.updated_at
+    FROM positions p
+    WHERE (asked IS NULL OR p.position_id = ANY (asked))
+        AND p.last_event_at <= positions_as_of.valid_at
+        AND p.updated_at <= positions_as_of.known_at
+        AND p.position_id <> ALL (to_fold)
+        AND (of_wallet IS NULL OR p.wallet_address = address_from_wire(of_wallet));
+    IF to_fold = '{}' THEN
+        RETURN;
     END IF;
     -- OFFSET 0: one look-up by key a position, whatever the planner thinks of their number.
     RETURN QUERY
@@ -173,7 +260,7 @@ BEGIN
         w.supersedes_before,
         f.updated_at
     FROM (
-        SELECT * FROM fold_facts(asked, positions_as_of.valid_at, positions_as_of.known_at)
+        SELECT * FROM fold_facts(to_fold, positions_as_of.valid_at, positions_as_of.known_at)
         ORDER BY seq OFFSET 0 -- as it lies in the log
     ) w
     CROSS JOIN LATERAL (SELECT * FROM fact_positions f WHERE f.seq = w.seq OFFSET 0) f

@@ -38,17 +38,11 @@ SET jit = off
 AS $$
 #variable_conflict use_column
 DECLARE
-    since text[] := '{}';
+    to_fold text[] := '{}';
 BEGIN
     IF known_time < 'infinity' THEN
-        PERFORM refuse_what_is_archived(only_positions, 'infinity', known_time);
-        -- Of all others every fact was known, and their rows are what was known.
-        since := ARRAY(
-            SELECT DISTINCT e.position_id
-            FROM events e
-            WHERE e.received_at > known_time
-                AND (only_positions IS NULL OR e.position_id = ANY (only_positions))
-        );
+        -- Of all others positions shows what was known.
+        to_fold := positions_to_fold(only_positions, 'infinity', known_time);
     END IF;
     RETURN QUERY
     SELECT
@@ -97,9 +91,7 @@ BEGIN
                 p.result_net_realized_pnl_usd_pips, p.entry_opened_at, p.result_closed_at
             FROM positions p
             WHERE (only_positions IS NULL OR p.position_id = ANY (only_positions))
-                AND NOT EXISTS (
-                    SELECT FROM unnest(since) s (position_id) WHERE s.position_id = p.position_id
-                )
+                AND p.updated_at <= known_time AND p.position_id <> ALL (to_fold)
             UNION ALL
             SELECT
                 f.position_id, f.status, f.phase, f.market_ticker, f.side, f.wallet_address,
@@ -112,14 +104,7 @@ BEGIN
                 f.result_collected_liquidation_fee_usd_pips, f.result_realized_pnl_usd_pips,
                 f.result_net_realized_pnl_usd_pips, f.entry_opened_at, f.result_closed_at
             FROM (
-                -- Some at a time, so that each is looked up by key.
-                SELECT w.seq
-                FROM (
-                    SELECT array_agg(s.position_id) AS ids
-                    FROM unnest(since) WITH ORDINALITY s (position_id, place)
-                    GROUP BY s.place / 100
-                ) part
-                CROSS JOIN LATERAL fold_facts(part.ids, 'infinity', known_time) w
+                SELECT w.seq FROM fold_facts(to_fold, 'infinity', known_time) w
                 ORDER BY w.seq OFFSET 0
             ) w
             CROSS JOIN LATERAL (SELECT * FROM fact_positions f WHERE f.seq = w.seq OFFSET 0) f
@@ -129,4 +114,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION positions_known_at(timestamptz, text[]) IS
-    'Each position as it was known at known_time, whenever things happened to it: its identity, entry, fees and result, and when it opened and ended (opened_moment, ended_moment). Now by default. Of one or some positions with only_positions. What has come since is read again, so that a known_time of long ago takes long. What the functions over the book are made from. A time without a zone is of the session''s time zone: write 17:00Z.';
+    'Each position as it was known at known_time, whenever things happened to it: its identity, entry, fees and result, and when it opened and ended (opened_moment, ended_moment). Now by default. Of one or some positions with only_positions. Of positions that have changed since, the facts known then are folded. What the functions over the book are made from. A time without a zone is of the session''s time zone: write 17:00Z.';

@@ -49,6 +49,9 @@ BEGIN
         SELECT ARRAY(
             SELECT k.position_id FROM known k WHERE (k.ended_at <= valid_time) IS NOT TRUE
         ) AS ids
+    ),
+    folding AS MATERIALIZED (
+        SELECT positions_to_fold((SELECT ids FROM undecided), valid_time, known_time) AS ids
     )
     SELECT
         v.position_id,
@@ -88,15 +91,25 @@ BEGIN
                 (k.ended_at <= valid_time) IS TRUE AS has_ended
         ) m
         LEFT JOIN (
+            -- Of those that need not be folded positions shows what was.
+            SELECT p.position_id, p.status, p.phase
+            FROM positions p
+            WHERE p.last_event_at <= valid_time AND p.updated_at <= known_time
+                AND (asked IS NULL OR p.position_id = ANY (asked))
+                AND NOT EXISTS (
+                    SELECT FROM unnest((SELECT ids FROM folding)) n (position_id)
+                    WHERE n.position_id = p.position_id
+                )
+            UNION ALL
             SELECT w.position_id, r.status, r.phase
             FROM (
-                SELECT * FROM fold_facts((SELECT ids FROM undecided), valid_time, known_time)
+                SELECT * FROM fold_facts((SELECT ids FROM folding), valid_time, known_time)
                 ORDER BY seq OFFSET 0
             ) w
             CROSS JOIN LATERAL (
                 SELECT f.status, f.phase FROM ranked_facts f WHERE f.seq = w.seq OFFSET 0
             ) r
-        ) f ON f.position_id = k.position_id
+        ) f ON f.position_id = k.position_id AND NOT m.has_ended
     ) v
     LEFT JOIN position_statuses s ON s.status = v.status_then
     WHERE v.status_then IS NOT NULL
