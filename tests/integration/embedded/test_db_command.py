@@ -1,6 +1,7 @@
 """``positionstore db``, as a user calls it."""
 
 import os
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -53,6 +54,18 @@ def test_the_url_lets_any_tool_in_until_the_server_is_stopped(db: Caller, data_d
     assert (stopped.returncode, stopped.stderr.strip()) == (0, "Stopped.")
     assert postgres_processes(data_dir) == []
     assert db("stop").stderr.strip() == "It was not running."
+
+
+def test_env_lets_a_tool_in_that_takes_no_url(db: Caller) -> None:
+    answer = db("env", "--as", "builder")
+    assert answer.returncode == 0, answer.stderr
+    given = dict(word.split("=", 1) for word in shlex.split(answer.stdout) if word != "export")
+    place = f"{given['PGHOST']}:{given['PGPORT']}/{given['PGDATABASE']}"
+    login = f"{given['PGUSER']}:{given['PGPASSWORD']}"
+    with psycopg.connect(f"postgresql://{login}@{place}") as connection:
+        connection.execute("CREATE TABLE positionstore_models.x AS SELECT * FROM positions")
+        assert connection.execute("SELECT current_user").fetchone() == ("positionstore_builder",)
+    assert db("stop").returncode == 0
 
 
 def test_psql_is_a_user_of_the_server_and_gets_the_arguments_as_they_are(

@@ -47,6 +47,13 @@ def store(request: pytest.FixtureRequest, embedded_server: EmbeddedServer) -> It
         yield url
 
 
+def models(url: str, name: str) -> None:
+    """Build what dbt would build."""
+    made = f"CREATE TABLE IF NOT EXISTS positionstore_models.{name} AS TABLE daily_activity"
+    with psycopg.connect(url) as connection:
+        connection.execute(f"CREATE SCHEMA IF NOT EXISTS positionstore_models; {made}".encode())
+
+
 def proved(url: str, was: str, folder: Path) -> None:
     """See that it is the store that it was, and that it goes on."""
     type_in(BLOCKS[AFTERWARDS], folder, {"NEW": url})
@@ -66,10 +73,12 @@ def proved(url: str, was: str, folder: Path) -> None:
 def test_a_dump_restores(
     store: str, embedded_server: EmbeddedServer, tmp_path: Path, how: str
 ) -> None:
+    models(store, "activity")
     with fresh_database(embedded_server) as url:
         if how == "Over a store that is there already":
             migrations.migrate(url)
             fill(url, 500, 5)
+            models(url, "of_another")
         type_in(BLOCKS[how], tmp_path, {"STORE": store, "NEW": url})
         proved(url, store, tmp_path)
 
