@@ -170,7 +170,7 @@ def test_values_are_exact_in_csv_and_drawn_as_numbers() -> None:
     # As the export has it: NULL is nothing, an empty text is "", a list is JSON.
     assert text.splitlines() == [
         "money,flag,words,texts,empty",
-        """0.00000000000000000001,true,'=x,"[""é"", ""b""]",""\"""",
+        '0.00000000000000000001,true,\'=x,"[""é"", ""b""]",""',
         ",false,a\\nb,,",
     ]
     assert values_for_a_chart(table, ["money"]) == [{"money": 1e-20}, {"money": None}]
