@@ -99,6 +99,14 @@ def test_out_proved_and_back(run: Run, tmp_path: Path) -> None:
     of_position = ("retract", "evt_dm_pos_0_1", "--position", "dm_pos_0", "--reason", "No.")
     assert f"in the archive {done['files'][0]}" in run(*of_position, expect=2).stderr
 
+    # Who had not read them is told; who begins, or looks at the newest, is not held up.
+    behind = run("tail", "--after", "1", "--no-follow", expect=2)
+    assert f"Facts of after seq 1 are in the archive {done['files'][0]}" in behind.stderr
+    assert behind.stdout == ""
+    assert len(run("tail", "--no-follow").stdout.splitlines()) == 4
+    begun = run("export", "events", "--out", str(tmp_path / "events.jsonl"))
+    assert "in 1 archive, and not in it" in begun.stdout
+
     back = run("import", *files(folder))
     assert "3 positions are whole again; 9 of its 12 facts came back" in back.stdout
     again = run("import", *files(folder))
