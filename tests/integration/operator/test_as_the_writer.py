@@ -89,7 +89,7 @@ async def test_what_only_reads_runs_as_the_reader(programs: Programs, urls: Urls
     programs.environment["DATABASE_URL"] = urls[Role.READER]
     await programs.run("status", "--json")
     await programs.run("quarantine", "list")
-    for command in ("rebuild", "verify"):
-        done = await programs.run(command, expect=1)
-        assert "the reader" in done.err
-        assert len(done.err.splitlines()) == 1
+    await programs.run("verify")  # which writes no table
+    done = await programs.run("rebuild", expect=1)
+    assert "the reader" in done.err
+    assert len(done.err.splitlines()) == 1
