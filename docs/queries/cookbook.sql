@@ -327,6 +327,23 @@ WHERE p.entry_opened_at >= '2026-07-04 00:00Z' AND p.entry_opened_at < '2026-07-
 GROUP BY day
 ORDER BY day;
 
+-- name: ended_on_friday
+-- title: Which positions ended on Friday, and how long had each step taken?
+-- `opened_at` and `ended_at` are filtered and sorted before any fact is read.
+SELECT position_id, status, opened_at, ended_at, opened_to_close_requested_seconds,
+    close_requested_to_ended_seconds
+FROM position_lifecycle
+WHERE ended_at >= '2026-07-03 00:00Z' AND ended_at < '2026-07-04 00:00Z'
+ORDER BY ended_at DESC
+LIMIT 5;
+
+-- name: latest_opened
+-- title: Which positions opened last?
+SELECT position_id, status, opened_at, opened_at_source, created_to_opening_seconds
+FROM position_lifecycle
+ORDER BY opened_at DESC NULLS LAST
+LIMIT 5;
+
 -- name: known_from
 -- title: How many ends came over the stream, and how many did the reconciler find?
 -- By the stream: an event announced it. Positions that ended on one day, by what their bodies tell.
@@ -423,6 +440,15 @@ FROM (
 ) s
 GROUP BY s.status
 ORDER BY s.status;
+
+-- name: friday_book
+-- title: What did the whole book look like at 17:00 on Friday?
+-- By the facts created by then, whole rows: only what has changed since is folded.
+SELECT status, count(*) AS positions, sum(entry_notional_usd_pips) * 0.0001 AS entry_notional_usd,
+    sum(current_net_unrealized_pnl_usd_pips) * 0.0001 AS net_unrealized_pnl_usd
+FROM positions_as_of('2026-07-03 17:00Z')
+GROUP BY status
+ORDER BY status;
 
 -- name: friday_wrong
 -- title: Why was it wrong?
