@@ -5,12 +5,12 @@ for some thousand positions at a time, and compared; nothing is written, not eve
 table.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 from typing import Final, Self
 
 import psycopg
@@ -18,14 +18,18 @@ from psycopg import IsolationLevel, sql
 from psycopg.rows import class_row
 
 from positionstore.errors import PositionstoreError
-from positionstore.model.fields import FOLDED_COLUMNS
+from positionstore.model.fields import FIELDS, FOLDED_COLUMNS
 from positionstore.store.queries import queries
+from positionstore.store.schema_sql import facts
 
 SLICE = 10_000
 """Positions that are compared between two steps of the progress."""
 
 _PATIENCE: Final = 5.0
 """Seconds for which one waits for the server to give up a statement."""
+
+_NO_MEMO: Final = "SET LOCAL enable_memoize = off"
+"""The planner would keep each body that it takes apart, in case that it comes again."""
 
 Progress = Callable[[int, int], None]
 """Takes how many positions are done, and of how many."""
@@ -46,6 +50,13 @@ _ASSIGNMENTS = sql.SQL(", ").join(
 )
 
 
+@cache
+def _proof() -> dict[str, sql.SQL]:
+    fields = [each for each in FIELDS if each.column not in {"position_id", "status"}]
+    # It is made of names and types alone, from the catalogue of fields.
+    return {name: sql.SQL(text) for name, text in facts.proof(fields).items()}
+
+
 def statement(name: str, *, has_retractions: bool = True) -> sql.Composed:
     """Return a statement of the projection, with the columns of a position put in."""
     and_counts = queries("projection")["and_counts"] if has_retractions else sql.SQL("")
@@ -55,6 +66,7 @@ def statement(name: str, *, has_retractions: bool = True) -> sql.Composed:
         p_columns=_columns("p"),
         r_columns=_columns("r"),
         assignments=_ASSIGNMENTS,
+        **(_proof() if name == "differences" else {}),
     )
 
 
@@ -107,7 +119,7 @@ class _Slice:
 
 def compare(
     connection: psycopg.Connection,
-    position_ids: list[str] | None = None,
+    position_ids: Sequence[str] | None = None,
     *,
     progress: Progress | None = None,
     another: Connect | None = None,
@@ -119,7 +131,9 @@ def compare(
     """
     found: list[Found] = []
     done = 0
-    values = {"position_ids": position_ids, "slice": SLICE}
+    some = None if position_ids is None else list(position_ids)
+    connection.execute(_NO_MEMO)
+    values = {"position_ids": some, "slice": SLICE}
     with (
         # On the server's side, so that only two slices are in memory.
         connection.cursor("winners", row_factory=class_row(_Slice)) as winners,
@@ -191,6 +205,7 @@ class _SecondSession:
             other.isolation_level = IsolationLevel.REPEATABLE_READ
             other.autocommit = False
             other.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(*row or ()))
+            other.execute(_NO_MEMO)
             self._thread = stack.enter_context(ThreadPoolExecutor(1, "verify"))
             self._other = other
             self._stack = stack.pop_all()

@@ -50,6 +50,7 @@ def drop_emptied(connection: psycopg.Connection, position_ids: Sequence[str]) ->
 def verify(
     connection: psycopg.Connection,
     *,
+    position_ids: Sequence[str] | None = None,
     progress: Progress | None = None,
     another: Connect | None = None,
 ) -> list[Difference]:
@@ -59,6 +60,7 @@ def verify(
 
     Args:
         connection: a connection in autocommit mode.
+        position_ids: the only positions to look at; None for all.
         progress: is told how far it is.
         another: opens a second connection to the same place, which does half of the work; without
             it, or where there is none to be had, one does all of it.
@@ -67,7 +69,7 @@ def verify(
         What differs, by position; empty where the projection is right.
     """
     with _transaction(connection, IsolationLevel.REPEATABLE_READ):
-        return _differences(compare(connection, progress=progress, another=another))
+        return _differences(compare(connection, position_ids, progress=progress, another=another))
 
 
 def rebuild(

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Final
 
 import psycopg
-from psycopg.rows import class_row
 
-from positionstore.store.fold import Difference, statement
+from positionstore.store import projection
+from positionstore.store.fold import Difference
 from positionstore.store.queries import queries
 
 SIZE: Final = 1_000
@@ -61,10 +61,7 @@ def verify(
         if first and monotonic() - began > seconds:
             break
         some = names[first : first + _AT_ONCE]
-        # One statement sees one moment: an appender may go on meanwhile.
-        with connection.cursor(row_factory=class_row(Difference)) as cursor:
-            cursor.execute(statement("sample_differences"), {"position_ids": some})
-            differences += cursor.fetchall()
+        differences += projection.verify(connection, position_ids=some)
         compared += len(some)
     return Sampled(compared, tuple(differences))
 

@@ -22,7 +22,7 @@ from positionstore.store import projection
 from positionstore.store.database import Store
 from positionstore.store.fold import Difference
 
-FLOOR: Final = 0.15
+FLOOR: Final = 0.1
 OF_EARLIER: Final = 3.0
 
 _WORKS: Final = ("verify", "rebuild")

@@ -1,5 +1,7 @@
 """The view ``fact_positions``: how a fact becomes a row of ``positions``, field by field.
 
+And the proof that a row is what a fact became, which costs less than making another.
+
 Every expression of it is written from the field catalogue.
 """
 
@@ -32,9 +34,38 @@ def values(fields: Sequence[Field]) -> str:
 
 def parts(fields: Sequence[Field]) -> str:
     """Return what takes some fields out of the object ``body.whole``, to be joined with it."""
+    return f"{_taken(fields)}\n" + _FITS.format(
+        plain=_plain(fields),
+        times=",\n".join(
+            f"        instant_from_wire({_ref(each)} #>> '{{}}') AS {each.column}"
+            for each in _times(fields)
+        ),
+        numbers=",\n".join(
+            f"            coalesce({_ref(each)}, '0')" for each in fields if each.kind in _NUMBERS
+        ),
+    )
+
+
+def proof(fields: Sequence[Field]) -> dict[str, str]:
+    """Return what proves that ``p`` of ``positions`` is what the fact ``f`` becomes.
+
+    Where it proves nothing the two may be equal all the same: a number with leading zeros, for
+    instance, is not spelled as PostgreSQL spells it.
+
+    Returns:
+        ``body``, which is the fact's, ``taken`` to be joined with it, and ``shows``, a condition.
+    """
+    shows = [f"        AND {_shows(each)}" for each in fields]
+    return {
+        "body": _BODY,
+        "taken": _taken(fields),
+        "shows": "\n".join([_plain(fields), *shows]),
+    }
+
+
+def _taken(fields: Sequence[Field]) -> str:
     sections = _sections(fields)
-    times = _times(fields)
-    return _PARTS.format(
+    return _TAKEN.format(
         top=",\n".join(
             [
                 *(f"        {_read('body.whole', each)}" for each in fields if not each.section),
@@ -44,20 +75,18 @@ def parts(fields: Sequence[Field]) -> str:
         inside=",\n".join(
             f"        {_read(f'top.{each.section}', each)}" for each in fields if each.section
         ),
-        plain="\n".join(
-            f"            AND (jsonb_typeof({what}) <> '{kind}') IS NOT TRUE"
-            for what, kind in [
-                *_typed(fields, "string"),
-                *_typed(fields, "boolean"),
-                *((f"top.{name}", "object") for name in sections),
-            ]
-        ),
-        times=",\n".join(
-            f"        instant_from_wire({_ref(each)} #>> '{{}}') AS {each.column}" for each in times
-        ),
-        numbers=",\n".join(
-            f"            coalesce({_ref(each)}, '0')" for each in fields if each.kind in _NUMBERS
-        ),
+    )
+
+
+def _plain(fields: Sequence[Field]) -> str:
+    """Return whether each is of the type of JSON that it should be, or null."""
+    return "\n".join(
+        f"            AND (jsonb_typeof({what}) <> '{kind}') IS NOT TRUE"
+        for what, kind in [
+            *_typed(fields, "string"),
+            *_typed(fields, "boolean"),
+            *((f"top.{name}", "object") for name in _sections(fields)),
+        ]
     )
 
 
@@ -83,6 +112,7 @@ def _view(added: Sequence[Field]) -> str:
                 ),
             ]
         ),
+        body=_BODY,
         parts=parts(fields),
     )
 
@@ -140,6 +170,26 @@ def _value(field: Field) -> str:
     return f"{value} AS {field.column}"
 
 
+def _shows(field: Field) -> str:
+    """Return whether ``p`` shows a field that is of the right type of JSON."""
+    ref, column = _ref(field), f"p.{field.column}"
+    match field.kind:
+        case Kind.TEXT:
+            text = f"{ref} #>> '{{}}'"
+            if field.wire_name in ADDRESS_FIELDS:
+                text = f"address_from_wire({text})"
+            return f"{text} IS NOT DISTINCT FROM {column}"
+        case Kind.FLAG:
+            return f"{ref} IS NOT DISTINCT FROM to_jsonb({column})"
+        case Kind.TIME:
+            return _SHOWS_TIME.format(text=f"{ref} #>> '{{}}'", column=column)
+        case Kind.UNITS:
+            # A numeric can be no number, which no text may say.
+            return f"{ref} IS NOT DISTINCT FROM {column}::text AND {ref} IS DISTINCT FROM 'NaN'"
+        case _:
+            return f"{ref} IS NOT DISTINCT FROM {column}::text"
+
+
 def _misfit(field: Field) -> str:
     ref = _ref(field)
     match field.kind:
@@ -180,7 +230,15 @@ SELECT
 {times_hold} THEN '{{}}' ELSE array_remove(ARRAY[
 {misfits}
     ]::text[], NULL) END AS misfit_fields
-FROM (
+FROM {body}
+{parts}
+OFFSET 0
+) x;
+COMMENT ON VIEW fact_positions IS
+    'Each fact as the row of positions that it would make.';
+"""
+
+_BODY: Final = """(
     -- OFFSET 0, here and below: computed once a row, not once a column.
     SELECT
         wire.envelope -> 'data' AS data,
@@ -190,15 +248,9 @@ FROM (
         END AS whole
     FROM (SELECT jsonb_from_wire(f.envelope) AS envelope OFFSET 0) wire
     OFFSET 0
-) body
-{parts}
-OFFSET 0
-) x;
-COMMENT ON VIEW fact_positions IS
-    'Each fact as the row of positions that it would make.';
-"""
+) body"""
 
-_PARTS: Final = r"""CROSS JOIN LATERAL (
+_TAKEN: Final = """CROSS JOIN LATERAL (
     SELECT
 {top}
     OFFSET 0
@@ -208,8 +260,9 @@ CROSS JOIN LATERAL (
     SELECT
 {inside}
     OFFSET 0
-) field
-CROSS JOIN LATERAL (
+) field"""
+
+_FITS: Final = r"""CROSS JOIN LATERAL (
     -- The usual row is proved well-formed at once, which costs a tenth of asking each field. An
     -- array quotes each element that is empty or has a comma or a brace in it, so that none can
     -- pass for two.
@@ -223,3 +276,11 @@ CROSS JOIN LATERAL (
         ]::text AS numbers OFFSET 0) spelled
     OFFSET 0
 ) fits"""
+
+_SHOWS_TIME: Final = """CASE
+            WHEN {text} IS NULL THEN {column} IS NULL
+            -- A cast costs a fifth of instant_from_wire, and cannot fail here.
+            WHEN length({text}) = 24 AND {text} = to_char({column}, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
+            THEN ({text})::timestamptz = {column}
+            ELSE instant_from_wire({text}) = {column}
+        END"""
