@@ -32,12 +32,12 @@ from positionstore.model.timestamps import parse_instant
 POSITION_ID_PREFIX: Final = "dm_pos_"
 
 
-class _Position(msgspec.Struct):
+class _Position(msgspec.Struct, gc=False):
     id: str
     status: str
 
 
-class _Envelope(msgspec.Struct):
+class _Envelope(msgspec.Struct, gc=False):
     id: str
     type: str
     created_at: str

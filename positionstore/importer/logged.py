@@ -39,16 +39,16 @@ _SNAPSHOT: Final = SNAPSHOT_TYPE.encode()
 _REST: Final = Source.REST.value.encode()
 _USUAL: Final = re.compile(
     rb"""
-    \{"id":\ ?"[^"\\]*",\ ?"type":\ ?"(?P<type>[^"\\]*)",\ ?"created_at":\ ?"[^"\\]*",
-    \ ?"data":\ ?\{"id":\ ?"(?P<position>[^"\\]*)"
+    \{"id":\ ?"[^"\\]*",\ ?"type":\ ?"([^"\\]*)",\ ?"created_at":\ ?"[^"\\]*",
+    \ ?"data":\ ?\{"id":\ ?"([^"\\]*)"
     """,
     re.VERBOSE,
 )
 _USUAL_ROW: Final = re.compile(
     rb"""
-    \{"seq":[0-9]+,"event_id":"[^"\\]*","position_id":"(?P<position>[^"\\]*)",
+    \{"seq":[0-9]+,"event_id":"[^"\\]*","position_id":"([^"\\]*)",
     "type":"[^"\\]*","status":"[^"\\]*","created_at":"[^"\\]*",
-    "received_at":"[^"\\]*","source":"(?P<source>[^"\\]*)",
+    "received_at":"[^"\\]*","source":"([^"\\]*)",
     """,
     re.VERBOSE,
 )
@@ -129,11 +129,11 @@ def position_of(line: bytes) -> bytes:
         IncompleteSnapshotError: it is a snapshot without its ``supersedes_before``.
     """
     if (usual := _USUAL.match(line)) is not None:
-        position, type_ = usual.group("position", "type")
+        type_, position = usual.groups()
         if type_ != _SNAPSHOT:
             return position
     elif (row := _USUAL_ROW.match(line)) is not None:
-        position, source = row.group("position", "source")
+        position, source = row.groups()
         if source != _REST:
             return position
     what = read_line(line)

@@ -7,7 +7,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, Final, NamedTuple, Protocol
+from typing import IO, Final, Protocol
+
+import msgspec
 
 from positionstore.errors import ConfigurationError, PositionstoreError
 from positionstore.importer import kinds
@@ -37,7 +39,7 @@ _HAS_AN_ENVELOPE: Final = (ROW, b"[", b"42", _RECORD)
 _NAMED: Final = {".gz": Packing.GZIP, ".zst": Packing.ZSTD}
 
 
-class RawLine(NamedTuple):
+class RawLine(msgspec.Struct, frozen=True, gc=False):
     """A line, not read yet; or one of several records in a line.
 
     Attributes:

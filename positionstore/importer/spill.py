@@ -7,7 +7,7 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from itertools import accumulate
+from itertools import accumulate, islice
 from math import inf
 from time import monotonic
 from typing import IO, Final, Protocol, overload
@@ -83,19 +83,20 @@ class Window:
         if not self._homes or self._homes[-1] is not home:
             self._homes.append(home)
             self._first_of_home.append(len(self))
-        for line in lines:
-            content = line.content
-            if isinstance(content, Rejected):
-                self._too_long[len(self)] = content
-                self._bytes_in_memory += len(content.raw)
-                length = 0
-            else:
-                length = len(content)
-            self._offsets.append(line.offset if source.can_reread else offset)
-            self._lengths.append(length)
-            self._positions.append(self._numbers.setdefault(line.position, len(self._numbers)))
-            offset += length
-            self._bytes += length
+        lengths = [len(each.content) if type(each.content) is bytes else 0 for each in lines]
+        if 0 in lengths:
+            for number, line in enumerate(lines, start=len(self)):
+                if isinstance(content := line.content, Rejected):
+                    self._too_long[number] = content
+                    self._bytes_in_memory += len(content.raw)
+        numbers = self._numbers
+        self._positions.extend([numbers.setdefault(each.position, len(numbers)) for each in lines])
+        self._lengths.extend(lengths)
+        if source.can_reread:
+            self._offsets.extend([each.offset for each in lines])
+        else:
+            self._offsets.extend(islice(accumulate(lengths, initial=offset), len(lines)))
+        self._bytes += sum(lengths)
 
     def batches(self) -> Iterator["SpilledBatch"]:
         """Yield all lines, those of a position together.

@@ -49,7 +49,7 @@ class Reason(StrEnum):
     INTERNAL_ERROR = "internal_error"
 
 
-class Event(msgspec.Struct, frozen=True):
+class Event(msgspec.Struct, frozen=True, gc=False):
     """One envelope, understood.
 
     Attributes:
@@ -69,7 +69,7 @@ class Event(msgspec.Struct, frozen=True):
     envelope: bytes
 
 
-class Snapshot(msgspec.Struct, frozen=True):
+class Snapshot(msgspec.Struct, frozen=True, gc=False):
     """A position as ``GET /positions`` returned it.
 
     Attributes:
@@ -107,7 +107,7 @@ class Snapshot(msgspec.Struct, frozen=True):
         )
 
 
-class Retraction(msgspec.Struct, frozen=True):
+class Retraction(msgspec.Struct, frozen=True, gc=False):
     """An operator's statement that one fact of the log is wrong.
 
     Attributes:
@@ -146,7 +146,7 @@ class Retraction(msgspec.Struct, frozen=True):
         )
 
 
-class Rejected(msgspec.Struct, frozen=True):
+class Rejected(msgspec.Struct, frozen=True, gc=False):
     """An input that is no event, whole.
 
     Attributes:
@@ -164,7 +164,7 @@ class Rejected(msgspec.Struct, frozen=True):
     digest: bytes | None = None
 
 
-class Received(msgspec.Struct, frozen=True):
+class Received(msgspec.Struct, frozen=True, gc=False):
     """An input and the circumstances of its arrival.
 
     Attributes:
