@@ -6,11 +6,12 @@ table.
 """
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, partial
+from threading import Thread
 from typing import Final, Self
 
 import psycopg
@@ -26,7 +27,7 @@ SLICE = 10_000
 """Positions that are compared between two steps of the progress."""
 
 _PATIENCE: Final = 5.0
-"""Seconds for which one waits for the server to give up a statement."""
+"""Seconds for which one waits for a second session, and for the server to give up a statement."""
 
 _NO_MEMO: Final = "SET LOCAL enable_memoize = off"
 """The planner would keep each body that it takes apart, in case that it comes again."""
@@ -127,7 +128,7 @@ def compare(
     """Fold all positions, or some, and return those whose rows differ; within a transaction.
 
     Raises:
-        PositionstoreError: no position came of a log that has facts.
+        PositionstoreError: no position came of a log that has facts, or no row of a fact.
     """
     found: list[Found] = []
     done = 0
@@ -161,7 +162,10 @@ def compare(
 def _compare_slice(connection: psycopg.Connection, part: _Slice) -> list[Found]:
     values = {"seqs": part.seqs, "moments": part.moments}
     with connection.cursor(row_factory=class_row(Found)) as cursor:
-        return cursor.execute(statement("differences"), values).fetchall()
+        found = cursor.execute(statement("differences"), values).fetchall()
+    if any(each.seq is None for each in found):
+        raise schema_broken("The log has a fact that gives no row")
+    return found
 
 
 class _SecondSession:
@@ -200,8 +204,9 @@ class _SecondSession:
     def _open(self, another: Connect) -> None:
         row = self._connection.execute("SELECT pg_export_snapshot()").fetchone()
         # Where there is none to be had, the work is done without.
-        with suppress(psycopg.Error, PositionstoreError), ExitStack() as stack:
-            other = stack.enter_context(closing(another()))
+        refused = (psycopg.Error, PositionstoreError, CancelledError, TimeoutError)
+        with suppress(*refused), ExitStack() as stack:
+            other = stack.enter_context(closing(_soon(another)))
             other.isolation_level = IsolationLevel.REPEATABLE_READ
             other.autocommit = False
             other.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(*row or ()))
@@ -211,10 +216,43 @@ class _SecondSession:
             self._stack = stack.pop_all()
 
 
+def _soon(another: Connect) -> psycopg.Connection:
+    """Open a connection, or give up: a pooler lets one wait that it has no session for.
+
+    Raises:
+        CancelledError: there is none to be had.
+        TimeoutError: it takes too long; it is closed when it comes.
+    """
+    opening: Future[psycopg.Connection] = Future()
+
+    def open_it() -> None:
+        with suppress(psycopg.Error, PositionstoreError):
+            connection = another()
+            if opening.set_running_or_notify_cancel():
+                opening.set_result(connection)
+                return
+            connection.close()
+        opening.cancel()
+
+    Thread(target=open_it, name="verify-opening", daemon=True).start()
+    try:
+        return opening.result(_PATIENCE)
+    except TimeoutError:
+        if opening.cancel():
+            raise
+        return opening.result()
+
+
 def _require_no_facts(connection: psycopg.Connection) -> None:
     if connection.execute(statement("has_facts")).fetchone() == (True,):
-        raise PositionstoreError(
-            "The log has facts, and not one position came of folding them; nothing was changed.",
-            remedy="The functions of the schema are not what `positionstore migrate` made: "
-            "restore them, for instance from a dump of a store of the same version.",
-        )
+        raise schema_broken("The log has facts, and not one position came of folding them")
+
+
+def schema_broken(what: str) -> PositionstoreError:
+    """Return the error for a fold that cannot be believed."""
+    return PositionstoreError(
+        f"{what}; nothing was changed.",
+        remedy="The functions of the schema are not what `positionstore migrate` made, or an index "
+        "of the log is damaged (REINDEX TABLE events): restore them, for instance from a dump of a "
+        "store of the same version.",
+    )

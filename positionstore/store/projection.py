@@ -115,7 +115,9 @@ def rebuild(
             for first in range(0, len(found), fold.SLICE):
                 some = [each for each in found[first : first + fold.SLICE] if each.seq is not None]
                 seqs, moments = [e.seq for e in some], [e.supersedes_before for e in some]
-                execute(statement("put_right"), {"seqs": seqs, "moments": moments})
+                put = execute(statement("put_right"), {"seqs": seqs, "moments": moments})
+                if put.rowcount != len(some):
+                    raise fold.schema_broken("The log has a fact that gives no row")
         return _differences(found)
 
 

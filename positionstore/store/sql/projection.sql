@@ -98,9 +98,9 @@ ORDER BY x.slice;
 
 -- name: differences
 -- Where positions does not show the facts that it should: the position, what is wrong with it, the
--- columns that differ, and the fact.
+-- columns that differ, and the fact. A fact that gives no row is told with no position.
 SELECT
-    r.position_id,
+    coalesce(r.position_id, '') AS position_id,
     CASE WHEN p.position_id IS NULL THEN 'missing' ELSE 'different' END AS kind,
     CASE WHEN p.position_id IS NULL THEN '{{}}' ELSE (
         SELECT coalesce(array_agg(stands.key ORDER BY stands.key), '{{}}')
@@ -116,7 +116,7 @@ FROM (
         -- The usual row is proved to be right for less than it costs to make another.
         SELECT w.seq, w.supersedes_before
         FROM unnest(%(seqs)s::bigint[], %(moments)s::timestamptz[]) w (seq, supersedes_before)
-        CROSS JOIN LATERAL (SELECT * FROM ranked_facts f WHERE f.seq = w.seq OFFSET 0) f
+        LEFT JOIN LATERAL (SELECT * FROM ranked_facts f WHERE f.seq = w.seq OFFSET 0) f ON true
         LEFT JOIN LATERAL (
             SELECT * FROM positions p WHERE p.position_id = f.position_id OFFSET 0
         ) p ON true
@@ -137,12 +137,12 @@ FROM (
         ) IS NOT TRUE
         OFFSET 0
     ) w
-    CROSS JOIN LATERAL (SELECT * FROM fact_positions f WHERE f.seq = w.seq OFFSET 0) fact
+    LEFT JOIN LATERAL (SELECT * FROM fact_positions f WHERE f.seq = w.seq OFFSET 0) fact ON true
 ) r
 LEFT JOIN LATERAL (
     SELECT * FROM positions p WHERE p.position_id = r.position_id OFFSET 0
 ) p ON true
-WHERE ({p_columns}) IS DISTINCT FROM ({r_columns});
+WHERE ({p_columns}) IS DISTINCT FROM ({r_columns}) OR r.position_id IS NULL;
 
 -- name: has_facts
 -- Whether the log has a fact that should give a position.

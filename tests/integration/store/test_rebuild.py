@@ -7,7 +7,7 @@ import psycopg
 import pytest
 from support.factories import NOON, event, moment, received, snapshot
 
-from positionstore.errors import DatabaseUnavailableError
+from positionstore.errors import DatabaseUnavailableError, PositionstoreError
 from positionstore.model.facts import Received
 from positionstore.store import fold
 from positionstore.store.appender import Appender
@@ -193,6 +193,55 @@ def test_without_a_second_session_one_does_all_of_the_work(
 
     tamper(connection)
     assert len(work(connection, another=full)) == COUNT
+
+
+def test_a_second_session_that_keeps_us_waiting_is_done_without(
+    connection: psycopg.Connection,
+    connect: Connect,
+    filled: Appender,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A pooler lets a client wait that it has no session for."""
+    monkeypatch.setattr(fold, "_PATIENCE", 0)
+    has_one, done = threading.Event(), threading.Event()
+    opened: list[psycopg.Connection] = []
+
+    def waiting() -> psycopg.Connection:
+        assert has_one.wait(60)
+        late = connect()
+
+        def close() -> None:
+            psycopg.Connection.close(late)
+            done.set()
+
+        opened.append(late)
+        monkeypatch.setattr(late, "close", close)
+        return late
+
+    tamper(connection)
+    assert len(verify(connection, another=waiting)) == COUNT
+    has_one.set()
+    assert done.wait(60)
+    assert opened[0].closed
+
+
+@pytest.mark.parametrize("work", [verify, rebuild])
+def test_a_fact_that_gives_no_row_is_an_error(
+    connection: psycopg.Connection, filled: Appender, work: Callable[..., list[Difference]]
+) -> None:
+    """What was not compared is not said to be equal."""
+    shown = connection.execute("SELECT pg_get_viewdef('fact_positions'::regclass)").fetchone()
+    assert shown is not None
+    connection.execute(
+        "CREATE OR REPLACE VIEW fact_positions AS SELECT * FROM ("
+        f"{shown[0].rstrip(';')}) whole WHERE position_id <> 'dm_pos_07'"
+    )
+    assert work(connection) == [], "the rows are proved right without it"
+    tamper(connection)
+    before = rows(connection)
+    with pytest.raises(PositionstoreError, match="gives no row; nothing was changed"):
+        work(connection)
+    assert rows(connection) == before
 
 
 def test_a_second_session_that_is_lost_is_an_error(
