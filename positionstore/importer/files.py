@@ -64,7 +64,8 @@ class Imported:
 class Progress:
     """The progress of an import: bytes done of the files' total (None if unknown).
 
-    A line is half done when it is read, and wholly when the database has it.
+    A line is half done when it is read, and wholly when it is handed on to the database, of which
+    two transactions may not be committed yet.
     """
 
     bytes_done: int
@@ -123,12 +124,16 @@ def import_files(
         course = _Course(sources, tally, progress)
         try:
             for window in _windows(sources, now, course.show):
+                waits = not window.ends_early
                 for batch in window.batches():
                     batch.load()
                     writing.take(batch)
                     writing.write(everything=False)
                     batch.put_away()
                     course.hand_on(len(batch), of=len(window))
+                # Of a pipe that pauses, nothing stays uncommitted, nor its temporary file open.
+                if not waits:
+                    writing.write(everything=True)
                 course.end_window()
                 tally.logged = tally.logged or window.has_log_rows
         except PositionstoreError:

@@ -122,8 +122,8 @@ def read_line(line: bytes) -> Line:
 def position_of(line: bytes) -> bytes:
     """Return the position that a line seems to speak of; empty if none.
 
-    Usual lines are only looked at. Where that finds a wrong position, as where a key stands twice
-    in an object, nothing but time is lost.
+    Usual lines are only looked at. That finds a wrong position where a key stands twice in an
+    object; then of two events with one id the later one in the file may be the one that counts.
 
     Raises:
         IncompleteSnapshotError: it is a snapshot without its ``supersedes_before``.

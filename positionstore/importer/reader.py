@@ -121,9 +121,9 @@ class JsonLinesReader:
         """Read a part of the file again, where ``can_reread``.
 
         Raises:
-            PositionstoreError: it is no longer there.
+            PositionstoreError: it is no longer there, or cannot be read.
         """
-        part = os.pread(self._raw.fileno(), length, offset)
+        part = read_at(self._raw, offset, length, self.name)
         if len(part) != length:
             raise PositionstoreError(
                 f"{self.name} became shorter while it was imported. A part of it is imported.",
@@ -269,6 +269,21 @@ class JsonLinesReader:
             f"{'What came before is' if number > 1 else 'Nothing of it is'} imported.",
             remedy="Export the log again, with `positionstore export events --format jsonl`.",
         )
+
+
+def read_at(file: IO[bytes], offset: int, length: int, name: str) -> bytes:
+    """Read a part of a file.
+
+    Raises:
+        PositionstoreError: it cannot be read.
+    """
+    try:
+        return os.pread(file.fileno(), length, offset)
+    except OSError as error:
+        raise PositionstoreError(
+            f"{name} cannot be read again: {error.strerror or error}. A part of it is imported.",
+            remedy="See what is wrong with the disk, and run it again.",
+        ) from None
 
 
 def _has_descriptor(stream: io.BufferedReader) -> bool:

@@ -1,6 +1,5 @@
 """Keeps lines outside memory until they are in the log, and hands them on position by position."""
 
-import os
 import tempfile
 import weakref
 from array import array
@@ -14,13 +13,15 @@ from typing import IO, Final, Protocol, overload
 
 from positionstore.errors import PositionstoreError
 from positionstore.importer.logged import IncompleteSnapshotError, Line, Logged, read_line
-from positionstore.importer.reader import JsonLinesReader, RawLine
+from positionstore.importer.reader import JsonLinesReader, RawLine, read_at
 from positionstore.model.facts import Received, Rejected, Source
 
 _LINES: Final = 250_000
 _BYTES: Final = 512 * 1024 * 1024
 _BYTES_IN_MEMORY: Final = 32 * 1024 * 1024
 _POSITIONS: Final = 65_536
+_LONGEST_POSITION: Final = 200
+"""Bytes of a position's id; lines with longer ones go together, as if they were of one."""
 _SECONDS: Final = 10.0
 """How long the first line of a window waits for the last where a source may be slow: a pipe."""
 
@@ -70,6 +71,11 @@ class Window:
             or monotonic() >= self._ends_at
         )
 
+    @property
+    def ends_early(self) -> bool:
+        """Whether its lines came so slowly that they should be committed at once."""
+        return len(self) < _LINES_OF_A_BATCH or monotonic() >= self._ends_at
+
     def add(self, source: JsonLinesReader, lines: Sequence[RawLine]) -> None:
         """Take in lines of a file.
 
@@ -90,7 +96,9 @@ class Window:
                     self._too_long[number] = content
                     self._bytes_in_memory += len(content.raw)
         numbers = self._numbers
-        self._positions.extend([numbers.setdefault(each.position, len(numbers)) for each in lines])
+        for each in lines:
+            position = each.position if len(each.position) <= _LONGEST_POSITION else b""
+            self._positions.append(numbers.setdefault(position, len(numbers)))
         self._lengths.extend(lengths)
         if source.can_reread:
             self._offsets.extend([each.offset for each in lines])
@@ -243,5 +251,11 @@ class _TempFile:
         return offset
 
     def read(self, offset: int, length: int) -> bytes:
-        """Return a part of what was written."""
-        return b"" if self._file is None else os.pread(self._file.fileno(), length, offset)
+        """Return a part of what was written.
+
+        Raises:
+            PositionstoreError: it cannot be read.
+        """
+        return (
+            b"" if self._file is None else read_at(self._file, offset, length, "A temporary file")
+        )

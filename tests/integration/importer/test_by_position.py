@@ -1,14 +1,20 @@
 """An import commits by position: each is written once, and nothing else is different for it."""
 
+import asyncio
+import errno
+import os
 from collections import Counter
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
 import pytest
 from support.factories import envelope
+from support.waiting import eventually
 
-from positionstore.importer import files, spill
+from positionstore.errors import PositionstoreError
+from positionstore.importer import files, reader, spill
 from positionstore.importer.files import Imported, Progress, import_files
 from positionstore.sandbox import history
 from positionstore.store.database import Store
@@ -135,3 +141,63 @@ def test_progress_is_half_when_all_is_read_and_whole_when_all_is_handed_on(
     # What is committed is at most what is handed on.
     assert all(progress.appended / 6_000 <= progress.bytes_done / size + 0.05 for progress in told)
     assert [progress.bytes_done for progress in told if not progress.appended][-1] <= size / 2
+
+
+def temporary_files() -> int:
+    """How many unnamed files this process has open."""
+    count = 0
+    for each in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):
+            count += str(each.readlink()).endswith(" (deleted)")
+    return count
+
+
+async def test_what_came_over_a_pipe_that_pauses_is_committed(
+    store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However often it pauses, and with no more open files for it."""
+    monkeypatch.setattr(reader, "_STALLED_AFTER", 1)
+    store, (end, begin) = Store(store_url, embedded=False), os.pipe()
+    before = temporary_files()
+    work = asyncio.ensure_future(
+        asyncio.to_thread(
+            import_files, [f"/dev/fd/{end}"], store.connect, now=NOW, batch_size=1_000
+        )
+    )
+    with psycopg.connect(store_url, autocommit=True) as database:
+        for n in range(5):
+            os.write(begin, envelope(f"evt_{n}", position=f"dm_pos_{n}") + b"\n")
+
+            def committed(wanted: int = n + 1) -> bool:
+                return database.execute("SELECT count(*) FROM positions").fetchone() == (wanted,)
+
+            await eventually(committed)
+            assert temporary_files() <= before + 2
+    os.close(begin)
+    assert (await work).appended == 5
+    os.close(end)
+
+
+def test_a_long_id_of_a_position_is_kept_nowhere(
+    store_url: str, tmp_path: Path, small: None
+) -> None:
+    lines = [envelope(f"evt_{n}", position=f"dm_pos_{n}" + "x" * 100_000) for n in range(20)]
+    window = spill.Window(NOW)
+    (tmp_path / "long.jsonl").write_bytes(b"\n".join(lines))
+    with reader.JsonLinesReader(str(tmp_path / "long.jsonl")) as source:
+        for chunk in source.chunks():
+            window.add(source, chunk)
+        assert [len(batch) for batch in window.batches()] == [20]
+    done = imported(store_url, tmp_path / "long.jsonl", lines)
+    assert done.appended + done.quarantined == 20
+
+
+def test_a_file_that_cannot_be_read_again_is_one_line(
+    store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> bytes:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "pread", broken)
+    with pytest.raises(PositionstoreError, match=r"jsonl cannot be read again: Input/output error"):
+        imported(store_url, tmp_path / "a.jsonl", [envelope("evt_1")])
