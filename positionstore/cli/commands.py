@@ -27,7 +27,7 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "roles": (
         _KEEP,
         "roles:roles",
-        "Make an owner, a writer and a reader, each with no more rights than it needs.",
+        "Make an owner, a writer, a reader and a builder, each with no more rights than it needs.",
     ),
     "ingest": (_KEEP, "ingest:ingest", "Write what a gateway sends into the store."),
     "run": (_KEEP, "run:run", "Run the service: the ingester and the periodic reconciler."),
