@@ -113,7 +113,7 @@ def test_commands_work_as_the_writer_and_a_dashboard_as_the_reader(
         assert connection.info.user == "positionstore_writer"
     who = "SELECT current_user, usesuper FROM pg_user WHERE usename = current_user"
     assert db("url").stdout == db("url", "--as", "reader").stdout
-    for role in ("owner", "writer", "reader"):
+    for role in ("owner", "writer", "reader", "builder"):
         url = db("url", "--as", role).stdout.strip()
         with psycopg.connect(url) as connection:
             assert connection.execute(who).fetchone() == (f"positionstore_{role}", False)
@@ -125,7 +125,7 @@ def test_commands_work_as_the_writer_and_a_dashboard_as_the_reader(
     with psycopg.connect(db("url", "--as", "superuser").stdout.strip()) as connection:
         assert connection.execute(who).fetchone() == ("positionstore", True)
     files = list((data_dir / "postgres" / "roles").iterdir())
-    assert {path.name for path in files} == {"owner", "writer", "reader"}
+    assert {path.name for path in files} == {"owner", "writer", "reader", "builder"}
     assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
 
 

@@ -323,7 +323,7 @@ def test_no_command_imports_what_only_a_migration_needs() -> None:
 
 @pytest.mark.parametrize(
     ("words", "found"),
-    [("positionstore conf", ["config"]), ("positionstore db ", ["psql", "stop", "url"])],
+    [("positionstore conf", ["config"]), ("positionstore db ", ["env", "psql", "stop", "url"])],
 )
 def test_the_shell_completes_commands(words: str, found: list[str]) -> None:
     done = run(
