@@ -67,6 +67,7 @@ def test_the_summary_of_a_file_is_on_standard_output(run: Run, tmp_path: Path) -
         "bytes": size,
         "since": 1,
         "last_seq": 2,
+        "archives": 0,
     }
 
 
