@@ -128,10 +128,11 @@ def compare(
     """Fold all positions, or some, and return those whose rows differ; within a transaction.
 
     Raises:
-        PositionstoreError: no position came of a log that has facts, or no row of a fact.
+        PositionstoreError: no position came of a log that has facts, or no row of a fact, or
+            not all positions were compared.
     """
     found: list[Found] = []
-    done = 0
+    done = in_all = 0
     some = None if position_ids is None else list(position_ids)
     connection.execute(_NO_MEMO)
     values = {"position_ids": some, "slice": SLICE}
@@ -151,9 +152,14 @@ def compare(
             for part, differing in work:
                 found += differing()
                 found += [Found(name, "unfounded", []) for name in part.unfounded]
-                done += part.size
+                done, in_all = done + part.size, part.in_all
                 if progress is not None and part.size:
                     progress(done, part.in_all)
+    if done != in_all:
+        raise PositionstoreError(
+            f"Of {in_all:,} positions {done:,} were compared; nothing was changed.",
+            remedy="Report it with the versions of PostgreSQL and psycopg.",
+        )
     if not done and position_ids is None:
         _require_no_facts(connection)
     return found
