@@ -4,4 +4,10 @@ from support import profiles
 
 profiles.load()
 
-pytest_plugins = ["support.postgres", "support.proxy", "support.selection", "support.stores"]
+pytest_plugins = [
+    "support.log_setup",
+    "support.postgres",
+    "support.proxy",
+    "support.selection",
+    "support.stores",
+]
