@@ -1,9 +1,13 @@
 """Tables of Iceberg: the log as a feed, exactly once, and read back by other engines."""
 
+import importlib
 import importlib.util
+import json
+import os
 import shutil
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -248,53 +252,144 @@ def test_what_is_refused_leaves_no_folder(
     assert not (tmp_path / "lake").exists()
 
 
+EVENTS = "seq, position_id, created_at, envelope"
+POSITIONS = "position_id, entry_notional_usd, effective_leverage_bps, opened_at"
+
+
 @pytest.fixture
-def metadata(tmp_path: Path, store: Store, appender: Appender, feed: Any) -> str:
-    """Where the metadata of a table is that was fed three times."""
+def lake(
+    tmp_path: Path, store: Store, appender: Appender, export: Exporter, feed: Any
+) -> dict[str, list[tuple[str, ...]]]:
+    """A warehouse whose log was fed three times and compacted; what the store holds, as text."""
     for increment in range(3):
         appender.append(facts(increment * 5, 5))
-        feed()
-    return loaded(tmp_path / "lake").metadata_location.removeprefix("file://")
+        feed(compact=increment == 1)
+    export(tmp_path / "lake", "open_positions", form=Format.ICEBERG)
+    with store.connect() as connection:
+        return {
+            "events": as_text(connection.execute(f"SELECT {EVENTS} FROM events").fetchall()),
+            "open_positions": as_text(
+                connection.execute(f"SELECT {POSITIONS} FROM open_positions").fetchall()
+            ),
+        }
 
 
-def test_duckdb_reads_the_table_by_its_metadata(store: Store, metadata: str) -> None:
-    with duckdb.connect(config={"autoinstall_known_extensions": "false"}) as connection:
+def as_text(rows: list[tuple[Any, ...]]) -> list[tuple[str, ...]]:
+    """Sort rows that came by different ways, each value as the text that tells it exactly."""
+
+    def text(value: Any) -> str:
+        if isinstance(value, dict):
+            return json.dumps(value, sort_keys=True)
+        if isinstance(value, datetime):
+            return value.astimezone(UTC).isoformat(timespec="microseconds")
+        return str(value)
+
+    return sorted(
+        tuple(
+            text(json.loads(each) if str(each).startswith("{") else each)
+            if isinstance(each, str)
+            else text(each)
+            for each in row
+        )
+        for row in rows
+    )
+
+
+def test_duckdb_reads_the_tables_by_their_metadata(
+    tmp_path: Path, lake: dict[str, list[tuple[str, ...]]]
+) -> None:
+    found = {}
+    with duckdb.connect(
+        config={
+            "autoinstall_known_extensions": "false",
+            "extension_directory": str(tmp_path / "extensions"),
+        }
+    ) as connection:
         try:
-            connection.load_extension("iceberg")
-        except duckdb.Error as error:
-            pytest.skip(f"DuckDB's extension iceberg is not installed: {error}"[:200])
-        rows = connection.execute(
-            "SELECT seq, event_id FROM iceberg_scan($metadata) ORDER BY seq",
-            {"metadata": metadata},
-        ).fetchall()
-    assert rows == log(store)
+            importer = importlib.import_module("duckdb_extensions")
+            for name in ("avro", "iceberg"):
+                importer.import_extension(name, con=connection)
+                connection.load_extension(name)
+        except (ImportError, duckdb.Error) as error:
+            pytest.skip(f"DuckDB's iceberg is not installed: --group readers ({error})"[:200])
+        for what, columns in (("events", EVENTS), ("open_positions", POSITIONS)):
+            rows: Any = connection.execute(
+                f"SELECT {columns} FROM iceberg_scan($metadata)",
+                {"metadata": loaded(tmp_path / "lake", what).metadata_location},
+            ).to_arrow_table()
+            found[what] = as_text([tuple(row.values()) for row in rows.to_pylist()])
+    assert found == lake
 
 
-_BY_SPARK = """
-import sys
+def by_spark(folder: Path, program: str, *arguments: str) -> list[list[Any]]:
+    """Run a program with Spark, which prints a JSON list of rows."""
+    if importlib.util.find_spec("pyspark") is None:
+        pytest.skip("pyspark is not installed: pip install --group readers")
+    if shutil.which("java") is None:
+        pytest.skip("there is no Java for Spark")
+    done = subprocess.run(
+        [sys.executable, "-c", _SPARK + program, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+        cwd=folder,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return json.loads(done.stdout.splitlines()[-1])  # type: ignore[no-any-return]  # our own JSON
+
+
+_SPARK = """
+import json, sys
 from pyspark.sql import SparkSession
-spark = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false").getOrCreate()
-for row in spark.read.parquet(*sys.argv[1:]).orderBy("seq").select("seq", "event_id").collect():
-    print(row.seq, row.event_id)
+builder = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false")
+builder = builder.config("spark.sql.session.timeZone", "UTC")
+"""
+
+_BY_FILES = """
+files = builder.getOrCreate().read.parquet(*sys.argv[1:]).orderBy("seq")
+print(json.dumps([list(row) for row in files.select("seq", "event_id").collect()]))
+"""
+
+_BY_CATALOGUE = """
+jars, warehouse, *queries = sys.argv[1:]
+for key, value in {
+    "spark.jars": jars,
+    "spark.sql.catalog.positionstore": "org.apache.iceberg.spark.SparkCatalog",
+    "spark.sql.catalog.positionstore.type": "jdbc",
+    "spark.sql.catalog.positionstore.uri": f"jdbc:sqlite:{warehouse}/catalog.db",
+    "spark.sql.catalog.positionstore.warehouse": warehouse,
+}.items():
+    builder = builder.config(key, value)
+spark = builder.getOrCreate()
+print(json.dumps([[list(row) for row in spark.sql(each).collect()] for each in queries]))
 """
 
 
 @pytest.mark.slow
 def test_spark_reads_the_files_of_the_current_snapshot(
-    tmp_path: Path, store: Store, metadata: str
+    tmp_path: Path, store: Store, lake: dict[str, list[tuple[str, ...]]]
 ) -> None:
-    # The jar iceberg-spark-runtime is in no registry that the tests use, so Spark is given the
-    # files that the table's manifests name.
-    if importlib.util.find_spec("pyspark") is None:
-        pytest.skip("pyspark is not installed: pip install --group spark")
-    if shutil.which("java") is None:
-        pytest.skip("there is no Java for Spark")
-    done = subprocess.run(
-        [sys.executable, "-c", _BY_SPARK, *data_files(loaded(tmp_path / "lake"))],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=240,
-        cwd=tmp_path,
-    )
-    assert done.stdout.split() == [str(word) for row in log(store) for word in row]
+    found = by_spark(tmp_path, _BY_FILES, *data_files(loaded(tmp_path / "lake")))
+    assert [tuple(row) for row in found] == log(store)
+
+
+@pytest.mark.slow
+def test_spark_reads_the_tables_by_their_catalogue(
+    tmp_path: Path, lake: dict[str, list[tuple[str, ...]]]
+) -> None:
+    # iceberg-spark-runtime of the same Scala as pyspark, and a driver of JDBC for SQLite.
+    if not (jars := os.environ.get("POSITIONSTORE_TEST_SPARK_JARS")):
+        pytest.skip("POSITIONSTORE_TEST_SPARK_JARS names no jars of iceberg-spark-runtime")
+    texts = {"created_at", "opened_at"}
+    queries = []
+    for what, columns in (("events", EVENTS), ("open_positions", POSITIONS)):
+        chosen = ", ".join(
+            f"date_format({each}, \"yyyy-MM-dd'T'HH:mm:ss.SSSSSS+00:00\")"
+            if each in texts
+            else f"CAST({each} AS STRING)"
+            for each in columns.split(", ")
+        )
+        queries.append(f"SELECT {chosen} FROM positionstore.positionstore.{what}")
+    events, positions = by_spark(tmp_path, _BY_CATALOGUE, jars, str(tmp_path / "lake"), *queries)
+    assert {"events": as_text(events), "open_positions": as_text(positions)} == lake
