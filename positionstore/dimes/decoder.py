@@ -20,6 +20,7 @@ from positionstore.dimes.json_exact import (
     beyond_bounds,
     checked_id,
     found,
+    is_plain,
     may_hold_nul,
     name,
     parse,
@@ -44,7 +45,7 @@ class _Envelope(msgspec.Struct, gc=False):
     data: _Position
 
 
-_envelope_decoder: Final = msgspec.json.Decoder(_Envelope)
+_decode_envelope: Final = msgspec.json.Decoder(_Envelope).decode
 
 
 def decode(raw: bytes) -> Event | Rejected:
@@ -58,29 +59,31 @@ def decode(raw: bytes) -> Event | Rejected:
     In the strings taken out of the envelope, what a Postgres ``text`` cannot hold (U+0000, lone
     surrogates) becomes U+FFFD; the envelope itself is kept unchanged.
     """
+    if not is_plain(raw):
+        try:
+            raw.decode()
+        except UnicodeDecodeError as error:
+            return Rejected(raw, Reason.NOT_UTF8, f"It is not UTF-8 at byte {error.start}.")
+        if (flaw := beyond_bounds(raw)) is not None:
+            return Rejected(raw, flaw.reason, flaw.detail)
+        if may_hold_nul(raw):
+            return _decode_carefully(raw)
     try:
-        text = raw.decode()
-    except UnicodeDecodeError as error:
-        return Rejected(raw, Reason.NOT_UTF8, f"It is not UTF-8 at byte {error.start}.")
-    if (flaw := beyond_bounds(raw)) is not None:
-        return Rejected(raw, flaw.reason, flaw.detail)
-    if may_hold_nul(raw):
-        return _decode_carefully(raw, text)
-    try:
-        envelope = _envelope_decoder.decode(raw)
+        envelope = _decode_envelope(raw)
         created_at = parse_instant(envelope.created_at)
     except (msgspec.MsgspecError, ValueError, RecursionError):
-        return _decode_carefully(raw, text)
+        return _decode_carefully(raw)
     data = envelope.data
-    usual = 0 < len(envelope.id) <= SURELY_SHORT and 0 < len(data.id) <= SURELY_SHORT
-    if not (usual and envelope.type):
-        return _decode_carefully(raw, text)
-    return Event(envelope.id, envelope.type, created_at, data.id, data.status, raw)
+    if 0 < len(envelope.id) <= SURELY_SHORT and 0 < len(data.id) <= SURELY_SHORT and envelope.type:
+        return Event(envelope.id, envelope.type, created_at, data.id, data.status, raw)
+    return _decode_carefully(raw)
 
 
-def _decode_carefully(raw: bytes, text: str) -> Event | Rejected:
+def _decode_carefully(raw: bytes) -> Event | Rejected:
+    if (beyond := beyond_bounds(raw)) is not None:
+        return Rejected(raw, beyond.reason, beyond.detail)
     try:
-        return _read(raw, text)
+        return _read(raw, raw.decode())
     except InvalidInput as flaw:
         return Rejected(raw, flaw.reason, flaw.detail)
 

@@ -1,13 +1,14 @@
 """Appends captured events in files to the log.
 
 It commits by position: it looks at a window of lines, and then takes the lines of each position
-together. While one batch is committed, the next is read, decoded and staged over a second
-connection. Only a few thousand lines are in memory at a time, whatever the size of a file or a
-window. Uncommitted lines can be read again, so that if the database refuses a batch, only the line
-that causes it goes to quarantine.
+together. While one batch is committed, the next is staged over a second connection, and the one
+behind it is read and decoded in a thread. Only a few thousand lines are in memory at a time,
+whatever the size of a file or a window. Uncommitted lines can be read again, so that if the
+database refuses a batch, only the line that causes it goes to quarantine.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,7 +18,7 @@ import psycopg
 
 from positionstore.errors import PositionstoreError
 from positionstore.importer.reader import JsonLinesReader
-from positionstore.importer.spill import Window
+from positionstore.importer.spill import SpilledBatch, Window
 from positionstore.store import sessions
 from positionstore.store.appender import Appended
 from positionstore.store.batch_writer import BatchWriter
@@ -125,8 +126,7 @@ def import_files(
         try:
             for window in _windows(sources, now, course.show):
                 waits = not window.ends_early
-                for batch in window.batches():
-                    batch.load()
+                for batch in _loaded(window):
                     writing.take(batch)
                     writing.write(everything=False)
                     batch.put_away()
@@ -173,6 +173,28 @@ def _windows(
         yield window
         raise
     yield window
+
+
+def _loaded(window: Window) -> Iterator[SpilledBatch]:
+    """Yield the batches of a window, in memory; while one is at work, the next is read.
+
+    The caller mostly waits for the server, and what reads needs no server.
+
+    Raises:
+        PositionstoreError: a file cannot be read again; what came before was handed on.
+    """
+    batches = window.batches()
+
+    def load() -> SpilledBatch | None:
+        if (batch := next(batches, None)) is not None:
+            batch.load()
+        return batch
+
+    with ThreadPoolExecutor(1, "read-ahead") as thread:
+        loading = thread.submit(load)
+        while (batch := loading.result()) is not None:
+            loading = thread.submit(load)
+            yield batch
 
 
 class _Tally:

@@ -7,7 +7,7 @@ are told. A crash or an error at any point leaves the database as it was.
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -111,6 +111,10 @@ class Appender:
     def stage(self, batch: Sequence[Received]) -> None:
         """Take a batch in, without a lock that others wait for; several make one transaction."""
         staged = self._staged = self._staged or _Staged()
+        self._take_in(self._rows(batch, staged))
+
+    def _rows(self, batch: Sequence[Received], staged: _Staged) -> Iterator[bytes]:
+        """Account for a batch, and yield what of it goes to the server, piece by piece."""
         rows = IncomingRows(first_ordinal=staged.rows)
         first_of: dict[tuple[str, str], tuple[bytes, int]] = {}
         for received in batch:
@@ -140,9 +144,12 @@ class Appender:
                 supersedes_before=received.supersedes_before,
                 envelope=what.envelope,
             )
+            if rows.is_enough:
+                yield rows.take()
         staged.received += len(batch)
         staged.rows += len(rows)
-        self._take_in(rows)
+        if len(rows):
+            yield rows.take_last()
 
     def commit(self) -> Appended:
         """Append, project and announce what was staged, and commit."""
@@ -181,7 +188,7 @@ class Appender:
                 supersedes_before=snapshot.supersedes_before,
                 envelope=snapshot.envelope,
             )
-        self._take_in(rows)
+        self._take_in(iter([rows.take_last()] if len(rows) else []))
         return self._in_turn(lambda: self._append_snapshots(snapshots))
 
     def append_retractions(
@@ -206,16 +213,17 @@ class Appender:
             last_seq=max(seqs, default=None),
         )
 
-    def _take_in(self, rows: IncomingRows) -> None:
-        if not len(rows):
-            return
+    def _take_in(self, pieces: Iterator[bytes]) -> None:
         try:
+            if (first := next(pieces, None)) is None:
+                return
             with (
                 self._connection.cursor() as cursor,
                 cursor.copy(queries("appender")["copy_incoming"]) as copy,
             ):
-                for chunk in rows.chunks():
-                    copy.write(chunk)
+                copy.write(first)
+                for piece in pieces:
+                    copy.write(piece)
         except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
             self.rollback()
             raise pooler.lost() from None  # the table was made in another session

@@ -4,7 +4,6 @@ Source: the PostgreSQL manual, "COPY", section "Binary Format".
 """
 
 import struct
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -23,12 +22,16 @@ _int8 = struct.Struct("!iq").pack
 class IncomingRows:
     """Rows for ``incoming``, in the order they are added.
 
+    What is added can be taken piece by piece, so that the server works on one while the next is
+    made.
+
     Args:
         first_ordinal: the number of the first row; more than 0 where the table has rows already.
     """
 
     def __init__(self, first_ordinal: int = 0) -> None:
-        self._parts: list[bytes] = []
+        self._parts: list[bytes] = [_HEADER]
+        self._size = 0
         self._first_ordinal = first_ordinal
         self._count = 0
         self._words: dict[str, bytes] = {}
@@ -64,19 +67,24 @@ class IncomingRows:
             _length(len(envelope)),
             envelope,
         )
+        self._size += len(envelope)
         self._count += 1
 
-    def chunks(self) -> Iterator[bytes]:
-        """Yield the whole stream in pieces of a size that suits a socket."""
-        pending, size = [_HEADER], 0
-        for part in self._parts:
-            pending.append(part)
-            size += len(part)
-            if size >= _CHUNK_BYTES:
-                yield b"".join(pending)
-                pending, size = [], 0
-        pending.append(_TRAILER)
-        yield b"".join(pending)
+    @property
+    def is_enough(self) -> bool:
+        """Whether what was not taken yet is of a size that suits a socket."""
+        return self._size >= _CHUNK_BYTES
+
+    def take(self) -> bytes:
+        """Return what was added since this was last called: the next piece of the stream."""
+        piece = b"".join(self._parts)
+        self._parts, self._size = [], 0
+        return piece
+
+    def take_last(self) -> bytes:
+        """Return the last piece of the stream."""
+        self._parts.append(_TRAILER)
+        return self.take()
 
     def _word(self, word: str) -> bytes:
         known = self._words.get(word)

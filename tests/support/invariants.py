@@ -52,7 +52,7 @@ def of_an_envelope(raw: bytes) -> None:
         assert result.reason in Reason
         assert result.detail
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(decoder, "_envelope_decoder", _RefusesAll())
+        patch.setattr(decoder, "_decode_envelope", _refuse_all)
         careful = decode(raw)
     assert result == careful
 
@@ -214,6 +214,5 @@ def _not_blank(content: bytes) -> list[bytes]:
     return [text for line in lines if (text := line.strip(b" \t\r\n"))]
 
 
-class _RefusesAll:
-    def decode(self, raw: bytes) -> None:
-        raise msgspec.DecodeError(f"none of these {len(raw)} bytes")
+def _refuse_all(raw: bytes) -> None:
+    raise msgspec.DecodeError(f"none of these {len(raw)} bytes")
