@@ -1,7 +1,8 @@
 """What every test may ask for. Fixtures live in small modules, one noun each."""
 
-from support import profiles
+from support import profiles, temporary_files
 
+temporary_files.choose()
 profiles.load()
 
 pytest_plugins = [

@@ -11,6 +11,7 @@ Each test process migrates one database a server, and every test gets a copy of 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
@@ -24,6 +25,8 @@ def migrated_template(server: EmbeddedServer) -> Iterator[str]:
     """Migrate a database to head; yield its name, for ``fresh_database(server, name)``."""
     with fresh_database(server) as url:
         migrations.migrate(url)
+        with psycopg.connect(url):
+            pass  # the first connection to each copy then finds the cache that this one leaves
         yield str(conninfo_to_dict(url)["dbname"])
 
 

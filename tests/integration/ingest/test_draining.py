@@ -51,13 +51,33 @@ def test_the_one_that_is_refused_stands_alone_in_quarantine(
     assert left(data_dir) == []
 
 
+def copied_at_once(folder: Path, copy: Path) -> None:
+    """Copy what is being written, as it was at one moment."""
+    log = "inputs.sqlite3-wal"
+    while True:
+        begun = head(folder / log)
+        # The log last: what is in the file already was in the log before,
+        for name in ("lock", "inputs.sqlite3", log):
+            shutil.copyfile(folder / name, copy / name)
+        # unless it has begun anew meanwhile.
+        if head(folder / log) == begun:
+            return
+
+
+def head(log: Path) -> bytes:
+    """Return what SQLite changes when it begins its log anew."""
+    with log.open("rb") as file:
+        return file.read(32)
+
+
 def test_copies_made_at_any_moment_of_its_writing_hold_all_that_was_kept(data_dir: Path) -> None:
     chance = random.Random(7)
     spool = Spools(data_dir, max_bytes=10**8).own(Environment.SANDBOX)
     kept, ended = [0], threading.Event()
+    allowed = threading.Semaphore(0)  # so much beside each copy, however fast the disk
 
     def write() -> None:
-        while not ended.is_set():
+        while allowed.acquire() and not ended.is_set():
             count = chance.randint(1, 50)
             spool.append(kept[0] + 1, batch(kept[0], count))
             kept[0] += count
@@ -69,9 +89,8 @@ def test_copies_made_at_any_moment_of_its_writing_hold_all_that_was_kept(data_di
             before = kept[0]
             copy = data_dir / f"copy{number}" / "spool" / "it"
             copy.mkdir(parents=True)
-            # The log last: what is in the file already was in the log before.
-            for name in ("lock", "inputs.sqlite3", "inputs.sqlite3-wal"):
-                shutil.copyfile(spool.folder / name, copy / name)
+            allowed.release(15)
+            copied_at_once(spool.folder, copy)
             (found,) = left(copy.parent.parent)
             _, content = found.read(0, 10**6)
             assert len(content) >= before
@@ -79,6 +98,7 @@ def test_copies_made_at_any_moment_of_its_writing_hold_all_that_was_kept(data_di
             found.close()
     finally:
         ended.set()
+        allowed.release()
         writing.join(60)
     spool.remove()
 
