@@ -21,6 +21,8 @@ from pathlib import Path
 from typing import Final, Protocol
 
 _SERVER: Final = Path(__file__).with_name("forking.py")
+_QUIETLY: Final = ("-W", "ignore:This process:DeprecationWarning:__main__")
+"""What libraries run threads for, they see to when a process forks."""
 _NUMBER: Final = struct.Struct("!i")
 
 
@@ -49,7 +51,7 @@ class _Server:
         self._connection, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", _SERVER, str(theirs.fileno())],
+                [sys.executable, "-P", *_QUIETLY, _SERVER, str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
             )

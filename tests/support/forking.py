@@ -1,8 +1,13 @@
 """Imports every command once, and forks for each that is asked for; see fork_server.py.
 
+A fork ends as any process does: it waits for its threads, calls what was to be called at the end
+and flushes. It leaves its objects to the system, for taking them apart one by one would have to
+copy every page that all forks share, and take longer than most commands.
+
 It is run with the number of the descriptor where it is asked, and ends when the other side is gone.
 """
 
+import atexit
 import gc
 import importlib
 import json
@@ -12,14 +17,24 @@ import signal
 import socket
 import struct
 import sys
+import threading
 import time
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, NoReturn
 
 from positionstore.cli import main
 from positionstore.cli.commands import COMMANDS
 
 _NUMBER: Final = struct.Struct("!i")
+_BESIDE: Final = (
+    "alembic.command",
+    "alembic.config",
+    "positionstore.export.iceberg",
+    "positionstore.export.parquet",
+    "positionstore.store.archive_file",
+    "sqlalchemy",
+)
+"""What only some commands import, half a second each time."""
 _PROGRAM: Final = "import sys; from positionstore.cli import main; sys.exit(main())"
 
 
@@ -36,6 +51,8 @@ def import_commands() -> None:
     """Import what commands import when they are called."""
     for _, home, _ in COMMANDS.values():
         importlib.import_module(f"positionstore.cli.{home.partition(':')[0]}")
+    for name in _BESIDE:
+        importlib.import_module(name)
     gc.collect()
     gc.freeze()  # what forks share is not written to by a collection
 
@@ -121,8 +138,18 @@ def of_python(environment: Mapping[str, str]) -> dict[str, str]:
     }
 
 
+def run() -> NoReturn:
+    """Run the command, and end; what it raises is for the interpreter."""
+    code = main()
+    threading._shutdown()  # type: ignore[attr-defined] # as the interpreter does at its end
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
     import_commands()
     if (child := serve(socket.socket(fileno=int(sys.argv[1])))) is not None:
         become(child)
-        sys.exit(main())
+        run()

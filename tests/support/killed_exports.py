@@ -64,9 +64,12 @@ def killer() -> Iterator[Killer]:
 
 def _main() -> None:
     sys.path.insert(0, sys.argv[1])
-    from positionstore.export.formats import Format  # noqa: PLC0415 - the same
-    from positionstore.store.database import Store  # noqa: PLC0415 - the same
-    from support.exporting import Exporter  # noqa: PLC0415 - the path to it was just given
+    # The path to the last was just given; what is imported here, no fork has to import.
+    import positionstore.export.iceberg  # noqa: PLC0415 - see above
+    import positionstore.export.parquet  # noqa: F401, PLC0415 - see above
+    from positionstore.export.formats import Format  # noqa: PLC0415 - see above
+    from positionstore.store.database import Store  # noqa: PLC0415 - see above
+    from support.exporting import Exporter  # noqa: PLC0415 - see above
 
     for line in sys.stdin:
         request = json.loads(line)

@@ -123,6 +123,14 @@ def test_files_that_root_owns_are_refused_with_the_remedy(data_dir: Path) -> Non
         embedded.ensure_running(data_dir)
 
 
+def linked(source: str, copy: str) -> None:
+    """Link a file, or copy it where the two are on different disks."""
+    try:
+        os.link(source, copy)
+    except OSError:
+        shutil.copy2(source, copy)
+
+
 @as_root
 def test_programs_below_a_private_folder_are_copied_once_to_where_they_can_be_executed(
     data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -132,10 +140,10 @@ def test_programs_below_a_private_folder_are_copied_once_to_where_they_can_be_ex
     package = data_dir / "private" / install.parent.name
     package.mkdir(mode=0o700, parents=True)
     package.parent.chmod(0o700)
-    shutil.copytree(install, package / install.name, copy_function=os.link)
+    shutil.copytree(install, package / install.name, copy_function=linked)
     libraries = install.parent.with_name(f"{install.parent.name}.libs")
     if libraries.is_dir():
-        shutil.copytree(libraries, package.with_name(libraries.name), copy_function=os.link)
+        shutil.copytree(libraries, package.with_name(libraries.name), copy_function=linked)
     home = data_dir / "readable"
     data_dir.chmod(0o755)
     monkeypatch.setattr(embedded, "REACHABLE_HOME", home)
