@@ -2,36 +2,22 @@
 
 import shlex
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from enum import StrEnum
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
 
 from positionstore.cli.bootstrap import start
 from positionstore.cli.console import print_exact
+from positionstore.cli.logins import Login, url_of
 from positionstore.embedded import server as embedded
 from positionstore.embedded.binaries import find_psql
 from positionstore.embedded.server import EmbeddedServer
-from positionstore.errors import ConfigurationError
 from positionstore.settings import Settings
 from positionstore.store import embedded_roles
 from positionstore.store.database import opened
 from positionstore.store.grants import Role
-from positionstore.store.psql import libpq_environment, run_psql, url_as_role, url_in_schema
-from positionstore.store.roles import may_act_as, recorded
-
-
-class Login(StrEnum):
-    """The role to connect as; ``GIVEN`` is that of ``DATABASE_URL``."""
-
-    READER = "reader"
-    WRITER = "writer"
-    OWNER = "owner"
-    BUILDER = "builder"
-    SUPERUSER = "superuser"
-    GIVEN = "given"
-
+from positionstore.store.psql import libpq_environment, run_psql, url_in_schema
 
 As = Annotated[
     Login | None,
@@ -122,43 +108,7 @@ def _database(settings: Settings, login: Login | None, *, keep: bool = False) ->
         with embedded.running(settings.data_dir, keep=keep, bin_dir=settings.pg_bin) as server:
             yield _url_as(login, server, settings)
         return
-    yield _url_of(login, settings, settings.database_url.get_secret_value())
-
-
-def _url_of(login: Login | None, settings: Settings, url: str) -> str:
-    """Return the URL for a role of a database that is not ours to start."""
-    if login is Login.GIVEN:
-        return url
-    if login is Login.SUPERUSER:
-        raise ConfigurationError(
-            "--as superuser is for the embedded server, and DATABASE_URL is set.",
-            remedy="Use --as given for the role of DATABASE_URL.",
-        )
-    role = Role(login or Login.READER)
-    with opened(settings, check=False) as store, store.connect() as connection:
-        known = recorded(connection)
-        name = known.name(role) if known else ""
-        is_there = known is not None and name in known.names
-        may = is_there and may_act_as(connection, name)
-        if connection.info.user == name:
-            return url
-    with suppress(OSError):
-        return (settings.data_dir / "roles" / f"{name}.url").read_text(encoding="utf-8").strip()
-    if may:
-        return url_as_role(url, name)
-    cause = "there are no roles yet" if known is None else f"there is no {name} yet"
-    if is_there:
-        cause = f"DATABASE_URL's role may not act as {name}"
-    if login is not None:
-        raise ConfigurationError(
-            f"There is no URL of the {role}: {cause}.",
-            remedy="Run `positionstore roles`, which keeps the URL of each role in a file.",
-        )
-    typer.echo(
-        f"This is the role of DATABASE_URL, not the reader: {cause}. See `positionstore roles`.",
-        err=True,
-    )
-    return url
+    yield url_of(login, settings, settings.database_url.get_secret_value())
 
 
 def _url_as(login: Login | None, server: EmbeddedServer, settings: Settings) -> str:

@@ -8,7 +8,8 @@ import typer
 
 from positionstore.cli.bootstrap import start
 from positionstore.cli.console import print_line
-from positionstore.explore.server import PORT, serve
+from positionstore.cli.logins import url_of
+from positionstore.explore.server import PORT, see_the_extra, serve
 from positionstore.store.database import opened
 
 
@@ -32,8 +33,12 @@ def explore(
     """
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     settings = start()
+    see_the_extra()
+    given, reader = settings.database_url, None
     with opened(settings):  # so that what is wrong is said here, and the embedded server goes on
-        code = serve(port, ready=_ready)
+        if given is not None:
+            reader = url_of(None, settings, given.get_secret_value())
+        code = serve(port, url=reader, ready=_ready)
     raise typer.Exit(code)
 
 

@@ -23,23 +23,32 @@ _PATIENCE: Final = 600
 """How often it is asked whether it answers, ten times a second."""
 
 
-def serve(port: int | None, *, ready: Callable[[str], None]) -> int:
+def see_the_extra() -> None:
+    """See that the extra is there, before anything is started.
+
+    Raises:
+        ConfigurationError: it is not installed.
+    """
+    with explore_needed():
+        import altair  # noqa: F401, PLC0415 - only to see that it is there
+        import marimo  # noqa: F401, PLC0415 - the same
+
+
+def serve(port: int | None, *, url: str | None, ready: Callable[[str], None]) -> int:
     """Run it until it is told to stop.
 
     Args:
         port: the port, 0 for any; None for the usual one, or any where that is taken.
+        url: the database's, for the role that asks; None for the embedded server and its reader.
         ready: called with the address, once it answers.
 
     Returns:
         The exit code.
 
     Raises:
-        ConfigurationError: the extra is not installed, or the port is taken.
+        ConfigurationError: the port is taken.
         PositionstoreError: it did not start.
     """
-    with explore_needed():
-        import altair  # noqa: F401, PLC0415 - seen to be there before anything is started
-        import marimo  # noqa: F401, PLC0415 - the same
     port = _free_port(port)
     token = secrets.token_urlsafe(18)
     process = subprocess.Popen(
@@ -50,7 +59,7 @@ def serve(port: int | None, *, ready: Callable[[str], None]) -> int:
         ],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
-        env={**os.environ, "MARIMO_SKIP_UPDATE_CHECK": "1"},
+        env=_environment(url),
         text=True,
     )
     try:
@@ -70,6 +79,12 @@ def serve(port: int | None, *, ready: Callable[[str], None]) -> int:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def _environment(url: str | None) -> dict[str, str]:
+    """Return the environment of the notebook, which reads its settings there."""
+    found = {**os.environ, "MARIMO_SKIP_UPDATE_CHECK": "1"}
+    return found if url is None else {**found, "DATABASE_URL": url}
 
 
 def _free_port(port: int | None) -> int:

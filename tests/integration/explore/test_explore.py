@@ -25,6 +25,7 @@ from positionstore.explore.reading import as_csv, kind_for_a_chart, values_for_a
 from positionstore.store import database
 from positionstore.store.appender import Appender
 from positionstore.store.grants import Role
+from positionstore.store.psql import libpq_environment
 
 CHROMIUM = shutil.which("chromium")
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no chromium (Debian's package)")
@@ -33,10 +34,15 @@ PATIENCE = DEADLINE * 1000
 
 @pytest.fixture
 async def programs(store_url: str, tmp_path: Path) -> AsyncIterator[Programs]:
+    """As the service has it: DATABASE_URL is the writer's, and the reader's is in its file."""
     with database.connect(store_url) as connection:
         Appender(connection).append([event(f"evt_{n}", position=f"dm_pos_{n}") for n in range(5)])
     with roles_on(store_url) as urls:
-        async with programs_on(urls[Role.READER], tmp_path, as_users_do=True) as programs:
+        async with programs_on(urls[Role.WRITER], tmp_path, as_users_do=True) as programs:
+            name = libpq_environment(urls[Role.READER])["PGUSER"]
+            kept = Path(programs.environment["POSITIONSTORE_DATA_DIR"]) / "roles" / f"{name}.url"
+            kept.parent.mkdir(parents=True)
+            kept.write_text(urls[Role.READER])
             yield programs
 
 
@@ -78,6 +84,7 @@ async def run(page: Page, query: str) -> None:
 @needs_chromium
 async def test_a_query_has_rows_a_chart_and_a_csv(page: Page, tmp_path: Path) -> None:
     await expect(page.get_by_text("open_positions (view)")).to_be_visible(timeout=PATIENCE)
+    await expect(page.get_by_text(re.compile(r"^As test_\w+_reader, "))).to_be_visible()
     await expect(page.get_by_text("The positions that are open")).to_be_visible(timeout=PATIENCE)
     await run(
         page,

@@ -8,13 +8,14 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from support.factories import event
+from support.factories import event, moment, received
 from support.roles import roles_on
 from support.tool_venv import tool_venv
 from support.typed_in import rows
 
 from positionstore.cli import dbt
 from positionstore.errors import ConfigurationError
+from positionstore.model.facts import Retraction
 from positionstore.store import database
 from positionstore.store.appender import Appender
 from positionstore.store.checks import checks
@@ -24,6 +25,12 @@ from positionstore.store.psql import libpq_environment
 SAME = (
     "SELECT day, market_ticker, side, opened, closed, settled, liquidated, cancelled, volume_usd,"
     " fees_usd, net_realized_pnl_usd FROM {} ORDER BY 1, 2, 3"
+)
+
+
+NOTIFICATION = (
+    b'{"id": "evt_told", "type": "notification.created", "created_at": "2026-07-02T08:00:00Z",'
+    b' "data": {"code": "hint", "params": {"position_id": "p1"}}}'
 )
 
 
@@ -95,6 +102,7 @@ def test_two_nights_of_the_builder_give_the_figures_of_the_views(
                     body=body("2026-06-30T10:00:00Z", "2026-07-02T09:00:00Z"),
                 ),
                 event("evt_4", position="p3", body=body("2026-07-02T10:00:00Z")),
+                received(NOTIFICATION),
             ]
         )  # fmt: skip
         night()
@@ -106,7 +114,11 @@ def test_two_nights_of_the_builder_give_the_figures_of_the_views(
             assert re.search(rf"(PASS|WARN) freshness of positionstore\.{table}", freshness)
         # A status and a type that nobody knows are kept: warnings, and no failed run.
         appender.append([event("evt_5", position="p4", status="odd", kind="position.odd")])
+        # And all that said that there is the third position was wrong.
+        wrong = Retraction("p3", "evt_4", "Of a test.", moment(200))
+        appender.append_retractions([wrong], wrong.created_at)
         assert "WARN=2 ERROR=0" in run("build")
+        assert rows(urls[Role.READER], history) == [(5, 2)]
         assert "ERROR=0" in run("test")
         run("docs", "generate")
         docs = json.loads((project / "target" / "manifest.json").read_bytes())["nodes"]

@@ -1,6 +1,11 @@
 -- A row a position. Of a night's new facts each position is read again, so a late fact that moves an
--- old day moves it here too. Facts of after the watermark are read again the next night.
-{{ config(materialized='incremental', unique_key='position_id', incremental_strategy='delete+insert') }}
+-- old day moves it here too. Facts of after the watermark are read again the next night. A position
+-- whose facts were all retracted is none, and leaves.
+{{ config(
+    materialized='incremental', unique_key='position_id', incremental_strategy='delete+insert',
+    post_hook="delete from {{ this }} b where not exists (
+        select from {{ source('positionstore', 'positions') }} p where p.position_id = b.position_id)"
+) }}
 with touched as (
     select position_id, max(seq) as last_seq
     from {{ ref('stg_facts') }}
