@@ -244,6 +244,87 @@ def test_open_positions_are_censored_in_survival(
     ]
 
 
+def test_an_age_that_is_named_twice_counts_once(
+    connection: psycopg.Connection, appender: Appender
+) -> None:
+    appender.append([opened(), ended(at=HOUR)])
+    query = "SELECT age_seconds, positions, ended FROM cohort_survival(%s, %s, %s)"
+    ages = [timedelta(days=1), timedelta(hours=24), timedelta(days=1)]
+    assert rows(connection, query, FIRST, FIRST, ages) == [(DAY, 1, 1)]
+
+
+@pytest.mark.parametrize("name", ["end_of_day_book", "fee_accrual"])
+def test_a_day_that_has_not_begun_is_left_out(
+    connection: psycopg.Connection, appender: Appender, name: str
+) -> None:
+    appender.append([opened(fees=10)])
+    query = f"SELECT day FROM {name}(%s, %s, 'Asia/Tokyo', %s) ORDER BY day"
+    # In Tokyo it is nine o'clock in the evening, and then midnight.
+    for known, days in ((200, [FIRST]), (3 * HOUR, [FIRST, SECOND])):
+        found = rows(connection, query, FIRST, date(2026, 7, 9), moment(known))
+        assert found == [(day,) for day in days]
+    assert rows(connection, query, date(2999, 1, 1), date(2999, 1, 3), "infinity") == []
+
+
+def test_an_offset_is_no_time_zone(connection: psycopg.Connection) -> None:
+    for zone in ("+05:30", "UTC-3", "<-03>3"):
+        with pytest.raises(psycopg.errors.InvalidParameterValue, match="offset is no time zone"):
+            rows(connection, "SELECT * FROM local_days(%s, %s, %s)", FIRST, FIRST, zone)
+    for zone in ("Etc/GMT-3", "EST5EDT", "America/New_York"):
+        assert len(rows(connection, "SELECT FROM local_days(%s, %s, %s)", FIRST, FIRST, zone)) == 1
+
+
+def test_absurd_amounts_end_no_report(connection: psycopg.Connection, appender: Appender) -> None:
+    least, most = -(2**63), 2**63 - 1
+    absurd: dict[str, Any] = {
+        "collateral_usd_pips": most,
+        "notional_usd_pips": most,
+        "effective_slippage_bps": most,
+        "origination_fee_usd_pips": most,
+        "origination_fee_bps": 1,
+        "partner_origination_fee_bps": most,
+    }
+    now = {
+        "position_value_usd_pips": least,
+        "net_unrealized_pnl_usd_pips": least,
+        "mark_price_usd_pips": 1,
+        "notional_usd_pips": most,
+    }
+    result = {"realized_pnl_usd_pips": least, "net_realized_pnl_usd_pips": least}
+    for name in "ab":
+        appender.append([opened(name, fees=least, current=now, **absurd)])
+    read(connection, 60, "a", mark_price_usd_pips=1, current_liquidation_price_usd_pips=least)
+    for name in "cd":
+        fees = {"total_fees_usd_pips": least if name == "c" else most}
+        appender.append([opened(name, fees=most, current=now, **absurd)])
+        appender.append([ended(name, at=DAY, result=result, fees=fees, **absurd)])
+    dollars = {
+        "activity_by_day": "volume_usd",
+        "end_of_day_book": "open_interest_usd",
+        "fee_accrual": "total_fees_usd",
+        "partner_revenue": "partner_usd",
+        "pnl_attribution": "net_realized_pnl_usd",
+    }
+    found = {
+        name: rows(
+            connection,
+            f"SELECT {column}_pips, {column} FROM {name}(%s, %s) ORDER BY abs({column}) DESC",
+            *(FIRST, SECOND),
+        )[0]
+        for name, column in dollars.items()
+    }
+    # Pips that do not fit are NULL; dollars are wider.
+    assert found == {
+        "activity_by_day": (None, Decimal(most) * 4 / 10_000),
+        "end_of_day_book": (None, Decimal(most) * 4 / 10_000),
+        "fee_accrual": (None, Decimal(least - most) / 10_000),
+        "partner_revenue": (None, None),
+        "pnl_attribution": (None, Decimal(least) * 2 / 10_000),
+    }
+    query = "SELECT position_id, liquidation_distance_bps FROM book_at(%s) ORDER BY 1"
+    assert rows(connection, query, [moment(120)])[:2] == [("a", None), ("b", None)]
+
+
 @pytest.mark.parametrize(
     "query",
     [
@@ -251,8 +332,8 @@ def test_open_positions_are_censored_in_survival(
         "SELECT * FROM positions_valid_at(%(valid)s, %(known)s) ORDER BY position_id",
         "SELECT * FROM book_at(ARRAY[%(valid)s::timestamptz], %(known)s) ORDER BY position_id",
         "SELECT * FROM activity_by_day('2026-07-01', '2026-07-03', 'UTC', %(known)s) ORDER BY 1",
-        "SELECT * FROM end_of_day_book('2026-07-01', '2026-07-03', 'UTC', %(known)s) ORDER BY 1",
-        "SELECT * FROM fee_accrual('2026-07-01', '2026-07-03', 'UTC', %(known)s) ORDER BY 1",
+        "SELECT * FROM end_of_day_book('2026-07-01', '2026-07-02', 'UTC', %(known)s) ORDER BY 1",
+        "SELECT * FROM fee_accrual('2026-07-01', '2026-07-02', 'UTC', %(known)s) ORDER BY 1",
         "SELECT * FROM partner_revenue('2026-07-01', '2026-07-03', 'UTC', %(known)s) ORDER BY 1",
         "SELECT * FROM pnl_attribution('2026-07-01', '2026-07-03', 'UTC', %(known)s) ORDER BY 1",
     ],
