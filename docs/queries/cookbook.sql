@@ -317,11 +317,14 @@ ORDER BY cohort, age_hours;
 -- Positions that opened on one day. From event to event, so that both times are from the clocks of
 -- events: `opened_at` is what the body tells.
 SELECT date_trunc('day', l.opened_at, 'UTC') AS day, count(*) AS positions,
-    percentile_disc(0.5) WITHIN GROUP (ORDER BY l.opened_event_at - l.opening_at) AS median,
-    percentile_disc(0.95) WITHIN GROUP (ORDER BY l.opened_event_at - l.opening_at) AS p95,
-    max(l.opened_event_at - l.opening_at) AS longest
+    percentile_disc(0.5) WITHIN GROUP (ORDER BY took.seconds) AS median_seconds,
+    percentile_disc(0.95) WITHIN GROUP (ORDER BY took.seconds) AS p95_seconds,
+    max(took.seconds) AS longest_seconds
 FROM positions p
 JOIN position_lifecycle l ON l.position_id = p.position_id
+CROSS JOIN LATERAL (
+    SELECT extract(epoch FROM l.opened_event_at - l.opening_at) AS seconds
+) took
 WHERE p.entry_opened_at >= '2026-07-04 00:00Z' AND p.entry_opened_at < '2026-07-05 00:00Z'
     AND l.opened_event_at IS NOT NULL AND l.opening_at IS NOT NULL
 GROUP BY day
@@ -514,7 +517,8 @@ ORDER BY r.received_at;
 -- title: When was the stream down, and what was repaired afterwards?
 -- A gap is repaired by the first complete run that began after it and reached back far enough. A gap
 -- with `recovered_at` needs no repair: the gateway has replayed its events.
-SELECT g.started_at, g.ended_at, g.ended_at - g.started_at AS lasted, g.repaired_at, g.recovered_at,
+SELECT g.started_at, g.ended_at, extract(epoch FROM g.ended_at - g.started_at) AS seconds,
+    g.repaired_at, g.recovered_at,
     r.trigger, r.missing, r.stale, r.repaired
 FROM coverage_gaps g
 LEFT JOIN reconciliation_runs r ON r.run_id = g.repaired_by

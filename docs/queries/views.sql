@@ -141,7 +141,7 @@ SELECT open_interest(current_notional => 15000000, entry_notional => 20000000),
     open_interest(NULL, 20000000) AS without_reading;
 
 -- name: local_days
-SELECT day, starts_at, ends_at, ends_at - starts_at AS lasts
+SELECT day, starts_at, ends_at, round(extract(epoch FROM ends_at - starts_at) / 3600) AS hours
 FROM local_days('2026-10-31', '2026-11-02', 'America/New_York');
 
 -- name: book_at
