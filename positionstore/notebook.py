@@ -12,7 +12,6 @@ from typing import Self
 
 import psycopg
 import pyarrow as pa
-from pydantic import SecretStr
 
 from positionstore.settings import load_settings
 from positionstore.store.database import Store, opened
@@ -224,7 +223,7 @@ class Book:
 
 def connect(url: str | None, *, numeric_as_text: bool) -> Book:
     """Open a store; see :func:`positionstore.connect`."""
-    given = {} if url is None else {"database_url": SecretStr(url)}
+    given = {} if url is None else {"database_url": url}
     held = ExitStack()
     store = held.enter_context(opened(load_settings(**given)))
     return Book(store, held, numeric_as_text=numeric_as_text)

@@ -7,29 +7,25 @@ and in each of them the variable wins over its ``_FILE``. An empty or blank vari
 
 import difflib
 import ipaddress
+import math
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args, get_type_hints
 from urllib.parse import quote, unquote, urlsplit
-from urllib.request import getproxies_environment
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
-from pydantic.fields import FieldInfo
-from pydantic_settings import (
-    BaseSettings,
-    DotEnvSettingsSource,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-)
+import msgspec
+from msgspec import Meta
 
 from positionstore import postgres_url
 from positionstore.errors import ConfigurationError, WrongEnvironmentError
 from positionstore.model.address import one_spelling
+from positionstore.model.secret import SecretStr
 
 _PREFIX: Final = "POSITIONSTORE_"
 _VARIABLES: Final = {
@@ -98,23 +94,70 @@ def default_data_dir() -> Path:
     return base / "positionstore"
 
 
-def _expanded(path: Path) -> Path:
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """How a field is read from the text of its variable; ValueError says why it cannot be."""
+
+    read: Callable[[str], object]
+
+
+def _path(text: str) -> Path:
     try:
-        return path.expanduser().absolute()
+        return Path(text).expanduser().absolute()
     except RuntimeError as error:
         raise ValueError(str(error)) from None
 
 
-def _split(value: object) -> object:
-    if isinstance(value, str):
-        return tuple(part.strip().lower() for part in value.split(",") if part.strip())
-    return value
+def _number(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        raise ValueError("it is no number") from None
+    if not math.isfinite(number):
+        raise ValueError("it is no finite number")
+    return number
 
 
-def _wallets(value: object) -> object:
-    """Take addresses by commas, or ``@`` and the path of a file with one a line."""
-    if not isinstance(value, str):
-        return value
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError("it is no whole number") from None
+
+
+def _flag(text: str) -> bool:
+    word = text.lower()
+    if word in {"true", "t", "yes", "y", "on", "1"}:
+        return True
+    if word in {"false", "f", "no", "n", "off", "0"}:
+        return False
+    raise ValueError("it is neither true nor false")
+
+
+def _one_of(choices: object) -> _Read:
+    """Read one of the texts of a Literal."""
+    texts = get_args(choices)
+
+    def read(text: str) -> str:
+        if text not in texts:
+            raise ValueError(f"it is none of {', '.join(texts)}")
+        return text
+
+    return _Read(read)
+
+
+def _time_of_day(text: str) -> str:
+    if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", text):
+        raise ValueError("it is no time of the form HH:MM")
+    return text
+
+
+def _split(text: str) -> tuple[str, ...]:
+    return tuple(part.strip().lower() for part in text.split(",") if part.strip())
+
+
+def _wallets(value: str) -> tuple[str, ...]:
+    """Read addresses by commas, or ``@`` and the path of a file with one a line."""
     if value.startswith("@"):
         try:
             lines = (
@@ -136,10 +179,10 @@ def _wallets(value: object) -> object:
     return tuple(found.values())
 
 
-def _fit_for_a_header(secret: SecretStr) -> SecretStr:
-    if not re.fullmatch(r"[!-~]+", secret.get_secret_value()):
+def _credential(text: str) -> SecretStr:
+    if not re.fullmatch(r"[!-~]+", text):
         raise ValueError("it holds a blank or a character that no key has; copy it once more")
-    return secret
+    return SecretStr(text)
 
 
 def _of_host(url: str) -> str:
@@ -159,18 +202,18 @@ def _of_listener(address: str) -> str:
     return address
 
 
-def _long_enough(secret: SecretStr) -> SecretStr:
-    if len(secret.get_secret_value()) < _SHORTEST_TOKEN:
+def _token(text: str) -> SecretStr:
+    token = _credential(text)
+    if len(text) < _SHORTEST_TOKEN:
         raise ValueError(f"it has fewer than {_SHORTEST_TOKEN} characters, and may be guessed")
-    return secret
+    return token
 
 
-def _of_postgres(secret: SecretStr) -> SecretStr:
-    url = secret.get_secret_value()
+def _of_postgres(url: str) -> SecretStr:
     if (said := postgres_url.not_for_postgres(url)) is not None:
         raise ValueError(said)
     _, separator, rest = url.partition("://")
-    return SecretStr(f"postgresql://{rest}") if separator else secret
+    return SecretStr(f"postgresql://{rest}" if separator else url)
 
 
 def _of_a_schema(name: str) -> str:
@@ -183,205 +226,194 @@ def _of_a_schema(name: str) -> str:
     return name
 
 
-Credential = Annotated[SecretStr, AfterValidator(_fit_for_a_header)]
-LocalPath = Annotated[Path, AfterValidator(_expanded)]
-Seconds = Annotated[float, Field(ge=0, le=_A_YEAR, allow_inf_nan=False)]
+AuthStyle = Literal["payload", "header"]
+Durability = Literal["batch", "spool"]
+LogFormat = Literal["auto", "console", "json"]
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+_Credential = Annotated[SecretStr | None, _Read(_credential)]
+_LocalPath = Annotated[Path, _Read(_path)]
+_Flag = Annotated[bool, _Read(_flag)]
+_Whole = Annotated[int, _Read(_whole)]
+_Number = Annotated[float, _Read(_number)]
+_Seconds = Annotated[_Number, Meta(ge=0, le=_A_YEAR)]
+_SecondsOfSome = Annotated[_Number, Meta(gt=0, le=_A_YEAR)]
 
 
-class Settings(BaseSettings):
-    """The settings in effect. Durations are in seconds."""
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """The settings in effect. Durations are in seconds.
 
-    model_config = SettingsConfigDict(frozen=True, extra="forbid")
+    Of a field, ``_Read`` says how its text is read, ``Meta`` has the bounds, and the text is what
+    it means. Made by :func:`load_settings`: the class itself checks nothing.
+    """
 
-    api_key: Credential | None = Field(default=None, description="The partner's API key.")
-    base_url_setting: Annotated[str, AfterValidator(_of_host)] | None = Field(
-        default=None,
-        description="Gateway and REST host; the default follows from the key's prefix.",
+    api_key: Annotated[_Credential, "The partner's API key."] = None
+    base_url_setting: Annotated[
+        str | None,
+        _Read(_of_host),
+        "Gateway and REST host; the default follows from the key's prefix.",
+    ] = None
+    auth_style: Annotated[
+        AuthStyle,
+        _one_of(AuthStyle),
+        "Where credentials are sent: in the Socket.IO auth payload, or in a header.",
+    ] = "payload"
+    wallet_address: Annotated[str | None, "Customer gateway: the wallet to mint a token for."] = (
+        None
     )
-    auth_style: Literal["payload", "header"] = Field(
-        default="payload",
-        description="Where credentials are sent: in the Socket.IO auth payload, or in a header.",
-    )
-    wallet_address: str | None = Field(
-        default=None, description="Customer gateway: the wallet to mint a token for."
-    )
-    jwt: Credential | None = Field(
-        default=None, description="Customer gateway: a user token, instead of minting one."
-    )
-    database_url: Annotated[SecretStr, AfterValidator(_of_postgres)] | None = Field(
-        default=None,
-        description="Any PostgreSQL 15 or newer; the default is the embedded server.",
-    )
-    schema_name: Annotated[str, AfterValidator(_of_a_schema)] | None = Field(
-        default=None,
-        description=(
+    jwt: Annotated[_Credential, "Customer gateway: a user token, instead of minting one."] = None
+    database_url: Annotated[
+        SecretStr | None,
+        _Read(_of_postgres),
+        "Any PostgreSQL 15 or newer; the default is the embedded server.",
+    ] = None
+    schema_name: Annotated[
+        str | None,
+        _Read(_of_a_schema),
+        (
             "The database schema of the store; `migrate` creates it. The default is the first"
             " schema of the role's search_path, usually public."
         ),
+    ] = None
+    data_dir: Annotated[_LocalPath, "The directory of the embedded server and other files."] = (
+        msgspec.field(default_factory=default_data_dir)
     )
-    data_dir: LocalPath = Field(
-        default_factory=default_data_dir,
-        description="The directory of the embedded server and other files.",
-    )
-    pg_bin: LocalPath | None = Field(
-        default=None, description="Directory of the PostgreSQL binaries for the embedded server."
-    )
-    trusted_hosts: Annotated[tuple[str, ...], BeforeValidator(_split)] = Field(
-        default=(),
-        description="Hosts besides the vendor's that may receive credentials, separated by commas.",
-    )
-    proxy: SecretStr | None = Field(
-        default=None,
-        description=(
+    pg_bin: Annotated[
+        Path | None, _Read(_path), "Directory of the PostgreSQL binaries for the embedded server."
+    ] = None
+    trusted_hosts: Annotated[
+        tuple[str, ...],
+        _Read(_split),
+        "Hosts besides the vendor's that may receive credentials, separated by commas.",
+    ] = ()
+    proxy: Annotated[
+        SecretStr | None,
+        _Read(SecretStr),
+        (
             "The HTTP proxy to the vendor, http://[user:password@]host:port; overrides HTTPS_PROXY,"
             " ALL_PROXY and NO_PROXY."
         ),
-    )
-    ping_every: Seconds = Field(
-        default=15.0,
-        gt=0,
-        le=20.0,  # a session that is silent for a minute counts as dead
-        description=(
+    ] = None
+    ping_every: Annotated[
+        _Number,
+        Meta(gt=0, le=20.0),  # a session that is silent for a minute counts as dead
+        (
             "Seconds of silence after which the ingester pings the gateway's WebSocket; one that is"
             " silent for two and a half times as long counts as dead."
         ),
-    )
-    stream_compression: bool = Field(
-        default=False,
-        description=(
+    ] = 15.0
+    stream_compression: Annotated[
+        _Flag,
+        (
             "Whether to request permessage-deflate from the gateway: an eighth of the traffic for"
             " six times the CPU time of receiving."
         ),
-    )
-    settle_window: Seconds = Field(
-        default=60.0,
-        description=(
+    ] = False
+    settle_window: Annotated[
+        _Seconds,
+        (
             "A snapshot overrules every event that is older than it by this much; younger ones"
             " compete with it."
         ),
-    )
-    batch_size: int = Field(
-        default=100_000,
-        ge=1,
-        le=1_000_000,
-        description="Events that the ingester may hold in memory and writes in one transaction.",
-    )
-    import_batch_size: int = Field(
-        default=20_000,
-        ge=1,
-        le=1_000_000,
-        description="Events that an import writes in one transaction, at most 256 MiB.",
-    )
-    durability: Literal["batch", "spool"] = Field(
-        default="batch",
-        description=(
+    ] = 60.0
+    batch_size: Annotated[
+        _Whole,
+        Meta(ge=1, le=1_000_000),
+        "Events that the ingester may hold in memory and writes in one transaction.",
+    ] = 100_000
+    import_batch_size: Annotated[
+        _Whole,
+        Meta(ge=1, le=1_000_000),
+        "Events that an import writes in one transaction, at most 256 MiB.",
+    ] = 20_000
+    durability: Annotated[
+        Durability,
+        _one_of(Durability),
+        (
             "What a crash of the ingester may lose: with `batch`, what has arrived since the last"
             " commit, at most a batch; with `spool`, only what arrived during the last sync of the"
             " disk, since every event goes to disk at once."
         ),
-    )
-    spool_max_bytes: int = Field(
-        default=4_000_000_000,
-        ge=1_000_000,
-        description=(
+    ] = "batch"
+    spool_max_bytes: Annotated[
+        _Whole,
+        Meta(ge=1_000_000),
+        (
             "How many bytes an ingester keeps on disk while the database is away. Just below this"
             " limit it disconnects until half of it is free again."
         ),
-    )
-    database_patience: Seconds = Field(
-        default=120.0,
-        gt=0,
-        description=(
+    ] = 4_000_000_000
+    database_patience: Annotated[
+        _SecondsOfSome,
+        (
             "How long the ingester waits for one database statement (for a lock, half of that)"
             " before it tries again; meanwhile events go to the spool."
         ),
-    )
-    heartbeat_every: Seconds = Field(
-        default=5.0,
-        gt=0,
-        le=30.0,  # a session that is silent for a minute counts as dead
-        description="How often the last proof of life of a stream session is recorded.",
-    )
-    reconnect_cap: Seconds = Field(
-        default=30.0, gt=0, description="The longest pause between two connection attempts."
-    )
-    http_retry_budget: Seconds = Field(
-        default=120.0, description="How long one request may spend on retries."
-    )
-    reconcile_every: float = Field(
-        default=300.0,
-        gt=0,
-        allow_inf_nan=False,
-        description="How often `run` reconciles, give or take a tenth.",
-    )
-    full_pass_at: str = Field(
-        default="03:30",
-        pattern=r"^([01]\d|2[0-3]):[0-5]\d$",
-        description="When `run` does its daily full reconciliation: HH:MM, UTC.",
-    )
-    valuation_history: bool = Field(
-        default=False,
-        description="Whether to keep every valuation rather than only each position's latest.",
-    )
-    http_concurrency: int = Field(
-        default=4, ge=1, le=100, description="The number of concurrent REST requests."
-    )
-    http_rate: float = Field(
-        default=10.0,
-        gt=0,
-        le=10_000,
-        allow_inf_nan=False,
-        description="The number of REST requests per second.",
-    )
-    wallets: Annotated[tuple[str, ...], BeforeValidator(_wallets)] = Field(
-        default=(),
-        description=(
+    ] = 120.0
+    heartbeat_every: Annotated[
+        _Number,
+        Meta(gt=0, le=30.0),  # the same
+        "How often the last proof of life of a stream session is recorded.",
+    ] = 5.0
+    reconnect_cap: Annotated[
+        _SecondsOfSome, "The longest pause between two connection attempts."
+    ] = 30.0
+    http_retry_budget: Annotated[_Seconds, "How long one request may spend on retries."] = 120.0
+    reconcile_every: Annotated[
+        _Number, Meta(gt=0), "How often `run` reconciles, give or take a tenth."
+    ] = 300.0
+    full_pass_at: Annotated[
+        str,
+        _Read(_time_of_day),
+        "When `run` does its daily full reconciliation: HH:MM, UTC.",
+    ] = "03:30"  # noqa: S105 - to pass a book is no password
+    valuation_history: Annotated[
+        _Flag, "Whether to keep every valuation rather than only each position's latest."
+    ] = False
+    http_concurrency: Annotated[
+        _Whole, Meta(ge=1, le=100), "The number of concurrent REST requests."
+    ] = 4
+    http_rate: Annotated[
+        _Number, Meta(gt=0, le=10_000), "The number of REST requests per second."
+    ] = 10.0
+    wallets: Annotated[
+        tuple[str, ...],
+        _Read(_wallets),
+        (
             "Wallets to reconcile besides those in the log, if the API requires a token for each:"
             " separated by commas, or @ and the path of a file with one per line (# begins a"
             " comment)."
         ),
-    )
-    listen: Annotated[str, AfterValidator(_of_listener)] = Field(
-        default="127.0.0.1:9464",
-        description=(
+    ] = ()
+    listen: Annotated[
+        str,
+        _Read(_of_listener),
+        (
             "Where `run` and `ingest` serve the status page, `/metrics`, `/livez` and `/readyz`"
             " over HTTP: host:port (port 0: any free port), or `off`."
         ),
-    )
-    listen_token: Annotated[Credential, AfterValidator(_long_enough)] | None = Field(
-        default=None,
-        description=(
+    ] = "127.0.0.1:9464"
+    listen_token: Annotated[
+        SecretStr | None,
+        _Read(_token),
+        (
             "The token for the status page (a browser asks for it as a password) and `/metrics`,"
             " 16 characters or more; required for an address other than loopback."
         ),
-    )
-    listen_without_token: bool = Field(
-        default=False,
-        description=(
+    ] = None
+    listen_without_token: Annotated[
+        _Flag,
+        (
             "Whether an address other than loopback may go without a token; anyone who reaches it"
             " can then read the book."
         ),
-    )
-    log_format: Literal["auto", "console", "json"] = Field(
-        default="auto",
-        description="The log format; `auto` is readable text on a terminal and JSON otherwise.",
-    )
-    log_level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", description="The lowest level to log."
-    )
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Read what :func:`given` finds, below what the caller sets."""
-        del env_settings, dotenv_settings, file_secret_settings  # less exact than ours
-        return init_settings, _Variables(settings_cls)
+    ] = False
+    log_format: Annotated[
+        LogFormat,
+        _one_of(LogFormat),
+        "The log format; `auto` is readable text on a terminal and JSON otherwise.",
+    ] = "auto"
+    log_level: Annotated[LogLevel, _one_of(LogLevel), "The lowest level to log."] = "info"
 
     @property
     def environment(self) -> Environment:
@@ -488,8 +520,9 @@ class Settings(BaseSettings):
             found += [url, *postgres_url.passwords(url)]
         if self.proxy is not None:
             found += [self.proxy.get_secret_value(), *_passwords(self.proxy.get_secret_value())]
-        for url in getproxies_environment().values():
-            found += _passwords(url)
+        for name, value in os.environ.items():
+            if name.lower().endswith("_proxy"):
+                found += _passwords(value)
         return tuple(found)
 
 
@@ -514,17 +547,6 @@ class Given:
     origin: str
 
 
-class _Variables(PydanticBaseSettingsSource):
-    """The settings that the user set, for pydantic."""
-
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002 - the library's signature
-        found = given().get(field_name)
-        return (None if found is None else found.value), field_name, False
-
-    def __call__(self) -> dict[str, Any]:
-        return {name: found.value for name, found in given().items()}
-
-
 def environment_variable(name: str) -> str:
     """Return the environment variable that sets the field ``name`` of :class:`Settings`."""
     return _VARIABLES.get(name, f"{_PREFIX}{name.upper()}")
@@ -538,7 +560,7 @@ def given() -> dict[str, Given]:
     """
     places = (("environment", os.environ), (".env", _dotenv()))
     found = {}
-    for name in Settings.model_fields:
+    for name in Settings.__struct_fields__:
         variable = environment_variable(name)
         for place, values in places:
             if value := (values.get(variable) or "").strip():
@@ -557,7 +579,7 @@ def unknown_variables() -> list[tuple[str, str | None]]:
     Every ``POSITIONSTORE_`` variable counts. A ``DIMES_`` variable counts only if it resembles one
     of our names, because the vendor's own tools may have variables too.
     """
-    known = {environment_variable(name) for name in Settings.model_fields}
+    known = {environment_variable(name) for name in Settings.__struct_fields__}
     known |= {f"{secret}_FILE" for secret in _SECRETS}
     found: list[tuple[str, str | None]] = []
     for variable in sorted({*os.environ, *_dotenv()} - known):
@@ -596,25 +618,46 @@ def load_settings(**overrides: Any) -> Settings:
     Raises:
         ConfigurationError: a value cannot be used; the message names the variable.
     """
+    values = {**{name: found.value for name, found in given().items()}, **overrides}
+    if unknown := values.keys() - set(Settings.__struct_fields__):
+        raise ConfigurationError(f"There is no setting {min(unknown)}.")
+    return Settings(**{name: _of_the_field(name, value) for name, value in values.items()})
+
+
+def meaning(name: str) -> str:
+    """Return what the field ``name`` of :class:`Settings` means."""
+    return next(each for each in _hints()[name].__metadata__ if isinstance(each, str))
+
+
+@cache
+def _hints() -> dict[str, Any]:
+    return get_type_hints(Settings, include_extras=True)
+
+
+def _of_the_field(name: str, value: object) -> Any:
+    """Return a value as its field holds it: a text is read, and everything checked."""
+    hint = _hints()[name]
     try:
-        return Settings(**overrides)
-    except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        name = str(first["loc"][0]) if first["loc"] else "a setting"
-        variable = environment_variable(name) if name in Settings.model_fields else name
-        meaning = Settings.model_fields[name].description if name in Settings.model_fields else ""
-        reason = first["msg"].removeprefix("Value error, ").rstrip(".")
+        for each in hint.__metadata__:
+            if isinstance(each, _Read) and isinstance(value, str):
+                value = each.read(value)
+        return msgspec.convert(value, hint)
+    except (ValueError, msgspec.ValidationError) as error:
+        # A bound that is not kept is said as: Expected `float` <= 20.0
+        reason = re.sub("^Expected `(int|float)`", "it has to be", str(error)).rstrip(".")
         raise ConfigurationError(
-            f"{variable} cannot be used: {reason[:1].lower()}{reason[1:]}.",
-            remedy=f"Its meaning: {meaning}" if meaning else "",
+            f"{environment_variable(name)} cannot be used: {reason[:1].lower()}{reason[1:]}.",
+            remedy=f"Its meaning: {meaning(name)}",
         ) from None
 
 
 def _dotenv() -> Mapping[str, str | None]:
+    if not Path(".env").is_file():
+        return {}
+    from dotenv import dotenv_values  # noqa: PLC0415 - most have no such file
+
     try:
-        return DotEnvSettingsSource(
-            Settings, env_file=Path(".env"), env_file_encoding="utf-8", case_sensitive=True
-        ).env_vars
+        return dotenv_values(".env", encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(
             f".env in this directory cannot be read: {_why_not_read(error)}."

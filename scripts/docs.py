@@ -7,7 +7,7 @@ scripts/docs.py --check    exit 1 where a page is not what the code says
 
 import sys
 from collections.abc import Callable
-from typing import Literal, get_args, get_origin
+from typing import Literal, get_args, get_origin, get_type_hints
 
 import checkout
 
@@ -22,6 +22,7 @@ from docs_schema import database_pages  # noqa: E402 - the checkout's package co
 from positionstore.settings import (  # noqa: E402 - the checkout's package comes first
     Settings,
     environment_variable,
+    meaning,
 )
 
 SETTINGS = """\
@@ -68,21 +69,26 @@ JSON line.
 def settings_page() -> str:
     """Return docs/settings.md."""
     rows = []
-    for name, field in Settings.model_fields.items():
+    defaults = Settings()
+    literals = {
+        name: get_args(hint)
+        for name, hint in get_type_hints(Settings).items()
+        if get_origin(hint) is Literal
+    }
+    for name in Settings.__struct_fields__:
+        value = getattr(defaults, name)
         if name == "data_dir":
             default = "`~/.local/share/positionstore`"
-        elif field.default in (None, ()):
+        elif value in (None, ()):
             default = ""
         else:
-            value = field.default
             default = (
                 f"`{int(value) if isinstance(value, float) and value.is_integer() else value}`"
             )
-        meaning = field.description or ""
-        if get_origin(field.annotation) is Literal:
-            meaning += " One of " + ", ".join(f"`{value}`" for value in get_args(field.annotation))
-            meaning += "."
-        rows.append(f"| `{environment_variable(name)}` | {meaning} | {default} |")
+        means = meaning(name)
+        if choices := literals.get(name):
+            means += f" One of {', '.join(f'`{choice}`' for choice in choices)}."
+        rows.append(f"| `{environment_variable(name)}` | {means} | {default} |")
     return SETTINGS.format(rows="\n".join(rows))
 
 

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from typing import Annotated, Final, NamedTuple
 
 import typer
-from pydantic import SecretStr
 
 from positionstore.cli.bootstrap import start
 from positionstore.cli.console import is_narrow, print_json, print_table
 from positionstore.cli.masking import MASK, masked
-from positionstore.settings import Settings, environment_variable, given
+from positionstore.model.secret import SecretStr
+from positionstore.settings import Settings, environment_variable, given, meaning
 
 _WIDE: Final = 110
 """Columns of a terminal that has room for the settings' meanings."""
@@ -45,7 +45,7 @@ def config(
 
 def _rows(settings: Settings) -> Iterator[_Row]:
     found = given()
-    for name, field in Settings.model_fields.items():
+    for name in Settings.__struct_fields__:
         value = getattr(settings, name)
         if name == "base_url_setting" and (settings.api_key or value):
             value = settings.base_url  # checked: a host that is refused must not look in force
@@ -53,7 +53,7 @@ def _rows(settings: Settings) -> Iterator[_Row]:
             environment_variable(name),
             _shown(value),
             found[name].origin if name in found else "default",
-            field.description or "",
+            meaning(name),
         )
 
 

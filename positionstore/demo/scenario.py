@@ -304,9 +304,7 @@ def play(
     """
     outcome = Outcome(random.randrange(1_000_000) if seed is None else seed)
     directory = directory_of(settings)
-    own = settings.model_copy(
-        update={"data_dir": directory, "database_url": None, "schema_name": None}
-    )
+    own = msgspec.structs.replace(settings, data_dir=directory, database_url=None, schema_name=None)
     with (
         entered(directory) as home,
         _emptied(home, own, audience.say),

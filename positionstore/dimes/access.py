@@ -8,9 +8,8 @@ import math
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from pydantic import SecretStr
-
 from positionstore.dimes.tokens import Token
+from positionstore.model.secret import SecretStr
 
 _RENEW_AT: Final = 0.9  # the share of a token's life after which the next one is minted
 

@@ -2,8 +2,6 @@
 
 import asyncio
 
-from pydantic import SecretStr
-
 from positionstore.dimes.access import (
     MintedToken,
     RestCredentials,
@@ -14,6 +12,7 @@ from positionstore.dimes.rest import RestClient
 from positionstore.dimes.tokens import KeyRefusedError, Token
 from positionstore.errors import ConfigurationError
 from positionstore.model.address import one_spelling
+from positionstore.model.secret import SecretStr
 from positionstore.settings import Settings
 
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 import httpx
-from pydantic import SecretStr
 
 from positionstore.dimes.failures import Verdict
 from positionstore.dimes.http import trusted
@@ -13,6 +12,7 @@ from positionstore.dimes.proxy import proxy_for
 from positionstore.dimes.tokens import Token, mint_token
 from positionstore.errors import ConfigurationError
 from positionstore.model.facts import Source
+from positionstore.model.secret import SecretStr
 from positionstore.settings import Settings
 
 AuthStyle = Literal["payload", "header"]

@@ -15,10 +15,10 @@ from urllib.request import getproxies_environment, proxy_bypass_environment  # t
 
 import aiohttp
 import httpx
-from pydantic import SecretStr
 
 from positionstore.dimes.http import causes, trusted
 from positionstore.errors import ConfigurationError, GatewayError
+from positionstore.model.secret import SecretStr
 from positionstore.redaction import redacted
 from positionstore.settings import Settings, is_loopback
 

@@ -19,7 +19,6 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 import msgspec
-from pydantic import SecretStr
 
 from positionstore.dimes.access import RestCredentials, api_key_access
 from positionstore.dimes.clock_reading import ClockReading, age_of
@@ -47,6 +46,7 @@ from positionstore.dimes.retrying import RetryBudget, TransientError, retry_afte
 from positionstore.dimes.tokens import TOKENS_PATH, Token, read_token
 from positionstore.errors import CredentialsError, DoubtfulClockError, GatewayError
 from positionstore.model.facts import Rejected
+from positionstore.model.secret import SecretStr
 from positionstore.model.timestamps import parse_http_date
 from positionstore.redaction import redacted
 from positionstore.settings import Settings

@@ -11,7 +11,6 @@ from typing import Annotated, Final
 
 import httpx
 import msgspec
-from pydantic import SecretStr
 
 from positionstore.dimes.complaint import complaint, is_error_body
 from positionstore.dimes.http import (
@@ -24,6 +23,7 @@ from positionstore.dimes.http import (
 from positionstore.dimes.proxy import Proxy, proxy_trouble
 from positionstore.dimes.retrying import LONGEST_ASKED, TransientError, retry_after
 from positionstore.errors import CredentialsError, GatewayError
+from positionstore.model.secret import SecretStr
 from positionstore.model.timestamps import parse_http_date, parse_instant
 from positionstore.redaction import redacted
 

@@ -6,8 +6,8 @@ import hmac
 from urllib.parse import urlsplit
 
 from aiohttp import web
-from pydantic import SecretStr
 
+from positionstore.model.secret import SecretStr
 from positionstore.settings import is_loopback as names_this_machine
 from positionstore.web.http import Respond
 

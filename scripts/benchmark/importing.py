@@ -24,7 +24,7 @@ from positionstore.importer.files import import_files
 from positionstore.settings import Settings
 from positionstore.store.database import Store
 
-BATCH_SIZE: Final[int] = Settings.model_fields["import_batch_size"].default
+BATCH_SIZE: Final[int] = Settings().import_batch_size
 FLOOR: Final = 0.5
 
 _CHUNK: Final = 1 << 18

@@ -115,7 +115,7 @@ def test_it_asks_whether_it_is_ready_where_the_service_listens() -> None:
     program, flag, code = json.loads(command)
     assert (program, flag) == ("python", "-c")
     compile(code, "HEALTHCHECK", "exec")
-    host, port = str(Settings.model_fields["listen"].default).split(":")
+    host, port = str(Settings().listen).split(":")
     assert f"C('{host}', {port}," in code
     assert "'/readyz'" in code
 

@@ -12,13 +12,13 @@ from datetime import datetime, timedelta
 import httpx
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import SecretStr
 from support.profiles import tries
 from support.reconciling import wrong
 
 from positionstore.dimes.decoder import decode
 from positionstore.dimes.rest import RestClient
 from positionstore.model.facts import Received, Source
+from positionstore.model.secret import SecretStr
 from positionstore.reconcile.reconciler import Reconciler
 from positionstore.reconcile.report import RunReport, RunState
 from positionstore.reconcile.scope import Scope, Trigger

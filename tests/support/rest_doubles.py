@@ -6,11 +6,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import httpx
-from pydantic import SecretStr
 
 from positionstore.dimes.access import RestCredentials, api_key_access
 from positionstore.dimes.rest import Page, RestClient
 from positionstore.dimes.tokens import Token
+from positionstore.model.secret import SecretStr
 
 NOW = datetime(2026, 7, 1, 12, 0, 0, 250_000, tzinfo=UTC)
 KEY = SecretStr("dm_sbx_skey_0123456789abcdef")

@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
 
 from positionstore.dimes.access import RestCredentials, ready_token_access
 from positionstore.dimes.access_book import CredentialProvider
@@ -16,6 +15,7 @@ from positionstore.dimes.page import Listed
 from positionstore.dimes.rest import RestClient
 from positionstore.dimes.tokens import KeyRefusedError
 from positionstore.errors import CredentialsError, GatewayError
+from positionstore.model.secret import SecretStr
 from positionstore.sandbox import Faults, Options, Sandbox
 from positionstore.settings import load_settings
 

@@ -1,11 +1,11 @@
 """The letter case of a 0x address is no difference; that of any other address is one."""
 
 import pytest
-from pydantic import SecretStr
 from support.scripted_api import Api, position, refusal
 
 from positionstore.dimes.rest import RestClient
 from positionstore.dimes.tokens import Token
+from positionstore.model.secret import SecretStr
 from positionstore.reconcile.compare import DiscrepancyKind
 from positionstore.reconcile.report import RunState
 from positionstore.store.database import Store

@@ -5,6 +5,7 @@ import ssl
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import structlog
 import trustme
@@ -120,7 +121,7 @@ async def test_a_host_that_is_not_the_vendors_is_not_even_called_until_it_is_tru
     gateway: Source, authority: trustme.CA
 ) -> None:
     async with fronted(authority) as front:
-        settings = settings_of(front).model_copy(update={"trusted_hosts": ()})
+        settings = msgspec.structs.replace(settings_of(front), trusted_hosts=())
         for begin in (lambda: credentials_for(settings, gateway), lambda: RestClient.of(settings)):
             with pytest.raises(ConfigurationError, match=f"POSITIONSTORE_TRUSTED_HOSTS={HOST}"):
                 begin()

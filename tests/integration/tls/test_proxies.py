@@ -4,6 +4,7 @@ import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pytest
 import structlog
 import trustme
@@ -164,7 +165,7 @@ async def lines_of_a_gateway(settings: Settings, gateway: Source) -> str:
 
 
 async def line_of_rest(settings: Settings) -> str:
-    brief = settings.model_copy(update={"http_retry_budget": 0.0})
+    brief = msgspec.structs.replace(settings, http_retry_budget=0.0)
     async with RestClient.of(brief) as client:
         with pytest.raises(GatewayError) as refused:
             await client.position(access_of(brief), "p")

@@ -6,7 +6,6 @@ import re
 
 import httpx
 import pytest
-from pydantic import SecretStr
 from support.rest_doubles import (
     DATE,
     Server,
@@ -23,6 +22,7 @@ from positionstore.dimes.access import MintedToken, api_key_access, ready_token_
 from positionstore.dimes.access_book import CredentialProvider
 from positionstore.dimes.tokens import KeyRefusedError, Token
 from positionstore.errors import ConfigurationError, CredentialsError, GatewayError
+from positionstore.model.secret import SecretStr
 from positionstore.settings import Settings, load_settings
 
 KEY = "dm_sbx_skey_0123456789abcdef"

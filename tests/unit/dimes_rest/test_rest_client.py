@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
-from pydantic import SecretStr
 from support.rest_doubles import (
     KEY,
     NOW,
@@ -26,6 +25,7 @@ from positionstore.dimes.rest import RestClient
 from positionstore.dimes.tokens import Token
 from positionstore.errors import CredentialsError, GatewayError
 from positionstore.model.facts import Reason
+from positionstore.model.secret import SecretStr
 from positionstore.settings import load_settings
 
 STAMPED = datetime(2026, 7, 1, 9, tzinfo=UTC)

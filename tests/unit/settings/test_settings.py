@@ -14,6 +14,7 @@ from positionstore.settings import (
     environment_variable,
     given,
     load_settings,
+    meaning,
     unknown_variables,
 )
 
@@ -74,7 +75,7 @@ def test_what_a_command_sets_wins_over_the_environment(monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("blank", ["", "  ", "\t"])
 def test_a_blank_variable_is_not_set(monkeypatch: pytest.MonkeyPatch, blank: str) -> None:
-    names = list(Settings.model_fields)
+    names = Settings.__struct_fields__
     for name in names:
         monkeypatch.setenv(environment_variable(name), blank)
 
@@ -164,13 +165,10 @@ def test_only_the_documented_names_are_read(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_every_field_has_a_variable_of_its_own_and_a_meaning() -> None:
-    variables = [environment_variable(name) for name in Settings.model_fields]
+    variables = [environment_variable(name) for name in Settings.__struct_fields__]
 
     assert len(set(variables)) == len(variables)
-    assert all(
-        field.description and field.description.endswith(".")
-        for field in Settings.model_fields.values()
-    )
+    assert all(meaning(name).endswith(".") for name in Settings.__struct_fields__)
 
 
 # --- what looks like a slip
@@ -214,7 +212,7 @@ def test_the_variables_of_others_are_left_alone(
 
 
 def test_no_variable_of_ours_is_taken_for_a_slip(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in Settings.model_fields:
+    for name in Settings.__struct_fields__:
         monkeypatch.setenv(environment_variable(name), "1")
     for secret in ("DIMES_API_KEY", "DIMES_JWT", "DATABASE_URL"):
         monkeypatch.setenv(f"{secret}_FILE", "1")
@@ -239,6 +237,8 @@ def test_no_variable_of_ours_is_taken_for_a_slip(monkeypatch: pytest.MonkeyPatch
         ("POSITIONSTORE_SETTLE_WINDOW", "1e300"),
         ("POSITIONSTORE_HEARTBEAT_EVERY", "0"),
         ("POSITIONSTORE_RECONNECT_CAP", "0"),
+        ("POSITIONSTORE_HTTP_RATE", "fast"),
+        ("POSITIONSTORE_VALUATION_HISTORY", "maybe"),
         ("POSITIONSTORE_LOG_LEVEL", "loud"),
         ("POSITIONSTORE_LOG_FORMAT", "xml"),
         ("DIMES_AUTH_STYLE", "smoke signals"),
@@ -304,6 +304,40 @@ def test_every_spelling_of_a_postgres_database_is_taken(
 def test_a_setting_that_does_not_exist_cannot_be_set_by_a_command() -> None:
     with pytest.raises(ConfigurationError, match="databse_url"):
         load_settings(databse_url="postgresql://h/d")
+
+
+@pytest.mark.parametrize("value", ["loud", "DEBUG"])
+def test_the_values_that_can_be_chosen_are_named(
+    monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    monkeypatch.setenv("POSITIONSTORE_LOG_LEVEL", value)
+
+    why = "it is none of debug, info, warning, error. Its meaning: The lowest level to log."
+    assert refusal() == f"POSITIONSTORE_LOG_LEVEL cannot be used: {why}"
+
+
+def test_a_bound_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POSITIONSTORE_PING_EVERY", "20.5")
+
+    assert "POSITIONSTORE_PING_EVERY cannot be used: it has to be <= 20.0. Its" in refusal()
+
+
+@pytest.mark.parametrize("value", [0, 1_000_001, 1.5, None])
+def test_what_a_command_sets_is_checked_too(value: object) -> None:
+    with pytest.raises(ConfigurationError, match="POSITIONSTORE_BATCH_SIZE cannot be used"):
+        load_settings(batch_size=value)
+
+
+@pytest.mark.parametrize(
+    ("word", "means"),
+    [("true", True), ("Yes", True), ("on", True), ("1", True), ("FALSE", False), ("no", False)],
+)
+def test_yes_and_no_are_spelt_in_several_ways(
+    monkeypatch: pytest.MonkeyPatch, word: str, means: bool
+) -> None:
+    monkeypatch.setenv("POSITIONSTORE_VALUATION_HISTORY", word)
+
+    assert load_settings().valuation_history is means
 
 
 # --- paths
@@ -494,7 +528,7 @@ def test_no_secret_shows_in_the_settings_themselves(monkeypatch: pytest.MonkeyPa
 
     settings = load_settings()
 
-    for shown in (repr(settings), str(settings), settings.model_dump_json()):
+    for shown in (repr(settings), str(settings), f"{settings.api_key}{settings.database_url}"):
         assert SANDBOX_KEY not in shown
         assert "hush" not in shown
         assert "ss-word" not in shown

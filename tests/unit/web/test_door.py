@@ -5,8 +5,8 @@ import base64
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
-from pydantic import SecretStr
 
+from positionstore.model.secret import SecretStr
 from positionstore.web.door import Door
 
 TOKEN = "a-token-that-nobody-guesses"
