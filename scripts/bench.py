@@ -27,6 +27,7 @@ from benchmark import (
     memory,
     peers,
     profiling,
+    starting,
     stream,
     turns,
 )
@@ -45,6 +46,7 @@ FIGURES = (
     "fold",
     "memory",
     "compare",
+    "start",
     "indexes",
     "peers",
 )
@@ -77,6 +79,7 @@ def measure(
             "fold": lambda: folding.measure(bed, workload, scale, earlier),
             "memory": lambda: [memory.measure(bed, scale)],
             "compare": lambda: comparing.measure(bed, scale),
+            "start": lambda: starting.measure(bed, scale, earlier),
             "peers": lambda: peers.measure(bed, workload, scale),
         }
         for name, measured in others.items():

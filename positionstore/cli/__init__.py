@@ -5,6 +5,8 @@ network and the rest, is imported when that command is called, so that ``--help`
 ``--version`` answer at once.
 """
 
+import atexit
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -34,6 +36,9 @@ def main(
     for stream in (sys.stdout, sys.stderr):
         if (reconfigure := getattr(stream, "reconfigure", None)) is not None:
             reconfigure(errors="backslashreplace")
+    if arguments is None:  # of the command line: the process is ours
+        # The collection at the exit, of what goes anyway, is a fifth of a short command's CPU time.
+        atexit.register(gc.freeze)
     try:
         entry = program() if command is None else load(command)
         outcome = entry.main(args=arguments, prog_name=called, standalone_mode=False)

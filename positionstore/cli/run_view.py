@@ -1,12 +1,12 @@
 """The display of a reconciliation."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Final
 
 from positionstore.cli.console import Show, print_line, print_table
+from positionstore.health import words
 from positionstore.reconcile.compare import DiscrepancyKind
 from positionstore.reconcile.report import Discrepancy, Resolution, RunReport, RunState
-from positionstore.store.runs import InvalidField
 
 _MOST_ROWS: Final = 50
 _MOST_FIELDS: Final = 3
@@ -31,7 +31,7 @@ def settling(count: int) -> str:
 def print_run(report: RunReport) -> None:
     """Print the differences and what was done about them; the rest of a long list is counted."""
     _print_discrepancies(report)
-    for described in told_fields(report.invalid_fields):
+    for described in words.invalid_fields(report.invalid_fields):
         print_line(f"Invalid field, NULL in the store: {described}.")
     for error in report.errors[:_MOST_ERRORS]:
         print_line(error)
@@ -40,17 +40,6 @@ def print_run(report: RunReport) -> None:
     for note in report.notes:
         print_line(note)
     print_line(" ".join(_summary(report)))
-
-
-def told_fields(fields: Iterable[InvalidField], *, at_most: int = 20) -> Iterator[str]:
-    """Describe each invalid field: in how many positions, and in which."""
-    listed = list(fields)
-    for each in listed[:at_most]:
-        more = ", ..." if each.positions > len(each.examples) else ""
-        noun = "position" if each.positions == 1 else "positions"
-        yield f"{each.field} in {each.positions:,} {noun} ({', '.join(each.examples)}{more})"
-    if len(listed) > at_most:
-        yield f"and {len(listed) - at_most:,} more fields"
 
 
 def _print_discrepancies(report: RunReport) -> None:

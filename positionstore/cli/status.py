@@ -5,15 +5,15 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated
 
+import msgspec
 import typer
 
 from positionstore.cli.bootstrap import start
 from positionstore.cli.console import print_json, print_table
-from positionstore.cli.run_view import told_fields
 from positionstore.errors import DatabaseUnavailableError
 from positionstore.health import words
-from positionstore.health.checks import spools
 from positionstore.health.disk import disks
+from positionstore.ingest.spools import totals_of
 from positionstore.model.wording import counted
 from positionstore.store.database import opened
 from positionstore.store.restored import remedy
@@ -32,7 +32,7 @@ def status(
     Example: positionstore status
     """
     settings = start()
-    spool, rooms = spools(settings), disks(settings)
+    spool, rooms = totals_of(settings), disks(settings)
     now = datetime.now(UTC)
     here = [("spool", words.spool(spool, now)), ("disk space", words.disks(rooms))]
     here_in_json = {"spool": asdict(spool), "disks": [asdict(room) for room in rooms]}
@@ -46,7 +46,7 @@ def status(
             print_table(("what", "is"), here)
         raise
     if as_json:
-        print_json(asdict(found) | here_in_json)
+        print_json(msgspec.to_builtins(found, builtin_types=(datetime,)) | here_in_json)
     else:
         print_table(("what", "is"), [*_rows(found, now), *here])
 
@@ -117,7 +117,7 @@ def _rows(found: Status, now: datetime) -> Iterator[tuple[str, str]]:
         who = ", ".join(found.others_may_change)
         yield "error", f"{who} can change the store: see `positionstore check`"
     if found.invalid_fields:
-        yield "invalid fields", "; ".join(told_fields(found.invalid_fields))
+        yield "invalid fields", "; ".join(words.invalid_fields(found.invalid_fields))
     sizes = found.sizes
     yield (
         "on disk",

@@ -14,7 +14,7 @@ from positionstore.errors import DatabaseUnavailableError
 from positionstore.health import words
 from positionstore.health.disk import Disk, disks
 from positionstore.health.running import Running, ask
-from positionstore.ingest.spools import Spools, SpoolTotals
+from positionstore.ingest.spools import SpoolTotals, totals_of
 from positionstore.model.check import Check
 from positionstore.redaction import redacted
 from positionstore.settings import Settings
@@ -61,13 +61,8 @@ def checks(settings: Settings) -> Iterator[Check]:
         if running is not None:
             yield Check("gateway", ok=running.connected, says=_by_service(running))
     now = datetime.now(UTC)
-    yield spool(spools(settings), now)
+    yield spool(totals_of(settings), now)
     yield disk(disks(settings))
-
-
-def spools(settings: Settings) -> SpoolTotals:
-    """Return what waits in the spools of this store on this machine."""
-    return Spools(settings.store_dir, max_bytes=settings.spool_max_bytes).totals()
 
 
 # --- of the store --------------------------------------------------------------------------------

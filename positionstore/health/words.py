@@ -1,10 +1,11 @@
 """How the state of the store is put into words, for every command that shows it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from positionstore.health.disk import Disk
 from positionstore.ingest.spools import SpoolTotals
+from positionstore.store.invalid_fields import InvalidField
 from positionstore.store.status import ClockOffset, Coverage, Drift, LastRun
 
 
@@ -33,6 +34,17 @@ def last_run(run: LastRun | None, now: datetime) -> str:
     if run.unresolved:
         told += f", {run.unresolved:,} not"
     return f"{told}; {run.error}" if run.error else told
+
+
+def invalid_fields(fields: Iterable[InvalidField], *, at_most: int = 20) -> Iterator[str]:
+    """Describe each invalid field: in how many positions, and in which."""
+    listed = list(fields)
+    for each in listed[:at_most]:
+        more = ", ..." if each.positions > len(each.examples) else ""
+        noun = "position" if each.positions == 1 else "positions"
+        yield f"{each.field} in {each.positions:,} {noun} ({', '.join(each.examples)}{more})"
+    if len(listed) > at_most:
+        yield f"and {len(listed) - at_most:,} more fields"
 
 
 def drift(drift: Drift, now: datetime) -> str:

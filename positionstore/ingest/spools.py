@@ -27,7 +27,7 @@ from positionstore.ingest.spool import (
     translated,
 )
 from positionstore.log import get_logger
-from positionstore.settings import Environment
+from positionstore.settings import Environment, Settings
 
 _log = get_logger(__name__)
 
@@ -187,6 +187,11 @@ class Spools:
             largest=max((each.size.bytes for each in found), default=0),
             max_bytes=self._max_bytes,
         )
+
+
+def totals_of(settings: Settings) -> SpoolTotals:
+    """Return what waits in the spools of a store on this machine."""
+    return Spools(settings.store_dir, max_bytes=settings.spool_max_bytes).totals()
 
 
 def tell_damage(error: Exception, aside: Path) -> None:

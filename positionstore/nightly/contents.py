@@ -10,8 +10,8 @@ from positionstore.model.wording import counted, dollars
 from positionstore.reconcile.report import RunReport, RunState
 from positionstore.store.backfills import Unrepaired
 from positionstore.store.differing import Differing, StillDiffering
+from positionstore.store.invalid_fields import InvalidField
 from positionstore.store.nights import Night
-from positionstore.store.runs import InvalidField
 
 KINDS: Final = {
     "missing": "missing",

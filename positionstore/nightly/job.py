@@ -27,9 +27,9 @@ from positionstore.store import backfills, differing
 from positionstore.store.database import opened
 from positionstore.store.differing import Differing, StillDiffering
 from positionstore.store.identity import identity
+from positionstore.store.invalid_fields import InvalidField, invalid_fields
 from positionstore.store.known import database_name
 from positionstore.store.nights import Night, nights
-from positionstore.store.runs import InvalidField, invalid_fields
 
 _log = get_logger(__name__)
 

@@ -9,7 +9,7 @@ from positionstore.nightly.chart import chart, legend
 from positionstore.nightly.contents import KINDS, Contents
 from positionstore.reconcile.report import Resolution, RunReport
 from positionstore.store.differing import StillDiffering
-from positionstore.store.runs import InvalidField
+from positionstore.store.invalid_fields import InvalidField
 
 _MOST_ROWS: Final = 50
 _MOST_FIELDS: Final = 3

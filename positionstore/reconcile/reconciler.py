@@ -33,6 +33,7 @@ from positionstore.settings import Settings
 from positionstore.store import identity
 from positionstore.store import runs as records
 from positionstore.store.database import Store
+from positionstore.store.invalid_fields import invalid_fields
 
 _log = get_logger(__name__)
 _TOLD: Final = 10
@@ -258,7 +259,7 @@ class Reconciler:
         self, connection: psycopg.Connection, report: RunReport, rest: RestClient | None
     ) -> None:
         report.finished_at = self._clock()
-        report.invalid_fields = records.invalid_fields(connection)
+        report.invalid_fields = invalid_fields(connection)
         if report.invalid_fields:
             _log.warning(
                 "invalid_fields",

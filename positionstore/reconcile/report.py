@@ -9,7 +9,8 @@ from typing import Final
 
 from positionstore.reconcile.compare import DiscrepancyKind
 from positionstore.reconcile.scope import Scope, Trigger
-from positionstore.store.runs import FieldDifference, InvalidField
+from positionstore.store.invalid_fields import InvalidField
+from positionstore.store.runs import FieldDifference
 
 EXIT_CLEAN, EXIT_FAILED, EXIT_DIFFERENT = 0, 1, 3
 

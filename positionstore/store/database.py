@@ -275,10 +275,8 @@ class _Own:
         store = Store(self._server.url(), embedded=True, revive=self._alive, schema=schema)
         if self._check:
             with store.connect() as connection:
-                behind = _is_behind(connection, schema)
-            if behind:
-                migrations.migrate(store.url, schema=schema, say=self._say)
-            with store.connect() as connection:
+                if _is_behind(connection, schema):
+                    migrations.migrate(store.url, schema=schema, say=self._say)
                 embedded_roles.ensure(connection, self._server)
             self._url_of = self._as_the_role
         self._ready = True

@@ -93,21 +93,6 @@ class Compared(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class InvalidField:
-    """A field of ``positions`` that the vendor sent in a form that its column cannot hold.
-
-    Attributes:
-        field: the wire's name for it, with its section; its column is NULL in these rows.
-        positions: in how many rows.
-        examples: the ids of the first of them.
-    """
-
-    field: str
-    positions: int
-    examples: Sequence[str]
-
-
-@dataclass(frozen=True, slots=True)
 class Gap:
     """A stretch of time that no stream session covers; see ``coverage_gaps``. UTC."""
 
@@ -192,12 +177,6 @@ def coverage_begins(connection: psycopg.Connection) -> datetime | None:
 def oldest_unrepaired_gap(connection: psycopg.Connection) -> datetime | None:
     """Return when the oldest gap that no run has repaired began (our clock, UTC)."""
     return _moment(connection, "oldest_unrepaired_gap")
-
-
-def invalid_fields(connection: psycopg.Connection) -> list[InvalidField]:
-    """Return the fields whose value is not of their kind, the most frequent first."""
-    with connection.cursor(row_factory=class_row(InvalidField)) as cursor:
-        return cursor.execute(_statement("invalid_fields")).fetchall()
 
 
 def gaps(

@@ -1,18 +1,22 @@
-"""The state of the store, at a glance."""
+"""The state of the store, at a glance.
 
-from dataclasses import dataclass, replace
+Its parts are Structs, which take a tenth of a dataclass's time to define: a short command
+spends most of its time on that.
+"""
+
 from datetime import datetime
 from typing import Final, TypeVar
 
+import msgspec
 import psycopg
 from psycopg.rows import class_row
 
 from positionstore.store import differing, quarantine, restored
 from positionstore.store.identity import identity
+from positionstore.store.invalid_fields import InvalidField, invalid_fields
 from positionstore.store.other_roles import at_fault, other_rights
 from positionstore.store.queries import queries
 from positionstore.store.roles import recorded
-from positionstore.store.runs import InvalidField, invalid_fields
 
 Part = TypeVar("Part")
 
@@ -20,8 +24,7 @@ NONE_UNDERSTOOD: Final = 10
 """So many inputs in a row in quarantine, and none understood, are an error."""
 
 
-@dataclass(frozen=True, slots=True)
-class LogState:
+class LogState(msgspec.Struct, frozen=True):
     """The log.
 
     Attributes:
@@ -38,8 +41,7 @@ class LogState:
     last_received_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class Oddities:
+class Oddities(msgspec.Struct, frozen=True):
     """Positions that want a look.
 
     Attributes:
@@ -53,8 +55,7 @@ class Oddities:
     misfits: int
 
 
-@dataclass(frozen=True, slots=True)
-class LiveSession:
+class LiveSession(msgspec.Struct, frozen=True):
     """A stream session that has not ended. Times are UTC.
 
     Attributes:
@@ -77,8 +78,7 @@ class LiveSession:
         return self.received == self.quarantined >= NONE_UNDERSTOOD
 
 
-@dataclass(frozen=True, slots=True)
-class SessionTotals:
+class SessionTotals(msgspec.Struct, frozen=True):
     """All stream sessions together.
 
     Attributes:
@@ -98,8 +98,7 @@ class SessionTotals:
     last_seen_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class Sizes:
+class Sizes(msgspec.Struct, frozen=True):
     """Bytes on disk, indexes included."""
 
     database: int
@@ -108,8 +107,7 @@ class Sizes:
     quarantine: int
 
 
-@dataclass(frozen=True, slots=True)
-class Archived:
+class Archived(msgspec.Struct, frozen=True):
     """What was moved out of the log into archives, and has not come back.
 
     Attributes:
@@ -126,8 +124,7 @@ class Archived:
     of_other_stores: int
 
 
-@dataclass(frozen=True, slots=True)
-class Lag:
+class Lag(msgspec.Struct, frozen=True):
     """How long the newest events of the stream were under way, from ``created_at`` to us.
 
     Attributes:
@@ -139,8 +136,7 @@ class Lag:
     p95: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Coverage:
+class Coverage(msgspec.Struct, frozen=True):
     """The gaps of the stream; see ``coverage_gaps``.
 
     Attributes:
@@ -161,8 +157,7 @@ class Coverage:
     open_since: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class LastRun:
+class LastRun(msgspec.Struct, frozen=True):
     """The reconciliation that began last; see ``reconciliation_runs``."""
 
     run_id: int
@@ -178,8 +173,7 @@ class LastRun:
     error: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Drift:
+class Drift(msgspec.Struct, frozen=True):
     """What the reconciliations of the last 24 hours found; a position counts once, not once a run.
 
     Attributes:
@@ -208,8 +202,7 @@ class Drift:
     still_different: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class ClockOffset:
+class ClockOffset(msgspec.Struct, frozen=True):
     """How far the vendor's clock is ahead of ours, by the newest run that could tell.
 
     Attributes:
@@ -223,8 +216,7 @@ class ClockOffset:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
+class Status(msgspec.Struct, frozen=True):
     """What ``positionstore status`` shows.
 
     Attributes:
@@ -322,7 +314,7 @@ def coverage(connection: psycopg.Connection) -> Coverage:
 def drift(connection: psycopg.Connection) -> Drift:
     """Return what the reconciliations found."""
     found = _parts(connection, Drift, "drift")[0]
-    return replace(found, still_different=differing.count(connection))
+    return msgspec.structs.replace(found, still_different=differing.count(connection))
 
 
 def clock_offset(connection: psycopg.Connection) -> ClockOffset | None:

@@ -45,17 +45,6 @@ SELECT min(started_at) FROM stream_sessions;
 -- When the oldest gap that no run has repaired, and no gateway has replayed, began.
 SELECT min(started_at) FROM coverage_gaps WHERE repaired_at IS NULL AND recovered_at IS NULL;
 
--- name: invalid_fields
--- The fields of positions whose value is not of their kind, with the first positions of each.
-SELECT
-    field,
-    count(*) AS positions,
-    (array_agg(position_id ORDER BY position_id COLLATE "C"))[1:5] AS examples
-FROM positions, unnest(misfit_fields) AS field
-WHERE misfit_fields <> '{}'
-GROUP BY field
-ORDER BY count(*) DESC, field;
-
 -- name: gaps
 -- The gaps, the newest first.
 SELECT started_at, ended_at, repaired_at, repaired_by, recovered_at

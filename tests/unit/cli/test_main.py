@@ -291,34 +291,70 @@ def test_an_encoding_that_knows_no_accents_stops_nothing(tmp_path: Path) -> None
     assert r"\xe9" in done.stdout
 
 
-def test_help_and_version_import_neither_the_network_nor_postgres() -> None:
-    code = (
-        "import sys; from positionstore.cli import main; main(sys.argv[1:]);"
-        "print(sorted({'aiohttp', 'alembic', 'httpx', 'psycopg', 'pydantic_settings', 'socketio',"
-        " 'sqlalchemy', 'structlog'} & set(sys.modules)))"
+def imported(code: str, *arguments: str, names: frozenset[str]) -> frozenset[str]:
+    """Which of some modules a process has that runs this code."""
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}\nprint(*sys.modules)", *arguments],
+        env={**os.environ, "DATABASE_URL": AWAY},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
     )
-    for argument in ("--help", "--version"):
-        done = subprocess.run(
-            [sys.executable, "-c", code, argument],
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=120,
-        )
-        assert done.stdout.splitlines()[-1] == "[]"
+    return names.intersection(done.stdout.splitlines()[-1].split())
+
+
+CALL = "import sys; from positionstore.cli import main; main(sys.argv[1:])"
+AWAY = "postgresql://u@127.0.0.1:1/nowhere"
+OF_A_MIGRATION = frozenset({"alembic", "mako", "sqlalchemy"})
+OF_MORE_THAN_A_LOOK = OF_A_MIGRATION | {
+    *("aiohttp", "engineio", "httpx", "jinja2", "prometheus_client", "pyarrow", "socketio"),
+    *("positionstore.dimes.rest", "positionstore.importer", "positionstore.reconcile"),
+    *("pydantic", "rich", "structlog"),
+}
+"""What takes longer to import than a short command takes for its work."""
+
+
+@pytest.mark.parametrize("argument", ["--help", "--version"])
+def test_help_and_version_import_neither_the_network_nor_postgres(argument: str) -> None:
+    # Help is set by Rich.
+    names = OF_MORE_THAN_A_LOOK - {"rich"} | {"asyncio", "msgspec", "psycopg"}
+
+    assert imported(CALL, argument, names=names) == set()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["status"],
+        ["status", "--json"],
+        ["check"],
+        ["config"],
+        ["db", "url"],
+        ["spool", "list"],
+    ],
+    ids=" ".join,
+)
+def test_a_short_command_imports_no_more_than_it_needs(arguments: list[str]) -> None:
+    assert imported(CALL, *arguments, names=OF_MORE_THAN_A_LOOK) == set()
 
 
 def test_no_command_imports_what_only_a_migration_needs() -> None:
     code = (
         "import importlib, sys; from positionstore.cli.commands import COMMANDS\n"
         "for _, home, _ in COMMANDS.values():\n"
-        "    importlib.import_module('positionstore.cli.' + home.partition(':')[0])\n"
-        "print(sorted({'alembic', 'mako', 'sqlalchemy'} & set(sys.modules)))"
+        "    importlib.import_module('positionstore.cli.' + home.partition(':')[0])"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
-    )
-    assert done.stdout == "[]\n"
+
+    assert imported(code, names=OF_A_MIGRATION) == set()
+
+
+@pytest.mark.parametrize("command", ["ingest", "run"])
+def test_a_service_holds_nothing_in_memory_that_it_does_not_use(command: str) -> None:
+    # It ends at once: no environment can be told.
+    names = OF_A_MIGRATION | {"pyarrow", "pydantic"}
+
+    assert imported(CALL, command, names=names) == set()
 
 
 @pytest.mark.parametrize(

@@ -21,8 +21,9 @@ from positionstore.reconcile.report import Discrepancy, Resolution, RunReport, R
 from positionstore.reconcile.scope import Scope, Trigger
 from positionstore.store.backfills import Unrepaired
 from positionstore.store.differing import Differing, StillDiffering
+from positionstore.store.invalid_fields import InvalidField
 from positionstore.store.nights import Night
-from positionstore.store.runs import FieldDifference, InvalidField
+from positionstore.store.runs import FieldDifference
 
 SVG = "{http://www.w3.org/2000/svg}"
 

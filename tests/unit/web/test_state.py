@@ -1,10 +1,10 @@
 """What the status page says, of what it knows."""
 
 import json
-from dataclasses import is_dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from positionstore.model.wording import dollars
@@ -51,12 +51,12 @@ WELL = Status(
 def status(**changes: Any) -> Status:
     """A store about which all is well, but for these values of its parts."""
     parts: dict[str, Any] = {
-        name: replace(part, **change)
-        if is_dataclass(part := getattr(WELL, name)) and not isinstance(part, type)
+        name: msgspec.structs.replace(part, **change)
+        if isinstance(part := getattr(WELL, name), msgspec.Struct)
         else change
         for name, change in changes.items()
     }
-    return replace(WELL, **parts)
+    return msgspec.structs.replace(WELL, **parts)
 
 
 def test_a_book_about_which_all_is_well_can_be_trusted() -> None:
