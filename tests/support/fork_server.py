@@ -174,7 +174,7 @@ async def forked(
     folder: Path,
     fed: bool = False,
 ) -> Forked:
-    """Start ``positionstore ARGUMENTS``.
+    """Start ``positionstore ARGUMENTS``, or a script where the first argument is one's path.
 
     Args:
         arguments: those of the command line.

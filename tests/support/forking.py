@@ -12,6 +12,7 @@ import gc
 import importlib
 import json
 import os
+import runpy
 import select
 import signal
 import socket
@@ -19,7 +20,8 @@ import struct
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Final, NamedTuple, NoReturn
 
 from positionstore.cli import main
@@ -118,15 +120,21 @@ def become(asked: Asked) -> None:
     os.chdir(asked.folder)
     if of_python(os.environ) != of_python(asked.environment):
         # Only an interpreter that starts reads these.
-        command = [sys.executable, "-c", _PROGRAM, *asked.arguments]
+        program = () if is_script(asked.arguments) else ("-c", _PROGRAM)
+        command = [sys.executable, *program, *asked.arguments]
         os.execve(sys.executable, command, asked.environment)  # noqa: S606 - no shell is wanted
     os.environ.clear()
     os.environ.update(asked.environment)
     time.tzset()
-    sys.argv = ["-c", *asked.arguments]
+    sys.argv = [*asked.arguments] if is_script(asked.arguments) else ["-c", *asked.arguments]
     sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
     sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
     sys.stderr = os.fdopen(2, "w", buffering=1, encoding="utf-8", closefd=False)
+
+
+def is_script(arguments: Sequence[str]) -> bool:
+    """Return whether a script is asked for, by its path, and not a command."""
+    return arguments[:1] != [] and arguments[0].endswith(".py")
 
 
 def of_python(environment: Mapping[str, str]) -> dict[str, str]:
@@ -138,9 +146,21 @@ def of_python(environment: Mapping[str, str]) -> dict[str, str]:
     }
 
 
+def of_script(path: Path) -> int:
+    """Run a script that ends by ``sys.exit(main())``; return its code."""
+    sys.path.insert(0, str(path.parent))
+    try:
+        runpy.run_path(str(path), run_name="__main__")
+    except SystemExit as ended:
+        if isinstance(ended.code, int):
+            return ended.code
+        raise
+    return 0
+
+
 def run() -> NoReturn:
-    """Run the command, and end; what it raises is for the interpreter."""
-    code = main()
+    """Run the command or the script, and end; what it raises is for the interpreter."""
+    code = main() if sys.argv[0] == "-c" else of_script(Path(sys.argv[0]))
     threading._shutdown()  # type: ignore[attr-defined] # as the interpreter does at its end
     atexit._run_exitfuncs()
     sys.stdout.flush()

@@ -82,7 +82,7 @@ class Programs:
         script = arguments[0].endswith(".py")
         whole = {**self.environment, **environment}
         process: Process
-        if script or self.as_users_do:
+        if self.as_users_do:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 *(() if script else POSITIONSTORE),

@@ -20,7 +20,7 @@ from positionstore.sandbox import Faults, Options, Sandbox
 from positionstore.store.database import Store
 from positionstore.store.projection import verify
 
-POSITIONS = 2_000
+POSITIONS = 800
 DISCONNECTS = 5
 LATER = "5 minutes"
 """How far what was recorded is moved into the past, as if so much time had passed."""
@@ -65,7 +65,13 @@ async def on_record(desk: Desk, sessions: int) -> None:
     await desk.serving.wait_for_clients(1, within=DEADLINE)
 
 
-@pytest.mark.parametrize("seed", [7, None], ids=["seed 7", "another seed each time"])
+@pytest.mark.parametrize(
+    "seed",
+    [
+        pytest.param(7, id="seed 7"),
+        pytest.param(None, id="another seed each time", marks=pytest.mark.slow),
+    ],
+)
 async def test_after_one_reconciliation_the_store_is_the_truth(
     start: Start, store_url: str, seed: int | None
 ) -> None:
@@ -89,31 +95,31 @@ async def test_after_one_reconciliation_the_store_is_the_truth(
         await on_record(desk, 1)
         outage_at = rng.randrange(1, DISCONNECTS)
         for number in range(DISCONNECTS):
-            await serving.step(1_500)
+            await serving.step(600)
             if number == outage_at:
                 await eventually(lambda: desk.facts > 0)
                 process.kill()
                 await process.wait()
                 await serving.wait_for_clients(0, within=DEADLINE)
-                await serving.step(1_000)
+                await serving.step(400)
                 process = await start(serving)
                 await on_record(desk, number + 2)
-                await serving.step(500)
+                await serving.step(200)
             await serving.disconnect_clients(rng.choice(["server", "transport"]))
-            await serving.step(200)
+            await serving.step(80)
             await on_record(desk, number + 2 + (number >= outage_at))
         heard_from = len(serving.records)
-        await serving.step(500)
+        await serving.step(200)
         await serving.quiet()
         arriving = [record.event_id for record in serving.records[heard_from:] if record.recipients]
         in_the_log = "SELECT count(*) FROM events WHERE event_id = ANY (%s)"
         await eventually(lambda: desk.one(in_the_log, [arriving]) == len(set(arriving)))
         stats = serving.stats()
-        assert stats["lost"] > 500
-        assert stats["unheard"] > 1_000
+        assert stats["lost"] > 200
+        assert stats["unheard"] > 400
         await serving.advance(10)
         off = len(desk.wrong())
-        assert off > 300, f"seed {seed}: too little was lost to prove anything"
+        assert off > 120, f"seed {seed}: too little was lost to prove anything"
 
         reconciler = desk.reconciler(settle_window=5, http_rate=10_000)
         scope = reconciler.recent_scope()
