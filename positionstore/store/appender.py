@@ -34,6 +34,9 @@ from positionstore.store.staging import IncomingRows
 CHANNEL = "positionstore"
 """Where a committed batch is announced, with its highest ``seq``."""
 
+_FEW = 1_000
+"""Events that are projected by one plan for all such batches; to make a plan takes longer."""
+
 _REFOLDED_AT_ONCE = 1_000
 """Positions of imported snapshots that one statement folds."""
 
@@ -76,6 +79,11 @@ class _Staged:
     retractions: list[tuple[Retraction, datetime]] = field(default_factory=list)
     snapshots_of: set[str] = field(default_factory=set)
 
+    @property
+    def is_few(self) -> bool:
+        """Whether it is a small batch of events alone: what refolds is planned each time."""
+        return self.rows <= _FEW and not (self.snapshots_of or self.retractions)
+
 
 class Appender:
     """Appends batches over one connection, which nothing else may use meanwhile.
@@ -95,6 +103,7 @@ class Appender:
         connection.commit()
         self._connection = connection
         self._staged: _Staged | None = None
+        self._planned_at = 0
 
     def append(self, batch: Sequence[Received]) -> Appended:
         """Append what is new, project it, and quarantine what is no event: one transaction."""
@@ -157,7 +166,7 @@ class Appender:
             raise RuntimeError("commit() without stage()")
         staged, self._staged = self._staged, None
         began = time.monotonic()
-        result = self._in_turn(lambda: self._append_events(staged))
+        result = self._in_turn(lambda: self._append_events(staged), few=staged.is_few)
         return replace(result, seconds=time.monotonic() - began)
 
     def rollback(self) -> None:
@@ -231,9 +240,9 @@ class Appender:
             self.rollback()
             raise
 
-    def _in_turn(self, work: Callable[[], Appended]) -> Appended:
+    def _in_turn(self, work: Callable[[], Appended], *, few: bool = False) -> Appended:
         try:
-            self._take_turn()
+            self._take_turn("force_generic_plan" if few else "force_custom_plan")
             result = work()
             self._connection.commit()
         except (psycopg.errors.UniqueViolation, sequences.NumbersBehindError) as error:
@@ -247,8 +256,10 @@ class Appender:
             raise
         return result
 
-    def _take_turn(self) -> None:
-        turn = self._connection.execute(queries("appender")["lock_log"], {"key": APPEND_LOCK})
+    def _take_turn(self, plans: str) -> None:
+        turn = self._connection.execute(
+            queries("appender")["lock_log_and_plan"], {"key": APPEND_LOCK, "plans": plans}
+        )
         if (turn.fetchone() or (None,))[0] != self._backend:
             raise pooler.lost()
 
@@ -256,6 +267,10 @@ class Appender:
         appended, first_seq, last_seq, has_retractions = self._append()
         positions, rows = 0, staged.rows + staged.repeated.total()
         if first_seq is not None and last_seq is not None:
+            if staged.is_few and last_seq > 2 * self._planned_at:
+                # A plan for few facts reads them all, for ever where nothing analyses the table.
+                self._connection.execute(queries("appender")["forget_plans"])
+                self._planned_at = last_seq
             positions = project_events(
                 self._connection, first_seq, last_seq, has_retractions=has_retractions
             )

@@ -19,6 +19,11 @@ COPY pg_temp.incoming FROM STDIN (FORMAT binary);
 -- Appenders take turns, so that seq is commit order. Says which process of the server this is.
 SELECT pg_backend_pid(), pg_advisory_xact_lock(%(key)s);
 
+-- name: lock_log_and_plan
+-- The same; and sets how statements are planned up to the commit.
+SELECT pg_backend_pid(), pg_advisory_xact_lock(%(key)s),
+    set_config('plan_cache_mode', %(plans)s, true);
+
 -- name: append
 -- Puts what is new into the log, in the order of arrival; says how much, which seq it got, whether
 -- the log has retractions, and which seq was the newest before. Each row draws a seq, new or not.
@@ -51,6 +56,10 @@ SELECT
     ) AS has_retractions,
     (SELECT max(seq) FROM events) AS newest_before
 FROM appended;
+
+-- name: forget_plans
+-- The log has outgrown the plans that were made for it.
+DISCARD PLANS;
 
 -- name: newest
 -- The newest seq of the log.

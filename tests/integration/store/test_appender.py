@@ -332,3 +332,40 @@ def test_event_ids_are_compared_by_their_bytes(
         appender.append([event(name, position="dm_pos_2")])
     winners = connection.execute("SELECT last_event_id FROM positions").fetchall()
     assert winners == [(max(names, key=str.encode),)] * 2
+
+
+PROJECTING = "FROM pg_prepared_statements WHERE statement LIKE '%INSERT INTO positions%'"
+
+
+def test_small_batches_share_a_plan_and_large_ones_do_not(connect: Connect) -> None:
+    with closing(connect()) as session:
+        appender = Appender(session)
+        for n in range(12):
+            appender.append([event(f"evt_{n}")])
+        plans = f"SELECT generic_plans, custom_plans {PROJECTING}"
+        shared, made = session.execute(plans).fetchone() or (0, 0)
+        assert shared > 5
+        appender.append([event(f"evt_large_{n}") for n in range(1_100)])
+        appender.append_snapshots([snapshot()], moment(200))
+        appender.append([event("evt_last")])
+        assert session.execute(plans).fetchone() == (shared + 1, made + 1)
+
+
+def test_a_plan_made_for_a_small_log_is_not_kept_for_a_large_one(
+    connection: psycopg.Connection, connect: Connect
+) -> None:
+    with closing(connect()) as session:
+        appender = Appender(session)
+        appender.append([event(f"evt_{n}") for n in range(3)])
+        # As it is where autovacuum came by once, and never again.
+        connection.execute("ALTER TABLE events SET (autovacuum_enabled = off)")
+        connection.execute("ANALYZE events")
+        for n in range(12):
+            appender.append([event(f"evt_few_{n}")])
+        appender.append([event(f"evt_{n}", position=f"dm_pos_{n}") for n in range(2_000)])
+        appender.append([event("evt_last")])
+        (name,) = session.execute(f"SELECT name {PROJECTING}").fetchone() or ("",)
+        session.execute("SET plan_cache_mode = force_generic_plan")
+        plan = session.execute(f"EXPLAIN EXECUTE {name}(1, 2)").fetchall()
+        assert "on events" in str(plan)
+        assert "Seq Scan on events" not in str(plan)
