@@ -1,6 +1,7 @@
 """How a command waits for its work: until it ends, or until a signal."""
 
 import asyncio
+import gc
 import os
 import signal
 from collections.abc import Awaitable, Callable, Coroutine
@@ -60,6 +61,9 @@ async def _until_signalled(work: Callable[[asyncio.Event], Awaitable[None]]) -> 
         _log.info("stopping", signal=number.name)
         stop.set()
 
+    # What is imported stays: no look for garbage has to go through it, while events wait.
+    gc.collect()
+    gc.freeze()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop_or_leave, number)
