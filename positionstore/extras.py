@@ -27,6 +27,24 @@ def iceberg_needed() -> contextlib.AbstractContextManager[None]:
     return _needed("iceberg", "Tables of Iceberg", {*_OF_ARROW, "pyiceberg"})
 
 
+def lake_needed() -> contextlib.AbstractContextManager[None]:
+    """Raise an error with the remedy if an import of the extra ``lake`` fails.
+
+    Raises:
+        ConfigurationError: one of its packages is not installed.
+    """
+    return _needed("lake", "Lakes", {*_OF_ARROW, "duckdb", "pyiceberg"})
+
+
+def spark_needed() -> contextlib.AbstractContextManager[None]:
+    """Raise an error with the remedy if an import of the extra ``spark`` fails.
+
+    Raises:
+        ConfigurationError: one of its packages is not installed.
+    """
+    return _needed("spark", "Folds by Spark", {*_OF_ARROW, "pyiceberg", "pyspark"})
+
+
 def explore_needed() -> contextlib.AbstractContextManager[None]:
     """Raise an error with the remedy if an import of the extra ``explore`` fails.
 

@@ -82,6 +82,11 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
         "export:export",
         "Export a table, a view or a query as Parquet, CSV, JSON Lines or a table of Iceberg.",
     ),
+    "lake": (
+        _SEE,
+        "lake:app",
+        "The log as a table of Iceberg, and the fold of it by DuckDB or Spark.",
+    ),
     "explore": (
         _SEE,
         "explore:explore",

@@ -9,8 +9,12 @@ import typer
 
 from positionstore.cli.bootstrap import start
 from positionstore.cli.console import print_json, print_line, print_table, progress
+from positionstore.cli.lake import place_of
+from positionstore.errors import ConfigurationError
+from positionstore.extras import lake_needed
 from positionstore.importer import archive_check
 from positionstore.importer.archive_check import Away
+from positionstore.lake.names import EngineName
 from positionstore.model.wording import counted
 from positionstore.store import projection
 from positionstore.store.database import opened
@@ -40,6 +44,20 @@ def rebuild(*, as_json: AsJson = False) -> None:
 
 def verify(
     *,
+    engine: Annotated[
+        EngineName | None,
+        typer.Option(
+            help="Let DuckDB or Spark fold the facts of a lake instead.", show_default=False
+        ),
+    ] = None,
+    lake: Annotated[
+        str | None,
+        typer.Option(metavar="LAKE", help="With --engine: the lake's folder, or its s3:// URL."),
+    ] = None,
+    master: Annotated[
+        str | None,
+        typer.Option("--spark-master", metavar="URL", help="With --engine spark: where it runs."),
+    ] = None,
     folder: Annotated[
         Path | None,
         typer.Option(
@@ -54,10 +72,14 @@ def verify(
     it. Positions with archived facts are folded from the facts that the log keeps. If one of them
     has since got a fact that needs the archive, it is listed; `positionstore import` of its
     archive corrects it. With --archives each file that the log knows is read and its digest
-    compared.
+    compared. With --engine the facts of a lake are folded, outside the store, and the rows
+    compared; positions that got a fact since the lake was fed are left out.
 
     Example: positionstore verify --archives archives
     """
+    if engine is not None or lake is not None or master is not None:
+        _verify_by_lake(engine, lake, master, folder, as_json=as_json)
+        return
     with (
         opened(start()) as store,
         store.connect() as connection,
@@ -73,6 +95,50 @@ def verify(
         away=away,
     )
     if differences or away.findings:
+        raise typer.Exit(3)
+
+
+def _verify_by_lake(
+    engine: EngineName | None,
+    lake: str | None,
+    master: str | None,
+    folder: Path | None,
+    *,
+    as_json: bool,
+) -> None:
+    if engine is None or lake is None or folder is not None:
+        raise ConfigurationError(
+            "--engine goes with --lake, and neither with --archives.",
+            remedy="As in: positionstore verify --engine duckdb --lake lake",
+        )
+    if master is not None and engine is not EngineName.SPARK:
+        raise ConfigurationError("--spark-master goes with --engine spark.")
+    place = place_of(lake)
+    with lake_needed():
+        from positionstore.lake.engine import started  # noqa: PLC0415 - large libraries
+        from positionstore.lake.lake import Lake  # noqa: PLC0415 - the same
+        from positionstore.lake.verify import verify as prove  # noqa: PLC0415 - the same
+
+    with opened(start()) as store, started(engine, master=master) as running:
+        proof = prove(store, Lake(place), running)
+    if as_json:
+        print_json(asdict(proof))
+    else:
+        for finding in proof.findings:
+            print_line(finding)
+        late = counted(proof.changed_since, "position")
+        print_line(
+            f"Compared {counted(proof.compared, 'position')} with the fold of"
+            f" {counted(proof.facts, 'fact')}, up to seq {proof.last_seq}."
+            + (f" Since then {late} changed; feed the lake." if proof.changed_since else "")
+        )
+        _print(
+            proof.differences,
+            as_json=False,
+            none="Every position compared is the fold of its facts.",
+            some="differ from the fold of their facts",
+        )
+    if proof.differences or proof.findings:
         raise typer.Exit(3)
 
 

@@ -6,8 +6,9 @@ are committed together, and the next run reads from the table itself where to go
 """
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -42,6 +43,19 @@ _PROPERTIES: Final = {
     "write.parquet.compression-codec": "zstd",
     "write.target-file-size-bytes": str(FILE_BYTES),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class TableFile:
+    """A file of a table's current snapshot.
+
+    Attributes:
+        path: its place, as a URL or a path.
+        rows: how many rows the table says it has.
+    """
+
+    path: str
+    rows: int
 
 
 class IcebergTable:
@@ -107,13 +121,64 @@ class IcebergTable:
             remedy="Name another place, or export it again without --since and --resume.",
         )
 
-    def append(self, batches: Iterable[pa.RecordBatch], schema: pa.Schema, *, since: int) -> None:
+    def property_of(self, name: str) -> str | None:
+        """Return a property of the table; None where it has none of that name."""
+        return None if self._table is None else self._table.properties.get(name)
+
+    def set_properties(self, properties: Mapping[str, str]) -> None:
+        """Set properties of a table that is there.
+
+        Raises:
+            PositionstoreError: another wrote meanwhile; nothing was set.
+        """
+        if self._table is not None:
+            with _errors(self.warehouse), self._table.transaction() as transaction:
+                transaction.set_properties(dict(properties))
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the columns; none where there is no table yet."""
+        return () if self._table is None else tuple(self._table.schema().column_names)
+
+    def empty(self) -> pa.Table:
+        """Return no rows, of the table's columns."""
+        if self._table is None:
+            return pa.table({})
+        return self._table.schema().as_arrow().empty_table()
+
+    def current_files(self) -> list[TableFile]:
+        """Return the files of the current snapshot.
+
+        Raises:
+            ConfigurationError: another program has marked rows as deleted, which only a reader of
+                Iceberg knows.
+        """
+        if self._table is None:
+            return []
+        with _errors(self.warehouse):
+            tasks = list(self._table.scan().plan_files())
+        if any(task.delete_files for task in tasks):
+            raise ConfigurationError(
+                f"Another program deleted rows of {self.name}, and its files still have them.",
+                remedy="Let that program rewrite the table's data files.",
+            )
+        return [TableFile(task.file.file_path, task.file.record_count) for task in tasks]
+
+    def append(
+        self,
+        batches: Iterable[pa.RecordBatch],
+        schema: pa.Schema,
+        *,
+        since: int,
+        properties: Callable[[], Mapping[str, str]] = dict,
+    ) -> None:
         """Add facts of the log, whole or not at all.
 
         Args:
             batches: the facts, in the order of ``seq``.
             schema: what they look like.
             since: the seq that they come after, and with which the table ends.
+            properties: gives what the same commit is to set, after the last batch.
 
         Raises:
             PositionstoreError: another wrote meanwhile; nothing was added.
@@ -125,6 +190,8 @@ class IcebergTable:
                 raise CommitFailedException
             with table.transaction() as transaction:
                 self._add(transaction, batches, schema)
+                if also := properties():
+                    transaction.set_properties(dict(also))
 
     def replace(self, batches: Iterable[pa.RecordBatch], schema: pa.Schema, *, log: bool) -> None:
         """Make these rows the only ones, whole or not at all.

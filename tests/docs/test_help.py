@@ -21,6 +21,7 @@ from positionstore.cli import main
 from positionstore.cli.commands import COMMANDS, load
 from positionstore.embedded.server import EmbeddedServer
 from positionstore.importer.files import import_files
+from positionstore.lake.feed import feed
 from positionstore.store.database import Store
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -180,6 +181,7 @@ def imported(embedded_server: EmbeddedServer, store_template: str, folder: Path)
             now=datetime.now(UTC),
             batch_size=1_000,
         )
+        feed(Store(url, embedded=False), folder / "lake")
         yield str(conninfo_to_dict(url)["dbname"])
 
 

@@ -77,6 +77,11 @@ def _main() -> None:
         if child == 0:
             _die_at(request["at"], request["of"])
             order = request["order"]
+            if order.pop("lake", False):
+                from positionstore.lake.feed import feed  # noqa: PLC0415 - the same
+
+                feed(Store(request["url"], embedded=False), Path(request["out"]), **order)
+                os._exit(0)
             order["form"] = Format(order.get("form", "parquet"))
             out = request["out"]
             export = Exporter(Store(request["url"], embedded=False))

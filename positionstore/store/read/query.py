@@ -261,7 +261,7 @@ def of_relation(
     columns = tuple(
         # Decimals of one width, whatever a view says: a feed's files are read as one table.
         replace(column, precision=WIDEST_DECIMAL) if column.kind is ColumnType.DECIMAL else column
-        for column in _described(connection, query.as_string(connection))
+        for column in described(connection, query.as_string(connection))
     )
     by_name = {column.name: column for column in columns}
     return ReadQuery(
@@ -289,11 +289,11 @@ def of_query(connection: psycopg.Connection, query: str) -> ReadQuery:
     query = query.strip().rstrip("; \t\r\n")
     try:
         # By itself first: only what is one whole statement may be set into another.
-        if not _described(connection, query):
+        if not described(connection, query):
             raise ConfigurationError(f"The query gives no columns. {_ONLY_READS}")
         chosen = ReadQuery(QUERY, sql.SQL(query), ())
         set_in = chosen.statement(sql.SQL("*")).as_string(connection)
-        columns = _described(connection, set_in)
+        columns = described(connection, set_in)
     except (psycopg.ProgrammingError, psycopg.DataError, psycopg.NotSupportedError) as error:
         raise refused(QUERY, str(error)) from None
     except UnicodeEncodeError:
@@ -322,7 +322,7 @@ def refused(what: str, words: str) -> PositionstoreError:
     return ConfigurationError(f"The query cannot be run; {said}", remedy=remedy)
 
 
-def _described(connection: psycopg.Connection, query: str) -> tuple[Column, ...]:
+def described(connection: psycopg.Connection, query: str) -> tuple[Column, ...]:
     """Let the server prepare a query and say its columns.
 
     Args:

@@ -1,0 +1,81 @@
+"""A lake: a table of Iceberg with the facts of one store's log."""
+
+from pathlib import Path
+from typing import Final
+
+from positionstore.errors import ConfigurationError
+from positionstore.export.iceberg import IcebergTable, TableFile
+from positionstore.lake.rules import Rules
+from positionstore.store.read.facts import FACTS
+
+_RULES: Final = "positionstore.rules"
+"""The property of the table that has the precedences in force at the last feed."""
+
+_LAST_EVENT: Final = "positionstore.last-event-id"
+"""The property of the table that names the last fact: by it a lake knows its store again."""
+
+
+class Lake:
+    """The table of facts in a warehouse.
+
+    Args:
+        place: a folder, or the URL of a place in an object store.
+
+    Attributes:
+        table: the table.
+        place: the place, for people.
+
+    Raises:
+        ConfigurationError: no catalogue is configured for the place.
+        PositionstoreError: the catalogue cannot be used.
+    """
+
+    def __init__(self, place: Path | str) -> None:
+        self.place = str(place)
+        self.table = IcebergTable(place, FACTS)
+
+    @property
+    def last_event(self) -> str | None:
+        """The ``event_id`` of its last fact; None where it has none."""
+        return self.table.property_of(_LAST_EVENT)
+
+    def last_seq(self) -> int:
+        """Return the last seq of the log that it holds."""
+        return self.table.last_seq()
+
+    def rules(self) -> Rules:
+        """Return the precedences that were in force when it was fed last.
+
+        Raises:
+            ConfigurationError: it was never fed.
+        """
+        text = self.table.property_of(_RULES)
+        if text is None:
+            raise ConfigurationError(
+                f"There is no lake in {self.place}.",
+                remedy=f"Feed it first: positionstore lake feed {self.place}",
+            )
+        return Rules.decoded(text)
+
+    def said(self, rules: Rules, last_event: str) -> dict[str, str]:
+        """Return the properties that belong to an increment.
+
+        Args:
+            rules: the precedences in force.
+            last_event: the ``event_id`` of its last fact.
+        """
+        return {_RULES: rules.encoded(), _LAST_EVENT: last_event}
+
+    def keep(self, rules: Rules) -> None:
+        """Keep the precedences in force, where there are no facts to add and they have changed."""
+        if self.table.columns and self.table.property_of(_RULES) != rules.encoded():
+            self.table.set_properties({_RULES: rules.encoded()})
+
+    def files(self) -> list[TableFile]:
+        """Return the files with its facts.
+
+        Raises:
+            ConfigurationError: it was never fed, or another program deleted rows of it.
+        """
+        self.rules()
+        return self.table.current_files()

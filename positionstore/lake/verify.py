@@ -1,0 +1,103 @@
+"""The proof of a store by its lake: another engine folds the facts, and the rows are compared."""
+
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from positionstore.lake import fold_sql
+from positionstore.lake.engine import Engine, Folding
+from positionstore.lake.feed import rules_of
+from positionstore.lake.lake import Lake
+from positionstore.store.database import Store
+from positionstore.store.fold import Difference
+from positionstore.store.read import arrow, facts, query
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What came of the comparison.
+
+    Attributes:
+        differences: the positions whose rows are not the fold of the lake's facts, by id.
+        findings: what is wrong with the lake itself, in words.
+        last_seq: the last seq that the lake holds: what was compared is of then.
+        facts: how many facts it holds.
+        compared: how many rows of ``positions`` were compared.
+        changed_since: how many positions got a fact later, and were not compared.
+    """
+
+    differences: Sequence[Difference]
+    findings: Sequence[str]
+    last_seq: int
+    facts: int
+    compared: int
+    changed_since: int
+
+
+def verify(store: Store, lake: Lake, engine: Engine) -> Proof:
+    """Fold a lake and compare the rows with ``positions``; change nothing.
+
+    The store is asked for its rows and for the facts that came after the lake was fed; it folds
+    nothing.
+
+    Args:
+        store: the store.
+        lake: its lake.
+        engine: what folds.
+
+    Raises:
+        ConfigurationError: the lake was never fed.
+        PositionstoreError: the engine or the store cannot do it.
+    """
+    last_seq = lake.table.last_seq()
+    with query.reading(store, facts.FACTS) as connection:
+        rules = rules_of(connection)
+        chosen = facts.of_positions(connection, seq=last_seq)
+    files = lake.files()
+    folding = Folding(engine, lake, rules)
+    engine.name("folded", folding.positions())
+    with closing(arrow.batches(store, chosen)) as batches:
+        engine.give(
+            "stored", pa.RecordBatchReader.from_batches(arrow.schema(chosen), iter(batches))
+        )
+    (counts,) = engine.run(_COUNTS).to_pylist()
+    (of_facts,) = engine.run(_FACTS).to_pylist()
+    differences = [
+        Difference(row["position_id"], row["kind"], [*filter(None, row["columns"].split(","))])
+        for row in engine.run(fold_sql.differences()).to_pylist()
+    ]
+    return Proof(
+        sorted(differences, key=lambda each: each.position_id),
+        _findings(of_facts, sum(each.rows for each in files), last_seq),
+        last_seq,
+        of_facts["facts"],
+        int(counts["compared"] or 0),  # an engine may have summed to a decimal
+        int(counts["changed_since"] or 0),
+    )
+
+
+_COUNTS = """SELECT
+    sum(CASE WHEN changed_since THEN 0 ELSE 1 END) AS compared,
+    sum(CASE WHEN changed_since THEN 1 ELSE 0 END) AS changed_since
+FROM stored"""
+
+_FACTS = """SELECT
+    count(*) AS facts, count(DISTINCT seq) AS seqs, coalesce(max(seq), 0) AS last_seq
+FROM facts"""
+
+
+def _findings(found: dict[str, int], expected: int, last_seq: int) -> list[str]:
+    findings = []
+    if found["facts"] != expected:
+        findings.append(
+            f"The lake's files have {found['facts']:,} facts, and its table says {expected:,}."
+        )
+    if found["seqs"] != found["facts"]:
+        findings.append(f"The lake has {found['facts'] - found['seqs']:,} facts more than once.")
+    if found["last_seq"] != last_seq:
+        findings.append(
+            f"The lake's last fact is seq {found['last_seq']}, and its table says {last_seq}."
+        )
+    return findings

@@ -1,0 +1,312 @@
+"""A lake: fed exactly once whatever befalls the feeder, and the proof of the store by it."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from support.factories import event
+from support.killed_exports import killer
+from support.lakes import Desk, change, desk
+from support.old_positions import LATER, archived, facts, files, fill
+
+from positionstore.errors import ConfigurationError, PositionstoreError, StoreRefusedError
+from positionstore.export.iceberg import IcebergTable
+from positionstore.importer.archives import bring_back
+from positionstore.lake import feed as feeding
+from positionstore.lake.engine import local_path
+from positionstore.lake.feed import feed
+from positionstore.lake.lake import Lake
+from positionstore.lake.names import EngineName
+from positionstore.store.appender import Appender
+from positionstore.store.database import Store
+from positionstore.store.fold import Difference
+
+
+@pytest.fixture
+def beside(store: Store, tmp_path: Path) -> Iterator[Desk]:
+    with desk(store, tmp_path / "lake", EngineName.DUCKDB) as made:
+        yield made
+
+
+def some(first: int, count: int, **what: Any) -> list[Any]:
+    return [
+        event(f"evt_{n}", position=f"dm_pos_{n % 7}", at=n * 3600, **what)
+        for n in range(first, first + count)
+    ]
+
+
+def log(store: Store) -> list[int]:
+    with store.connect() as connection:
+        return [seq for (seq,) in connection.execute("SELECT seq FROM events ORDER BY seq")]
+
+
+def held(place: Path) -> list[int]:
+    """The seqs in the files of the lake's current snapshot."""
+    return sorted(
+        seq
+        for file in Lake(place).table.current_files()
+        for seq in pq.read_table(local_path(file.path), columns=["seq"])["seq"].to_pylist()
+    )
+
+
+def test_a_lake_is_fed_in_increments_and_proves_the_store(
+    tmp_path: Path, store: Store, appender: Appender, beside: Desk
+) -> None:
+    assert (beside.feed().facts, beside.verify().differences) == (0, [])
+    appender.append(some(0, 10))
+    done = beside.feed(increment=4)
+    assert (done.facts, done.increments, done.last_seq) == (10, 3, 10)
+    appender.append(some(10, 3))
+    proof = beside.verify()
+    assert (proof.facts, proof.compared, proof.changed_since, proof.last_seq) == (10, 4, 3, 10)
+    assert (beside.feed().facts, beside.feed().facts) == (3, 0)
+    proof = beside.verify()
+    assert (proof.facts, proof.compared, proof.changed_since, proof.last_seq) == (13, 7, 0, 13)
+    assert (proof.differences, proof.findings) == ([], [])
+    assert held(tmp_path / "lake") == log(store)
+
+
+def test_what_was_changed_in_the_store_is_named(
+    store: Store, appender: Appender, beside: Desk
+) -> None:
+    appender.append(some(0, 20))
+    beside.feed()
+    change(store, "UPDATE positions SET status = 'closed' WHERE position_id = 'dm_pos_1'")
+    change(store, "UPDATE positions SET data = data || '{\"x\": 1}' WHERE position_id = 'dm_pos_2'")
+    change(store, "DELETE FROM positions WHERE position_id = 'dm_pos_3'")
+    change(
+        store,
+        "INSERT INTO positions (position_id, status, phase, data, last_event_id, last_event_type,"
+        " last_event_at, source, updated_at)"
+        " VALUES ('dm_pos_x', 'open', 'live', '{}', 'evt', 't', now(), 'partner', now())",
+    )
+    assert beside.verify().differences == [
+        Difference("dm_pos_1", "different", ["status"]),
+        Difference("dm_pos_2", "different", ["data_md5"]),
+        Difference("dm_pos_3", "missing", []),
+        Difference("dm_pos_x", "unfounded", []),
+    ]
+
+
+def test_what_was_changed_in_the_lake_is_named(
+    store: Store, appender: Appender, beside: Desk
+) -> None:
+    appender.append(some(0, 20))
+    beside.feed()
+    (file,) = beside.lake.files()
+    path = local_path(file.path)
+    rows = pq.read_table(path)
+    sides = pa.array(["yes" if n == 19 else v for n, v in enumerate(rows["side"].to_pylist())])
+    at = rows.schema.get_field_index("side")
+    pq.write_table(rows.set_column(at, rows.schema.field(at), sides), path)
+    found = beside.verify()
+    assert found.differences == [Difference("dm_pos_5", "different", ["side"])]
+    assert found.findings == []
+
+    pq.write_table(pa.concat_tables([rows.slice(0, 19), rows.slice(0, 1)]), path)
+    found = beside.verify()
+    assert "dm_pos_5" in {each.position_id for each in found.differences}
+    assert found.findings == [
+        "The lake has 1 facts more than once.",
+        "The lake's last fact is seq 19, and its table says 20.",
+    ]
+    pq.write_table(rows.slice(1), path)
+    assert beside.verify().findings == ["The lake's files have 19 facts, and its table says 20."]
+
+
+def test_a_changed_rule_is_that_of_the_next_feed(
+    store: Store, appender: Appender, beside: Desk
+) -> None:
+    appender.append(some(0, 7, status="frozen"))
+    beside.feed()
+    change(
+        store,
+        "INSERT INTO position_statuses (status, phase, precedence, description)"
+        " VALUES ('frozen', 'terminal', 95, '')",
+    )
+    differences = beside.verify().differences
+    assert {each.columns[0] for each in differences} == {"phase"}
+    change(store, "UPDATE positions SET phase = 'terminal'")
+    assert beside.verify().differences == []
+    assert set(beside.positions()["phase"].to_pylist()) == {"live"}
+    beside.feed()
+    assert set(beside.positions()["phase"].to_pylist()) == {"terminal"}
+
+
+@pytest.mark.slow
+def test_a_kill_at_any_step_loses_one_increment_and_doubles_nothing(
+    tmp_path: Path, store: Store, appender: Appender
+) -> None:
+    place = tmp_path / "lake"
+    appender.append(some(0, 3))
+    feed(store, place)
+    killed, step = True, 0
+    with killer() as kill:
+        while killed:
+            step += 1
+            before = log(store)
+            appender.append(some(step * 10, 4))
+            killed = kill(store.url, place, at=step, of="iceberg", lake=True, increment=2)
+            now = log(store)
+            assert held(place) in (before, now[:-2], now)
+            feed(store, place)
+            assert held(place) == now
+    assert step > 8
+
+
+def test_of_two_feeders_at_once_one_is_told_to_wait_and_nothing_is_doubled(
+    tmp_path: Path, store: Store, appender: Appender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "lake"
+    appender.append(some(0, 3))
+    feed(store, place)
+    appender.append(some(3, 3))
+    add = feeding._add
+
+    def meanwhile(*arguments: Any) -> int:
+        monkeypatch.setattr(feeding, "_add", add)
+        with pytest.raises(PositionstoreError, match="Another export is writing"):
+            feed(store, place)
+        # One that cannot see the lock, such as of a store that was restored elsewhere.
+        with monkeypatch.context() as patch:
+            patch.setattr(feeding, "alone", lambda *_: None)
+            assert feed(store, place).facts == 3
+        return add(*arguments)
+
+    monkeypatch.setattr(feeding, "_add", meanwhile)
+    with pytest.raises(PositionstoreError, match=r"changed the table .* meanwhile; nothing"):
+        feed(store, place)
+    assert held(place) == log(store)
+
+
+def test_the_lake_of_another_store_is_refused(
+    tmp_path: Path, store: Store, appender: Appender
+) -> None:
+    appender.append(some(0, 3))
+    feed(store, tmp_path / "lake")
+    change(store, "ALTER TABLE events DISABLE TRIGGER USER")
+    change(store, "UPDATE events SET event_id = 'evt_other' WHERE seq = 3")
+    with pytest.raises(ConfigurationError, match="a fact that is not of this log: seq 3"):
+        feed(store, tmp_path / "lake")
+    change(store, "DELETE FROM events WHERE seq > 1")
+    with pytest.raises(ConfigurationError, match="a fact that is not of this log: seq 3"):
+        feed(store, tmp_path / "lake")
+
+
+def test_a_lake_of_a_newer_version_is_refused(
+    tmp_path: Path, store: Store, appender: Appender
+) -> None:
+    appender.append(some(0, 3))
+    feed(store, tmp_path / "lake")
+    table = IcebergTable(tmp_path / "lake", "facts")
+    schema = pa.schema([("seq", pa.int64()), ("risk_funding_bps", pa.int64())])
+    table.append([], schema, since=3)
+    with pytest.raises(ConfigurationError, match="does not know: risk_funding_bps"):
+        feed(store, tmp_path / "lake")
+
+
+@pytest.mark.superuser
+def test_a_lake_that_was_fed_before_an_archive_stays_right_and_one_that_was_not_is_refused(
+    tmp_path: Path, store: Store, appender: Appender, beside: Desk
+) -> None:
+    fill(appender)
+    with store.connect() as connection:
+        whole = [row[0] for row in facts(connection)]
+    beside.feed()
+    archived(store.url, tmp_path / "archives")
+    proof = beside.verify()
+    assert (proof.differences, proof.findings, proof.changed_since) == ([], [], 0)
+    assert beside.feed().facts == 1  # the fact that tells of the archive
+    assert beside.verify().differences == []
+    late = tmp_path / "late"
+    with pytest.raises(StoreRefusedError, match=r"a lake that begins now .* import FILE"):
+        feed(store, late)
+    (file,) = files(tmp_path / "archives")
+    bring_back(store, [file], now=LATER + timedelta(days=1))
+    feed(store, late)
+    assert set(held(late)) >= set(whole)
+    beside.feed()
+    assert held(tmp_path / "lake") == log(store)
+
+
+def run(store: Store, tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    code = "import sys; from positionstore.cli import main; sys.exit(main())"
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        env={
+            "DATABASE_URL": store.url,
+            "POSITIONSTORE_DATA_DIR": str(tmp_path / "data"),
+            "PATH": "/usr/bin:/bin",
+            "HOME": str(tmp_path),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        cwd=tmp_path,
+    )
+
+
+def test_a_user_feeds_folds_and_verifies(tmp_path: Path, store: Store, appender: Appender) -> None:
+    appender.append(some(0, 20))
+    without = run(store, tmp_path, "verify", "--engine", "duckdb", "--lake", "lake")
+    assert without.returncode == 2
+    assert "There is no lake in lake. Feed it first: positionstore lake feed" in without.stderr
+    fed = run(store, tmp_path, "lake", "feed", "lake")
+    assert fed.stdout == (
+        "Added 20 facts to lake in 1 increment. It holds the log up to seq 20.\n"
+    ), fed.stderr
+    proved = run(store, tmp_path, "verify", "--engine", "duckdb", "--lake", "lake")
+    assert proved.stdout == (
+        "Compared 7 positions with the fold of 20 facts, up to seq 20.\n"
+        "Every position compared is the fold of its facts.\n"
+    ), proved.stderr
+    change(store, "UPDATE positions SET status = 'closed' WHERE position_id = 'dm_pos_1'")
+    appender.append(some(23, 1))
+    found = run(store, tmp_path, "verify", "--engine", "duckdb", "--lake", "lake")
+    assert found.returncode == 3
+    assert "Since then 1 position changed; feed the lake.\n" in found.stdout
+    assert "dm_pos_1\tdifferent\tstatus\n1 differ from the fold of their facts.\n" in found.stdout
+    found = run(store, tmp_path, "verify", "--engine", "duckdb", "--lake", "lake", "--json")
+    said = json.loads(found.stdout)
+    assert said["compared"] == 6
+    assert [each["position_id"] for each in said["differences"]] == ["dm_pos_1"]
+
+    written = run(store, tmp_path, "lake", "positions", "lake", "--out", "p.parquet", "--json")
+    assert json.loads(written.stdout) == {"out": "p.parquet", "positions": 7, "last_seq": 20}
+    assert pq.read_table(tmp_path / "p.parquet").num_rows == 7
+    earlier = run(
+        store, tmp_path, "lake", "positions", "lake", "--out", "e.parquet",
+        "--valid-at", "2026-07-01T14:30:00Z",
+    )  # fmt: skip
+    assert earlier.stdout.startswith("Wrote 3 positions to e.parquet, by the log up to seq 20.")
+    life = run(store, tmp_path, "lake", "timeline", "lake", "dm_pos_1")
+    assert len(life.stdout.splitlines()) == 4
+    text = run(store, tmp_path, "lake", "sql", "positions")
+    assert "max_by(" in text.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["verify", "--engine", "duckdb"],
+        ["verify", "--lake", "lake"],
+        ["verify", "--engine", "duckdb", "--lake", "lake", "--archives", "."],
+        ["verify", "--engine", "duckdb", "--lake", "lake", "--spark-master", "local[1]"],
+        ["lake", "sql", "dances"],
+        ["lake", "positions", "lake", "--out", "no/where.parquet"],
+    ],
+)
+def test_what_cannot_be_meant_is_a_usage_error(
+    tmp_path: Path, store: Store, arguments: list[str]
+) -> None:
+    done = run(store, tmp_path, *arguments)
+    assert done.returncode == 2, done
+    assert done.stderr.count("\n") == 1
