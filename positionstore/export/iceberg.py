@@ -209,6 +209,30 @@ class IcebergTable:
                 transaction.delete(AlwaysTrue())
             self._add(transaction, batches, schema, log=log)
 
+    def rewrite(self, change: Callable[[pa.Table], pa.Table], schema: pa.Schema) -> None:
+        """Change every row, and add the columns that it then has, in one step.
+
+        Args:
+            change: makes of some rows what they are to be, with the columns of the schema.
+            schema: what they look like then.
+
+        Raises:
+            PositionstoreError: another wrote meanwhile; nothing was changed.
+        """
+        if self._table is None:
+            return
+        wanted = iceberg_schema(schema)
+        said = {LAST_SEQ: str(self.last_seq())}
+        with _errors(self.warehouse):
+            reader = self._table.scan().to_arrow_batch_reader()
+            with self._table.transaction() as transaction:
+                with transaction.update_schema() as update:
+                    update.union_by_name(wanted)
+                transaction.delete(AlwaysTrue(), snapshot_properties=said)
+                for some in _chunks(reader):
+                    rows = change(pa.Table.from_batches(some, reader.schema))
+                    transaction.append(_as(rows, wanted), snapshot_properties=said)
+
     def compact(self) -> int:
         """Merge the small files at the end of the table; return how many there were.
 

@@ -18,6 +18,7 @@ from positionstore.errors import ConfigurationError, StoreRefusedError
 from positionstore.export.request import alone
 from positionstore.lake import fold_sql
 from positionstore.lake.lake import Lake
+from positionstore.lake.refill import refill
 from positionstore.lake.rules import Rules
 from positionstore.store import archived
 from positionstore.store.database import Store
@@ -86,6 +87,8 @@ def feed(
             lake.table.append(
                 [], arrow.schema(chosen), since=0, properties=lambda: lake.said(rules, "")
             )
+        elif set(fold_sql.facts_columns()) - set(lake.table.columns):
+            refill(store, lake, arrow.schema(chosen))
         count = increments = 0
         while reached < newest:
             until = min(newest, reached + increment)

@@ -1,15 +1,19 @@
 """The facts of the log with what each says of its position, column by column, for a lake."""
 
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from functools import cache
+from typing import Any, Final
 
 import psycopg
 from psycopg import sql
+from psycopg.rows import dict_row
 
 from positionstore.model.fields import FIELDS, FOLDED_COLUMNS, Field
 from positionstore.store import archived
 from positionstore.store.queries import queries
 from positionstore.store.read.query import ReadQuery, described
+from positionstore.store.schema_sql.facts import of_body
 
 FACTS: Final = "facts"
 """What they are called."""
@@ -23,6 +27,9 @@ POSITION_COLUMNS: Final[tuple[str, ...]] = tuple(
     "data_md5" if name == "data" else name for name in FOLDED_COLUMNS
 )
 """The columns of ``positions`` that the fold decides; of ``data`` its MD5 in hexadecimal digits."""
+
+OF_A_BODY: Final = frozenset({*(each.column for each in BODY_FIELDS), "misfit_fields", "data_md5"})
+"""The columns of a fact that come out of its envelope."""
 
 _TOLD_OTHERWISE: Final = {"position_id", "misfit_fields", "data_md5"}
 
@@ -56,6 +63,32 @@ def is_there(connection: psycopg.Connection, seq: int, event_id: str) -> bool:
     values = {"seq": seq, "event_id": event_id}
     row = connection.execute(queries("facts")["is_there"], values).fetchone()
     return bool(row and row[0])
+
+
+def of_envelopes(
+    connection: psycopg.Connection,
+    envelopes: Sequence[str],
+    supersede: Sequence[datetime | None],
+) -> list[dict[str, Any]]:
+    """Return what some envelopes say of their positions, as :func:`of_facts` has it.
+
+    Args:
+        connection: to the store, whose functions read them; its log is not asked.
+        envelopes: JSON texts.
+        supersede: of each that is a snapshot what it overrules, UTC.
+    """
+    # It is made of names and types alone, from the catalogue of fields.
+    pieces = {name: sql.SQL(text) for name, text in _of_body().items()}
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(
+            queries("facts")["bodies"].format(**pieces),
+            {"envelopes": list(envelopes), "supersede": list(supersede)},
+        ).fetchall()
+
+
+@cache
+def _of_body() -> dict[str, str]:
+    return of_body(BODY_FIELDS)
 
 
 def statuses(connection: psycopg.Connection) -> list[tuple[str, str, int]]:

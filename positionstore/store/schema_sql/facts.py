@@ -63,6 +63,20 @@ def proof(fields: Sequence[Field]) -> dict[str, str]:
     }
 
 
+def of_body(fields: Sequence[Field]) -> dict[str, str]:
+    """Return what makes of an envelope ``f.envelope`` what :func:`view` makes of a fact.
+
+    Returns:
+        ``values`` and ``misfits``, to be selected from ``body`` joined with ``parts``.
+    """
+    return {
+        "values": values(fields),
+        "misfits": _misfits(fields),
+        "body": _BODY,
+        "parts": parts(fields),
+    }
+
+
 def _taken(fields: Sequence[Field]) -> str:
     sections = _sections(fields)
     return _TAKEN.format(
@@ -99,6 +113,14 @@ def _view(added: Sequence[Field]) -> str:
         columns=_lines(_shown, (each for each in fields if each.column not in last), 4),
         last_columns="".join(f",\n    x.{each.column}" for each in added),
         values=values(fields),
+        misfits=_misfits(fields),
+        body=_BODY,
+        parts=parts(fields),
+    )
+
+
+def _misfits(fields: Sequence[Field]) -> str:
+    return _MISFITS.format(
         times_hold="\n".join(
             f"        AND ({_ref(each)} IS NULL) = (fits.{each.column} IS NULL)"
             for each in _times(fields)
@@ -112,8 +134,6 @@ def _view(added: Sequence[Field]) -> str:
                 ),
             ]
         ),
-        body=_BODY,
-        parts=parts(fields),
     )
 
 
@@ -226,10 +246,7 @@ CROSS JOIN LATERAL (
 SELECT
 {values},
     body.data,
-    CASE WHEN fits.plainly
-{times_hold} THEN '{{}}' ELSE array_remove(ARRAY[
-{misfits}
-    ]::text[], NULL) END AS misfit_fields
+    {misfits} AS misfit_fields
 FROM {body}
 {parts}
 OFFSET 0
@@ -237,6 +254,11 @@ OFFSET 0
 COMMENT ON VIEW fact_positions IS
     'Each fact as the row of positions that it would make.';
 """
+
+_MISFITS: Final = """CASE WHEN fits.plainly
+{times_hold} THEN '{{}}' ELSE array_remove(ARRAY[
+{misfits}
+    ]::text[], NULL) END"""
 
 _BODY: Final = """(
     -- OFFSET 0, here and below: computed once a row, not once a column.

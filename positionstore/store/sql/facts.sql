@@ -40,10 +40,13 @@ SELECT coalesce((SELECT event_id = %(event_id)s FROM events WHERE seq = %(seq)s)
 FROM events;
 
 -- name: bodies
--- What some envelopes say of their positions in some fields.
-SELECT {values}
-FROM unnest(%(envelopes)s::json[], %(snapshots)s::boolean[])
-    WITH ORDINALITY AS f (envelope, is_snapshot, ordinal)
+-- What some envelopes say of their positions, in the columns that a lake has of them.
+SELECT
+{values},
+    to_json({misfits})::text AS misfit_fields,
+    md5(body.data::text) AS data_md5
+FROM unnest(%(envelopes)s::json[], %(supersede)s::timestamptz[])
+    WITH ORDINALITY AS f (envelope, supersedes_before, ordinal)
 CROSS JOIN LATERAL {body}
 {parts}
 ORDER BY f.ordinal;

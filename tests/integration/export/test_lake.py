@@ -11,9 +11,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pyiceberg.catalog import load_catalog
 from support.factories import event
 from support.killed_exports import killer
-from support.lakes import Desk, change, desk
+from support.lakes import Desk, change, desk, digest
 from support.old_positions import LATER, archived, facts, files, fill
 
 from positionstore.errors import ConfigurationError, PositionstoreError, StoreRefusedError
@@ -210,6 +211,33 @@ def test_a_lake_of_a_newer_version_is_refused(
     table.append([], schema, since=3)
     with pytest.raises(ConfigurationError, match="does not know: risk_funding_bps"):
         feed(store, tmp_path / "lake")
+
+
+@pytest.mark.superuser
+def test_a_field_that_was_added_since_is_filled_in_for_every_fact_the_archived_too(
+    tmp_path: Path, store: Store, appender: Appender, beside: Desk
+) -> None:
+    odd = {"risk": {"health_bps": "much"}, "current": {"position_token_units": "9" * 38}}
+    fill(appender)
+    appender.append([event("evt_odd", position="dm_pos_odd", at=9, body=odd)])
+    appender.append([event("evt_later", position="dm_pos_odd", at=8, body={"provider": "p"})])
+    beside.feed(increment=3)
+    before = digest(beside.positions())
+    archived(store.url, tmp_path / "archives")
+    catalog = load_catalog(
+        "positionstore", type="sql", uri=f"sqlite:///{tmp_path / 'lake' / 'catalog.db'}"
+    )
+    table = catalog.load_table("positionstore.facts")
+    with table.update_schema() as update:
+        for column in ("current_position_token_units", "risk_health_bps", "provider"):
+            update.delete_column(column)
+    assert beside.feed().facts == 1  # the fact that tells of the archive
+    assert digest(beside.positions()) == before
+    proof = beside.verify()
+    assert (proof.differences, proof.findings) == ([], [])
+    (row,) = [r for r in beside.positions().to_pylist() if r["position_id"] == "dm_pos_odd"]
+    assert row["misfit_fields"] == '["risk.health_bps"]'
+    assert row["current_position_token_units"] == int("9" * 38)
 
 
 @pytest.mark.superuser
