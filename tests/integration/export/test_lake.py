@@ -142,6 +142,7 @@ def test_a_changed_rule_is_that_of_the_next_feed(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # some dozen processes
 def test_a_kill_at_any_step_loses_one_increment_and_doubles_nothing(
     tmp_path: Path, store: Store, appender: Appender
 ) -> None:
