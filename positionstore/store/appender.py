@@ -25,6 +25,7 @@ from positionstore.model.facts import (
 )
 from positionstore.store import pooler, sequences
 from positionstore.store import retractions as retracting
+from positionstore.store.engine import hinted
 from positionstore.store.locks import APPEND_LOCK
 from positionstore.store.projection import project_events, refold_positions
 from positionstore.store.quarantine import Entry, keep
@@ -317,16 +318,18 @@ class Appender:
         )
 
     def _append(self) -> tuple[int, int | None, int | None, bool]:
-        row = self._connection.execute(queries("appender")["append"]).fetchone()
-        appended, first_seq, last_seq, has_retractions, newest = row or (0, None, None, False, None)
+        execute = self._connection.execute
+        newest, has_retractions = execute(queries("appender")["look"]).fetchone() or (None, False)
+        row = execute(queries("appender")["append"]).fetchone()
+        appended, first_seq, last_seq = row or (0, None, None)
         sequences.check_order(first_seq, newest)
         if last_seq is not None:
-            self._connection.execute(queries("appender")["announce"], {"seq": str(last_seq)})
+            execute(queries("appender")["announce"], {"seq": str(last_seq)})
         return appended, first_seq, last_seq, has_retractions
 
     def _keep_conflicts(self, first_seq: int | None, last_seq: int | None) -> list[int]:
         row = self._connection.execute(
-            queries("appender")["keep_conflicting_duplicates"],
+            hinted(self._connection, "appender", "keep_conflicting_duplicates"),
             {
                 "first_seq": first_seq,
                 "last_seq": last_seq,

@@ -20,6 +20,7 @@ from psycopg.rows import class_row
 
 from positionstore.errors import PositionstoreError
 from positionstore.model.fields import FIELDS, FOLDED_COLUMNS
+from positionstore.store.engine import HINTS, is_distributed
 from positionstore.store.queries import queries
 from positionstore.store.schema_sql import facts
 
@@ -58,9 +59,23 @@ def _proof() -> dict[str, sql.SQL]:
     return {name: sql.SQL(text) for name, text in facts.proof(fields).items()}
 
 
+_DIFFERING = sql.SQL(",\n        ").join(
+    sql.SQL("CASE WHEN p.{0} IS DISTINCT FROM r.{0} THEN {1} END").format(
+        sql.Identifier(name), sql.Literal(name)
+    )
+    for name in sorted(FOLDED_COLUMNS)
+)
+
+
+def statement(
+    connection: psycopg.Connection, name: str, *, has_retractions: bool = True
+) -> sql.SQL:
+    """Return a statement of the projection for the engine at hand, with a position's columns."""
+    return _statement(name, has_retractions, is_distributed(connection))
+
+
 @cache
-def statement(name: str, *, has_retractions: bool = True) -> sql.SQL:
-    """Return a statement of the projection, with the columns of a position put in."""
+def _statement(name: str, has_retractions: bool, distributed: bool) -> sql.SQL:
     and_counts = queries("projection")["and_counts"] if has_retractions else sql.SQL("")
     composed = queries("projection")[name].format(
         and_counts=and_counts,
@@ -68,6 +83,8 @@ def statement(name: str, *, has_retractions: bool = True) -> sql.SQL:
         p_columns=_columns("p"),
         r_columns=_columns("r"),
         assignments=_ASSIGNMENTS,
+        differing=_DIFFERING,
+        **HINTS[distributed],
         **(_proof() if name == "differences" else {}),
     )
     # As one text: to put so many columns together takes longer than to append a lone event.
@@ -109,6 +126,7 @@ class _Slice:
     Attributes:
         size: how many.
         in_all: how many there are in all slices.
+        position_ids: the positions.
         seqs: the facts.
         moments: the moments up to which their latest snapshots overrule events.
         unfounded: further positions that have a row, but no fact.
@@ -116,6 +134,7 @@ class _Slice:
 
     size: int
     in_all: int
+    position_ids: str
     seqs: str
     moments: str
     unfounded: list[str]
@@ -145,7 +164,7 @@ def compare(
         _SecondSession(connection, another) as second,
     ):
         winners.itersize = 1
-        slices = iter(winners.execute(statement("winners"), values))
+        slices = iter(winners.execute(statement(connection, "winners"), values))
         for ours in slices:
             work: list[tuple[_Slice, Callable[[], list[Found]]]] = [
                 (ours, partial(_compare_slice, connection, ours))
@@ -169,9 +188,13 @@ def compare(
 
 
 def _compare_slice(connection: psycopg.Connection, part: _Slice) -> list[Found]:
-    values = {"seqs": part.seqs, "moments": part.moments}
+    values = {
+        "position_ids": part.position_ids,
+        "seqs": part.seqs,
+        "moments": part.moments,
+    }
     with connection.cursor(row_factory=class_row(Found)) as cursor:
-        found = cursor.execute(statement("differences"), values).fetchall()
+        found = cursor.execute(statement(connection, "differences"), values).fetchall()
     if any(each.seq is None for each in found):
         raise schema_broken("The log has a fact that gives no row")
     return found
@@ -253,7 +276,7 @@ def _soon(another: Connect) -> psycopg.Connection:
 
 
 def _require_no_facts(connection: psycopg.Connection) -> None:
-    if connection.execute(statement("has_facts")).fetchone() == (True,):
+    if connection.execute(statement(connection, "has_facts")).fetchone() == (True,):
         raise schema_broken("The log has facts, and not one position came of folding them")
 
 

@@ -27,7 +27,7 @@ def project_events(
         has_retractions: whether the log has any; where it has none, none is looked for.
     """
     return connection.execute(
-        statement("project_events", has_retractions=has_retractions),
+        statement(connection, "project_events", has_retractions=has_retractions),
         {"first_seq": first_seq, "last_seq": last_seq},
     ).rowcount
 
@@ -35,14 +35,14 @@ def project_events(
 def refold_positions(connection: psycopg.Connection, position_ids: Sequence[str]) -> int:
     """Fold some positions again from all their facts; return how many rows were written."""
     return connection.execute(
-        statement("refold_positions"), {"position_ids": list(position_ids)}
+        statement(connection, "refold_positions"), {"position_ids": list(position_ids)}
     ).rowcount
 
 
 def drop_emptied(connection: psycopg.Connection, position_ids: Sequence[str]) -> int:
     """Take out the rows of those of some positions that have no fact left; return how many."""
     row = connection.execute(
-        statement("drop_emptied"), {"position_ids": list(position_ids)}
+        statement(connection, "drop_emptied"), {"position_ids": list(position_ids)}
     ).fetchone()
     return row[0] if row else 0
 
@@ -100,22 +100,28 @@ def rebuild(
     with session_lock(connection, REBUILD_LOCK):
         with _transaction(connection, IsolationLevel.REPEATABLE_READ):
             _require_lock(connection)
-            (seen,) = execute(statement("last_seq")).fetchone() or (0,)
+            (seen,) = execute(statement(connection, "last_seq")).fetchone() or (0,)
             found = compare(connection, progress=progress, another=another)
         # What was committed while it waits for its turn has to be seen.
         with _transaction(connection, IsolationLevel.READ_COMMITTED):
             execute("SELECT pg_advisory_xact_lock(%s)", [APPEND_LOCK])
             _require_lock(connection)
-            late = {name for (name,) in execute(statement("positions_since"), {"seq": seen})}
+            late = {
+                name for (name,) in execute(statement(connection, "positions_since"), {"seq": seen})
+            }
             found = [each for each in found if each.position_id not in late]
             if late:
                 found += compare(connection, list(late))
             if gone := [each.position_id for each in found if each.seq is None]:
-                execute(statement("drop_unfounded"), {"position_ids": gone})
+                execute(statement(connection, "drop_unfounded"), {"position_ids": gone})
             for first in range(0, len(found), fold.SLICE):
                 some = [each for each in found[first : first + fold.SLICE] if each.seq is not None]
-                seqs, moments = [e.seq for e in some], [e.supersedes_before for e in some]
-                put = execute(statement("put_right"), {"seqs": seqs, "moments": moments})
+                facts = {
+                    "position_ids": [each.position_id for each in some],
+                    "seqs": [each.seq for each in some],
+                    "moments": [each.supersedes_before for each in some],
+                }
+                put = execute(statement(connection, "put_right"), facts)
                 if put.rowcount != len(some):
                     raise fold.schema_broken("The log has a fact that gives no row")
         return _differences(found)

@@ -24,10 +24,22 @@ SELECT pg_backend_pid(), pg_advisory_xact_lock(%(key)s);
 SELECT pg_backend_pid(), pg_advisory_xact_lock(%(key)s),
     set_config('plan_cache_mode', %(plans)s, true);
 
+-- name: look
+-- Which seq is the newest, and whether the log has retractions: before a batch goes in.
+SELECT
+    (SELECT max(seq) FROM events) AS newest,
+    -- In the order of the one index that holds retractions alone: a planner that has not seen the
+    -- log yet would else think that nearly all of it are some, and read it from the beginning.
+    (
+        SELECT count(*) > 0
+        FROM (
+            SELECT seq FROM events WHERE retracts IS NOT NULL ORDER BY position_id, retracts LIMIT 1
+        ) first
+    ) AS has_retractions;
+
 -- name: append
--- Puts what is new into the log, in the order of arrival; says how much, which seq it got, whether
--- the log has retractions, and which seq was the newest before. Each row draws a seq, new or not.
--- Places are sorted, and not the rows, which a large batch would spill.
+-- Puts what is new into the log, in the order of arrival; says how much, and which seq it got. Each
+-- row draws a seq, new or not. Places are sorted, and not the rows, which a large batch would spill.
 WITH appended AS (
     INSERT INTO events (
         event_id, position_id, type, status, created_at, received_at, source, supersedes_before,
@@ -44,18 +56,7 @@ WITH appended AS (
     ON CONFLICT (position_id, event_id) DO NOTHING
     RETURNING seq
 )
-SELECT
-    count(*), min(seq), max(seq),
-    -- In the order of the one index that holds retractions alone: a planner that has not seen the
-    -- log yet would else think that nearly all of it are some, and read it from the beginning.
-    (
-        SELECT count(*) > 0
-        FROM (
-            SELECT FROM events WHERE retracts IS NOT NULL ORDER BY position_id, retracts LIMIT 1
-        ) first
-    ) AS has_retractions,
-    (SELECT max(seq) FROM events) AS newest_before
-FROM appended;
+SELECT count(*), min(seq), max(seq) FROM appended;
 
 -- name: forget_plans
 -- The log has outgrown the plans that were made for it.
@@ -68,23 +69,26 @@ SELECT max(seq) FROM events;
 -- name: keep_conflicting_duplicates
 -- Puts into quarantine what of the batch bears the id of another fact of the log but is not the same
 -- JSON; says which that are, by their ordinals. Most of the batch stands in the log under the very
--- seq that it drew; what does not is compared with what has its id. Each OFFSET 0 holds the planner
--- to one look-up a row, however large it thinks the batch is.
-WITH drawn AS MATERIALIZED (
+-- seq that it drew; what does not is compared with what has its id. It is held to one
+-- look-up by key a row, however large the planner thinks the batch is.
+WITH first_taken AS MATERIALIZED (
+    SELECT e.seq, e.position_id, e.event_id FROM events e WHERE e.seq = %(first_seq)s::bigint
+),
+drawn AS MATERIALIZED (
     -- The first that was taken tells what the first of all drew.
     SELECT e.seq - i.ordinal AS first
-    FROM events e
+    FROM first_taken e
     JOIN pg_temp.incoming i ON i.position_id = e.position_id AND i.event_id = e.event_id
-    WHERE e.seq = %(first_seq)s::bigint
     ORDER BY i.ordinal
     LIMIT 1
 ),
-refused AS (
+taken AS {gathered} (
+    SELECT e.seq FROM events e WHERE e.seq BETWEEN %(first_seq)s AND %(last_seq)s
+),
+refused AS {gathered} (
     SELECT i.*
     FROM pg_temp.incoming i
-    WHERE ((SELECT first FROM drawn) + i.ordinal IN (
-        SELECT e.seq FROM events e WHERE e.seq BETWEEN %(first_seq)s AND %(last_seq)s
-    )) IS NOT TRUE
+    WHERE ((SELECT first FROM drawn) + i.ordinal IN (SELECT t.seq FROM taken t)) IS NOT TRUE
     OFFSET 0
 ),
 conflicting AS MATERIALIZED (
@@ -99,7 +103,7 @@ conflicting AS MATERIALIZED (
         SELECT e.envelope
         FROM events e
         WHERE e.position_id = i.position_id AND e.event_id = i.event_id
-        OFFSET 0
+        {once}
     ) other
     WHERE other.envelope::text <> i.envelope::text
       AND jsonb_from_wire(other.envelope) <> jsonb_from_wire(i.envelope)
@@ -110,7 +114,7 @@ kept AS (
     SELECT sha256(raw), %(reason)s, detail, source, received_at, raw FROM conflicting
     ON CONFLICT (digest, reason) DO NOTHING
 )
-SELECT coalesce(array_agg(ordinal), '{}') FROM conflicting;
+SELECT coalesce(array_agg(ordinal), '{{}}') FROM conflicting;
 
 -- name: announce
 -- Tells listeners that the log has grown up to this seq.

@@ -2,36 +2,39 @@
 
 -- name: project_events
 -- Folds the events of a seq range into positions: the greatest of them, where it is greater than
--- the fact that stands and neither overruled by a snapshot nor retracted before it came. Each OFFSET
--- 0 holds the planner to one look-up by key a row: its statistics know nothing of the newest rows,
--- and a plan made for the one row that it expects takes minutes for fifty thousand.
-WITH told AS MATERIALIZED (
+-- the fact that stands and neither overruled by a snapshot nor retracted before it came. It is
+-- held to one look-up by key a row: the planner's statistics know nothing of the newest rows, and a
+-- plan made for the one row that it expects takes minutes for fifty thousand.
+WITH told AS {apart} (
     SELECT f.position_id, f.seq, f.created_at, f.rank
     FROM ranked_facts f
     WHERE f.seq BETWEEN %(first_seq)s AND %(last_seq)s {and_counts}
 ),
-standing AS MATERIALIZED (
+standing AS {apart} (
     SELECT p.position_id, p.rank, p.supersedes_before
     FROM (SELECT DISTINCT position_id FROM told) t
     CROSS JOIN LATERAL (
         SELECT p.position_id, p.rank, p.supersedes_before
-        FROM ranked_positions p WHERE p.position_id = t.position_id OFFSET 0
+        FROM ranked_positions p WHERE p.position_id = t.position_id {once}
     ) p
 ),
 best AS (
-    SELECT DISTINCT ON (t.position_id) t.seq, t.rank, p.rank AS standing, p.supersedes_before
+    SELECT DISTINCT ON (t.position_id)
+        t.position_id AS of_position, t.seq, t.rank, p.rank AS standing, p.supersedes_before
     FROM told t
     LEFT JOIN standing p ON p.position_id = t.position_id
     WHERE t.created_at > coalesce(p.supersedes_before, '-infinity')
     ORDER BY t.position_id, t.rank DESC
 ),
-winners AS MATERIALIZED (
-    SELECT seq, supersedes_before FROM best WHERE standing IS NULL OR rank > standing
+winners AS {apart} (
+    SELECT of_position, seq, supersedes_before FROM best WHERE standing IS NULL OR rank > standing
 )
 INSERT INTO positions ({columns})
 SELECT {columns}
 FROM winners w
-CROSS JOIN LATERAL (SELECT * FROM fact_positions f WHERE f.seq = w.seq OFFSET 0) fact
+CROSS JOIN LATERAL (
+    SELECT * FROM fact_positions f WHERE {of_position} f.seq = w.seq {once}
+) fact
 ON CONFLICT (position_id) DO UPDATE SET {assignments};
 
 -- name: and_counts
@@ -46,23 +49,26 @@ AND NOT EXISTS (
 -- name: refold_positions
 -- Folds some positions again from all their facts, as a new snapshot or retraction demands.
 WITH folded AS MATERIALIZED (
-    SELECT seq, supersedes_before FROM fold_facts(%(position_ids)s)
+    SELECT position_id AS of_position, seq, supersedes_before FROM fold_facts(%(position_ids)s)
 )
 INSERT INTO positions ({columns})
 SELECT {columns}
 FROM folded w
-CROSS JOIN LATERAL (SELECT * FROM fact_positions f WHERE f.seq = w.seq OFFSET 0) fact
+CROSS JOIN LATERAL (
+    SELECT * FROM fact_positions f WHERE {of_position} f.seq = w.seq {once}
+) fact
 ON CONFLICT (position_id) DO UPDATE SET {assignments};
 
 -- name: drop_emptied
 -- Takes out the rows of those of some positions of which retractions have left no fact, and their
 -- valuations.
-WITH emptied AS (
+WITH folded AS MATERIALIZED (
+    SELECT position_id FROM fold_facts(%(position_ids)s)
+),
+emptied AS (
     DELETE FROM positions p
     WHERE p.position_id = ANY (%(position_ids)s)
-      AND NOT EXISTS (
-          SELECT FROM fold_facts(%(position_ids)s) f WHERE f.position_id = p.position_id
-      )
+      AND NOT EXISTS (SELECT FROM folded f WHERE f.position_id = p.position_id)
     RETURNING p.position_id
 ),
 unvalued AS (
@@ -77,21 +83,27 @@ SELECT coalesce(max(seq), 0) FROM events;
 -- name: winners
 -- The facts that the rows of all positions, or of some, should show, in slices by the order of the
 -- log; and the positions that have a row and no fact.
+WITH folded AS {gathered} (
+    SELECT * FROM fold_facts(%(position_ids)s)
+),
+shown AS {gathered} (
+    SELECT position_id FROM positions
+    WHERE %(position_ids)s::text[] IS NULL OR position_id = ANY (%(position_ids)s)
+)
 SELECT
     count(x.seq) AS size,
     (sum(count(x.seq)) OVER ())::bigint AS in_all,
+    coalesce(array_agg(x.of_position) FILTER (WHERE x.seq IS NOT NULL)::text, '{{}}')
+        AS position_ids,
     coalesce(array_agg(x.seq) FILTER (WHERE x.seq IS NOT NULL)::text, '{{}}') AS seqs,
     coalesce(array_agg(x.supersedes_before) FILTER (WHERE x.seq IS NOT NULL)::text, '{{}}')
         AS moments,
     coalesce(array_agg(x.position_id) FILTER (WHERE x.seq IS NULL), '{{}}') AS unfounded
 FROM (
-    SELECT f.seq, f.supersedes_before, p.position_id,
+    SELECT f.position_id AS of_position, f.seq, f.supersedes_before, p.position_id,
         (row_number() OVER (ORDER BY f.seq) - 1) / %(slice)s AS slice
-    FROM fold_facts(%(position_ids)s) f
-    FULL JOIN (
-        SELECT position_id FROM positions
-        WHERE %(position_ids)s::text[] IS NULL OR position_id = ANY (%(position_ids)s)
-    ) p ON p.position_id = f.position_id
+    FROM folded f
+    FULL JOIN shown p ON p.position_id = f.position_id
 ) x
 GROUP BY x.slice
 ORDER BY x.slice;
@@ -102,23 +114,24 @@ ORDER BY x.slice;
 SELECT
     coalesce(r.position_id, '') AS position_id,
     CASE WHEN p.position_id IS NULL THEN 'missing' ELSE 'different' END AS kind,
-    CASE WHEN p.position_id IS NULL THEN '{{}}' ELSE (
-        SELECT coalesce(array_agg(stands.key ORDER BY stands.key), '{{}}')
-        FROM jsonb_each(to_jsonb(p)) stands
-        JOIN jsonb_each(to_jsonb(r)) folded ON folded.key = stands.key
-        WHERE folded.value IS DISTINCT FROM stands.value
-    ) END AS columns,
+    CASE WHEN p.position_id IS NULL THEN '{{}}' ELSE array_remove(ARRAY[
+        {differing}
+    ], NULL) END AS columns,
     r.seq,
     r.supersedes_before
 FROM (
     SELECT fact.seq, {columns}
     FROM (
         -- The usual row is proved to be right for less than it costs to make another.
-        SELECT w.seq, w.supersedes_before
-        FROM unnest(%(seqs)s::bigint[], %(moments)s::timestamptz[]) w (seq, supersedes_before)
-        LEFT JOIN LATERAL (SELECT * FROM ranked_facts f WHERE f.seq = w.seq OFFSET 0) f ON true
+        SELECT w.of_position, w.seq, w.supersedes_before
+        FROM unnest(
+            %(position_ids)s::text[], %(seqs)s::bigint[], %(moments)s::timestamptz[]
+        ) w (of_position, seq, supersedes_before)
+        {left} JOIN LATERAL (
+            SELECT * FROM ranked_facts f WHERE {of_position} f.seq = w.seq {once}
+        ) f ON true
         LEFT JOIN LATERAL (
-            SELECT * FROM positions p WHERE p.position_id = f.position_id OFFSET 0
+            SELECT * FROM positions p WHERE p.position_id = f.position_id {once}
         ) p ON true
         CROSS JOIN LATERAL {body}
         {taken}
@@ -135,12 +148,14 @@ FROM (
             AND p.data = body.data
             {shows}
         ) IS NOT TRUE
-        OFFSET 0
+        {once}
     ) w
-    LEFT JOIN LATERAL (SELECT * FROM fact_positions f WHERE f.seq = w.seq OFFSET 0) fact ON true
+    {left} JOIN LATERAL (
+        SELECT * FROM fact_positions f WHERE {of_position} f.seq = w.seq {once}
+    ) fact ON true
 ) r
 LEFT JOIN LATERAL (
-    SELECT * FROM positions p WHERE p.position_id = r.position_id OFFSET 0
+    SELECT * FROM positions p WHERE p.position_id = r.position_id {once}
 ) p ON true
 WHERE ({p_columns}) IS DISTINCT FROM ({r_columns}) OR r.position_id IS NULL;
 
@@ -148,7 +163,11 @@ WHERE ({p_columns}) IS DISTINCT FROM ({r_columns}) OR r.position_id IS NULL;
 -- Whether the log has a fact that should give a position.
 SELECT EXISTS (
     SELECT FROM events e
-    WHERE e.status IS NOT NULL AND NOT is_retracted(e.position_id, e.event_id)
+    WHERE e.status IS NOT NULL AND NOT EXISTS (
+        SELECT FROM events r
+        WHERE r.position_id = e.position_id AND r.retracts = e.event_id
+          AND is_retracted(r.position_id, r.retracts)
+    )
 );
 
 -- name: positions_since
@@ -164,8 +183,12 @@ DELETE FROM positions WHERE position_id = ANY (%(position_ids)s);
 -- Writes the rows of some positions as their facts would have them.
 INSERT INTO positions ({columns})
 SELECT {columns}
-FROM unnest(%(seqs)s::bigint[], %(moments)s::timestamptz[]) w (seq, supersedes_before)
-CROSS JOIN LATERAL (SELECT * FROM fact_positions f WHERE f.seq = w.seq OFFSET 0) fact
+FROM unnest(
+    %(position_ids)s::text[], %(seqs)s::bigint[], %(moments)s::timestamptz[]
+) w (of_position, seq, supersedes_before)
+CROSS JOIN LATERAL (
+    SELECT * FROM fact_positions f WHERE {of_position} f.seq = w.seq {once}
+) fact
 ON CONFLICT (position_id) DO UPDATE SET {assignments};
 
 -- name: draw_positions

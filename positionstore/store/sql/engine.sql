@@ -1,0 +1,8 @@
+-- Which engine is under the store.
+
+-- name: is_distributed
+-- Whether the store is spread over workers: then it has the table that readers of the log go by.
+SELECT EXISTS (
+    SELECT FROM pg_class
+    WHERE relname = 'log_watermark' AND relnamespace = quote_ident(current_schema())::regnamespace
+);
