@@ -7,7 +7,7 @@ import typer
 from positionstore.cli.bootstrap import start
 from positionstore.cli.console import print_line
 from positionstore.embedded.server import to_stderr
-from positionstore.store import migrations
+from positionstore.store import citus, migrations
 from positionstore.store.database import opened
 
 
@@ -17,6 +17,10 @@ def migrate(
         float,
         typer.Option(min=0, help="Seconds to keep trying while other sessions use a table."),
     ] = migrations.LONGEST_WAIT,
+    on_citus: Annotated[
+        bool,
+        typer.Option("--citus", help="Spread the store over the workers of Citus, too."),
+    ] = False,
 ) -> None:
     """Bring the database's schema to head.
 
@@ -24,11 +28,18 @@ def migrate(
     has changed; two at once take turns. If other sessions use a table, it waits two seconds at a
     time without blocking others, and tries again.
 
+    With --citus the store, new or standing, is spread over the workers of a Citus coordinator by
+    position. That cannot be taken back, and nothing is appended meanwhile; see docs/citus.md.
+
     Example: positionstore migrate
     """
     settings = start()
     with opened(settings, check=False) as store:
         before, after = migrations.migrate(store.url, schema=store.schema, wait=wait, say=to_stderr)
+        if on_citus:
+            with store.connect() as connection:
+                for line in citus.distribute(connection):
+                    to_stderr(line)
     if before == after:
         print_line(f"The schema is at head: {after}.")
     else:

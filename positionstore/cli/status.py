@@ -15,6 +15,7 @@ from positionstore.health import words
 from positionstore.health.disk import disks
 from positionstore.ingest.spools import totals_of
 from positionstore.model.wording import counted
+from positionstore.store import citus
 from positionstore.store.database import opened
 from positionstore.store.restored import remedy
 from positionstore.store.sessions import DEAD_AFTER
@@ -99,6 +100,8 @@ def _rows(found: Status, now: datetime) -> Iterator[tuple[str, str]]:
     )
     yield "positions", words.counts(found.positions_by_phase)
     yield "by status", words.counts(found.positions_by_status)
+    if found.shards:
+        yield "workers", citus.described(found.shards)
     if told := _archived(found.archived):
         yield "archived", told
     yield "in quarantine", words.counts(found.quarantine)

@@ -107,5 +107,14 @@ FUNCTIONS: Final[dict[str, Privileges]] = {
 }
 """Functions; none of them runs with its owner's rights."""
 
+RELATIONS_ON_CITUS: Final[dict[str, Privileges]] = {"log_watermark": _table("UPDATE")}
+"""Tables that only a store on Citus has."""
+
+FUNCTIONS_ON_CITUS: Final[dict[str, Privileges]] = {
+    "publish_watermark": Privileges(_EXECUTE, frozenset()),
+    "text_of": _CALLED_BY_ALL,
+}
+"""Functions that only a store on Citus has."""
+
 TYPES: Final = ("fact_rank", "position_moment", "token_units", "usd")
 """Types, which anybody may use and only the owner may change."""

@@ -23,7 +23,7 @@ from positionstore.model.facts import (
     Snapshot,
     Source,
 )
-from positionstore.store import pooler, sequences
+from positionstore.store import citus, pooler, sequences
 from positionstore.store import retractions as retracting
 from positionstore.store.engine import hinted
 from positionstore.store.locks import APPEND_LOCK
@@ -101,6 +101,9 @@ class Appender:
         connection.isolation_level = IsolationLevel.READ_COMMITTED
         connection.execute(queries("appender")["create_incoming"])
         self._backend = pooler.backend(connection)
+        connection.commit()
+        # What another appender committed and died before it could publish it.
+        citus.publish(connection)
         connection.commit()
         self._connection = connection
         self._staged: _Staged | None = None
@@ -215,6 +218,7 @@ class Appender:
             sequences.OF_THE_LOG,
             lambda: retracting.append(self._connection, retractions, received_at),
         )
+        citus.publish(self._connection)
         return Appended(
             received=len(retractions),
             appended=len(seqs),
@@ -246,6 +250,7 @@ class Appender:
             self._take_turn("force_generic_plan" if few else "force_custom_plan")
             result = work()
             self._connection.commit()
+            citus.publish(self._connection)
         except (psycopg.errors.UniqueViolation, sequences.NumbersBehindError) as error:
             self.rollback()
             if sequences.is_of_numbers(error):

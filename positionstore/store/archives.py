@@ -19,7 +19,7 @@ from psycopg import IsolationLevel, sql
 from psycopg.rows import class_row
 
 from positionstore.errors import PositionstoreError, StoreRefusedError
-from positionstore.store import sequences
+from positionstore.store import citus, sequences
 from positionstore.store.locks import APPEND_LOCK
 from positionstore.store.projection import drop_emptied, refold_positions
 from positionstore.store.queries import queries
@@ -117,8 +117,9 @@ def require_owner(connection: psycopg.Connection) -> None:
     """See that this role may move facts.
 
     Raises:
-        StoreRefusedError: it is the writer, or the reader.
+        StoreRefusedError: it is the writer, or the reader; or the store is on Citus.
     """
+    citus.refuse(connection, "archives")
     if connection.execute(_query("may")).fetchone() != (True,):
         raise StoreRefusedError(
             "This role may not move facts out of the log or back.",

@@ -11,8 +11,9 @@ from psycopg import sql
 
 from positionstore.errors import PositionstoreError
 from positionstore.model.check import Check
-from positionstore.store import migrations, restored
+from positionstore.store import citus, migrations, restored
 from positionstore.store.access import FUNCTIONS, RELATIONS
+from positionstore.store.engine import is_distributed
 from positionstore.store.grants import AFTER_THE_ROLES, Role, Roles
 from positionstore.store.other_roles import Weight, at_fault, other_rights
 from positionstore.store.queries import queries
@@ -39,6 +40,8 @@ def checks(connection: psycopg.Connection) -> Iterator[Check]:
     roles = recorded(connection)
     for look in _OF_THE_SCHEMA:
         yield look(connection, roles)
+    if is_distributed(connection):
+        yield _workers(connection)
 
 
 def _append_only(connection: psycopg.Connection, _: Roles | None) -> Check:
@@ -147,6 +150,24 @@ def _other_roles(connection: psycopg.Connection, roles: Roles | None) -> Check:
 
 def _quoted(connection: psycopg.Connection, role: str) -> str:
     return sql.Identifier(role).as_string(connection)
+
+
+_SKEWED: Final = 4.0
+"""A shard of the log that is so many times the average takes the work to one worker."""
+
+_SMALL: Final = 1e9
+"""Bytes of a log below which that is no matter."""
+
+
+def _workers(connection: psycopg.Connection) -> Check:
+    found = citus.shards(connection)
+    says = citus.described(found)
+    newest = connection.execute(queries("query")["newest_seq"]).fetchone() or (None,)
+    behind = (newest[0] or 0) - citus.watermark(connection)
+    if behind > 0:
+        says += f"; the feed is {behind:,} behind the log, up to the next batch"
+    is_small = sum(each.log_bytes for each in found) < _SMALL
+    return Check("workers", is_small or citus.skew(found) < _SKEWED, says)
 
 
 _OF_THE_SCHEMA: Final[tuple[Callable[[psycopg.Connection, Roles | None], Check], ...]] = (

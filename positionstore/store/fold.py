@@ -209,7 +209,8 @@ class _SecondSession:
 
     def __init__(self, connection: psycopg.Connection, another: Connect | None) -> None:
         self._connection = connection
-        self._another = another
+        # Workers of Citus share the work anyway, and no snapshot reaches them.
+        self._another = None if is_distributed(connection) else another
         self._other: psycopg.Connection | None = None
         self._stack = ExitStack()
 

@@ -12,7 +12,15 @@ from typing import Final
 import psycopg
 from psycopg import sql
 
-from positionstore.store.access import FUNCTIONS, RELATIONS, TYPES, Privileges
+from positionstore.store.access import (
+    FUNCTIONS,
+    FUNCTIONS_ON_CITUS,
+    RELATIONS,
+    RELATIONS_ON_CITUS,
+    TYPES,
+    Privileges,
+)
+from positionstore.store.engine import is_distributed
 from positionstore.store.queries import queries
 
 READER_CONNECTIONS: Final = 30
@@ -41,6 +49,9 @@ BUILDER_SETTINGS: Final[dict[str, tuple[str, int]]] = {
 
 LIMITS: Final = {"temp_file_limit": "10GB"}
 """The same of both, which only a superuser can set and they cannot change."""
+
+_RELATIONS: Final = RELATIONS | RELATIONS_ON_CITUS
+_FUNCTIONS: Final = FUNCTIONS | FUNCTIONS_ON_CITUS
 
 _Grants = Iterable[tuple[str, str]]
 
@@ -229,28 +240,35 @@ def _owners(connection: psycopg.Connection, roles: Roles) -> Iterator[sql.Compos
         )
 
     for name, has, _ in connection.execute(queries("roles")["relations"]).fetchall():
-        if name in RELATIONS and has != owner:
+        if name in _RELATIONS and has != owner:
             yield hand_over("TABLE", sql.Identifier(schema, name))
     for name, has in connection.execute(queries("roles")["types"], {"names": list(TYPES)}):
         if has != owner:
             yield hand_over("TYPE", sql.Identifier(schema, name))
     for name, called, has, _ in connection.execute(queries("roles")["functions"]).fetchall():
-        if name in FUNCTIONS and has != owner:
+        if name in _FUNCTIONS and has != owner:
             yield hand_over("FUNCTION", _raw(called))
 
 
 def _grants(connection: psycopg.Connection, roles: Roles) -> Iterator[sql.Composed]:
     _, schema, *_ = _surrounded(connection)
     for name, _, grants in connection.execute(queries("roles")["relations"]).fetchall():
-        if name in RELATIONS:
+        if name in _RELATIONS:
             called = sql.SQL("TABLE {}").format(sql.Identifier(schema, name))
-            yield from _differences(roles, called, grants, _wanted(RELATIONS[name]))
+            yield from _differences(roles, called, grants, _wanted(_RELATIONS[name]))
     for name, called, _, grants in connection.execute(queries("roles")["functions"]).fetchall():
-        if name in FUNCTIONS:
+        if name in _FUNCTIONS:
             on = sql.SQL("FUNCTION {}").format(_raw(called))
-            access = FUNCTIONS[name]
+            access = _FUNCTIONS[name]
             yield from _differences(
                 roles, on, grants, _wanted(access), of_public=access.public, is_for_public=True
+            )
+    if is_distributed(connection):
+        # There an INSERT of a query draws numbers with the rights of who runs it.
+        named = {"role": roles.name(Role.WRITER)}
+        for (sequence,) in connection.execute(queries("citus")["lacking_sequence"], named):
+            yield sql.SQL("GRANT USAGE ON SEQUENCE {} TO {}").format(
+                _raw(sequence), sql.Identifier(roles.name(Role.WRITER))
             )
 
 

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Final
 import psycopg
 
 from positionstore.errors import BusyError, SchemaMismatchError
-from positionstore.store import neighbours, refusals, restored, roles, sequences, session
+from positionstore.store import (
+    citus,
+    neighbours,
+    refusals,
+    restored,
+    roles,
+    sequences,
+    session,
+)
 from positionstore.store.locks import MIGRATION_LOCK
 from positionstore.store.queries import queries
 
@@ -217,6 +225,8 @@ def _attempt(
             command.downgrade(config, down_to)
         driven = _driven(connection)
         after = current(driven)
+        if down_to is None:
+            citus.adapt(driven)
         for change in _put_right(driven) if down_to is None else ():
             if say is not None:
                 say(change)

@@ -11,6 +11,7 @@ import psycopg
 from psycopg import IsolationLevel
 
 from positionstore.store import fold, pooler
+from positionstore.store.engine import is_distributed
 from positionstore.store.fold import Connect, Difference, Found, Progress, compare, statement
 from positionstore.store.locks import APPEND_LOCK, REBUILD_LOCK, holds, session_lock
 
@@ -69,7 +70,13 @@ def verify(
         What differs, by position; empty where the projection is right.
     """
     with _transaction(connection, IsolationLevel.REPEATABLE_READ):
-        return _differences(compare(connection, position_ids, progress=progress, another=another))
+        found = compare(connection, position_ids, progress=progress, another=another)
+    if found and is_distributed(connection):
+        # Workers have no one snapshot, and may have shown a batch in part.
+        with _transaction(connection, IsolationLevel.READ_COMMITTED):
+            connection.execute("SELECT pg_advisory_xact_lock(%s)", [APPEND_LOCK])
+            found = compare(connection, [each.position_id for each in found])
+    return _differences(found)
 
 
 def rebuild(
@@ -109,6 +116,8 @@ def rebuild(
             late = {
                 name for (name,) in execute(statement(connection, "positions_since"), {"seq": seen})
             }
+            if is_distributed(connection):
+                late |= {each.position_id for each in found}
             found = [each for each in found if each.position_id not in late]
             if late:
                 found += compare(connection, list(late))

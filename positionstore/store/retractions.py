@@ -10,7 +10,7 @@ from psycopg import IsolationLevel
 from psycopg.rows import class_row
 
 from positionstore.model.facts import Retraction
-from positionstore.store import archived, sequences
+from positionstore.store import archived, citus, sequences
 from positionstore.store.locks import APPEND_LOCK
 from positionstore.store.projection import drop_emptied, refold_positions
 from positionstore.store.queries import queries
@@ -138,11 +138,13 @@ def apply(
     """
     # What another appender committed while this one waited for its turn has to be seen.
     connection.isolation_level = IsolationLevel.READ_COMMITTED
-    return sequences.checked(
+    change = sequences.checked(
         connection,
         sequences.OF_THE_LOG,
         lambda: _apply(connection, retractions, received_at, dry_run=dry_run),
     )
+    citus.publish(connection)
+    return change
 
 
 def _apply(

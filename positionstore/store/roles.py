@@ -10,6 +10,7 @@ builder  reads the same, and makes tables and views in a schema of its own: dbt
 What each may do with an object is said in :mod:`positionstore.store.access`.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -21,6 +22,7 @@ from psycopg.conninfo import make_conninfo
 
 from positionstore import postgres_url
 from positionstore.embedded.cluster import new_password
+from positionstore.store.engine import is_distributed
 from positionstore.store.grants import (
     FOR_ADMINISTRATORS,
     FOR_SUPERUSERS,
@@ -166,6 +168,21 @@ def _execute(connection: psycopg.Connection, roles: Roles, parts: Iterable[Part]
     executed = []
     for part in parts:
         for statement in list(part(connection, roles)):
-            connection.execute(statement)
-            executed.append(statement.as_string(connection))
+            text = statement.as_string(connection)
+            if _OF_CODE.search(text) and is_distributed(connection):
+                # Citus sees circles among types and functions; on a worker anybody may call them.
+                _execute_here_alone(connection, statement)
+            else:
+                connection.execute(statement)
+            executed.append(text)
     return executed
+
+
+_OF_CODE: Final = re.compile(r"^ALTER (?:TYPE|FUNCTION) |^(?:GRANT|REVOKE) \S+ ON FUNCTION ")
+"""A statement on a type or a function."""
+
+
+def _execute_here_alone(connection: psycopg.Connection, statement: sql.Composed) -> None:
+    connection.execute(queries("citus")["here_alone"])
+    connection.execute(statement)
+    connection.execute(queries("citus")["everywhere"])

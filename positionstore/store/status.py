@@ -11,7 +11,8 @@ import msgspec
 import psycopg
 from psycopg.rows import class_row
 
-from positionstore.store import differing, quarantine, restored
+from positionstore.store import citus, differing, quarantine, restored
+from positionstore.store.engine import is_distributed
 from positionstore.store.identity import identity
 from positionstore.store.invalid_fields import InvalidField, invalid_fields
 from positionstore.store.other_roles import at_fault, other_rights
@@ -236,6 +237,7 @@ class Status(msgspec.Struct, frozen=True):
         drift: what the last ones found.
         clock: how far the vendor's clock is ahead of ours; None where no run could tell.
         sizes: bytes on disk.
+        shards: what each worker has of a store on Citus; empty where it is none.
         guard: how the trigger stands that keeps the log append-only.
         others_may_change: roles other than the store's that can change something of it.
     """
@@ -256,6 +258,7 @@ class Status(msgspec.Struct, frozen=True):
     drift: Drift
     clock: ClockOffset | None
     sizes: Sizes
+    shards: list[citus.WorkerShards]
     guard: restored.Guard
     others_may_change: list[str]
 
@@ -276,7 +279,7 @@ def status(connection: psycopg.Connection) -> Status:
         environment = identity(connection)
         return Status(
             environment=environment.value if environment else None,
-            log=_parts(connection, LogState, "log")[0],
+            log=_log(connection),
             positions_by_status=by_status,
             positions_by_phase=by_phase,
             archived=_parts(connection, Archived, "archived")[0],
@@ -290,10 +293,26 @@ def status(connection: psycopg.Connection) -> Status:
             last_run=next(iter(_parts(connection, LastRun, "last_run")), None),
             drift=drift(connection),
             clock=clock_offset(connection),
-            sizes=_parts(connection, Sizes, "sizes")[0],
+            sizes=_sizes(connection),
+            shards=citus.shards(connection) if is_distributed(connection) else [],
             guard=restored.guard(connection),
             others_may_change=at_fault(other_rights(connection, recorded(connection))),
         )
+
+
+def _log(connection: psycopg.Connection) -> LogState:
+    found = _parts(connection, LogState, "log")[0]
+    if not is_distributed(connection):
+        return found
+    # The coordinator has no row of its own, and so no estimate.
+    return msgspec.structs.replace(found, events_estimate=citus.count_facts(connection))
+
+
+def _sizes(connection: psycopg.Connection) -> Sizes:
+    if is_distributed(connection):
+        with connection.cursor(row_factory=class_row(Sizes)) as cursor:
+            return cursor.execute(queries("citus")["sizes"]).fetchall()[0]
+    return _parts(connection, Sizes, "sizes")[0]
 
 
 def live_sessions(connection: psycopg.Connection) -> list[LiveSession]:

@@ -14,9 +14,10 @@ import psycopg
 from psycopg import pq, sql
 
 from positionstore.errors import ConfigurationError, PositionstoreError
-from positionstore.store import archived
+from positionstore.store import archived, citus
 from positionstore.store.access import RELATIONS
 from positionstore.store.database import Store
+from positionstore.store.engine import is_distributed
 from positionstore.store.queries import queries
 
 APPLICATION: Final = "positionstore export"
@@ -229,7 +230,9 @@ def relations(connection: psycopg.Connection) -> list[str]:
 
 
 def newest_seq(connection: psycopg.Connection) -> int:
-    """Return the last seq of the log, 0 where it is empty."""
+    """Return the last seq of the log that may be taken for complete, 0 where it is empty."""
+    if is_distributed(connection):
+        return citus.watermark(connection)
     row = connection.execute(queries("query")["newest_seq"]).fetchone()
     return (row and row[0]) or 0
 

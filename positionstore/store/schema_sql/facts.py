@@ -17,14 +17,23 @@ _UNITS_PATTERN: Final = "^-?0*[0-9]{1,38}$"
 _JSON_TYPES: Final = {Kind.TEXT: "string", Kind.TIME: "string", Kind.FLAG: "boolean"}
 
 
-def view(added: Sequence[Field]) -> str:
-    """Return the view and its comments."""
+def view(added: Sequence[Field], *, text_of: str | None = None) -> str:
+    """Return the view and its comments.
+
+    Args:
+        added: fields after the first ones.
+        text_of: a function that makes an array of texts to text; None for a cast.
+    """
     shown = [
         in_view(column)
         for column in position_columns(added)
         if column.is_folded and column.name != "supersedes_before"
     ]
-    return f"{_view(added)}{comments('fact_positions', [SEQ, *shown])}\n"
+    view = _view(added)
+    if text_of is not None:
+        view = view.replace(_ARRAY_BEGINS, f"(SELECT {text_of}(ARRAY[")
+        view = view.replace(_ARRAY_ENDS, "]) AS numbers OFFSET 0)")
+    return f"{view}{comments('fact_positions', [SEQ, *shown])}\n"
 
 
 def values(fields: Sequence[Field]) -> str:
@@ -283,6 +292,9 @@ CROSS JOIN LATERAL (
 {inside}
     OFFSET 0
 ) field"""
+
+_ARRAY_BEGINS: Final = "(SELECT ARRAY["
+_ARRAY_ENDS: Final = "]::text AS numbers OFFSET 0)"
 
 _FITS: Final = r"""CROSS JOIN LATERAL (
     -- The usual row is proved well-formed at once, which costs a tenth of asking each field. An

@@ -43,6 +43,7 @@ WELL = Status(
     drift=Drift(1, 0, 0, 0, 0, 0, 0, NOW - timedelta(hours=1), None),
     clock=None,
     sizes=Sizes(0, 0, 0, 0),
+    shards=[],
     guard=Guard.WHOLE,
     others_may_change=[],
 )

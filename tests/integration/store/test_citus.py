@@ -1,0 +1,228 @@
+"""A store on Citus, on the coordinator that ``POSITIONSTORE_TEST_CITUS_URL`` names.
+
+No package of the registries has Citus, so that where the variable names none these tests are left
+out, and say so. Each test gets a schema of its own in that database, which needs the extension, two
+workers at least, and a superuser.
+"""
+
+import os
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+
+import psycopg
+import pytest
+from psycopg import sql
+from support.factories import envelope, event, moment, received, snapshot
+
+from positionstore.errors import StoreRefusedError
+from positionstore.model.facts import Received, Retraction
+from positionstore.store import archives, checks, citus, database, migrations, projection
+from positionstore.store import retractions as retracting
+from positionstore.store.appender import Appender
+from positionstore.store.feed import pages_after
+from positionstore.store.read import query
+from positionstore.store.status import status
+
+VARIABLE = "POSITIONSTORE_TEST_CITUS_URL"
+LATE = 120.0
+
+Connect = Callable[[], psycopg.Connection]
+
+pytestmark = pytest.mark.skipif(
+    VARIABLE not in os.environ, reason=f"{VARIABLE} names no coordinator of Citus"
+)
+
+
+@pytest.fixture
+def connect() -> Iterator[Connect]:
+    """Opens connections to a fresh schema with a store that is not spread yet."""
+    url, schema = os.environ[VARIABLE], f"t_{uuid.uuid4().hex[:12]}"
+    migrations.migrate(url, schema=schema)
+    with ExitStack() as stack:
+        yield lambda: stack.enter_context(closing(database.connect(url, schema=schema)))
+    with closing(psycopg.connect(url, autocommit=True)) as connection:
+        connection.execute("SET client_min_messages = error")
+        connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(schema)))
+
+
+def spread(connect: Connect) -> psycopg.Connection:
+    """Spread the store over the workers; return a connection to it."""
+    lines = [*citus.distribute(connect())]
+    assert len(lines) == len(citus.COPIED) + len(citus.SPREAD)
+    return connect()
+
+
+def shown(connection: psycopg.Connection) -> tuple[str, str]:
+    """Return the status of the one position, and the fact that its row shows."""
+    found = retracting.state(connection, "dm_pos_1")
+    return (found.status, found.last_event_id) if found else ("", "")
+
+
+def some_events(number: int, *, positions: int = 7) -> list[Received]:
+    """Events of some positions, each closed in the end."""
+    return [
+        event(
+            f"e{place}",
+            position=f"p{place % positions}",
+            status="closed" if place >= number - positions else "open",
+            kind="position.closed" if place >= number - positions else "position.opened",
+            at=place,
+        )
+        for place in range(number)
+    ]
+
+
+def rows_of(connection: psycopg.Connection, name: str) -> list[tuple[object, ...]]:
+    """Return all rows of a table or view, as text and in order."""
+    return connection.execute(
+        sql.SQL("SELECT t::text FROM {} t ORDER BY 1").format(sql.Identifier(name))
+    ).fetchall()
+
+
+def test_a_standing_store_is_spread_with_all_that_it_has(connect: Connect) -> None:
+    Appender(connect()).append(some_events(50))
+    before = {name: rows_of(connect(), name) for name in ("events", "positions")}
+    connection = spread(connect)
+    assert {name: rows_of(connection, name) for name in before} == before
+    assert [*citus.distribute(connection)] == []
+    assert projection.verify(connection) == []
+
+
+def test_the_same_positions_come_of_it_as_of_one_server(connect: Connect) -> None:
+    batches = [some_events(40), some_events(60), some_events(60, positions=9)]
+    plain = Appender(connect())
+    told = [plain.append(batch) for batch in batches]
+    expected = rows_of(connect(), "positions")
+    with ExitStack() as stack:
+        url, schema = os.environ[VARIABLE], f"t_{uuid.uuid4().hex[:12]}"
+        migrations.migrate(url, schema=schema)
+
+        def again() -> psycopg.Connection:
+            return stack.enter_context(closing(database.connect(url, schema=schema)))
+
+        connection = spread(again)
+        appender = Appender(again())
+        assert [appender.append(batch) for batch in batches] == told
+        assert rows_of(connection, "positions") == expected
+        assert projection.verify(connection) == []
+        connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(schema)))
+
+
+def test_snapshots_retractions_and_their_retractions_are_folded(connect: Connect) -> None:
+    connection = spread(connect)
+    appender = Appender(connect())
+    appender.append([event("e1", at=1), event("e2", status="closed", at=2)])
+    appender.append_snapshots([snapshot(status="open", as_of=500)], moment(501))
+    assert shown(connection)[0] == "open"
+    (of_snapshot,) = connection.execute(
+        "SELECT event_id FROM events WHERE supersedes_before IS NOT NULL"
+    ).fetchone() or ("",)
+    one = Retraction("dm_pos_1", of_snapshot, "a wrong clock", moment(600))
+    change = retracting.apply(connection, [one], moment(600))
+    assert change.after is not None
+    assert change.after.last_event_id == "e2"
+    assert retracting.standing(connection, "dm_pos_1", of_snapshot) == [one.event_id]
+    other = Retraction("dm_pos_1", one.event_id, "it was right", moment(601))
+    change = retracting.apply(connection, [other], moment(601))
+    assert change.after is not None
+    assert change.after.last_event_id == of_snapshot
+    # What comes later is folded by workers, which have to know what stands.
+    appender.append([event("e3", at=490), event("e4", status="closed", at=700)])
+    assert shown(connection)[1] == "e4"
+    assert projection.verify(connection) == []
+
+
+def test_the_same_id_with_another_content_goes_to_quarantine(connect: Connect) -> None:
+    connection = spread(connect)
+    appender = Appender(connect())
+    appender.append([event("e1"), event("e2")])
+    done = appender.append([event("e1"), received(envelope("e2", status="closed")), event("e3")])
+    assert (done.appended, done.duplicates, done.quarantined) == (1, 1, 1)
+    assert connection.execute("SELECT reason FROM quarantine").fetchall() == [
+        ("conflicting_duplicate",)
+    ]
+
+
+def test_a_row_that_is_wrong_is_found_and_put_right(connect: Connect) -> None:
+    connection = spread(connect)
+    Appender(connect()).append(some_events(50))
+    connection.execute("UPDATE positions SET status = 'open', side = 'x' WHERE position_id = 'p1'")
+    connection.execute("DELETE FROM positions WHERE position_id = 'p2'")
+    found = projection.verify(connection)
+    assert [(each.position_id, each.kind, each.columns) for each in found] == [
+        ("p1", "different", ["side", "status"]),
+        ("p2", "missing", []),
+    ]
+    assert projection.rebuild(connection) == found
+    assert projection.verify(connection) == []
+
+
+def test_a_reader_of_the_feed_misses_nothing_while_writers_write(connect: Connect) -> None:
+    spread(connect)
+    writers, batches, size = 2, 6, 40
+    found: list[int] = []
+
+    def read() -> None:
+        for page in pages_after(reader, 0, follow=True, poll=0.05):
+            found.extend(fact.seq for fact in page)
+            if len(found) >= writers * batches * size:
+                return
+
+    def write(name: int) -> None:
+        appender = Appender(connections[name])
+        for batch in range(batches):
+            appender.append(
+                [event(f"e{name}-{batch}-{place}", position=f"p{place}") for place in range(size)]
+            )
+
+    reader, connections = connect(), [connect() for _ in range(writers)]
+    threads = [threading.Thread(target=write, args=[name]) for name in range(writers)]
+    threads.append(threading.Thread(target=read, daemon=True))
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(LATE)
+    connection = connect()
+    logged = connection.execute("SELECT seq FROM events ORDER BY seq").fetchall()
+    assert found == [seq for (seq,) in logged]
+    assert query.newest_seq(connection) == found[-1]
+
+
+def test_the_feed_ends_where_it_was_published(connect: Connect) -> None:
+    connection = spread(connect)
+    Appender(connect()).append([event("e1"), event("e2")])
+    (newest,) = connection.execute("SELECT max(seq) FROM events").fetchone() or (0,)
+    connection.execute("UPDATE log_watermark SET seq = seq - 1")
+    assert [fact.seq for page in pages_after(connection, 0, follow=False) for fact in page] == [
+        newest - 1
+    ]
+    # What died before it could publish is made good by the next.
+    Appender(connect())
+    assert citus.watermark(connection) == newest
+
+
+def test_status_and_check_show_the_workers(connect: Connect) -> None:
+    connection = spread(connect)
+    Appender(connect()).append(some_events(50))
+    found = status(connection)
+    assert len(found.shards) >= 2
+    assert found.log.events_estimate == 50
+    assert "shards" in citus.described(found.shards)
+    (workers,) = [each for each in checks.checks(connection) if each.name == "workers"]
+    assert workers.ok
+
+
+def test_the_log_is_append_only_on_each_worker(connect: Connect) -> None:
+    connection = spread(connect)
+    Appender(connect()).append([event("e1")])
+    for statement in ("UPDATE events SET type = 'x'", "DELETE FROM events"):
+        with pytest.raises(psycopg.Error):
+            connection.execute(statement)
+    assert connection.execute("SELECT count(*) FROM events").fetchone() == (1,)
+
+
+def test_archives_are_refused_in_one_line(connect: Connect) -> None:
+    with pytest.raises(StoreRefusedError, match="not supported on Citus: archives"):
+        archives.require_owner(spread(connect))
