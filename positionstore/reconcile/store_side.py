@@ -17,6 +17,7 @@ from positionstore.reconcile.report import Discrepancy, Resolution
 from positionstore.store import quarantine
 from positionstore.store import runs as records
 from positionstore.store.appender import Appender
+from positionstore.store.engine import is_distributed
 from positionstore.store.runs import Compared, FieldDifference, Valuation, Verified
 
 Answer = tuple[Listed, datetime]
@@ -90,7 +91,8 @@ class StoreSide:
         self._reader = reader
         # To plan the comparison takes as long as to do it, so one plan serves all pages. It may be
         # made for an empty store, and has to look up by key all the same.
-        reader.execute("SET plan_cache_mode = force_generic_plan")
+        if not is_distributed(reader):  # Citus has no plan that does not depend on the values
+            reader.execute("SET plan_cache_mode = force_generic_plan")
         reader.execute("SET enable_seqscan = off")
         self._appender = None if dry_run else Appender(writer)
         self._settle_window = settle_window

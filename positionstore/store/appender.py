@@ -25,7 +25,7 @@ from positionstore.model.facts import (
 )
 from positionstore.store import citus, pooler, sequences
 from positionstore.store import retractions as retracting
-from positionstore.store.engine import hinted
+from positionstore.store.engine import hinted, is_distributed
 from positionstore.store.locks import APPEND_LOCK
 from positionstore.store.projection import project_events, refold_positions
 from positionstore.store.quarantine import Entry, keep
@@ -247,6 +247,7 @@ class Appender:
 
     def _in_turn(self, work: Callable[[], Appended], *, few: bool = False) -> Appended:
         try:
+            few = few and not is_distributed(self._connection)  # Citus plans for the values
             self._take_turn("force_generic_plan" if few else "force_custom_plan")
             result = work()
             self._connection.commit()

@@ -31,10 +31,12 @@ HINTS: Final[dict[bool, Hints]] = {
         # Computed once, before what refers to it is planned.
         "apart": sql.SQL("MATERIALIZED"),
         # Computed before its rows meet those of the log: a function, or rows of the coordinator.
-        "gathered": sql.SQL(""),
+        "gathered": sql.SQL("NOT MATERIALIZED"),
         "left": sql.SQL("LEFT"),
         # The seq finds a fact by itself.
         "of_position": sql.SQL(""),
+        # What is not gathered is not narrowed down either: the join does it.
+        "of_asked": sql.SQL(""),
     },
     True: {
         "once": sql.SQL(""),
@@ -42,6 +44,7 @@ HINTS: Final[dict[bool, Hints]] = {
         "gathered": sql.SQL("MATERIALIZED"),
         "left": sql.SQL("INNER"),
         "of_position": sql.SQL("f.position_id = w.of_position AND"),
+        "of_asked": sql.SQL("WHERE position_id = ANY (%(position_ids)s::text[])"),
     },
 }
 
@@ -59,7 +62,7 @@ def is_distributed(connection: psycopg.Connection) -> bool:
 
 def hinted(connection: psycopg.Connection, module: str, name: LiteralString) -> sql.Composed:
     """Return a statement of ``sql/<module>.sql`` with the hints for the engine at hand."""
-    return _hinted(module, name, is_distributed(connection))
+    return filled(module, name, is_distributed(connection))
 
 
 def hints(connection: psycopg.Connection) -> Hints:
@@ -68,5 +71,6 @@ def hints(connection: psycopg.Connection) -> Hints:
 
 
 @cache
-def _hinted(module: str, name: str, distributed: bool) -> sql.Composed:
+def filled(module: str, name: str, distributed: bool) -> sql.Composed:
+    """Return a statement of ``sql/<module>.sql`` with the hints for one engine or the other."""
     return queries(module)[name].format(**HINTS[distributed])

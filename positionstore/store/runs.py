@@ -15,6 +15,7 @@ from positionstore.model.address import one_spelling
 from positionstore.model.facts import SNAPSHOT_TYPE, Snapshot
 from positionstore.model.fields import VALUATION_FIELDS
 from positionstore.store import locks, sequences
+from positionstore.store.engine import filled, hinted, is_distributed
 from positionstore.store.locks import APPEND_LOCK, RECONCILE_LOCK
 from positionstore.store.queries import queries
 from positionstore.store.schema_sql import comparison
@@ -194,7 +195,7 @@ def compare(
 ) -> list[Compared]:
     """Return what each of some snapshots would change; of a position there is one at most."""
     found = connection.execute(
-        _compare(),
+        _compare(is_distributed(connection)),
         {
             "position_ids": [each.position_id for each in snapshots],
             "statuses": [each.status for each in snapshots],
@@ -227,7 +228,9 @@ def absent(
     connection: psycopg.Connection, position_ids: Sequence[str]
 ) -> list[tuple[str, datetime | None]]:
     """Return those of some positions that have not ended, with the moment of their newest event."""
-    statement = _statement("absent").format(e_counts=_counts("e"))
+    statement = _statement("absent").format(
+        e_counts=_counts("e"), gathered_rows=hinted(connection, "runs", "gathered_rows")
+    )
     return connection.execute(statement, {"position_ids": list(position_ids)}).fetchall()
 
 
@@ -347,11 +350,16 @@ def _identifiers(names: Sequence[str]) -> sql.Composed:
 
 
 @cache
-def _compare() -> bytes:
+def _compare(distributed: bool) -> bytes:
     pieces = {name: sql.SQL(piece) for name, piece in comparison.pieces().items()}
     return (
         _statement("compare")
-        .format(f_counts=_counts("f"), e_counts=_counts("e"), **pieces)
+        .format(
+            f_counts=_counts("f"),
+            e_counts=_counts("e"),
+            gathered_rows=filled("runs", "gathered_rows", distributed),
+            **pieces,
+        )
         .as_bytes()
     )
 

@@ -58,6 +58,7 @@ LIMIT %(at_most)s;
 -- difference, and a snapshot carries what the row has there. Of what differs it says too when the
 -- newest event was made that is not retracted, which fact would beat the snapshot, and whether another
 -- fact has shown the same, unless the newest event is older than the settle window.
+WITH {gathered_rows}
 SELECT
     i.position_id,
     CASE
@@ -71,7 +72,7 @@ SELECT
     d.carried::text,
     n.created_at AS newest_event_at,
     CASE WHEN r.event_id IS NULL AND n.created_at - i.as_of >= - %(settle_window)s::interval THEN EXISTS (
-        SELECT FROM fact_positions f
+        SELECT FROM past f
         WHERE f.position_id = i.position_id AND f.last_event_id <> p.last_event_id AND {past_equals}
     ) ELSE false END AS was_shown,
     r.event_id,
@@ -86,9 +87,7 @@ FROM (
     ) AS u (position_id, status, body, as_of, event_id)
     LEFT JOIN position_statuses k ON k.status = u.status
 ) i
-LEFT JOIN (
-    SELECT * FROM positions WHERE position_id = ANY (%(position_ids)s::text[])
-) p ON p.position_id = i.position_id
+LEFT JOIN shown p ON p.position_id = i.position_id
 CROSS JOIN LATERAL (
 SELECT
 {values},
@@ -135,7 +134,7 @@ CROSS JOIN LATERAL (
 LEFT JOIN event_types y ON y.type = %(type)s
 LEFT JOIN LATERAL (
     SELECT f.event_id, f.created_at, f.type
-    FROM ranked_facts f
+    FROM facts f
     CROSS JOIN LATERAL (
         SELECT rank_of_fact(i.phase, i.as_of, i.precedence, y.precedence, i.event_id) AS rank
     ) snapshot
@@ -152,7 +151,7 @@ LEFT JOIN LATERAL (
 ) r ON true
 LEFT JOIN LATERAL (
     SELECT max(e.created_at) AS created_at
-    FROM events e
+    FROM told e
     WHERE d.fields IS NOT NULL
       AND e.position_id = i.position_id
       AND e.supersedes_before IS NULL
@@ -162,24 +161,44 @@ LEFT JOIN LATERAL (
 
 -- name: absent
 -- Those of some positions that have not ended, and when the newest event of each was made.
+WITH {gathered_rows}
 SELECT p.position_id, n.created_at
-FROM positions p
+FROM shown p
 LEFT JOIN LATERAL (
     SELECT max(e.created_at) AS created_at
-    FROM events e
+    FROM told e
     WHERE e.position_id = p.position_id
       AND e.supersedes_before IS NULL
       AND e.status IS NOT NULL
       AND {e_counts}
 ) n ON true
-WHERE p.position_id = ANY (%(position_ids)s) AND p.phase <> 'terminal';
+WHERE p.phase <> 'terminal';
+
+-- name: gathered_rows
+-- What both look at: on PostgreSQL where they look, on Citus brought to the coordinator beforehand.
+shown AS {gathered} (
+    SELECT * FROM positions WHERE position_id = ANY (%(position_ids)s::text[])
+),
+past AS {gathered} (
+    SELECT * FROM fact_positions {of_asked}
+),
+facts AS {gathered} (
+    SELECT * FROM ranked_facts {of_asked}
+),
+told AS {gathered} (
+    SELECT position_id, event_id, status, created_at, supersedes_before FROM events {of_asked}
+),
+retracted AS {gathered} (
+    SELECT x.position_id, x.retracts
+    FROM (SELECT position_id, retracts FROM events {of_asked}) x
+    WHERE x.retracts IS NOT NULL AND is_retracted(x.position_id, x.retracts)
+);
 
 -- name: counts
 -- The part of these that leaves out what is retracted.
 NOT EXISTS (
-          SELECT FROM events x
+          SELECT FROM retracted x
           WHERE x.position_id = {fact}.position_id AND x.retracts = {fact}.event_id
-            AND is_retracted(x.position_id, x.retracts)
       );
 
 -- name: live
