@@ -9,7 +9,7 @@ from psycopg.rows import dict_row
 
 from positionstore.store import differing
 from positionstore.store.differing import StillDiffering
-from positionstore.store.queries import queries
+from positionstore.store.engine import filled, is_distributed
 from positionstore.store.runs import coverage_begins
 from positionstore.store.status import Status, status
 
@@ -96,4 +96,4 @@ def quarantined(connection: psycopg.Connection, quarantine_id: int) -> Row | Non
 
 def _rows(connection: psycopg.Connection, name: str, **values: object) -> list[Row]:
     with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(queries("board")[name], values).fetchall()
+        return cursor.execute(filled("board", name, is_distributed(connection)), values).fetchall()

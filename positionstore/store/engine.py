@@ -65,11 +65,6 @@ def hinted(connection: psycopg.Connection, module: str, name: LiteralString) -> 
     return filled(module, name, is_distributed(connection))
 
 
-def hints(connection: psycopg.Connection) -> Hints:
-    """Return what to fill the places for hints with."""
-    return HINTS[is_distributed(connection)]
-
-
 @cache
 def filled(module: str, name: str, distributed: bool) -> sql.Composed:
     """Return a statement of ``sql/<module>.sql`` with the hints for one engine or the other."""

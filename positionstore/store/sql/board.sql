@@ -80,7 +80,7 @@ CROSS JOIN LATERAL (
     FROM events a
     JOIN events b ON b.position_id = a.position_id AND b.event_id = pair.previous
     WHERE a.position_id = %(position_id)s AND a.event_id = pair.event_id
-    OFFSET 0 -- each is read as jsonb once
+    {once} -- each is read as jsonb once
 ) x
 CROSS JOIN LATERAL unnest(changed_fields(x.before, x.after)) WITH ORDINALITY AS field (path, place)
 ORDER BY x.event_id, field.place;
