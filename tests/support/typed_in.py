@@ -54,9 +54,14 @@ def type_in(
     folder: Path,
     variables: Mapping[str, str],
     account: OsUser | None = None,
+    programs: Path | None = None,
 ) -> None:
-    """Run what the page says, as an operator's shell would."""
-    ours = f"{find_binaries().directory}:{Path(sys.executable).parent}"
+    """Run what the page says, as an operator's shell would.
+
+    Args:
+        programs: a folder with PostgreSQL's programs; else those of the embedded server.
+    """
+    ours = f"{programs or find_binaries().directory}:{Path(sys.executable).parent}"
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(("PG", "DATABASE_URL"))}
     for block in blocks:
         done = subprocess.run(
