@@ -652,11 +652,13 @@ def _of_the_field(name: str, value: object) -> Any:
 
 
 def _dotenv() -> Mapping[str, str | None]:
-    if not Path(".env").is_file():
-        return {}
-    from dotenv import dotenv_values  # noqa: PLC0415 - most have no such file
-
+    file = Path(".env")
     try:
+        # A FIFO is how programs that keep secrets hand them over.
+        if not (file.is_file() or file.is_fifo()):
+            return {}
+        from dotenv import dotenv_values  # noqa: PLC0415 - most have no such file
+
         return dotenv_values(".env", encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(

@@ -2,7 +2,8 @@
 
 -- name: is_distributed
 -- Whether the store is spread over workers: then it has the table that readers of the log go by.
-SELECT EXISTS (
+-- Without Citus a relation of that name is somebody else's.
+SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'citus') AND EXISTS (
     SELECT FROM pg_class
     WHERE relname = 'log_watermark' AND relnamespace = quote_ident(current_schema())::regnamespace
 );

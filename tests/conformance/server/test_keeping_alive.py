@@ -65,7 +65,7 @@ async def test_a_proxy_that_cuts_idle_connections_is_kept_busy(
             proofs = proofs_of(stream)
             await eventually(lambda: proofs() >= 6)
             assert len(stream.began_) == 1
-        rarely = settings_for(url, api_key=KEY, ping_every=30.0)
+        rarely = settings_for(url, api_key=KEY, ping_every=20.0)
         async with supervised(rarely, Source.PARTNER) as stream:
             await stream.connected(2)
             assert stream.reasons[0] == "connection lost"

@@ -342,6 +342,14 @@ CASES: Final = (
     Case(of="export", arguments=(NAME,), code=2, shows=(NAME,)),
     Case(of="export", arguments=("--sql", f"SELECT '{NAME}' AS \"{NAME}\""), shows=(NAME,)),
     Case(of="export", arguments=("--sql", f"SELECT {NAME}"), code=2, shows=("\x1b",)),
+    Case(of="lake feed", alone=True, arguments=(NAME,), shows=(NAME,)),
+    Case(of="lake feed", alone=True, arguments=(NAME, "--json"), checks=one_line_of_json),
+    Case(of="lake positions", arguments=(f"no{NAME}", "--out", "there"), code=2, shows=(NAME,)),
+    Case(of="lake timeline", arguments=(f"no{NAME}", NAME), code=2, shows=(NAME,)),
+    Case(of="lake sql", arguments=(NAME,), code=2, shows=(NAME,)),
+    Case(
+        of="verify", arguments=("--engine", "duckdb", "--lake", f"no{NAME}"), code=2, shows=(NAME,)
+    ),
     Case(of="spool list", shows=(NAME,)),
     Case(of="spool list", arguments=("--json",), checks=one_line_of_json),
     Case(of="spool drain", alone=True, code=3),

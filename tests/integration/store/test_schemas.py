@@ -28,6 +28,7 @@ from positionstore.store import migrations
 from positionstore.store import runs as reconciliation
 from positionstore.store.appender import Appender
 from positionstore.store.database import Store, connect
+from positionstore.store.engine import is_distributed
 from positionstore.store.grants import Role, Roles
 from positionstore.store.locks import APPEND_LOCK
 from positionstore.store.projection import rebuild, verify
@@ -292,6 +293,16 @@ async def test_no_command_touches_another_program_s_tables(
 
 
 # --- two stores
+
+
+def test_a_relation_named_as_one_of_citus_changes_nothing_without_citus(
+    connection: psycopg.Connection,
+) -> None:
+    connection.execute("CREATE VIEW log_watermark AS SELECT 1 AS of_another")
+    connection.commit()
+    assert not is_distributed(connection)
+    Appender(connection).append([event("evt_1")])
+    assert verify(connection) == []
 
 
 def test_two_stores_in_one_database_mix_nothing(any_database_url: str) -> None:

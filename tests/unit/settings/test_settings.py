@@ -1,5 +1,7 @@
 """What is in force: where it comes from, and what is refused."""
 
+import os
+import threading
 from datetime import timedelta
 from pathlib import Path
 
@@ -155,6 +157,28 @@ def test_a_dotenv_that_is_no_text_is_named() -> None:
     Path(".env").write_bytes(b"A=\xff\n")
 
     assert refusal() == ".env in this directory cannot be read: it is no UTF-8 text."
+
+
+def test_a_dotenv_may_be_a_fifo(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("POSITIONSTORE_LOG_LEVEL", raising=False)
+    os.mkfifo(".env")
+    writer = threading.Thread(target=dotenv, args=("POSITIONSTORE_LOG_LEVEL=error\n",))
+    writer.start()
+    try:
+        assert given()["log_level"] == Given("error", ".env")
+    finally:
+        writer.join()
+
+
+def test_a_directory_that_may_not_be_searched_is_told_in_a_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refused(_: Path) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "is_file", refused)
+
+    assert refusal() == ".env in this directory cannot be read: Permission denied."
 
 
 def test_only_the_documented_names_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
