@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psycopg
 
-from positionstore.embedded.binaries import find_binaries
+from support.server_worlds import programs_of
 
 _DUMPS = Path(__file__).parents[1] / "integration" / "store" / "earlier"
 
@@ -39,7 +39,7 @@ def restore(url: str, name: str = "0010") -> None:
 
 def schema_of(url: str) -> str:
     """What pg_dump says of the schema."""
-    pg_dump = find_binaries().program("pg_dump")
+    pg_dump = programs_of(url) / "pg_dump"
     dump = subprocess.run(
         [pg_dump, "--schema-only", "--no-owner", "-d", url],
         check=True, capture_output=True, text=True, timeout=120,

@@ -10,6 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+import psycopg
+
+from positionstore.embedded.binaries import find_binaries
+
 PG15: Final = Path("/usr/lib/postgresql/15/bin")
 
 VARIABLE: Final = "POSITIONSTORE_TEST_WORLD"
@@ -73,3 +77,14 @@ def chosen() -> tuple[str, World] | None:
     """Return the world that the tests are to run in; None where none is named."""
     name = os.environ.get(VARIABLE)
     return (name, WORLDS[name]) if name else None
+
+
+def programs_of(url: str) -> Path:
+    """Return the folder of the programs that are no older than a server.
+
+    Debian's PostgreSQL 15 has minor releases that came out after the embedded server's, whose
+    ``pg_dump`` writes out what no server takes back: ``findings/pg-dump-older-than-the-server.sh``.
+    """
+    with psycopg.connect(url) as connection:
+        is_15 = connection.info.server_version // 10_000 == 15
+    return PG15 if is_15 else find_binaries().directory

@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from support.postgres import TEST_SETTINGS, fresh_database, shared_server
-from support.server_worlds import PG15
+from support.server_worlds import PG15, programs_of
 from support.typed_in import blocks_of, fill, rows, type_in
 from support.waiting import wait_until
 
@@ -79,15 +79,9 @@ def test_a_dump_restores(
             migrations.migrate(url)
             fill(url, 500, 5)
             models(url, "of_another")
-        # Newer minors than the embedded server's need their own pg_dump, as the page says.
-        own = PG15 if is_pg15(store) else None
-        type_in(BLOCKS[how], tmp_path, {"STORE": store, "NEW": url}, programs=own)
+        variables = {"STORE": store, "NEW": url}
+        type_in(BLOCKS[how], tmp_path, variables, programs=programs_of(store))
         proved(url, store, tmp_path)
-
-
-def is_pg15(url: str) -> bool:
-    with psycopg.connect(url) as connection:
-        return connection.info.server_version // 10_000 == 15
 
 
 @contextmanager
