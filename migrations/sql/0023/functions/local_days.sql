@@ -5,7 +5,8 @@ SET search_path FROM CURRENT
 AS $$
 BEGIN
     -- PostgreSQL takes these as POSIX does, where +05:30 is west of Greenwich: days of another zone.
-    IF zone ~ '[+-][0-9]' AND zone !~ '^Etc/' THEN
+    -- These names with digits are zones of their own.
+    IF zone ~ '[0-9]' AND zone !~* '^(Etc/GMT[+-]?[0-9]{1,2}|GMT[+-]?0|[ECMP]ST[5678][ECMP]DT)$' THEN
         RAISE EXCEPTION 'An offset is no time zone here: %.', zone
             USING ERRCODE = 'invalid_parameter_value',
                   HINT = 'Write a name of pg_timezone_names, such as Asia/Kolkata.';
