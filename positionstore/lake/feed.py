@@ -79,7 +79,7 @@ def feed(
         alone(store, lake.table.key, lake.place, held)
         begun = reached = lake.table.reload().last_seq()
         with query.reading(store, facts.FACTS) as connection:
-            _see_that_it_is_its_store(connection, lake, reached)
+            _see_that_it_can_be_fed(connection, lake, reached)
             newest = query.newest_seq(connection)
             chosen = facts.of_facts(connection, after=reached, until=reached)
         if not lake.table.columns:
@@ -135,7 +135,7 @@ def _add(store: Store, lake: Lake, rules: Rules, after: int, until: int) -> int:
     return count
 
 
-def _see_that_it_is_its_store(connection: psycopg.Connection, lake: Lake, reached: int) -> None:
+def _see_that_it_can_be_fed(connection: psycopg.Connection, lake: Lake, reached: int) -> None:
     _refuse_archived(connection, reached)
     if unknown := set(lake.table.columns) - set(fold_sql.facts_columns()):
         raise ConfigurationError(
@@ -143,6 +143,20 @@ def _see_that_it_is_its_store(connection: psycopg.Connection, lake: Lake, reache
             f" {', '.join(sorted(unknown))}.",
             remedy="Feed it with the version of positionstore that added them.",
         )
+    see_that_it_is_its_store(connection, lake, reached)
+
+
+def see_that_it_is_its_store(connection: psycopg.Connection, lake: Lake, reached: int) -> None:
+    """See that the last fact of a lake is one of this log.
+
+    Args:
+        connection: to the store.
+        lake: the lake.
+        reached: the last seq that it holds.
+
+    Raises:
+        ConfigurationError: it is the lake of another store.
+    """
     if reached and not facts.is_there(connection, reached, lake.last_event or ""):
         raise ConfigurationError(
             f"The lake in {lake.place} ends with a fact that is not of this log: seq {reached}.",

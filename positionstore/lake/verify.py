@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from positionstore.lake import fold_sql
 from positionstore.lake.engine import Engine, Folding
-from positionstore.lake.feed import rules_of
+from positionstore.lake.feed import rules_of, see_that_it_is_its_store
 from positionstore.lake.lake import Lake
 from positionstore.store.database import Store
 from positionstore.store.fold import Difference
@@ -48,11 +48,12 @@ def verify(store: Store, lake: Lake, engine: Engine) -> Proof:
         engine: what folds.
 
     Raises:
-        ConfigurationError: the lake was never fed.
+        ConfigurationError: the lake was never fed, or is that of another store.
         PositionstoreError: the engine or the store cannot do it.
     """
     last_seq = lake.table.last_seq()
     with query.reading(store, facts.FACTS) as connection:
+        see_that_it_is_its_store(connection, lake, last_seq)
         rules = rules_of(connection)
         chosen = facts.of_positions(connection, seq=last_seq)
     files = lake.files()

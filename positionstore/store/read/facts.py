@@ -11,6 +11,7 @@ from psycopg.rows import dict_row
 
 from positionstore.model.fields import FIELDS, FOLDED_COLUMNS, Field
 from positionstore.store import archived
+from positionstore.store.engine import is_distributed
 from positionstore.store.queries import queries
 from positionstore.store.read.query import ReadQuery, described
 from positionstore.store.schema_sql.facts import of_body
@@ -62,6 +63,8 @@ def is_there(connection: psycopg.Connection, seq: int, event_id: str) -> bool:
     """Whether a fact is in the log, or may have been before an archive took it."""
     values = {"seq": seq, "event_id": event_id}
     row = connection.execute(queries("facts")["is_there"], values).fetchone()
+    if row is None and not is_distributed(connection):
+        row = connection.execute(queries("facts")["may_be_archived"], {"seq": seq}).fetchone()
     return bool(row and row[0])
 
 

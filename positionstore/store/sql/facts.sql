@@ -35,9 +35,16 @@ SELECT status, phase, precedence FROM position_statuses ORDER BY status;
 SELECT type, precedence FROM event_types ORDER BY type;
 
 -- name: is_there
--- Whether a fact of a seq is the one that is known by an id; where none is left, it may have been.
-SELECT coalesce((SELECT event_id = %(event_id)s FROM events WHERE seq = %(seq)s), max(seq) > %(seq)s)
-FROM events;
+-- Whether a fact of a seq is the one that is known by an id.
+SELECT event_id = %(event_id)s FROM events WHERE seq = %(seq)s;
+
+-- name: may_be_archived
+-- Whether a fact of a seq, which the log has not, may be in an archive. Seqs are also missing where a
+-- duplicate was refused.
+SELECT EXISTS (
+    SELECT FROM archives
+    WHERE restored_at IS NULL AND %(seq)s BETWEEN first_seq AND last_seq
+);
 
 -- name: bodies
 -- What some envelopes say of their positions, in the columns that a lake has of them.

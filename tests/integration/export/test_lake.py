@@ -189,7 +189,7 @@ def test_of_two_feeders_at_once_one_is_told_to_wait_and_nothing_is_doubled(
 
 
 def test_the_lake_of_another_store_is_refused(
-    tmp_path: Path, store: Store, appender: Appender
+    tmp_path: Path, store: Store, appender: Appender, beside: Desk
 ) -> None:
     appender.append(some(0, 3))
     feed(store, tmp_path / "lake")
@@ -197,9 +197,19 @@ def test_the_lake_of_another_store_is_refused(
     change(store, "UPDATE events SET event_id = 'evt_other' WHERE seq = 3")
     with pytest.raises(ConfigurationError, match="a fact that is not of this log: seq 3"):
         feed(store, tmp_path / "lake")
+    with pytest.raises(ConfigurationError, match="a fact that is not of this log: seq 3"):
+        beside.verify()
     change(store, "DELETE FROM events WHERE seq > 1")
     with pytest.raises(ConfigurationError, match="a fact that is not of this log: seq 3"):
         feed(store, tmp_path / "lake")
+    # As where a duplicate was refused: the log goes on, and has no such seq.
+    appender.append(some(3, 3))
+    assert max(log(store)) > 3
+    assert 3 not in log(store)
+    with pytest.raises(ConfigurationError, match="a fact that is not of this log: seq 3"):
+        feed(store, tmp_path / "lake")
+    with pytest.raises(ConfigurationError, match="a fact that is not of this log: seq 3"):
+        beside.verify()
 
 
 def test_a_lake_of_a_newer_version_is_refused(
