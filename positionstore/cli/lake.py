@@ -56,7 +56,6 @@ def feed(
 
     Example: positionstore lake feed lake
     """
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     place = place_of(lake)
     with lake_needed():
         from positionstore.lake.feed import feed as run  # noqa: PLC0415 - large libraries
@@ -178,11 +177,14 @@ def sql(
 
 
 def place_of(lake: str) -> Path | str:
-    """Return the place of a lake.
+    """Return the place of a lake, and let SIGTERM end its command as Ctrl-C does.
+
+    So what the command has opened is closed, and its temporary folders go.
 
     Raises:
         ConfigurationError: it is a URL with a secret in it.
     """
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     if is_url(lake):
         check_url(lake)
         return lake

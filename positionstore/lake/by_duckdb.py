@@ -1,5 +1,7 @@
 """DuckDB, in this process: the engine for one machine."""
 
+import atexit
+import gc
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +16,10 @@ from positionstore.export.iceberg import TableFile
 from positionstore.lake import fold_sql
 from positionstore.lake.engine import local_path
 
+# DuckDB's binding counts what is left at the exit as leaked, and says so line by line: here the
+# collection has to be, which the command line otherwise spares itself.
+atexit.unregister(gc.freeze)
+
 
 @contextmanager
 def by_duckdb() -> Iterator["DuckDB"]:
@@ -27,6 +33,13 @@ def by_duckdb() -> Iterator["DuckDB"]:
         connection.execute("CREATE MACRO unix_micros(moment) AS epoch_us(moment)")
         try:
             yield DuckDB(connection)
+        except duckdb.InterruptException:
+            raise KeyboardInterrupt from None
+        except RuntimeError as error:
+            # What a signal's handler raises in a query becomes this, without a cause.
+            if not isinstance(error, duckdb.Error) and str(error) == "Query interrupted":
+                raise KeyboardInterrupt from None
+            raise
         except duckdb.Error as error:
             raise PositionstoreError(
                 f"DuckDB cannot fold the lake: {first_line(error)[:300].rstrip('.')}."
