@@ -106,6 +106,12 @@ class Folding:
 
     def _ready(self, position_id: str | None, known_at: datetime | None) -> None:
         known = self.rules or self.lake.rules()
+        if lacking := set(fold_sql.facts_columns()) - set(self.lake.table.columns):
+            raise ConfigurationError(
+                f"The lake in {self.lake.place} lacks columns of this version:"
+                f" {', '.join(sorted(lacking))}.",
+                remedy=f"Feed it first: positionstore lake feed {self.lake.place}",
+            )
         if files := self.lake.files():
             self.engine.give_facts(files, position_id)
         else:
