@@ -85,7 +85,7 @@ def feed(
         if not lake.table.columns:
             # A lake without a fact is one, too.
             lake.table.append(
-                [], arrow.schema(chosen), since=0, properties=lambda: lake.said(rules, "")
+                [], arrow.schema(chosen), since=0, properties=lambda: lake.said(rules, "", 0)
             )
         elif set(fold_sql.facts_columns()) - set(lake.table.columns):
             refill(store, lake, arrow.schema(chosen))
@@ -125,12 +125,13 @@ def _add(store: Store, lake: Lake, rules: Rules, after: int, until: int) -> int:
             _refuse_archived(connection, after)
 
     schema = arrow.schema(chosen)
+    before = lake.facts()
     with closing(arrow.batches(store, chosen)) as pieces:
         lake.table.append(
             read(),
             schema,
             since=lake.table.last_seq(),
-            properties=lambda: lake.said(rules, last_event) if count else {},
+            properties=lambda: lake.said(rules, last_event, before + count) if count else {},
         )
     return count
 

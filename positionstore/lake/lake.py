@@ -14,6 +14,9 @@ _RULES: Final = "positionstore.rules"
 _LAST_EVENT: Final = "positionstore.last-event-id"
 """The property of the table that names the last fact: by it a lake knows its store again."""
 
+_FACTS: Final = "positionstore.facts"
+"""The property of the table that says how many facts it was fed with, whatever became of them."""
+
 
 class Lake:
     """The table of facts in a warehouse.
@@ -57,14 +60,20 @@ class Lake:
             )
         return Rules.decoded(text)
 
-    def said(self, rules: Rules, last_event: str) -> dict[str, str]:
+    def facts(self) -> int:
+        """Return how many facts it was fed with: where it does not say so, how many it has."""
+        text = self.table.property_of(_FACTS)
+        return sum(each.rows for each in self.table.current_files()) if text is None else int(text)
+
+    def said(self, rules: Rules, last_event: str, facts: int) -> dict[str, str]:
         """Return the properties that belong to an increment.
 
         Args:
             rules: the precedences in force.
             last_event: the ``event_id`` of its last fact.
+            facts: how many the lake was fed with, these too.
         """
-        return {_RULES: rules.encoded(), _LAST_EVENT: last_event}
+        return {_RULES: rules.encoded(), _LAST_EVENT: last_event, _FACTS: str(facts)}
 
     def keep(self, rules: Rules) -> None:
         """Keep the precedences in force, where there are no facts to add and they have changed."""

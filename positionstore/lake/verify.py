@@ -56,7 +56,7 @@ def verify(store: Store, lake: Lake, engine: Engine) -> Proof:
         see_that_it_is_its_store(connection, lake, last_seq)
         rules = rules_of(connection)
         chosen = facts.of_positions(connection, seq=last_seq)
-    files = lake.files()
+    files, fed = lake.files(), lake.facts()
     folding = Folding(engine, lake, rules)
     engine.name("folded", folding.positions())
     with closing(arrow.batches(store, chosen)) as batches:
@@ -71,7 +71,7 @@ def verify(store: Store, lake: Lake, engine: Engine) -> Proof:
     ]
     return Proof(
         sorted(differences, key=lambda each: each.position_id),
-        _findings(of_facts, sum(each.rows for each in files), last_seq),
+        _findings(of_facts, sum(each.rows for each in files), fed, last_seq),
         last_seq,
         of_facts["facts"],
         int(counts["compared"] or 0),  # an engine may have summed to a decimal
@@ -89,12 +89,14 @@ _FACTS = """SELECT
 FROM facts"""
 
 
-def _findings(found: dict[str, int], expected: int, last_seq: int) -> list[str]:
+def _findings(found: dict[str, int], expected: int, fed: int, last_seq: int) -> list[str]:
     findings = []
     if found["facts"] != expected:
         findings.append(
             f"The lake's files have {found['facts']:,} facts, and its table says {expected:,}."
         )
+    if expected != fed:
+        findings.append(f"The lake's table has {expected:,} facts, and {fed:,} were fed.")
     if found["seqs"] != found["facts"]:
         findings.append(f"The lake has {found['facts'] - found['seqs']:,} facts more than once.")
     if found["last_seq"] != last_seq:
