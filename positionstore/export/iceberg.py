@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
+from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -71,7 +72,7 @@ class IcebergTable:
         size: how large they are.
 
     Raises:
-        ConfigurationError: no catalogue is configured for the place.
+        ConfigurationError: no catalogue is configured for the place, or its table is elsewhere.
         PositionstoreError: the catalogue cannot be used.
     """
 
@@ -85,6 +86,13 @@ class IcebergTable:
                 self._table: Table | None = self._catalog.load_table(self.name)
             except NoSuchTableError:
                 self._table = None
+        if self._table is not None and not _is_in(self._table.location(), warehouse):
+            raise ConfigurationError(
+                f"The table {self.name} of this catalogue is in {self._table.location()}, not in"
+                f" {self.warehouse}.",
+                remedy="Name the place that it is in, or have another catalogue there"
+                " (PYICEBERG_CATALOG__POSITIONSTORE__URI): a copy of a folder is no table.",
+            )
 
     @property
     def key(self) -> str:
@@ -344,6 +352,19 @@ def _catalog(warehouse: Path | str) -> Catalog:
         if "uri" not in configured:
             settings["uri"] = f"sqlite:///{folder / 'catalog.db'}"
     return load_catalog(CATALOG, **settings)
+
+
+def _is_in(location: str, warehouse: Path | str) -> bool:
+    """Whether the place of a table is in a warehouse."""
+    if isinstance(warehouse, str) and is_url(warehouse):
+        return location.startswith(warehouse.partition("?")[0].rstrip("/") + "/")
+    scheme, found, path = location.partition(":")
+    if found and scheme != "file":
+        return False
+    # As a path of file:/PATH, file:///PATH, or neither; with its escapes, or as it is.
+    path = "/" + path.lstrip("/") if found else location
+    root = Path(warehouse).resolve()
+    return any(Path(each).resolve().is_relative_to(root) for each in (path, unquote(path)))
 
 
 @contextmanager

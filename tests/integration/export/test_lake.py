@@ -1,26 +1,31 @@
 """A lake: fed exactly once whatever befalls the feeder, and the proof of the store by it."""
 
 import json
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from pyiceberg.catalog import load_catalog
+from pyiceberg.table import Table
 from support.factories import event
 from support.killed_exports import killer
 from support.lakes import Desk, change, desk, digest
 from support.old_positions import LATER, archived, facts, files, fill
 
 from positionstore.errors import ConfigurationError, PositionstoreError, StoreRefusedError
-from positionstore.export.iceberg import IcebergTable
+from positionstore.export.iceberg import IcebergTable, _is_in
 from positionstore.importer.archives import bring_back
 from positionstore.lake import feed as feeding
+from positionstore.lake.by_duckdb import by_duckdb
 from positionstore.lake.engine import local_path
 from positionstore.lake.feed import feed
 from positionstore.lake.lake import Lake
@@ -46,6 +51,12 @@ def some(first: int, count: int, **what: Any) -> list[Any]:
 def log(store: Store) -> list[int]:
     with store.connect() as connection:
         return [seq for (seq,) in connection.execute("SELECT seq FROM events ORDER BY seq")]
+
+
+def table_of(place: Path) -> Table:
+    """The table as another program sees it."""
+    catalog = load_catalog("positionstore", type="sql", uri=f"sqlite:///{place / 'catalog.db'}")
+    return catalog.load_table("positionstore.facts")
 
 
 def held(place: Path) -> list[int]:
@@ -212,6 +223,110 @@ def test_the_lake_of_another_store_is_refused(
         beside.verify()
 
 
+def test_a_fact_that_another_program_took_out_of_the_lake_is_noticed(
+    tmp_path: Path, store: Store, appender: Appender, beside: Desk
+) -> None:
+    appender.append(some(0, 10))
+    beside.feed(increment=4)
+    appender.append(some(10, 10))
+    beside.feed(increment=4, compact=True)
+    assert beside.verify().findings == []
+    table_of(tmp_path / "lake").delete("seq = 2")
+    proof = beside.verify()
+    assert (proof.facts, proof.differences) == (19, [])
+    assert proof.findings == ["The lake's table has 19 facts, and 20 were fed."]
+    appender.append(some(20, 3))
+    beside.feed(compact=True)
+    assert beside.verify().findings == ["The lake's table has 22 facts, and 23 were fed."]
+
+
+def test_a_lake_that_lacks_a_column_of_this_version_is_to_be_fed_first(
+    tmp_path: Path, store: Store, appender: Appender, beside: Desk
+) -> None:
+    appender.append(some(0, 10))
+    beside.feed()
+    with table_of(tmp_path / "lake").update_schema() as update:
+        update.delete_column("provider")
+    (file,) = beside.lake.files()
+    path = local_path(file.path)
+    pq.write_table(pq.read_table(path).drop_columns(["provider"]), path)
+    with pytest.raises(ConfigurationError, match=r"lacks columns .*: provider\. Feed it first"):
+        beside.verify()
+    with pytest.raises(ConfigurationError, match="Feed it first"):
+        beside.timeline("dm_pos_1")
+
+
+def test_a_catalogue_whose_table_is_elsewhere_is_refused(
+    tmp_path: Path, store: Store, appender: Appender
+) -> None:
+    appender.append(some(0, 3))
+    feed(store, tmp_path / "lake")
+    shutil.copytree(tmp_path / "lake", tmp_path / "copied")
+    with pytest.raises(ConfigurationError, match=r"is in file://.*/lake/.*, not in .*/copied"):
+        feed(store, tmp_path / "copied")
+    catalogue = {"PYICEBERG_CATALOG__POSITIONSTORE__URI": f"sqlite:///{tmp_path}/another.db"}
+    fed = run(store, tmp_path, "lake", "feed", "a", variables=catalogue)
+    assert fed.returncode == 0, fed.stderr
+    for arguments in (["feed", "b"], ["positions", "neverfed", "--out", "p.parquet"]):
+        refused = run(store, tmp_path, "lake", *arguments, variables=catalogue)
+        assert refused.returncode == 2, refused
+        assert "Name the place that it is in" in refused.stderr
+        assert refused.stderr.count("\n") == 1
+    (tmp_path / "link").symlink_to(tmp_path / "lake")
+    for same in ("lake/", "lake/../lake", "link"):
+        assert Lake(f"{tmp_path}/{same}").last_seq() == 3
+
+
+@pytest.mark.parametrize(
+    ("location", "warehouse", "inside"),
+    [
+        ("s3://desk/lake/positionstore/facts", "s3://desk/lake", True),
+        ("s3://desk/lake/positionstore/facts", "s3://desk/lake/?region=eu", True),
+        ("s3://desk/lake2/positionstore/facts", "s3://desk/lake", False),
+        ("s3://desk/lake/positionstore/facts", "/desk/lake", False),
+        ("file:///desk/lake/facts", "s3://desk/lake", False),
+        ("file:/desk/lake/facts", "/desk/lake/", True),
+        ("file:///desk/my%20lake/facts", "/desk/my lake", True),
+        ("file:///desk/my lake/facts", "/desk/my lake", True),
+        ("/desk/lake/facts", "/desk/lake", True),
+        ("/desk/lake2/facts", "/desk/lake", False),
+    ],
+)
+def test_where_a_table_is_has_several_spellings(
+    location: str, warehouse: str, inside: bool
+) -> None:
+    assert _is_in(location, warehouse) is inside
+
+
+@pytest.mark.parametrize(
+    "said", [RuntimeError("Query interrupted"), duckdb.InterruptException("INTERRUPT Error")]
+)
+def test_what_duckdb_makes_of_an_interrupt_is_one_again(said: Exception) -> None:
+    with pytest.raises(KeyboardInterrupt), by_duckdb():
+        raise said
+
+
+def test_sigterm_ends_a_command_of_a_lake_and_its_folder_goes(tmp_path: Path) -> None:
+    code = (
+        "import os, signal\n"
+        "from positionstore.cli.lake import place_of\n"
+        "from positionstore.lake.by_duckdb import by_duckdb\n"
+        "place_of('lake')\n"
+        "with by_duckdb():\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"PATH": "/usr/bin:/bin", "TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (143, "")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_lake_of_a_newer_version_is_refused(
     tmp_path: Path, store: Store, appender: Appender
 ) -> None:
@@ -235,11 +350,7 @@ def test_a_field_that_was_added_since_is_filled_in_for_every_fact_the_archived_t
     beside.feed(increment=3)
     before = digest(beside.positions())
     archived(store.url, tmp_path / "archives")
-    catalog = load_catalog(
-        "positionstore", type="sql", uri=f"sqlite:///{tmp_path / 'lake' / 'catalog.db'}"
-    )
-    table = catalog.load_table("positionstore.facts")
-    with table.update_schema() as update:
+    with table_of(tmp_path / "lake").update_schema() as update:
         for column in ("current_position_token_units", "risk_health_bps", "provider"):
             update.delete_column(column)
     assert beside.feed().facts == 1  # the fact that tells of the archive
@@ -275,7 +386,12 @@ def test_a_lake_that_was_fed_before_an_archive_stays_right_and_one_that_was_not_
     assert held(tmp_path / "lake") == log(store)
 
 
-def run(store: Store, tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run(
+    store: Store,
+    tmp_path: Path,
+    *arguments: str,
+    variables: Mapping[str, str] = MappingProxyType({}),
+) -> subprocess.CompletedProcess[str]:
     code = "import sys; from positionstore.cli import main; sys.exit(main())"
     return subprocess.run(
         [sys.executable, "-c", code, *arguments],
@@ -284,6 +400,7 @@ def run(store: Store, tmp_path: Path, *arguments: str) -> subprocess.CompletedPr
             "POSITIONSTORE_DATA_DIR": str(tmp_path / "data"),
             "PATH": "/usr/bin:/bin",
             "HOME": str(tmp_path),
+            **variables,
         },
         capture_output=True,
         text=True,
@@ -320,6 +437,7 @@ def test_a_user_feeds_folds_and_verifies(tmp_path: Path, store: Store, appender:
 
     written = run(store, tmp_path, "lake", "positions", "lake", "--out", "p.parquet", "--json")
     assert json.loads(written.stdout) == {"out": "p.parquet", "positions": 7, "last_seq": 20}
+    assert written.stderr == ""
     assert pq.read_table(tmp_path / "p.parquet").num_rows == 7
     earlier = run(
         store, tmp_path, "lake", "positions", "lake", "--out", "e.parquet",
