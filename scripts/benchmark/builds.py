@@ -59,8 +59,12 @@ class Build:
 
     def migrate(self, url: str) -> None:
         """Bring an empty database to this build's schema."""
+        self.run(url, "migrate")
+
+    def run(self, url: str, *arguments: str) -> None:
+        """Run one of its commands on a database, to its end."""
         subprocess.run(
-            self.command("migrate"),
+            self.command(*arguments),
             env={**self.environment(), "DATABASE_URL": url},
             check=True,
             capture_output=True,

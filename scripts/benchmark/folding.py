@@ -4,7 +4,6 @@ No fold of a log that is not indexed by the order of facts can do with less. The
 columns that the fold orders by, of every fact, and hands out nothing.
 """
 
-import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
@@ -50,7 +49,7 @@ def measure(bed: Bed, workload: Workload, scale: Scale, earlier: Build | None) -
         }
         if earlier is not None:
             theirs = stack.enter_context(bed.fresh_store(earlier))
-            _run(earlier, theirs, "import", str(workload.path))
+            earlier.run(theirs.url, "import", str(workload.path))
             for work in _WORKS:
                 ways[f"this {work}"] = _command(THIS, store, work)
                 ways[f"earlier {work}"] = _command(earlier, theirs, work)
@@ -89,19 +88,10 @@ def _proved(differences: Sequence[Difference]) -> None:
 def _command(build: Build, store: Store, work: str) -> Callable[[], float]:
     def run() -> float:
         began = time.perf_counter()
-        _run(build, store, work)
+        build.run(store.url, work)
         return time.perf_counter() - began
 
     return run
-
-
-def _run(build: Build, store: Store, *arguments: str) -> None:
-    subprocess.run(
-        build.command(*arguments),
-        env={**build.environment(), "DATABASE_URL": store.url},
-        check=True,
-        capture_output=True,
-    )
 
 
 def _of_limit(work: str, workload: Workload, best: Mapping[str, float], scale: Scale) -> Figure:

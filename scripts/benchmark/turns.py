@@ -1,6 +1,5 @@
 """The ingester and the import of an earlier build beside this one's; what counts is the median."""
 
-import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -86,12 +85,7 @@ def _import(bed: Bed, workload: Workload, build: Build) -> float:
     with bed.fresh_store(build) as store:
         bed.settle()
         began = time.monotonic()
-        subprocess.run(
-            build.command("import", str(workload.path)),
-            env={**build.environment(), "DATABASE_URL": store.url},
-            check=True,
-            capture_output=True,
-        )
+        build.run(store.url, "import", str(workload.path))
         return workload.events / (time.monotonic() - began)
 
 
