@@ -35,4 +35,4 @@ def choose() -> None:
     """Have this process and those that it starts keep temporary files in memory, if they can."""
     if "TMPDIR" not in os.environ and in_memory():
         os.environ["TMPDIR"] = str(IN_MEMORY)
-        tempfile.tempdir = None  # the next one who asks is told anew
+        tempfile.tempdir = None  # else it remembers the folder it chose before

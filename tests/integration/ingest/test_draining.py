@@ -59,13 +59,13 @@ def copied_at_once(folder: Path, copy: Path) -> None:
         # The log last: what is in the file already was in the log before,
         for name in ("lock", "inputs.sqlite3", log):
             shutil.copyfile(folder / name, copy / name)
-        # unless it has begun anew meanwhile.
+        # unless it has begun again meanwhile.
         if head(folder / log) == begun:
             return
 
 
 def head(log: Path) -> bytes:
-    """Return what SQLite changes when it begins its log anew."""
+    """Return what SQLite changes when it restarts its log."""
     with log.open("rb") as file:
         return file.read(32)
 
