@@ -1,7 +1,5 @@
 """``positionstore explore``: queries and charts in the browser."""
 
-import signal
-import sys
 from typing import Annotated
 
 import typer
@@ -9,6 +7,7 @@ import typer
 from positionstore.cli.bootstrap import start
 from positionstore.cli.console import print_line
 from positionstore.cli.logins import url_of
+from positionstore.cli.signals import end_on_sigterm
 from positionstore.explore.server import PORT, see_the_extra, serve
 from positionstore.store.database import opened
 
@@ -31,7 +30,7 @@ def explore(
 
     Example: positionstore explore
     """
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    end_on_sigterm()
     settings = start()
     see_the_extra()
     given, reader = settings.database_url, None

@@ -1,7 +1,6 @@
 """``positionstore export``: from PostgreSQL into files."""
 
 import os
-import signal
 import sys
 from contextlib import redirect_stdout
 from dataclasses import asdict
@@ -13,6 +12,7 @@ import typer
 
 from positionstore.cli.bootstrap import start
 from positionstore.cli.console import print_json, print_line, progress
+from positionstore.cli.signals import end_on_sigterm
 from positionstore.errors import ConfigurationError
 from positionstore.export.export import export as run
 from positionstore.export.formats import CsvStyle, Format
@@ -113,7 +113,7 @@ def export(
 
     Example: positionstore export positions --out positions.parquet
     """
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    end_on_sigterm()
     order = ExportRequest(
         relation=what,
         query=query,

@@ -1,7 +1,5 @@
 """``positionstore lake``: the log as a table of Iceberg, folded by other engines."""
 
-import signal
-import sys
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -11,6 +9,7 @@ import typer
 
 from positionstore.cli.bootstrap import start
 from positionstore.cli.console import print_exact, print_json, print_line, print_table, progress
+from positionstore.cli.signals import end_on_sigterm
 from positionstore.errors import ConfigurationError
 from positionstore.export.object_store import check_url, is_url
 from positionstore.extras import lake_needed
@@ -56,6 +55,7 @@ def feed(
 
     Example: positionstore lake feed lake
     """
+    end_on_sigterm()  # so that temporary folders go
     place = place_of(lake)
     with lake_needed():
         from positionstore.lake.feed import feed as run  # noqa: PLC0415 - large libraries
@@ -97,6 +97,7 @@ def positions(
 
     Example: positionstore lake positions lake --out positions.parquet
     """
+    end_on_sigterm()  # so that temporary folders go
     place = place_of(lake)
     valid, known = _moment("--valid-at", valid_at), _moment("--known-at", known_at)
     start()
@@ -131,6 +132,7 @@ def timeline(
 
     Example: positionstore lake timeline lake dm_pos_1
     """
+    end_on_sigterm()  # so that temporary folders go
     place = place_of(lake)
     start()
     with lake_needed():
@@ -177,14 +179,11 @@ def sql(
 
 
 def place_of(lake: str) -> Path | str:
-    """Return the place of a lake, and let SIGTERM end its command as Ctrl-C does.
-
-    So what the command has opened is closed, and its temporary folders go.
+    """Return the place of a lake.
 
     Raises:
         ConfigurationError: it is a URL with a secret in it.
     """
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     if is_url(lake):
         check_url(lake)
         return lake

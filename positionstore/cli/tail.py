@@ -1,12 +1,12 @@
 """``positionstore tail``: follows the log."""
 
-import signal
 import sys
 from typing import Annotated
 
 import typer
 
 from positionstore.cli.bootstrap import start
+from positionstore.cli.signals import end_on_sigterm
 from positionstore.escaping import json_as_it_came, json_text, printable
 from positionstore.store.archived import refuse_behind
 from positionstore.store.database import opened
@@ -37,7 +37,7 @@ def tail(
 
     Example: positionstore tail --json --no-follow
     """
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    end_on_sigterm()
     with opened(start()) as store, store.connect() as connection:
         seq = before_the_newest(connection, lines) if after is None else after
         if after is not None:
