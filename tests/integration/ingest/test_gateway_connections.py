@@ -223,6 +223,7 @@ async def test_what_is_missed_after_a_renewal_is_fetched(heard: bool) -> None:
             serving.faults.refuse_connections = True
             await serving.disconnect_clients("transport")
             await eventually(lambda: len(stream.ended_) == 2)
+            await serving.wait_for_clients(0)
             await serving.step(50)
             assert [record.recipients for record in serving.records[-50:]] == [[]] * 50
             serving.faults.refuse_connections = False
