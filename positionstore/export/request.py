@@ -12,7 +12,7 @@ from positionstore.errors import ConfigurationError, PositionstoreError
 from positionstore.export.formats import CsvStyle, Format
 from positionstore.store import archived
 from positionstore.store.database import Store
-from positionstore.store.locks import try_session_lock
+from positionstore.store.locks import release, try_session_lock
 from positionstore.store.read import query as selection
 from positionstore.store.read.query import LOG, ReadQuery
 
@@ -156,3 +156,4 @@ def alone(store: Store, key: str, place: str, held: ExitStack) -> None:
         raise PositionstoreError(
             f"Another export is writing to {place}.", remedy="Wait until it has ended."
         )
+    held.callback(release, connection, number)

@@ -5,7 +5,7 @@ with them. Those that are held for minutes, by a rebuild and a reconciliation, a
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final
 
 import psycopg
@@ -61,6 +61,16 @@ def try_session_lock(connection: psycopg.Connection, key: int) -> bool:
 def holds(connection: psycopg.Connection, key: int) -> bool:
     """Whether the session of the server that answers holds a lock."""
     return connection.execute(_HOLDS, [key]).fetchone() == (True,)
+
+
+def release(connection: psycopg.Connection, key: int) -> None:
+    """Give a lock back before its connection closes, or a successor may find it still taken.
+
+    The server notices a moment later that a connection has closed. Where it is lost, the lock is
+    gone already.
+    """
+    with suppress(psycopg.Error):
+        unlock(connection, key)
 
 
 def unlock(connection: psycopg.Connection, key: int) -> bool:

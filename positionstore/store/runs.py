@@ -1,7 +1,6 @@
 """What the reconciler asks of the store, and records in it."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
@@ -119,8 +118,7 @@ def holds_lock(connection: psycopg.Connection) -> bool:
 
 def unlock(connection: psycopg.Connection) -> None:
     """Be the one reconciler no more; where the connection is lost, that was so already."""
-    with suppress(psycopg.Error):
-        locks.unlock(connection, RECONCILE_LOCK)
+    locks.release(connection, RECONCILE_LOCK)
 
 
 def begin_run(

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Iterator
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from support.killed_exports import Killer, killer
 from positionstore.errors import ConfigurationError, PositionstoreError
 from positionstore.export.formats import Format
 from positionstore.export.increments import MARKERS
+from positionstore.export.request import alone
 from positionstore.store.appender import Appender
 from positionstore.store.database import Store
 
@@ -268,3 +270,15 @@ def test_two_exports_do_not_write_to_one_folder_at_once(
     first(folder, "events", form=Format.PARQUET, by_day=True, resume=True)
     assert seen
     assert whole(folder) == log(store)
+
+
+def test_a_folder_is_free_when_an_export_ends_and_not_when_its_server_session_does(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with store.connect() as lingering:
+        monkeypatch.setattr(Store, "connect", lambda *_, **__: nullcontext(lingering))
+        with ExitStack() as held:
+            alone(store, "key", "lake", held)
+        monkeypatch.undo()
+        with ExitStack() as held:
+            alone(store, "key", "lake", held)
