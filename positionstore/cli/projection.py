@@ -9,7 +9,6 @@ import typer
 
 from positionstore.cli.bootstrap import start
 from positionstore.cli.console import print_json, print_line, print_table, progress
-from positionstore.cli.lake import place_of
 from positionstore.cli.signals import end_on_sigterm
 from positionstore.errors import ConfigurationError
 from positionstore.extras import lake_needed
@@ -115,6 +114,8 @@ def _verify_by_lake(
     if master is not None and engine is not EngineName.SPARK:
         raise ConfigurationError("--spark-master goes with --engine spark.")
     end_on_sigterm()  # so that temporary folders go
+    from positionstore.cli.lake import place_of  # noqa: PLC0415 - what a lake needs, and no other
+
     place = place_of(lake)
     with lake_needed():
         from positionstore.lake.engine import started  # noqa: PLC0415 - large libraries

@@ -339,6 +339,14 @@ def test_a_short_command_imports_no_more_than_it_needs(arguments: list[str]) -> 
     assert imported(CALL, *arguments, names=OF_MORE_THAN_A_LOOK) == set()
 
 
+@pytest.mark.parametrize("command", ["verify", "rebuild"])
+def test_a_fold_of_the_log_imports_no_more_than_it_needs(command: str) -> None:
+    # Archives are checked beside it.
+    names = OF_MORE_THAN_A_LOOK - {"positionstore.importer"}
+
+    assert imported(CALL, command, names=names) == set()
+
+
 def test_no_command_imports_what_only_a_migration_needs() -> None:
     code = (
         "import importlib, sys; from positionstore.cli.commands import COMMANDS\n"
