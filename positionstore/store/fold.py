@@ -1,34 +1,32 @@
 """The fold of the log beside ``positions``: where the two differ.
 
-The fold picks of each position the fact that its row should show. Then that fact is read as a row,
-for some thousand positions at a time, and compared; nothing is written, not even to a temporary
-table.
+The fold of a position is the greatest of its facts. So the log need not be sorted: a row whose fact
+is outranked by no other shows the fold. Only positions with a snapshot or a retraction, and those
+whose row is in doubt, are folded. Then each fact is read as a row, for some thousand positions at a
+time, and compared; nothing is written, not even to a temporary table.
 """
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
-from contextlib import ExitStack, closing, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, partial
-from threading import Thread
-from typing import Final, Self
+from typing import Final
 
 import psycopg
-from psycopg import IsolationLevel, sql
+from psycopg import sql
 from psycopg.rows import class_row
 
 from positionstore.errors import PositionstoreError
 from positionstore.model.fields import FIELDS, FOLDED_COLUMNS
 from positionstore.store.engine import HINTS, is_distributed
+from positionstore.store.pair import Connect, Pair
 from positionstore.store.queries import queries
 from positionstore.store.schema_sql import facts
 
 SLICE = 10_000
 """Positions that are compared between two steps of the progress."""
 
-_PATIENCE: Final = 5.0
-"""Seconds for which one waits for a second session, and for the server to give up a statement."""
+_NONE_CAME: Final = "The log has facts, and no position came of folding them"
 
 _NO_MEMO: Final = "SET LOCAL enable_memoize = off"
 """The planner would keep each body that it takes apart, in case that it comes again."""
@@ -36,8 +34,12 @@ _NO_MEMO: Final = "SET LOCAL enable_memoize = off"
 Progress = Callable[[int, int], None]
 """Takes how many positions are done, and of how many."""
 
-Connect = Callable[[], psycopg.Connection]
-"""Opens a further connection to the same place."""
+_SHARES: Final = {
+    "all": "",
+    "half": "AND hashtext({}.position_id) < 0",
+    "other half": "AND hashtext({}.position_id) >= 0",
+}
+"""Shares of the positions. An inequality, of which the planner expects a third."""
 
 
 def _columns(prefix: str = "") -> sql.Composed:
@@ -68,22 +70,25 @@ _DIFFERING = sql.SQL(",\n        ").join(
 
 
 def statement(
-    connection: psycopg.Connection, name: str, *, has_retractions: bool = True
+    connection: psycopg.Connection, name: str, *, has_retractions: bool = True, share: str = "all"
 ) -> sql.SQL:
     """Return a statement of the projection for the engine at hand, with a position's columns."""
-    return _statement(name, has_retractions, is_distributed(connection))
+    return _statement(name, has_retractions, is_distributed(connection), share)
 
 
 @cache
-def _statement(name: str, has_retractions: bool, distributed: bool) -> sql.SQL:
-    and_counts = queries("projection")["and_counts"] if has_retractions else sql.SQL("")
-    composed = queries("projection")[name].format(
+def _statement(name: str, has_retractions: bool, distributed: bool, share: str) -> sql.SQL:
+    statements = queries("projection")
+    and_counts = statements["and_counts"] if has_retractions else sql.SQL("")
+    composed = statements[name].format(
         and_counts=and_counts,
+        in_slices=statements["in_slices"].format(),
         columns=_columns(),
         p_columns=_columns("p"),
         r_columns=_columns("r"),
         assignments=_ASSIGNMENTS,
         differing=_DIFFERING,
+        **{f"of_share_{each}": sql.SQL(_SHARES[share].format(each)) for each in "efp"},
         **HINTS[distributed],
         **(_proof() if name == "differences" else {}),
     )
@@ -129,7 +134,7 @@ class _Slice:
         position_ids: the positions.
         seqs: the facts.
         moments: the moments up to which their latest snapshots overrule events.
-        unfounded: further positions that have a row, but no fact.
+        left_over: further positions, of which no such fact was found.
     """
 
     size: int
@@ -137,7 +142,22 @@ class _Slice:
     position_ids: str
     seqs: str
     moments: str
-    unfounded: list[str]
+    left_over: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """A slice that was compared.
+
+    Attributes:
+        size: how many positions.
+        found: those that differ.
+        left_over: as in the slice.
+    """
+
+    size: int
+    found: list[Found]
+    left_over: list[str]
 
 
 def compare(
@@ -149,45 +169,88 @@ def compare(
 ) -> list[Found]:
     """Fold all positions, or some, and return those whose rows differ; within a transaction.
 
+    Args:
+        connection: the transaction's.
+        position_ids: the only positions to look at; None for all.
+        progress: is told how far it is.
+        another: opens a second session, for half of the work.
+
     Raises:
-        PositionstoreError: no position came of a log that has facts, or no row of a fact, or
-            not all positions were compared.
+        PositionstoreError: no position came of a fact, or no row, or not all positions were
+            compared.
     """
     found: list[Found] = []
-    done = in_all = 0
-    some = None if position_ids is None else list(position_ids)
-    connection.execute(_NO_MEMO)
-    values = {"position_ids": some, "slice": SLICE}
-    with (
-        # On the server's side, so that only two slices are in memory.
-        connection.cursor("winners", row_factory=class_row(_Slice)) as winners,
-        _SecondSession(connection, another) as second,
-    ):
-        winners.itersize = 1
-        slices = iter(winners.execute(statement(connection, "winners"), values))
-        for ours in slices:
-            work: list[tuple[_Slice, Callable[[], list[Found]]]] = [
-                (ours, partial(_compare_slice, connection, ours))
+    in_doubt: set[str] = set()
+    done, in_all = 0, _count(connection) if position_ids is None else len(position_ids)
+
+    def tell(of_these: int) -> None:
+        nonlocal done
+        done += of_these
+        if progress is not None and of_these:
+            progress(done, max(done, in_all))
+
+    # Workers of Citus share the work anyway, and no snapshot reaches them.
+    distributed = is_distributed(connection)
+    with Pair[_Compared](connection, None if distributed else another) as pair:
+        if position_ids is not None or distributed:
+            folds = [partial(_folded, None if position_ids is None else list(position_ids))]
+        else:
+            halves = another is not None and in_all > SLICE
+            shares = ("half", "other half") if halves else ("all",)
+            for part in pair.run([partial(_standing, share) for share in shares]):
+                found += part.found
+                in_doubt.update(part.left_over)
+                tell(part.size)
+            # What was found of them is of a fact that is not theirs.
+            found = [each for each in found if each.position_id not in in_doubt]
+            in_all = done + len(in_doubt)
+            names = sorted(in_doubt)
+            folds = [
+                partial(_folded, names[first : first + SLICE])
+                for first in range(0, len(names), SLICE)
             ]
-            if (theirs := next(slices, None)) is not None:
-                work.append((theirs, second.begin(theirs)))
-            for part, differing in work:
-                found += differing()
-                found += [Found(name, "unfounded", []) for name in part.unfounded]
-                done, in_all = done + part.size, part.in_all
-                if progress is not None and part.size:
-                    progress(done, part.in_all)
+        unfounded: list[str] = []
+        for part in pair.run(folds):
+            found += part.found
+            unfounded += part.left_over
+            tell(part.size + len(part.left_over))
+    if unfounded:
+        _require_no_facts(connection, unfounded)
+    if position_ids is None and done != in_all and not distributed:
+        raise schema_broken(_NONE_CAME)
+    if position_ids is None and not done:
+        _require_no_facts(connection, None)
+    return [*found, *(Found(name, "unfounded", []) for name in unfounded)]
+
+
+def _standing(share: str, connection: psycopg.Connection) -> Iterator[_Compared]:
+    yield from _compared(connection, statement(connection, "standing", share=share), {})
+
+
+def _folded(some: list[str] | None, connection: psycopg.Connection) -> Iterator[_Compared]:
+    yield from _compared(connection, statement(connection, "winners"), {"position_ids": some})
+
+
+def _compared(
+    connection: psycopg.Connection, query: sql.SQL, values: Mapping[str, object]
+) -> Iterator[_Compared]:
+    done = in_all = 0
+    connection.execute(_NO_MEMO)
+    # On the server's side, so that only one slice is in memory.
+    with connection.cursor("slices", row_factory=class_row(_Slice)) as slices:
+        slices.itersize = 1
+        for each in slices.execute(query, {**values, "slice": SLICE}):
+            done, in_all = done + each.size, each.in_all
+            found = _differing(connection, each) if each.size else []
+            yield _Compared(each.size, found, each.left_over)
     if done != in_all:
         raise PositionstoreError(
             f"Of {in_all:,} positions {done:,} were compared; nothing was changed.",
             remedy="Report it with the versions of PostgreSQL and psycopg.",
         )
-    if not done and position_ids is None:
-        _require_no_facts(connection)
-    return found
 
 
-def _compare_slice(connection: psycopg.Connection, part: _Slice) -> list[Found]:
+def _differing(connection: psycopg.Connection, part: _Slice) -> list[Found]:
     values = {
         "position_ids": part.position_ids,
         "seqs": part.seqs,
@@ -200,85 +263,15 @@ def _compare_slice(connection: psycopg.Connection, part: _Slice) -> list[Found]:
     return found
 
 
-class _SecondSession:
-    """A second session with the first one's snapshot, for every other slice.
-
-    PostgreSQL's own parallel workers cannot do it: the functions that read a value of the wrong
-    kind need subtransactions.
-    """
-
-    def __init__(self, connection: psycopg.Connection, another: Connect | None) -> None:
-        self._connection = connection
-        # Workers of Citus share the work anyway, and no snapshot reaches them.
-        self._another = None if is_distributed(connection) else another
-        self._other: psycopg.Connection | None = None
-        self._stack = ExitStack()
-
-    def __enter__(self) -> Self:
-        """Do nothing yet; a short log never asks for it."""
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """Close it; if the work is given up, so is the slice that it is at."""
-        if kind is not None and self._other is not None:
-            with suppress(psycopg.Error):
-                self._other.cancel_safe(timeout=_PATIENCE)
-        self._stack.close()
-
-    def begin(self, part: _Slice) -> Callable[[], list[Found]]:
-        """Let it begin with a slice, and return what waits for the result."""
-        if self._another is not None:
-            self._open(self._another)
-            self._another = None
-        if self._other is None:
-            return partial(_compare_slice, self._connection, part)
-        return self._thread.submit(_compare_slice, self._other, part).result
-
-    def _open(self, another: Connect) -> None:
-        row = self._connection.execute("SELECT pg_export_snapshot()").fetchone()
-        # Where there is none to be had, the work is done without.
-        refused = (psycopg.Error, PositionstoreError, CancelledError, TimeoutError)
-        with suppress(*refused), ExitStack() as stack:
-            other = stack.enter_context(closing(_soon(another)))
-            other.isolation_level = IsolationLevel.REPEATABLE_READ
-            other.autocommit = False
-            other.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(*row or ()))
-            other.execute(_NO_MEMO)
-            self._thread = stack.enter_context(ThreadPoolExecutor(1, "verify"))
-            self._other = other
-            self._stack = stack.pop_all()
+def _count(connection: psycopg.Connection) -> int:
+    (in_all,) = connection.execute(statement(connection, "count_positions")).fetchone() or (0,)
+    return int(in_all)
 
 
-def _soon(another: Connect) -> psycopg.Connection:
-    """Open a connection, or give up: a pooler lets one wait that it has no session for.
-
-    Raises:
-        CancelledError: there is none to be had.
-        TimeoutError: it takes too long; it is closed when it comes.
-    """
-    opening: Future[psycopg.Connection] = Future()
-
-    def open_it() -> None:
-        with suppress(psycopg.Error, PositionstoreError):
-            connection = another()
-            if opening.set_running_or_notify_cancel():
-                opening.set_result(connection)
-                return
-            connection.close()
-        opening.cancel()
-
-    Thread(target=open_it, name="verify-opening", daemon=True).start()
-    try:
-        return opening.result(_PATIENCE)
-    except TimeoutError:
-        if opening.cancel():
-            raise
-        return opening.result()
-
-
-def _require_no_facts(connection: psycopg.Connection) -> None:
-    if connection.execute(statement(connection, "has_facts")).fetchone() == (True,):
-        raise schema_broken("The log has facts, and not one position came of folding them")
+def _require_no_facts(connection: psycopg.Connection, some: list[str] | None) -> None:
+    values = {"position_ids": some}
+    if connection.execute(statement(connection, "has_facts"), values).fetchone() == (True,):
+        raise schema_broken(_NONE_CAME)
 
 
 def schema_broken(what: str) -> PositionstoreError:

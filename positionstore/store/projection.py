@@ -12,8 +12,9 @@ from psycopg import IsolationLevel
 
 from positionstore.store import fold, pooler
 from positionstore.store.engine import is_distributed
-from positionstore.store.fold import Connect, Difference, Found, Progress, compare, statement
+from positionstore.store.fold import Difference, Found, Progress, compare, statement
 from positionstore.store.locks import APPEND_LOCK, REBUILD_LOCK, holds, session_lock
+from positionstore.store.pair import Connect
 
 
 def project_events(

@@ -80,9 +80,39 @@ SELECT count(*) FROM emptied;
 -- The highest seq of the log.
 SELECT coalesce(max(seq), 0) FROM events;
 
+-- name: standing
+-- The facts that the rows of all positions show, or of a share, where no fact outranks them; then
+-- those are the fold, and nothing had to be sorted to find it. Positions with a snapshot or a
+-- retraction are folded. In slices as winners has them; left over are the positions whose row shows
+-- no fact, or one that is outranked, and those that have facts and no row.
+WITH special AS MATERIALIZED (
+    SELECT e.position_id FROM events e WHERE e.supersedes_before IS NOT NULL {of_share_e}
+    UNION
+    SELECT e.position_id FROM events e WHERE e.retracts IS NOT NULL {of_share_e}
+),
+folded AS (
+    -- The ranks are compared field by field; as records they cost thrice as much.
+    SELECT
+        f.position_id,
+        CASE WHEN ROW((f.rank).*) = ROW((p.rank).*) THEN f.seq END AS seq,
+        NULL::timestamptz AS supersedes_before
+    FROM ranked_facts f
+    LEFT JOIN ranked_positions p ON p.position_id = f.position_id {of_share_p}
+    WHERE (p.position_id IS NULL OR ROW((f.rank).*) >= ROW((p.rank).*)) {of_share_f}
+      AND NOT EXISTS (SELECT FROM special s WHERE s.position_id = f.position_id)
+    UNION ALL
+    SELECT f.position_id, f.seq, f.supersedes_before
+    FROM fold_facts(ARRAY(SELECT position_id FROM special)) f
+    WHERE EXISTS (SELECT FROM special)
+),
+shown AS (
+    SELECT p.position_id FROM positions p WHERE true {of_share_p}
+)
+{in_slices};
+
 -- name: winners
 -- The facts that the rows of all positions, or of some, should show, in slices by the order of the
--- log; and the positions that have a row and no fact.
+-- log; left over are the positions that have a row and no fact.
 WITH folded AS {gathered} (
     SELECT * FROM fold_facts(%(position_ids)s)
 ),
@@ -90,6 +120,10 @@ shown AS {gathered} (
     SELECT position_id FROM positions
     WHERE %(position_ids)s::text[] IS NULL OR position_id = ANY (%(position_ids)s)
 )
+{in_slices};
+
+-- name: in_slices
+-- The end of standing and of winners.
 SELECT
     count(x.seq) AS size,
     (sum(count(x.seq)) OVER ())::bigint AS in_all,
@@ -98,7 +132,10 @@ SELECT
     coalesce(array_agg(x.seq) FILTER (WHERE x.seq IS NOT NULL)::text, '{{}}') AS seqs,
     coalesce(array_agg(x.supersedes_before) FILTER (WHERE x.seq IS NOT NULL)::text, '{{}}')
         AS moments,
-    coalesce(array_agg(x.position_id) FILTER (WHERE x.seq IS NULL), '{{}}') AS unfounded
+    coalesce(
+        array_agg(DISTINCT coalesce(x.of_position, x.position_id)) FILTER (WHERE x.seq IS NULL),
+        '{{}}'
+    ) AS left_over
 FROM (
     SELECT f.position_id AS of_position, f.seq, f.supersedes_before, p.position_id,
         (row_number() OVER (ORDER BY f.seq) - 1) / %(slice)s AS slice
@@ -107,6 +144,10 @@ FROM (
 ) x
 GROUP BY x.slice
 ORDER BY x.slice;
+
+-- name: count_positions
+-- How many rows there are.
+SELECT count(*) FROM positions;
 
 -- name: differences
 -- Where positions does not show the facts that it should: the position, what is wrong with it, the
@@ -160,10 +201,12 @@ LEFT JOIN LATERAL (
 WHERE ({p_columns}) IS DISTINCT FROM ({r_columns}) OR r.position_id IS NULL;
 
 -- name: has_facts
--- Whether the log has a fact that should give a position.
+-- Whether the log has a fact that should give a position, or one of some.
 SELECT EXISTS (
     SELECT FROM events e
-    WHERE e.status IS NOT NULL AND NOT EXISTS (
+    WHERE e.status IS NOT NULL
+      AND (%(position_ids)s::text[] IS NULL OR e.position_id = ANY (%(position_ids)s))
+      AND NOT EXISTS (
         SELECT FROM events r
         WHERE r.position_id = e.position_id AND r.retracts = e.event_id
           AND is_retracted(r.position_id, r.retracts)

@@ -2,13 +2,14 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import psycopg
 import pytest
 from support.factories import NOON, event, moment, received, snapshot
 
 from positionstore.errors import DatabaseUnavailableError, PositionstoreError
-from positionstore.model.facts import Received
+from positionstore.model.facts import Received, Retraction
 from positionstore.store import fold
 from positionstore.store.appender import Appender
 from positionstore.store.fold import Difference
@@ -155,33 +156,97 @@ def test_verify_that_is_interrupted_leaves_nothing(
     assert verify(connection) == []
 
 
+class Beside:
+    """Opens the second session, and tells when that has begun with its half."""
+
+    def __init__(self, connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.opened: list[psycopg.Connection] = []
+        self._begun = threading.Event()
+        self._connect = connect
+        self._monkeypatch = monkeypatch
+
+    def __call__(self) -> psycopg.Connection:
+        other = self._connect()
+        self.opened.append(other)
+
+        def cursor(name: str = "", **how: Any) -> object:
+            if name:
+                self.begin(other)
+                self._begun.set()
+            return psycopg.Connection.cursor(other, name, **how)
+
+        self._monkeypatch.setattr(other, "cursor", cursor)
+        return other
+
+    def begin(self, other: psycopg.Connection) -> None:
+        """Do something as it begins."""
+
+    def wait(self, *_: object) -> None:
+        """Wait until it has begun; the first session leaves it something to do."""
+        assert self._begun.wait(60)
+
+
 @pytest.mark.parametrize("work", [verify, rebuild])
 def test_a_second_session_does_half_of_the_work(
     connection: psycopg.Connection,
     connect: Connect,
     filled: Appender,
+    monkeypatch: pytest.MonkeyPatch,
     work: Callable[..., list[Difference]],
 ) -> None:
     """It finds its half of the differences, as of the moment of the first one's snapshot."""
-    opened: list[psycopg.Connection] = []
+    beside = Beside(connect, monkeypatch)
     told: list[tuple[int, int]] = []
 
     def another() -> psycopg.Connection:
         filled.append([event("evt_between", position="dm_pos_44", at=500, status="settled")])
-        opened.append(connect())
-        return opened[-1]
+        return beside()
 
     def progress(done: int, total: int) -> None:
+        beside.wait()
         told.append((done, total))
 
     connection.execute("UPDATE positions SET market_title = 'tampered' WHERE position_id <> 'x'")
     found = work(connection, progress=progress, another=another)
     assert [each.position_id for each in found][:44] == [f"dm_pos_{n:02}" for n in range(44)]
-    assert told == [(10, 45), (20, 45), (30, 45), (40, 45), (45, 45)]
-    (other,) = opened
+    assert told == sorted(set(told))
+    assert told[-1] == (45, 45)
+    (other,) = beside.opened
     assert other.closed
     assert leftovers(connection) == []
     assert len(verify(connection, another=connect)) == (44 if work is verify else 0)
+
+
+def test_rows_that_are_all_gone_are_made_again_in_two_sessions(
+    connection: psycopg.Connection, connect: Connect, filled: Appender
+) -> None:
+    before = rows(connection)
+    connection.execute("DELETE FROM positions")
+    told: list[tuple[int, int]] = []
+    found = rebuild(connection, progress=lambda *done: told.append(done), another=connect)
+    assert {each.kind for each in found} == {"missing"}
+    assert rows(connection) == before
+    assert told[-1] == (45, 45)
+
+
+def test_a_fact_that_does_not_count_is_no_reason_to_doubt_a_row(
+    connection: psycopg.Connection, connect: Connect, filled: Appender
+) -> None:
+    """Neither a retracted one nor one that a snapshot overrules, though it outranks the others."""
+    filled.append(
+        [event("evt_late", position=f"dm_pos_{n:02}", at=10_000 + n) for n in range(COUNT)]
+    )
+    filled.append_retractions(
+        [Retraction(f"dm_pos_{n:02}", "evt_late", "A clock.", NOON) for n in range(0, COUNT, 2)],
+        NOON,
+    )
+    filled.append_snapshots(
+        [snapshot(position=f"dm_pos_{n:02}", as_of=50_000) for n in range(0, COUNT, 3)], NOON
+    )
+    assert verify(connection, another=connect) == []
+    tamper(connection)
+    assert len(rebuild(connection, another=connect)) == COUNT
+    assert verify(connection) == []
 
 
 @pytest.mark.parametrize("work", [verify, rebuild])
@@ -202,7 +267,6 @@ def test_a_second_session_that_keeps_us_waiting_is_done_without(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A pooler lets a client wait that it has no session for."""
-    monkeypatch.setattr(fold, "_PATIENCE", 0)
     has_one, done = threading.Event(), threading.Event()
     opened: list[psycopg.Connection] = []
 
@@ -244,24 +308,54 @@ def test_a_fact_that_gives_no_row_is_an_error(
     assert rows(connection) == before
 
 
+@pytest.mark.parametrize("work", [verify, rebuild])
+@pytest.mark.parametrize("broken", ["fold_facts", "ranked_facts"])
+def test_a_fold_that_gives_nothing_is_an_error(
+    connection: psycopg.Connection,
+    filled: Appender,
+    work: Callable[..., list[Difference]],
+    broken: str,
+) -> None:
+    """A row is not taken out, nor passed over, because its facts are not found."""
+    before = rows(connection)
+    if broken == "fold_facts":
+        connection.execute("""
+            CREATE OR REPLACE FUNCTION fold_facts(
+                only_positions text[] DEFAULT NULL,
+                valid_at timestamptz DEFAULT 'infinity',
+                known_at timestamptz DEFAULT 'infinity'
+            )
+            RETURNS TABLE (position_id text, seq bigint, supersedes_before timestamptz)
+            LANGUAGE sql STABLE AS 'SELECT NULL::text, NULL::bigint, NULL::timestamptz LIMIT 0'
+        """)
+    else:
+        shown = connection.execute("SELECT pg_get_viewdef('ranked_facts'::regclass)").fetchone()
+        assert shown is not None
+        connection.execute(
+            f"CREATE OR REPLACE VIEW ranked_facts AS SELECT * FROM ({shown[0].rstrip(';')}) LIMIT 0"
+        )
+    with pytest.raises(PositionstoreError, match="no position came of folding them"):
+        work(connection)
+    assert rows(connection) == before
+
+
 def test_a_second_session_that_is_lost_is_an_error(
-    connection: psycopg.Connection, connect: Connect, filled: Appender
+    connection: psycopg.Connection,
+    connect: Connect,
+    filled: Appender,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What it had found is not known."""
     tamper(connection)
     before = rows(connection)
+    beside, killer = Beside(connect, monkeypatch), connect()
 
-    opened: list[psycopg.Connection] = []
+    def kill(other: psycopg.Connection) -> None:
+        killer.execute("SELECT pg_terminate_backend(%s, 60000)", [other.info.backend_pid])
 
-    def another() -> psycopg.Connection:
-        opened.append(connect())
-        return opened[-1]
-
-    def killed(done: int, total: int) -> None:
-        connection.execute("SELECT pg_terminate_backend(%s)", [opened[0].info.backend_pid])
-
+    monkeypatch.setattr(beside, "begin", kill)
     with pytest.raises(psycopg.OperationalError):
-        rebuild(connection, progress=killed, another=another)
+        rebuild(connection, progress=beside.wait, another=beside)
     assert rows(connection) == before
     assert leftovers(connection) == []
     assert len(rebuild(connection, another=connect)) == COUNT
