@@ -20,12 +20,13 @@ from positionstore.web.health import Pulse, body, readiness
 from positionstore.web.http import HttpServer, Respond
 from positionstore.web.state import state
 from positionstore.web.status_page import StatusPage
-from positionstore.web.store_reader import StoreReader
+from positionstore.web.store_reader import EVERY, StoreReader
 
 _TEXT_FORMAT: Final = "text/plain; version=0.0.4; charset=utf-8"
 """What the client library writes; its own name for it differs between its versions."""
 
 _BEAT_EVERY: Final = 1.0
+_METRICS_EVERY: Final = EVERY
 _PAGE_EVERY: Final = 5.0
 _PAGE_FOLLOWED: Final = 30.0
 """Seconds for which the store is still read after the page was last looked at."""
@@ -52,7 +53,7 @@ def shown(settings: Settings, store: Store, gateway: Source, meter: Meter, work:
         return work
 
     async def served(stop: asyncio.Event) -> None:
-        pulse, reader = Pulse(), StoreReader(store)
+        pulse, reader = Pulse(), StoreReader(store, every=_METRICS_EVERY)
         # Now: an upgrade takes the package's files away while this runs.
         program = version("positionstore")
         metrics = Metrics(

@@ -173,6 +173,7 @@ async def forked(
     environment: Mapping[str, str],
     folder: Path,
     fed: bool = False,
+    clocks: Mapping[str, float] | None = None,
 ) -> Forked:
     """Start ``positionstore ARGUMENTS``, or a script where the first argument is one's path.
 
@@ -181,12 +182,15 @@ async def forked(
         environment: all of it.
         folder: where it works.
         fed: whether the test writes to its standard input; it is empty otherwise.
+        clocks: seconds that no setting names, by the constant (``package.module.NAME``) that holds
+            them: other than a user's, so that a test need not wait for them.
     """
     pipes = [os.pipe() for _ in range(3)]
     fed_by = os.pipe() if fed else (os.open(os.devnull, os.O_RDONLY), None)
     theirs = [fed_by[0], *(written for _, written in pipes)]
     try:
-        pid = _server().fork([list(arguments), dict(environment), str(folder)], theirs)
+        request = [list(arguments), dict(environment), str(folder), dict(clocks or {})]
+        pid = _server().fork(request, theirs)
     finally:
         for descriptor in theirs:
             os.close(descriptor)

@@ -41,11 +41,12 @@ _PROGRAM: Final = "import sys; from positionstore.cli import main; sys.exit(main
 
 
 class Asked(NamedTuple):
-    """A process that is to be."""
+    """A process that is to be; see ``fork_server.forked`` for what they are."""
 
     arguments: list[str]
     environment: dict[str, str]
     folder: str
+    clocks: dict[str, float]
     descriptors: list[int]
 
 
@@ -66,8 +67,8 @@ def receive(connection: socket.socket) -> Asked | None:
         return None
     (length,) = _NUMBER.unpack(head)
     text = connection.recv(length, socket.MSG_WAITALL)
-    arguments, environment, folder = json.loads(text)
-    return Asked(arguments, environment, folder, descriptors)
+    arguments, environment, folder, clocks = json.loads(text)
+    return Asked(arguments, environment, folder, clocks, descriptors)
 
 
 def serve(connection: socket.socket) -> Asked | None:
@@ -126,6 +127,10 @@ def become(asked: Asked) -> None:
     os.environ.clear()
     os.environ.update(asked.environment)
     time.tzset()
+    for place, seconds in asked.clocks.items():
+        module, _, name = place.rpartition(".")
+        assert hasattr(sys.modules[module], name), place
+        setattr(sys.modules[module], name, seconds)
     sys.argv = [*asked.arguments] if is_script(asked.arguments) else ["-c", *asked.arguments]
     sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
     sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)

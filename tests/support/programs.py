@@ -55,6 +55,7 @@ class Programs:
     Attributes:
         folder: where they work.
         environment: what all of them get.
+        clocks: seconds that no setting names; see ``fork_server.forked``.
         as_users_do: whether each is started with an interpreter of its own, and so is seen in a
             listing of processes as a user's is.
         started: all of them.
@@ -63,6 +64,7 @@ class Programs:
     folder: Path
     environment: dict[str, str]
     as_users_do: bool = False
+    clocks: dict[str, float] = field(default_factory=dict)
     started: list[Process] = field(default_factory=list)
 
     def against(self, sandbox: Sandbox) -> None:
@@ -94,7 +96,9 @@ class Programs:
                 stderr=asyncio.subprocess.PIPE,
             )
         else:
-            process = await forked(arguments, environment=whole, folder=self.folder, fed=fed)
+            process = await forked(
+                arguments, environment=whole, folder=self.folder, fed=fed, clocks=self.clocks
+            )
         self.started.append(process)
         return process
 

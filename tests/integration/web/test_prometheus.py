@@ -26,7 +26,7 @@ def configured(address: str) -> str:
     (example,) = re.findall(r"```yaml\n(scrape_configs:\n.*?)```", PAGE, re.DOTALL)
     assert isinstance(example, str)
     assert "127.0.0.1:9464" in example
-    return example.replace("127.0.0.1:9464", address).replace("15s", "1s")
+    return example.replace("127.0.0.1:9464", address).replace("15s", "200ms")
 
 
 def free_port() -> int:

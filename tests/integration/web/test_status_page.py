@@ -15,7 +15,7 @@ import aiohttp
 import psycopg
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
-from playwright.async_api import Page, async_playwright, expect
+from playwright.async_api import Browser, Page, async_playwright, expect
 from support.hostile_texts import SHORT, TEXTS, envelope, spelled
 from support.programs import Programs, ended
 from support.shown import Shown
@@ -148,24 +148,30 @@ async def test_only_so_many_browsers_follow_it_at_once(
 
 
 @asynccontextmanager
-async def browser(width: int, scheme: Any) -> AsyncIterator[tuple[Page, list[str]]]:
-    """A page of a browser, and what its console says."""
-    said: list[str] = []
+async def browser() -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
         chromium = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = await chromium.new_page(
-            viewport={"width": width, "height": 900}, color_scheme=scheme
-        )
-        page.set_default_timeout(DEADLINE * 1000)
-        page.on("console", lambda message: said.append(message.text))
-        page.on("pageerror", lambda error: said.append(str(error)))
-        await page.add_init_script(
-            "window.moved = 0; new PerformanceObserver(list => { for (const each of "
-            "list.getEntries()) if (!each.hadRecentInput) window.moved += each.value; })"
-            ".observe({type: 'layout-shift', buffered: true});"
-        )
-        yield page, said
+        yield chromium
         await chromium.close()
+
+
+@asynccontextmanager
+async def page_of(
+    chromium: Browser, width: int, scheme: Any = "light"
+) -> AsyncIterator[tuple[Page, list[str]]]:
+    """A page of a browser, and what its console says."""
+    said: list[str] = []
+    page = await chromium.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    page.set_default_timeout(DEADLINE * 1000)
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    await page.add_init_script(
+        "window.moved = 0; new PerformanceObserver(list => { for (const each of "
+        "list.getEntries()) if (!each.hadRecentInput) window.moved += each.value; })"
+        ".observe({type: 'layout-shift', buffered: true});"
+    )
+    yield page, said
+    await page.close()
 
 
 async def faults_of(page: Page) -> list[str]:
@@ -179,9 +185,8 @@ async def faults_of(page: Page) -> list[str]:
 
 
 @needs_chromium
-@pytest.mark.parametrize(("width", "scheme"), [(1200, "light"), (400, "dark"), (400, "light")])
 async def test_a_browser_shows_it_wide_and_on_a_phone_in_light_and_dark(
-    programs: Programs, sandbox: Sandbox, database: psycopg.Connection, width: int, scheme: str
+    programs: Programs, sandbox: Sandbox, database: psycopg.Connection
 ) -> None:
     del sandbox
     shown = Shown(await programs.start("run"))
@@ -199,35 +204,42 @@ async def test_a_browser_shows_it_wide_and_on_a_phone_in_light_and_dark(
     await state_when(
         shown, lambda state: state["parts"]["coverage"]["gaps"] and state["parts"]["drift"]
     )
+    position = database.execute("SELECT position_id FROM positions LIMIT 1").fetchone()
+    assert position is not None
     address = f"http://{await shown.address()}/"
-    async with browser(width, scheme) as (page, said):
-        await page.goto(address)
-        await expect(page.locator("#connection")).to_contain_text("since 20")
-        gap = page.locator("#coverage [role=button]").first
-        await expect(gap).to_be_visible()
-        await gap.focus()
-        await page.keyboard.press("Enter")
-        await expect(page.locator("#gap-detail")).to_contain_text("3 days")
-        drift = page.locator("#drift tbody tr")
-        await expect(drift).to_contain_text(re.compile(r"\$[\d,]+\.\d\d"))
-        await expect(drift).to_contain_text("GET /positions does not know it")
-        await expect(drift.locator("code")).to_contain_text("positionstore db psql -c")
-        await expect(page.locator("#reasons")).to_contain_text("1 still different")
-        await expect(page.locator("#reasons code")).to_have_text("positionstore backfill")
-        assert await page.evaluate("document.documentElement.scrollWidth") <= width
-        assert await page.evaluate("window.moved") < 0.1
-        assert await faults_of(page) == []
-        position = database.execute("SELECT position_id FROM positions LIMIT 1").fetchone()
-        assert position is not None
-        await page.get_by_label("Position, wallet or market").fill(position[0])
-        await page.keyboard.press("Enter")
-        await expect(page.locator("h2").first).to_have_text(position[0])
-        await page.get_by_text("Envelope").first.click()
-        await expect(page.locator("pre").first).to_contain_text(position[0])
-        assert await page.evaluate("document.documentElement.scrollWidth") <= width
-        assert await faults_of(page) == []
-        assert said == []
+    async with browser() as chromium:
+        for width, scheme in ((1200, "light"), (400, "dark"), (400, "light")):
+            async with page_of(chromium, width, scheme) as (page, said):
+                await looks_well(page, address, width, position[0])
+                assert said == []
     await shown.stopped()
+
+
+async def looks_well(page: Page, address: str, width: int, position_id: str) -> None:
+    """See that what is there to tell is told, and what it leads to, and that all can use it."""
+    await page.goto(address)
+    await expect(page.locator("#connection")).to_contain_text("since 20")
+    gap = page.locator("#coverage [role=button]").first
+    await expect(gap).to_be_visible()
+    await gap.focus()
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#gap-detail")).to_contain_text("3 days")
+    drift = page.locator("#drift tbody tr")
+    await expect(drift).to_contain_text(re.compile(r"\$[\d,]+\.\d\d"))
+    await expect(drift).to_contain_text("GET /positions does not know it")
+    await expect(drift.locator("code")).to_contain_text("positionstore db psql -c")
+    await expect(page.locator("#reasons")).to_contain_text("1 still different")
+    await expect(page.locator("#reasons code")).to_have_text("positionstore backfill")
+    assert await page.evaluate("document.documentElement.scrollWidth") <= width
+    assert await page.evaluate("window.moved") < 0.1
+    assert await faults_of(page) == []
+    await page.get_by_label("Position, wallet or market").fill(position_id)
+    await page.keyboard.press("Enter")
+    await expect(page.locator("h2").first).to_have_text(position_id)
+    await page.get_by_text("Envelope").first.click()
+    await expect(page.locator("pre").first).to_contain_text(position_id)
+    assert await page.evaluate("document.documentElement.scrollWidth") <= width
+    assert await faults_of(page) == []
 
 
 async def test_what_cannot_be_read_is_told_and_is_in_the_log(
@@ -259,7 +271,7 @@ async def test_a_browser_is_told_when_the_service_has_gone(
 ) -> None:
     del sandbox
     shown = Shown(await programs.start("ingest"))
-    async with browser(1200, "light") as (page, _):
+    async with browser() as chromium, page_of(chromium, 1200) as (page, _):
         await page.goto(f"http://{await shown.address()}/")
         await expect(page.locator("#connection")).to_contain_text("partner")
         await shown.stopped()
