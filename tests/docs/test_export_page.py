@@ -3,7 +3,6 @@
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import duckdb
 import pytest
 from support.factories import event
+from support.warm_program import search_path
 
 from positionstore.store import database
 from positionstore.store.appender import Appender
@@ -31,7 +31,7 @@ def blocks(language: str) -> list[str]:
 def paste(store_url: str, tmp_path: Path) -> Paste:
     environment = {
         **os.environ,
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PATH": search_path(),
         "DATABASE_URL": store_url,
         "POSITIONSTORE_DATA_DIR": str(tmp_path / "data"),
     }

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 from support.postgres import fresh_database
+from support.warm_program import search_path
 
 from positionstore.cli import main
 from positionstore.cli.commands import COMMANDS, load
@@ -212,7 +213,7 @@ def test_every_example_works_when_pasted(
         env=os.environ
         | vendor
         | {
-            "PATH": f"{PROGRAM.parent}{os.pathsep}{os.environ['PATH']}",
+            "PATH": search_path(),
             "DATABASE_URL": url,
             "POSITIONSTORE_DATA_DIR": str(tmp_path / "data"),
         },

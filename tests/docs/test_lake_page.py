@@ -2,12 +2,12 @@
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import duckdb
 import pytest
 from support.typed_in import blocks_of, fill, type_in
+from support.warm_program import warm_program
 
 pytestmark = pytest.mark.slow
 
@@ -26,7 +26,7 @@ def test_the_page_can_be_pasted_from_top_to_bottom(store_url: str, tmp_path: Pat
 
     said = subprocess.run(
         [
-            *(Path(sys.executable).with_name("positionstore"), "verify", "--engine", "duckdb"),
+            *(warm_program(), "verify", "--engine", "duckdb"),
             *("--lake", "lake", "--json"),
         ],
         env=variables | {"PATH": "/usr/bin:/bin"},

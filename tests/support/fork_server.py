@@ -15,6 +15,8 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
+import threading
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -48,11 +50,17 @@ class _Server:
     """The one that forks, as this process knows it."""
 
     def __init__(self) -> None:
+        self._one_by_one = threading.Lock()
         self._connection, theirs = socket.socketpair()
-        with theirs:
+        self._folder = tempfile.TemporaryDirectory(prefix="forking-")
+        self.door = Path(self._folder.name) / "door"
+        with theirs, socket.socket(socket.AF_UNIX) as door:
+            door.bind(str(self.door))
+            door.listen()
+            numbers = [theirs.fileno(), door.fileno()]
             self._process = subprocess.Popen(
-                [sys.executable, "-P", *_QUIETLY, _SERVER, str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
+                [sys.executable, "-P", *_QUIETLY, _SERVER, *map(str, numbers)],
+                pass_fds=numbers,
                 stdin=subprocess.DEVNULL,
             )
         atexit.register(self._close)
@@ -60,9 +68,10 @@ class _Server:
     def fork(self, request: object, descriptors: Sequence[int]) -> int:
         """Ask for a process with these descriptors; return its id."""
         text = json.dumps(request).encode()
-        socket.send_fds(self._connection, [_NUMBER.pack(len(text))], descriptors)
-        self._connection.sendall(text)
-        answer = self._connection.recv(_NUMBER.size, socket.MSG_WAITALL)
+        with self._one_by_one:
+            socket.send_fds(self._connection, [_NUMBER.pack(len(text))], descriptors)
+            self._connection.sendall(text)
+            answer = self._connection.recv(_NUMBER.size, socket.MSG_WAITALL)
         if len(answer) < _NUMBER.size:
             raise RuntimeError(f"{_SERVER.name} has ended with code {self._process.wait()}")
         (pid,) = _NUMBER.unpack(answer)
@@ -71,11 +80,36 @@ class _Server:
     def _close(self) -> None:
         self._connection.close()
         self._process.wait()
+        self._folder.cleanup()
 
 
 @cache
 def _server() -> _Server:
     return _Server()
+
+
+def door() -> Path:
+    """Return the socket where programs ask that stand for a command; see warm_program.py."""
+    return _server().door
+
+
+def fork(
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    folder: Path,
+    descriptors: Sequence[int],
+    *,
+    clocks: Mapping[str, float] | None = None,
+) -> int:
+    """Start what :func:`forked` starts, from any thread, and return its id.
+
+    Args:
+        arguments: as there, and so the rest but:
+        descriptors: of its standard input, output and error, and where its exit code is written to;
+            they stay the caller's.
+    """
+    request = [list(arguments), dict(environment), str(folder), dict(clocks or {})]
+    return _server().fork(request, descriptors)
 
 
 class Forked:
@@ -189,8 +223,7 @@ async def forked(
     fed_by = os.pipe() if fed else (os.open(os.devnull, os.O_RDONLY), None)
     theirs = [fed_by[0], *(written for _, written in pipes)]
     try:
-        request = [list(arguments), dict(environment), str(folder), dict(clocks or {})]
-        pid = _server().fork(request, theirs)
+        pid = fork(arguments, environment, folder, theirs, clocks=clocks)
     finally:
         for descriptor in theirs:
             os.close(descriptor)

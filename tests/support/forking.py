@@ -4,7 +4,8 @@ A fork ends as any process does: it waits for its threads, calls what was to be 
 and flushes. It leaves its objects to the system, for taking them apart one by one would have to
 copy every page that all forks share, and take longer than most commands.
 
-It is run with the number of the descriptor where it is asked, and ends when the other side is gone.
+It is run with the numbers of two descriptors: where it is asked by the test process, with whose end
+it ends, and where others connect that stand for a command; see warm_program.py.
 """
 
 import atexit
@@ -21,6 +22,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Final, NamedTuple, NoReturn
 
@@ -33,10 +35,18 @@ _BESIDE: Final = (
     "alembic.config",
     "positionstore.export.iceberg",
     "positionstore.export.parquet",
+    "positionstore.lake.by_duckdb",
+    "positionstore.lake.feed",
+    "positionstore.lake.verify",
     "positionstore.store.archive_file",
+    "pyarrow.dataset",
+    "rich.progress",
+    "rich.table",
     "sqlalchemy",
 )
 """What only some commands import, half a second each time."""
+_NO_MATTER: Final = {"PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED"}
+"""Variables that change nothing that a test of a command looks at."""
 _PROGRAM: Final = "import sys; from positionstore.cli import main; sys.exit(main())"
 
 
@@ -63,7 +73,7 @@ def import_commands() -> None:
 def receive(connection: socket.socket) -> Asked | None:
     """Return the next process that is asked for; None where the other side has gone."""
     head, descriptors, _, _ = socket.recv_fds(connection, _NUMBER.size, 4)
-    if not head:
+    if len(head) < _NUMBER.size:
         return None
     (length,) = _NUMBER.unpack(head)
     text = connection.recv(length, socket.MSG_WAITALL)
@@ -71,33 +81,42 @@ def receive(connection: socket.socket) -> Asked | None:
     return Asked(arguments, environment, folder, clocks, descriptors)
 
 
-def serve(connection: socket.socket) -> Asked | None:
-    """Fork until the other side has gone; return twice: None here, and in each child its own."""
+def serve(connection: socket.socket, door: socket.socket) -> Asked | None:
+    """Fork until the other side has gone; return twice: None here, and in each child its own.
+
+    Who comes by the door is told the process's id and exit code on its connection.
+    """
     waking, wake = os.pipe()
     os.set_blocking(wake, False)
     signal.set_wakeup_fd(wake)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     statuses: dict[int, int] = {}
     while True:
-        readable, _, _ = select.select([connection.fileno(), waking], [], [])
+        readable, _, _ = select.select([waking, connection.fileno(), door.fileno()], [], [])
         if waking in readable:
             os.read(waking, 4096)
             report_ends(statuses)
             continue
-        if (asked := receive(connection)) is None:
-            return None
-        pid = os.fork()
-        if pid == 0:
-            signal.set_wakeup_fd(-1)
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            for descriptor in (waking, wake, *statuses.values()):
-                os.close(descriptor)
-            connection.close()
-            return asked
+        asking = connection if connection.fileno() in readable else door.accept()[0]
+        with nullcontext() if asking is connection else asking:
+            if (asked := receive(asking)) is None:
+                if asking is connection:
+                    return None
+                continue
+            if asking is not connection:
+                asked.descriptors.append(os.dup(asking.fileno()))
+            pid = os.fork()
+            if pid == 0:
+                signal.set_wakeup_fd(-1)
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                ours = [each.detach() for each in (connection, door)]
+                for descriptor in (waking, wake, *ours, *statuses.values()):
+                    os.close(descriptor)
+                return asked
+            asking.sendall(_NUMBER.pack(pid))
         *streams, statuses[pid] = asked.descriptors
         for descriptor in streams:
             os.close(descriptor)
-        connection.sendall(_NUMBER.pack(pid))
 
 
 def report_ends(statuses: dict[int, int]) -> None:
@@ -107,7 +126,8 @@ def report_ends(statuses: dict[int, int]) -> None:
         if pid == 0:
             return
         descriptor = statuses.pop(pid)
-        os.write(descriptor, str(os.waitstatus_to_exitcode(status)).encode())
+        with suppress(BrokenPipeError):  # who asked has gone
+            os.write(descriptor, str(os.waitstatus_to_exitcode(status)).encode())
         os.close(descriptor)
 
 
@@ -118,9 +138,11 @@ def become(asked: Asked) -> None:
     for number, descriptor in enumerate(streams):
         os.dup2(descriptor, number)
         os.close(descriptor)
+    if os.isatty(1):
+        os.setsid()  # it has a terminal, and not that of the tests
     os.chdir(asked.folder)
-    if of_python(os.environ) != of_python(asked.environment):
-        # Only an interpreter that starts reads these.
+    if read_at_start(os.environ) != read_at_start(asked.environment):
+        # Only a process that starts reads these.
         program = () if is_script(asked.arguments) else ("-c", _PROGRAM)
         command = [sys.executable, *program, *asked.arguments]
         os.execve(sys.executable, command, asked.environment)  # noqa: S606 - no shell is wanted
@@ -129,8 +151,9 @@ def become(asked: Asked) -> None:
     time.tzset()
     for place, seconds in asked.clocks.items():
         module, _, name = place.rpartition(".")
-        assert hasattr(sys.modules[module], name), place
-        setattr(sys.modules[module], name, seconds)
+        holder = importlib.import_module(module)
+        assert hasattr(holder, name), place
+        setattr(holder, name, seconds)
     sys.argv = [*asked.arguments] if is_script(asked.arguments) else ["-c", *asked.arguments]
     sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
     sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
@@ -142,12 +165,12 @@ def is_script(arguments: Sequence[str]) -> bool:
     return arguments[:1] != [] and arguments[0].endswith(".py")
 
 
-def of_python(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables that Python reads when it starts."""
+def read_at_start(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that Python reads when it starts, and a library when it is imported."""
     return {
         name: value
         for name, value in environment.items()
-        if name.startswith("PYTHON") and name not in {"PYTHONPATH", "PYTHONDONTWRITEBYTECODE"}
+        if name.startswith(("PYTHON", "PYICEBERG_")) and name not in _NO_MATTER
     }
 
 
@@ -175,6 +198,6 @@ def run() -> NoReturn:
 
 if __name__ == "__main__":
     import_commands()
-    if (child := serve(socket.socket(fileno=int(sys.argv[1])))) is not None:
+    if (child := serve(*(socket.socket(fileno=int(each)) for each in sys.argv[1:]))) is not None:
         become(child)
         run()

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from email.utils import formatdate
@@ -27,11 +28,13 @@ class Vendor:
     Attributes:
         url: where it listens.
         unwell: whether its API answers with errors alone.
+        answered_at: when it last answered a request for positions, by its ``Date``.
     """
 
     def __init__(self) -> None:
         self.url = ""
         self.unwell = False
+        self.answered_at = 0.0
         self._connections = 0
         self._sio = socketio.AsyncServer(
             async_mode="aiohttp", always_connect=True, namespaces=[*NAMESPACES.values()]
@@ -63,7 +66,8 @@ class Vendor:
         if not request.path.startswith("/v1/"):
             return await handler(request)
         answer = await (self._refuse if self.unwell else handler)(request)
-        answer.headers["Date"] = formatdate(usegmt=True)
+        self.answered_at = time.time()
+        answer.headers["Date"] = formatdate(self.answered_at, usegmt=True)
         return answer
 
     async def _list(self, _: web.Request) -> web.Response:

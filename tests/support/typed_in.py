@@ -15,6 +15,7 @@ from positionstore.store import database
 from positionstore.store.appender import Appender
 from support.factories import event
 from support.programs import ROOT
+from support.warm_program import search_path
 
 Rows = list[tuple[object, ...]]
 
@@ -61,13 +62,15 @@ def type_in(
     Args:
         programs: a folder with PostgreSQL's programs; else those of the embedded server.
     """
-    ours = f"{programs or find_binaries().directory}:{Path(sys.executable).parent}"
+    theirs = programs or find_binaries().directory
+    # Another account can ask no server of ours for a fork.
+    ours = f"{Path(sys.executable).parent}:{os.environ['PATH']}" if account else search_path()
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(("PG", "DATABASE_URL"))}
     for block in blocks:
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", block],
             cwd=folder,
-            env={**inherited, "PATH": f"{ours}:{os.environ['PATH']}", **variables},
+            env={**inherited, "PATH": f"{theirs}:{ours}", **variables},
             capture_output=True,
             text=True,
             check=False,

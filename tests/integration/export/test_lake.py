@@ -17,9 +17,11 @@ import pytest
 from pyiceberg.catalog import load_catalog
 from pyiceberg.table import Table
 from support.factories import event
+from support.fork_server import completed
 from support.killed_exports import killer
 from support.lakes import Desk, change, desk, digest
 from support.old_positions import LATER, archived, facts, files, fill
+from support.waiting import DEADLINE
 
 from positionstore.errors import ConfigurationError, PositionstoreError, StoreRefusedError
 from positionstore.export.iceberg import IcebergTable, _is_in
@@ -392,22 +394,14 @@ def run(
     *arguments: str,
     variables: Mapping[str, str] = MappingProxyType({}),
 ) -> subprocess.CompletedProcess[str]:
-    code = "import sys; from positionstore.cli import main; sys.exit(main())"
-    return subprocess.run(
-        [sys.executable, "-c", code, *arguments],
-        env={
-            "DATABASE_URL": store.url,
-            "POSITIONSTORE_DATA_DIR": str(tmp_path / "data"),
-            "PATH": "/usr/bin:/bin",
-            "HOME": str(tmp_path),
-            **variables,
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-        cwd=tmp_path,
-    )
+    environment = {
+        "DATABASE_URL": store.url,
+        "POSITIONSTORE_DATA_DIR": str(tmp_path / "data"),
+        "PATH": "/usr/bin:/bin",
+        "HOME": str(tmp_path),
+        **variables,
+    }
+    return completed(arguments, environment=environment, folder=tmp_path, within=DEADLINE)
 
 
 def test_a_user_feeds_folds_and_verifies(tmp_path: Path, store: Store, appender: Appender) -> None:

@@ -24,8 +24,10 @@ import pytest
 from support.hostile_texts import REJECTED, TEXTS, captured
 from support.hostile_vendor import Vendor, serving
 from support.postgres import fresh_database
+from support.programs import ROOT
 from support.roles import drop_roles
 from support.terminals import Shown, run
+from support.waiting import wait_until
 from typer.core import TyperGroup
 
 from positionstore.cli.commands import COMMANDS, SCRIPTS, load
@@ -62,7 +64,7 @@ class Case:
         alone: whether nothing else may happen meanwhile.
         exact: whether its output is exact where it is no terminal.
         foreign: whether it is another program that writes: of controls alone we are sure.
-        script: whether it is one of the scripts.
+        script: the file of scripts/ that is run instead, if it is one.
         checks: looks at its standard output where that is no terminal.
     """
 
@@ -76,7 +78,7 @@ class Case:
     alone: bool = False
     exact: bool = False
     foreign: bool = False
-    script: bool = False
+    script: str = ""
     checks: Callable[["Stage", str], None] | None = None
 
     def __str__(self) -> str:
@@ -106,6 +108,7 @@ class Stage:
 
     def environment(self, case: Case) -> dict[str, str]:
         return {
+            **{name: value for name, value in os.environ.items() if name.startswith("PYTHON")},
             "PATH": os.environ["PATH"],
             "HOME": str(self.folder),
             "TERM": "xterm-256color",
@@ -124,9 +127,7 @@ class Stage:
 
     def _reach_another_second(self) -> None:
         """Let a repair follow the one before it: a ``Date`` has whole seconds."""
-        reached = time.time() + 2
-        while time.time() < reached:
-            time.sleep(0.1)
+        wait_until(lambda: time.time() >= self.vendor.answered_at + 2, "a later Date")
 
     def run(self, case: Case, *, terminal: bool) -> Shown:
         if case.before:
@@ -134,12 +135,12 @@ class Stage:
             with psycopg.connect(self.url, autocommit=True) as connection:
                 connection.execute(case.before.encode())
         self.vendor.unwell = case.unwell
+        called = [str(ROOT / "scripts" / case.script)] if case.script else case.of.split()
         return run(
-            [*case.of.split(), *case.arguments],
+            [*called, *case.arguments],
             environment=self.environment(case),
             folder=self.folder,
             terminal=terminal,
-            script=case.script,
         )
 
 
@@ -300,11 +301,17 @@ CASES: Final = (
     ),
     Case(of="backfill", arguments=SINCE, alone=True, unwell=True, code=1, shows=TOLD),
     Case(of="backfill", arguments=("--since", NAME), code=2, shows=(NAME,)),
-    Case(of="nightly", alone=True, script=True, before=TAMPER, checks=the_page_is_text),
     Case(
         of="nightly",
         alone=True,
-        script=True,
+        script="nightly_reconcile.py",
+        before=TAMPER,
+        checks=the_page_is_text,
+    ),
+    Case(
+        of="nightly",
+        alone=True,
+        script="nightly_reconcile.py",
         unwell=True,
         code=1,
         shows=(NAME,),

@@ -195,6 +195,7 @@ async def test_another_reconciliation_is_waited_for(
     database.execute("SELECT pg_advisory_lock(%s)", [RECONCILE_LOCK])
     async with world(positions=5) as sandbox:
         programs.against(sandbox)
+        programs.clocks["positionstore.nightly.job._TURN"] = 0.1
         process = await programs.start(SCRIPT)
         assert process.stderr is not None
         line = await asyncio.wait_for(process.stderr.readline(), DEADLINE)
