@@ -89,6 +89,8 @@ FUNCTIONS: Final[dict[str, Privileges]] = {
     "is_retracted": _CALLED_BY_ALL,
     "jsonb_from_wire": _CALLED_BY_ALL,
     "local_days": _CALLED_BY_ALL,
+    "moment_at": _CALLED_BY_ALL,
+    "moment_source": _CALLED_BY_ALL,
     "open_interest": _CALLED_BY_ALL,
     "opened_by_facts": _CALLED_BY_ALL,
     "opened_moment": _CALLED_BY_ALL,

@@ -19,6 +19,7 @@ from psycopg.rows import class_row
 from positionstore.errors import StoreRefusedError
 from positionstore.model.fields import ADDED_FIELDS
 from positionstore.store import engine, restored, roles
+from positionstore.store.citus_functions import ADAPTED, adapted
 from positionstore.store.locks import APPEND_LOCK, MIGRATION_LOCK
 from positionstore.store.queries import queries
 from positionstore.store.schema_sql import facts
@@ -42,7 +43,14 @@ COPIED: Final = ("position_statuses", "event_types", "archives", "archived_posit
 NOT_SUPPORTED: Final = "not supported on Citus"
 """How each refusal begins."""
 
-_OBJECTS: Final = ("log_watermark", "text_of", "fold_facts", "events_after", "publish_watermark")
+_OBJECTS: Final = (
+    "log_watermark",
+    "text_of",
+    "fold_facts",
+    "book_at",
+    "events_after",
+    "publish_watermark",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +117,9 @@ def _make_objects(connection: psycopg.Connection) -> None:
     for name in _OBJECTS:
         connection.execute(_file(name))
     connection.execute(_view())
+    definitions = connection.execute(_query("definitions"), {"names": [*ADAPTED]}).fetchall()
+    for (definition,) in definitions:
+        connection.execute(sql.SQL(adapted(definition)))
     database = sql.Identifier(connection.info.dbname)
     connection.execute(_query("allow_nested").format(database=database))
 

@@ -80,7 +80,11 @@ BEGIN
         SELECT * FROM fold_facts(to_fold, positions_as_of.valid_at, positions_as_of.known_at)
         ORDER BY seq OFFSET 0 -- as it lies in the log
     ) w
-    CROSS JOIN LATERAL (SELECT * FROM fact_positions f WHERE f.seq = w.seq OFFSET 0) f
+    CROSS JOIN LATERAL (
+        SELECT * FROM fact_positions f
+        WHERE f.position_id = w.position_id AND f.seq = w.seq
+        OFFSET 0
+    ) f
     WHERE of_wallet IS NULL OR f.wallet_address = address_from_wire(of_wallet);
 END
 $$;

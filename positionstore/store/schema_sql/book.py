@@ -105,7 +105,7 @@ def _in_seconds(interval: str, name: str) -> tuple[str, str, str]:
 
 _HELD: Final = (
     (
-        "(opened_moment(p.position_id, p.phase, p.entry_opened_at)).at",
+        "moment_at(opened_moment(p.position_id, p.phase, p.entry_opened_at))",
         "opened_at",
         (
             "When it opened: entry_opened_at where the body tells it, else the created_at of the"
@@ -113,14 +113,14 @@ _HELD: Final = (
         ),
     ),
     (
-        "(opened_moment(p.position_id, p.phase, p.entry_opened_at)).source",
+        "moment_source(opened_moment(p.position_id, p.phase, p.entry_opened_at))",
         "opened_at_source",
         "Where opened_at is from: body, event, or snapshot (then it had opened by then).",
     ),
 )
 _ENDED: Final = (
     (
-        "(ended_moment(p.position_id, p.status, p.phase, p.result_closed_at)).at",
+        "moment_at(ended_moment(p.position_id, p.status, p.phase, p.result_closed_at))",
         "ended_at",
         (
             "When it ended: result_closed_at where the body tells it, else the created_at of the"
@@ -128,7 +128,7 @@ _ENDED: Final = (
         ),
     ),
     (
-        "(ended_moment(p.position_id, p.status, p.phase, p.result_closed_at)).source",
+        "moment_source(ended_moment(p.position_id, p.status, p.phase, p.result_closed_at))",
         "ended_at_source",
         "Where ended_at is from: body, event, or snapshot (then it had ended by then).",
     ),

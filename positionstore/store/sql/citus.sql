@@ -60,6 +60,12 @@ ALTER TABLE events
 -- Lets a worker ask the others whether a retraction stands; it sees what is committed.
 ALTER DATABASE {database} SET citus.allow_nested_distributed_execution = on;
 
+-- name: definitions
+-- The text of some functions of the store.
+SELECT pg_get_functiondef(p.oid)
+FROM pg_proc p
+WHERE p.pronamespace = quote_ident(current_schema())::regnamespace AND p.proname = ANY (%(names)s);
+
 -- name: publish
 -- Lets readers of the feed go up to the newest fact.
 SELECT publish_watermark();

@@ -2,18 +2,26 @@
 
 No package of the registries has Citus, so that where the variable names none these tests are left
 out, and say so. Each test gets a schema of its own in that database, which needs the extension, two
-workers at least, and a superuser.
+workers at least, and a superuser. ``POSITIONSTORE_TEST_CITUS_SPARE`` names one more server, as
+``host:port``, that has the extension in a database of that name and is no worker yet.
 """
 
 import os
 import threading
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from itertools import groupby
+from operator import itemgetter
+from random import Random
+from typing import LiteralString
 
 import psycopg
 import pytest
 from psycopg import sql
+from support import histories
 from support.factories import envelope, event, moment, received, snapshot
 
 from positionstore.errors import StoreRefusedError
@@ -26,7 +34,58 @@ from positionstore.store.read import query
 from positionstore.store.status import status
 
 VARIABLE = "POSITIONSTORE_TEST_CITUS_URL"
+SPARE = "POSITIONSTORE_TEST_CITUS_SPARE"
 LATE = 120.0
+
+NOW_AND_THEN = ("12:00:30", "13:30", "16:00")
+"""Moments of the first of July 2026, UTC."""
+
+OF_ALL = (
+    "position_lifecycle",
+    "position_timeline",
+    "position_size_changes",
+    "closed_positions",
+    "daily_activity",
+    "retractions",
+    "positions_known_at()",
+    "positions_as_of('infinity')",
+)
+OF_A_MOMENT = (
+    "positions_as_of({at})",
+    "positions_as_of('infinity', {at})",
+    "facts_as_of({at}, {at})",
+    "positions_known_at({at})",
+    "positions_valid_at({at})",
+    "positions_valid_at('infinity', {at})",
+    "book_at(ARRAY[{at}], {at})",
+    "book_changes({at}, 'infinity')",
+    "activity_by_day('2026-06-30', '2026-07-03', known_time => {at})",
+    "end_of_day_book('2026-06-30', '2026-07-03', known_time => {at})",
+    "fee_accrual('2026-06-30', '2026-07-03', known_time => {at})",
+    "partner_revenue('2026-06-30', '2026-07-03', known_time => {at})",
+    "pnl_attribution('2026-06-30', '2026-07-03', known_time => {at})",
+    "cohort_survival('2026-06-30', '2026-07-03', known_time => {at})",
+)
+UNWINDS = """
+    INSERT INTO position_sub_resources (position_id, resource, asked_at, is_final, body)
+    SELECT
+        position_id, 'unwinds', now(), true, '{"data": [
+            {"executed_at": "2026-07-01T12:00:20Z", "reason": "far", "after_leverage_bps": 20000},
+            {"executed_at": "2026-07-01T12:00:50Z", "reason": "near", "after_leverage_bps": 10000}
+        ]}'
+    FROM positions
+"""
+"""The vendor's list of the unwinds of each position."""
+
+PAST = [
+    *OF_ALL,
+    *(
+        asked.format(at=f"timestamptz '2026-07-01 {at}Z'")
+        for asked in OF_A_MOMENT
+        for at in NOW_AND_THEN
+    ),
+]
+"""What analysts ask of the past."""
 
 Connect = Callable[[], psycopg.Connection]
 
@@ -35,9 +94,9 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@pytest.fixture
-def connect() -> Iterator[Connect]:
-    """Opens connections to a fresh schema with a store that is not spread yet."""
+@contextmanager
+def fresh_store() -> Iterator[Connect]:
+    """Yield what opens connections to a fresh schema with a store that is not spread yet."""
     url, schema = os.environ[VARIABLE], f"t_{uuid.uuid4().hex[:12]}"
     migrations.migrate(url, schema=schema)
     with ExitStack() as stack:
@@ -45,6 +104,20 @@ def connect() -> Iterator[Connect]:
     with closing(psycopg.connect(url, autocommit=True)) as connection:
         connection.execute("SET client_min_messages = error")
         connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(schema)))
+
+
+@pytest.fixture
+def connect() -> Iterator[Connect]:
+    """Opens connections to a fresh schema with a store that is not spread yet."""
+    with fresh_store() as connect:
+        yield connect
+
+
+@pytest.fixture
+def connect_other() -> Iterator[Connect]:
+    """The same to another one."""
+    with fresh_store() as connect:
+        yield connect
 
 
 def spread(connect: Connect) -> psycopg.Connection:
@@ -74,6 +147,46 @@ def some_events(number: int, *, positions: int = 7) -> list[Received]:
     ]
 
 
+def a_past(*, positions: int) -> list[histories.Batch]:
+    """Snapshots, retractions, ties and late facts of some positions, as received hour by hour."""
+    random = Random(16)
+    facts = sorted(
+        (
+            (histories.NOON + timedelta(hours=random.randint(0, 3)), each)
+            for each in histories.book(random, positions)
+        ),
+        key=lambda received: received[0],
+    )
+    return [
+        batch
+        for received_at, some in groupby(facts, key=itemgetter(0))
+        for batch in histories.in_batches(
+            [replace(each, received_at=received_at) for _, each in some], len(facts)
+        )
+    ]
+
+
+@contextmanager
+def a_worker_more(connection: psycopg.Connection) -> Iterator[None]:
+    """Make the spare server a worker that has its part of the shards; then as before.
+
+    A connection of its own, for Citus keeps the one on which it told the server what to set.
+    """
+    host, _, port = os.environ[SPARE].rpartition(":")
+    connection.execute("SELECT citus_add_node(%s, %s)", [host, int(port)])
+    try:
+        connection.execute("SELECT rebalance_table_shards(shard_transfer_mode => 'block_writes')")
+        yield
+    finally:
+        connection.execute("SELECT citus_drain_node(%s, %s, 'block_writes')", [host, int(port)])
+        connection.execute("SELECT citus_remove_node(%s, %s)", [host, int(port)])
+
+
+def answers(connection: psycopg.Connection, asked: LiteralString) -> list[tuple[object, ...]]:
+    """Return all rows of a view or function, as text and in order."""
+    return connection.execute(sql.SQL(f"SELECT t::text FROM {asked} t ORDER BY 1")).fetchall()
+
+
 def rows_of(connection: psycopg.Connection, name: str) -> list[tuple[object, ...]]:
     """Return all rows of a table or view, as text and in order."""
     return connection.execute(
@@ -90,24 +203,47 @@ def test_a_standing_store_is_spread_with_all_that_it_has(connect: Connect) -> No
     assert projection.verify(connection) == []
 
 
-def test_the_same_positions_come_of_it_as_of_one_server(connect: Connect) -> None:
+def test_the_same_positions_come_of_it_as_of_one_server(
+    connect: Connect, connect_other: Connect
+) -> None:
     batches = [some_events(40), some_events(60), some_events(60, positions=9)]
     plain = Appender(connect())
     told = [plain.append(batch) for batch in batches]
     expected = rows_of(connect(), "positions")
-    with ExitStack() as stack:
-        url, schema = os.environ[VARIABLE], f"t_{uuid.uuid4().hex[:12]}"
-        migrations.migrate(url, schema=schema)
+    connection = spread(connect_other)
+    appender = Appender(connect_other())
+    assert [appender.append(batch) for batch in batches] == told
+    assert rows_of(connection, "positions") == expected
+    assert projection.verify(connection) == []
 
-        def again() -> psycopg.Connection:
-            return stack.enter_context(closing(database.connect(url, schema=schema)))
 
-        connection = spread(again)
-        appender = Appender(again())
-        assert [appender.append(batch) for batch in batches] == told
-        assert rows_of(connection, "positions") == expected
+def test_the_past_is_told_as_on_one_server(connect: Connect, connect_other: Connect) -> None:
+    batches = a_past(positions=60)
+    connection = spread(connect_other)
+    for appender in (Appender(connect()), Appender(connect_other())):
+        for batch in batches:
+            batch.append(appender)
+    plain = connect()
+    connection.execute(UNWINDS)
+    plain.execute(UNWINDS)
+    different = [asked for asked in PAST if answers(connection, asked) != answers(plain, asked)]
+    assert different == []
+
+
+@pytest.mark.skipif(SPARE not in os.environ, reason=f"{SPARE} names no server to be added")
+def test_the_same_positions_after_a_worker_was_added(connect: Connect) -> None:
+    connection = spread(connect)
+    appender = Appender(connect())
+    for batch in a_past(positions=60):
+        batch.append(appender)
+    before = {asked: answers(connection, asked) for asked in ("events", "positions", *OF_ALL)}
+    workers = len(citus.shards(connection))
+    with a_worker_more(connect()):
+        assert len(citus.shards(connection)) == workers + 1
+        assert {asked: answers(connection, asked) for asked in before} == before
         assert projection.verify(connection) == []
-        connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(schema)))
+        appender.append(some_events(20))
+        assert projection.verify(connection) == []
 
 
 def test_snapshots_retractions_and_their_retractions_are_folded(connect: Connect) -> None:
