@@ -106,9 +106,9 @@ def positions(
         from positionstore.lake.lake import Lake  # noqa: PLC0415
 
     in_a_folder(out)
-    opened_lake = Lake(place)
-    last_seq = opened_lake.last_seq()
     with started(engine, master=master) as running:
+        opened_lake = Lake.fed(place)
+        last_seq = opened_lake.last_seq()
         query = Folding(running, opened_lake).positions(valid_at=valid, known_at=known)
         rows = running.write(query, out)
     if as_json:
@@ -140,7 +140,7 @@ def timeline(
         from positionstore.lake.lake import Lake  # noqa: PLC0415
 
     with started(engine, master=master) as running:
-        rows = running.run(Folding(running, Lake(place)).timeline(position_id)).to_pylist()
+        rows = running.run(Folding(running, Lake.fed(place)).timeline(position_id)).to_pylist()
     if as_json:
         print_json(rows)
     elif rows:
@@ -182,8 +182,10 @@ def place_of(lake: str) -> Path | str:
     """Return the place of a lake.
 
     Raises:
-        ConfigurationError: it is a URL with a secret in it.
+        ConfigurationError: it is nothing, or a URL with a secret in it.
     """
+    if not lake:
+        raise ConfigurationError("The place of a lake is empty.", remedy="Name a folder or a URL.")
     if is_url(lake):
         check_url(lake)
         return lake

@@ -111,8 +111,6 @@ def _verify_by_lake(
             "--engine goes with --lake, and neither with --archives.",
             remedy="As in: positionstore verify --engine duckdb --lake lake",
         )
-    if master is not None and engine is not EngineName.SPARK:
-        raise ConfigurationError("--spark-master goes with --engine spark.")
     end_on_sigterm()  # so that temporary folders go
     from positionstore.cli.lake import place_of  # noqa: PLC0415 - what a lake needs, and no other
 
@@ -123,7 +121,7 @@ def _verify_by_lake(
         from positionstore.lake.verify import verify as prove  # noqa: PLC0415 - the same
 
     with opened(start()) as store, started(engine, master=master) as running:
-        proof = prove(store, Lake(place), running)
+        proof = prove(store, Lake.fed(place), running)
     if as_json:
         print_json(asdict(proof))
     else:

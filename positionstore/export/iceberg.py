@@ -35,6 +35,9 @@ LAST_SEQ: Final = "positionstore.last-seq"
 FILE_BYTES: Final = 128 * 1024 * 1024
 """About how much is in memory at once, and in a file at most before it is compressed."""
 
+_CATALOG_FILE: Final = "catalog.db"
+"""The SQLite database in a folder that is its catalogue, where none is configured."""
+
 _SMALL: Final = 16 * 1024 * 1024
 """A file of fewer bytes is merged with those after it."""
 
@@ -347,11 +350,26 @@ def _catalog(warehouse: Path | str) -> Catalog:
         settings["warehouse"] = warehouse
     else:
         folder = Path(warehouse).absolute()
+        if found := set("%#?") & set(str(folder)):
+            raise ConfigurationError(
+                f"A table of Iceberg cannot be in {folder}: its files are named by URLs, where"
+                f" {' and '.join(sorted(found))} would mean something else.",
+                remedy="Name a folder without it.",
+            )
         folder.mkdir(parents=True, exist_ok=True)
-        settings["warehouse"] = folder.as_uri()
+        # Not by as_uri(): pyiceberg takes what it is given as the path, escapes and all.
+        settings["warehouse"] = f"file://{folder}"
         if "uri" not in configured:
-            settings["uri"] = f"sqlite:///{folder / 'catalog.db'}"
+            settings["uri"] = f"sqlite:///{folder / _CATALOG_FILE}"
     return load_catalog(CATALOG, **settings)
+
+
+def may_have_tables(warehouse: Path | str) -> bool:
+    """Whether to look for tables there; only a folder without a catalogue certainly has none."""
+    if isinstance(warehouse, str) and is_url(warehouse):
+        return True
+    configured = Config().get_catalog_config(CATALOG) or {}
+    return "uri" in configured or (Path(warehouse) / _CATALOG_FILE).is_file()
 
 
 def _is_in(location: str, warehouse: Path | str) -> bool:

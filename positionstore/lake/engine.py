@@ -60,8 +60,10 @@ def started(name: EngineName, *, master: str | None = None) -> Iterator[Engine]:
         master: of Spark where it runs, such as ``spark://HOST:7077``; None is this machine.
 
     Raises:
-        ConfigurationError: it is not installed.
+        ConfigurationError: it is not installed, or is none that a master could run.
     """
+    if master is not None and name is not EngineName.SPARK:
+        raise ConfigurationError("--spark-master goes with --engine spark.")
     starting: AbstractContextManager[Engine]
     if name is EngineName.DUCKDB:
         with lake_needed():
@@ -171,7 +173,9 @@ def in_a_folder(out: Path) -> None:
     """See that a file can be written.
 
     Raises:
-        ConfigurationError: its folder is not there.
+        ConfigurationError: it is a folder, or its folder is not there.
     """
+    if out.is_dir():
+        raise ConfigurationError(f"{out} is a folder.", remedy="Name a file in it.")
     if not out.absolute().parent.is_dir():
         raise ConfigurationError(f"There is no folder {out.absolute().parent}.")

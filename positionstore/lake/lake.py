@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Final
 
 from positionstore.errors import ConfigurationError
-from positionstore.export.iceberg import IcebergTable, TableFile
+from positionstore.export.iceberg import IcebergTable, TableFile, may_have_tables
 from positionstore.lake.rules import Rules
 from positionstore.store.read.facts import FACTS
 
@@ -37,6 +37,18 @@ class Lake:
         self.place = str(place)
         self.table = IcebergTable(place, FACTS)
 
+    @classmethod
+    def fed(cls, place: Path | str) -> "Lake":
+        """Return a lake that is to be read, and make nothing.
+
+        Raises:
+            ConfigurationError: there is none.
+            PositionstoreError: the catalogue cannot be used.
+        """
+        if not may_have_tables(place):
+            raise _no_lake(place)
+        return cls(place)
+
     @property
     def last_event(self) -> str | None:
         """The ``event_id`` of its last fact; None where it has none."""
@@ -54,10 +66,7 @@ class Lake:
         """
         text = self.table.property_of(_RULES)
         if text is None:
-            raise ConfigurationError(
-                f"There is no lake in {self.place}.",
-                remedy=f"Feed it first: positionstore lake feed {self.place}",
-            )
+            raise _no_lake(self.place)
         return Rules.decoded(text)
 
     def facts(self) -> int:
@@ -88,3 +97,9 @@ class Lake:
         """
         self.rules()
         return self.table.current_files()
+
+
+def _no_lake(place: Path | str) -> ConfigurationError:
+    return ConfigurationError(
+        f"There is no lake in {place}.", remedy=f"Feed it first: positionstore lake feed {place}"
+    )

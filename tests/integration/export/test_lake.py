@@ -28,7 +28,7 @@ from positionstore.export.iceberg import IcebergTable, _is_in
 from positionstore.importer.archives import bring_back
 from positionstore.lake import feed as feeding
 from positionstore.lake.by_duckdb import by_duckdb
-from positionstore.lake.engine import local_path
+from positionstore.lake.engine import Folding, local_path
 from positionstore.lake.feed import feed
 from positionstore.lake.lake import Lake
 from positionstore.lake.names import EngineName
@@ -453,6 +453,11 @@ def test_a_user_feeds_folds_and_verifies(tmp_path: Path, store: Store, appender:
         ["verify", "--engine", "duckdb", "--lake", "lake", "--spark-master", "local[1]"],
         ["lake", "sql", "dances"],
         ["lake", "positions", "lake", "--out", "no/where.parquet"],
+        ["lake", "positions", "lake", "--out", "."],
+        ["lake", "timeline", "lake", "dm_pos_1", "--spark-master", "local[1]"],
+        ["lake", "positions", "nowhere", "--out", "p.parquet"],
+        ["lake", "feed", ""],
+        ["lake", "feed", "50%25"],
     ],
 )
 def test_what_cannot_be_meant_is_a_usage_error(
@@ -461,3 +466,15 @@ def test_what_cannot_be_meant_is_a_usage_error(
     done = run(store, tmp_path, *arguments)
     assert done.returncode == 2, done
     assert done.stderr.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_with_a_blank_in_its_name_has_all_of_the_lake(
+    tmp_path: Path, store: Store, appender: Appender
+) -> None:
+    appender.append(some(0, 5))
+    folder = tmp_path / "desk one" / "lake"
+    feed(store, folder)
+    assert [each.name for each in tmp_path.iterdir()] == ["desk one"]
+    with by_duckdb() as engine:
+        assert len(engine.run(Folding(engine, Lake.fed(folder)).positions())) == 5
