@@ -131,7 +131,7 @@ class _Target:
         contents = FolderContents(
             self._folder.name, self._order.what, self._order.form, by_day=self._order.by_day
         )
-        contents.sort_in(self._folder.paths())
+        contents.sort_in(self._folder.sizes())
         if self._order.is_log:
             contents.understand([self._folder.read(path) for path in contents.marker_paths])
         return contents

@@ -31,8 +31,8 @@ class Folder(Protocol):
     name: str
     key: str
 
-    def paths(self) -> Sequence[str]:
-        """Return the paths of all files."""
+    def sizes(self) -> Mapping[str, int]:
+        """Return the size of each file, by its path."""
 
     def read(self, path: str) -> bytes:
         """Return a small file's contents."""
@@ -68,13 +68,13 @@ class LocalFolder:
                 f"{path} is no folder.", remedy="Name another folder, or one that is not there yet."
             )
 
-    def paths(self) -> Sequence[str]:
-        """Return the paths of all files."""
-        return [
-            str(Path(folder, name).relative_to(self.path))
+    def sizes(self) -> Mapping[str, int]:
+        """Return the size of each file, by its path."""
+        return {
+            str(Path(folder, name).relative_to(self.path)): Path(folder, name).lstat().st_size
             for folder, _, names in os.walk(self.path)
             for name in names
-        ]
+        }
 
     def read(self, path: str) -> bytes:
         """Return a small file's contents."""
@@ -129,7 +129,7 @@ class LocalFolder:
             for path, source in files.items():
                 (fresh / path).parent.mkdir(parents=True, exist_ok=True)
                 source.rename(fresh / path)
-            for path in filter(hidden, self.paths()):
+            for path in filter(hidden, self.sizes()):
                 if not path.startswith(f"{MARKERS}/"):
                     link(self.path / path, fresh / path)
             for folder, _, _ in os.walk(fresh, topdown=False):

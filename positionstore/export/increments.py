@@ -6,7 +6,7 @@ next export. So a kill at any moment leaves the folder with whole increments.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -89,12 +89,12 @@ class FolderContents:
         by_day: whether each day has a subfolder.
 
     Attributes:
-        files: the paths of data files.
+        files: the sizes of data files, by their paths.
         markers: the markers, in the order of their ranges.
     """
 
     def __init__(self, place: str, what: str, form: str, *, by_day: bool) -> None:
-        self.files: list[str] = []
+        self.files: dict[str, int] = {}
         self.markers: list[Increment] = []
         self.marker_paths: list[str] = []
         self._place = place
@@ -103,19 +103,19 @@ class FolderContents:
         self._ours = re.compile(day + name)
         self._marker = re.compile(rf"{MARKERS}/{re.escape(what)}-\d{{12,}}-\d{{12,}}\.json")
 
-    def sort_in(self, paths: Sequence[str]) -> Self:
-        """Take the paths of a folder; those that begin with ``_`` or ``.`` belong to others.
+    def sort_in(self, sizes: Mapping[str, int]) -> Self:
+        """Take the files of a folder; those that begin with ``_`` or ``.`` belong to others.
 
         Raises:
             ConfigurationError: one is not of such an export.
         """
-        for path in sorted(paths):
+        for path, size in sorted(sizes.items()):
             if self._marker.fullmatch(path):
                 self.marker_paths.append(path)
             elif hidden(path):
                 continue
             elif self._ours.fullmatch(path):
-                self.files.append(path)
+                self.files[path] = size
             else:
                 raise ConfigurationError(
                     f"{self._place}/{path} is not of such an export.", remedy=_ANOTHER_FOLDER
@@ -193,7 +193,6 @@ class FolderContents:
     def _chain(self, since: int | None) -> list[Increment]:
         """Return the increments up to ``since``, each of which begins where another ends."""
         chain: list[Increment] = []
-        present = frozenset(self.files)
         for marker in self.markers:
             if since is not None and marker.first_seq > since + 1:
                 break
@@ -211,8 +210,15 @@ class FolderContents:
                     f"has seq {marker.first_seq} to {marker.last_seq}, which does not follow",
                     chain[-1].last_seq,
                 )
-            if gone := [file.path for file in marker.files if file.path not in present]:
-                self._broken(f"lacks {gone[0]}, which follows", marker.first_seq - 1)
+            for file in marker.files:
+                if (size := self.files.get(file.path)) is None:
+                    self._broken(f"lacks {file.path}, which follows", marker.first_seq - 1)
+                if size != file.bytes:
+                    self._broken(
+                        f"has {size:,} bytes in {file.path} where its marker says"
+                        f" {file.bytes:,}, which follows",
+                        marker.first_seq - 1,
+                    )
             chain.append(marker)
         return chain
 

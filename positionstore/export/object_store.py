@@ -61,16 +61,16 @@ class _Objects:
             except pa.ArrowInvalid:
                 self.files, self.root = _by_fsspec(url, fs)
 
-    def list(self) -> list[str]:
+    def list(self) -> dict[str, int]:
         with _errors(self.url):
             found = self.files.get_file_info(
                 self._fs.FileSelector(self.root, recursive=True, allow_not_found=True)
             )
-        return [
-            info.path.removeprefix(self.root).lstrip("/")
+        return {
+            info.path.removeprefix(self.root).lstrip("/"): info.size
             for info in found
             if info.type is self._fs.FileType.File
-        ]
+        }
 
     def upload(self, source: Path, path: str) -> None:
         target = f"{self.root}/{path}" if path else self.root
@@ -109,8 +109,8 @@ class ObjectFolder:
         self._objects = _Objects(url)
         self.name = self.key = self._objects.url
 
-    def paths(self) -> Sequence[str]:
-        """Return the paths of all files."""
+    def sizes(self) -> Mapping[str, int]:
+        """Return the size of each file, by its path."""
         return self._objects.list()
 
     def read(self, path: str) -> bytes:

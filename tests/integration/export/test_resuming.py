@@ -197,6 +197,13 @@ def test_a_hole_after_the_first_increment_is_refused_and_how_to_fill_it_is_said(
     export(folder, "events", form=Format.PARQUET, by_day=True, since=20)
     assert whole(folder) == log(store)
 
+    last = folder / "day=2026-07-01" / "events-000000000021-000000000025.parquet"
+    last.write_bytes(last.read_bytes()[:100])
+    with pytest.raises(ConfigurationError, match=r"100 bytes in day=.*marker says.*--since 20"):
+        export(folder, "events", form=Format.PARQUET, by_day=True, resume=True)
+    export(folder, "events", form=Format.PARQUET, by_day=True, since=20)
+    assert whole(folder) == log(store)
+
 
 def test_a_folder_may_begin_at_a_later_seq_and_goes_on_from_there(
     tmp_path: Path, store: Store, appender: Appender, export: Exporter
