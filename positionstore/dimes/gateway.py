@@ -284,7 +284,7 @@ class Connection:
             await self.close()
             raise
         if not self._entered.done():
-            end = await self.wait()
+            end = self._ended.result() or End(LOST)
             await self.close()
             if end.verdict is Verdict.CREDENTIALS:
                 raise refused(self.gateway, end, credentials)
@@ -303,8 +303,8 @@ class Connection:
     async def close(self) -> None:
         """Disconnect, within a few seconds whatever the other side does."""
         self._finish(End("closed by us"))
-        await self._pinger.stop()
         try:
+            await self._pinger.stop()
             async with asyncio.timeout(_CLOSE_TIMEOUT):
                 await self._client.disconnect()
         except Exception:  # noqa: BLE001, S110 - it ends either way, by the next lines

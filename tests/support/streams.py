@@ -25,6 +25,7 @@ class Stream:
         self._options = SocketOptions.of(settings)
         self.packets: list[str | Rejected] = []
         self.errors: list[str] = []
+        self.made: list[Connection] = []
         self.began_: list[Connection] = []
         self.ended_: list[tuple[Connection, str]] = []
         self.recovered_: list[tuple[Connection, Recovered]] = []
@@ -42,12 +43,14 @@ class Stream:
 
     def _connection(self) -> Connection:
         self.attempts += 1
-        return Connection(
+        connection = Connection(
             self.gateway,
             deliver=self._deliver,
             on_error=self.errors.append,
             options=self._options,
         )
+        self.made.append(connection)
+        return connection
 
     def _deliver(self, packet: str | Rejected, _: datetime) -> None:
         self.packets.append(packet)

@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 import structlog
 from aiohttp import ClientResponse, web
-from support.streams import failing, settings_for, supervised
+from support.streams import Stream, failing, settings_for, supervised
 from support.waiting import DEADLINE, eventually
 
 from positionstore.dimes.gateway import Connection
@@ -20,6 +20,10 @@ from positionstore.sandbox import Faults, Options, Sandbox
 
 WRONG_KEY = "dm_sbx_skey_00000000000000000000000000000000"
 WALLET = "0x" + "ab" * 20
+closes_what_is_cancelled = pytest.mark.skipif(
+    aiohttp.__version__.startswith("3.11."),
+    reason="aiohttp 3.11 now and then leaves an upgrade open that is cancelled meanwhile",
+)
 
 
 @asynccontextmanager
@@ -316,10 +320,28 @@ async def test_credentials_are_not_carried_to_where_a_gateway_redirects() -> Non
     assert seen == []
 
 
-@pytest.mark.skipif(
-    aiohttp.__version__.startswith("3.11."),
-    reason="aiohttp 3.11 now and then leaves an upgrade open that is cancelled meanwhile",
-)
+@closes_what_is_cancelled
+async def test_cancelled_at_any_step_of_an_attempt_it_leaves_nothing_open() -> None:
+    async with sandbox() as serving:
+        # Let in, and put out with an error at once.
+        settings = settings_for(serving.url, api_key=WRONG_KEY)
+        steps, has_ended = 0, False
+        while not has_ended:
+            steps += 1
+            stream = Stream(settings, Source.PARTNER)
+            running = asyncio.ensure_future(stream.supervisor.run())
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            has_ended = running.done()
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+            for made in stream.made:
+                assert made._http is None or made._http.closed, steps
+                assert all(response.closed for response in made._responses), steps
+    assert steps > 20
+
+
+@closes_what_is_cancelled
 @pytest.mark.parametrize("said", [None, "6", b"6"])
 async def test_a_connection_that_came_to_nothing_leaves_nothing_to_the_garbage_collector(
     said: str | bytes | None,
