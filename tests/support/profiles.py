@@ -31,6 +31,11 @@ def share(count: int) -> int:
     return max(_FEWEST, round(count * _FACTORS[PROFILE]))
 
 
+def every(count: int) -> int:
+    """Return which of the steps of something are tried: each in CI, every ``count``-th in quick."""
+    return 1 if _FACTORS[PROFILE] >= 1 else count
+
+
 def tries(count: int) -> settings:
     """Return the settings of a test that tries so many examples in CI, not a hundred."""
     return settings(max_examples=share(count))

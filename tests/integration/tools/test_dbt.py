@@ -48,6 +48,7 @@ def body(opened: str, closed: str | None = None) -> dict[str, object]:
 
 @pytest.mark.slow
 @pytest.mark.superuser
+@pytest.mark.timeout(900)  # it may have to install dbt first, and starts it again and again
 def test_two_nights_of_the_builder_give_the_figures_of_the_views(
     store_url: str, tmp_path: Path
 ) -> None:
