@@ -7,6 +7,7 @@ profiles.load()
 
 pytest_plugins = [
     "support.log_setup",
+    "support.ordering",
     "support.postgres",
     "support.proxy",
     "support.selection",
