@@ -1,10 +1,12 @@
-"""The official Socket.IO server in a process of its own, led by the test."""
+"""The official Socket.IO server in another process, led by the test."""
 
 import asyncio
+import atexit
 import importlib.util
 import json
-import os
 import shutil
+import socket
+import subprocess
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -28,22 +30,56 @@ def node() -> str:
     return str(Path(spec.origin).parent / "bin" / "node")
 
 
-class OfficialServer:
-    """The process, what it says, and what it is told."""
+class _Host:
+    """Node.js, which runs one server after the other."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
+    def __init__(self) -> None:
+        modules = SERVER.parent.parent / "node_modules" / "socket.io"
+        assert modules.is_dir(), "the npm packages are missing: run scripts/setup"
+        self.connection, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                [node(), str(SERVER)], stdin=theirs.fileno(), stdout=theirs.fileno()
+            )
+
+    def close(self) -> None:
+        """End it, which it does by itself when nobody can tell it anything any more."""
+        self.connection.close()
+        self._process.wait(DEADLINE)
+
+
+_idle: list[_Host] = []
+
+
+@atexit.register
+def _end_the_idle() -> None:
+    for host in _idle:
+        host.close()
+
+
+class OfficialServer:
+    """The server, what it says, and what it is told."""
+
+    def __init__(
+        self, host: _Host, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        self._host = host
+        self._reader = reader
+        self._writer = writer
+        self._is_last = False
         self.url = ""
 
-    async def started(self) -> None:
+    async def begin(self, options: Said) -> None:
+        # The client of Redis goes with the process.
+        self._is_last = "redis" in options
+        self._tell("begin", options=options)
         said = await self.hear_about("listening")
         self.url = f"http://127.0.0.1:{said['port']}"
 
     async def hear_about(self, what: str) -> Said:
         """The next thing of a kind; what is said before it is passed over."""
-        assert self._process.stdout is not None
         while True:
-            line = await asyncio.wait_for(self._process.stdout.readline(), DEADLINE)
+            line = await asyncio.wait_for(self._reader.readline(), DEADLINE)
             assert line, "the server ended"
             said: Said = json.loads(line)
             if said["on"] == what:
@@ -51,14 +87,26 @@ class OfficialServer:
 
     async def do(self, command: str, **arguments: object) -> Said:
         """Let it do something, wait until that is done, and return what it says of it."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps({"do": command, **arguments}).encode() + b"\n")
+        self._tell(command, **arguments)
         return await self.hear_about("done")
 
+    def _tell(self, command: str, **arguments: object) -> None:
+        self._writer.write(json.dumps({"do": command, **arguments}).encode() + b"\n")
+
     async def close(self) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        await asyncio.wait_for(self._process.wait(), DEADLINE)
+        has_ended = False
+        try:
+            if not self._is_last:
+                self._tell("end")
+                await self.hear_about("ended")
+                has_ended = True
+        finally:
+            self._writer.close()
+            await self._writer.wait_closed()
+            if has_ended:
+                _idle.append(self._host)
+            else:
+                await asyncio.to_thread(self._host.close)
 
 
 Serve = Callable[..., Awaitable[OfficialServer]]
@@ -66,15 +114,13 @@ Serve = Callable[..., Awaitable[OfficialServer]]
 
 async def start(**options: object) -> OfficialServer:
     """Start the official server with options."""
-    modules = SERVER.parent.parent / "node_modules" / "socket.io"
-    assert modules.is_dir(), "the npm packages are missing: run scripts/setup"
-    process = await asyncio.create_subprocess_exec(
-        node(),
-        str(SERVER),
-        env={**os.environ, "OPTIONS": json.dumps(options)},
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-    )
-    server = OfficialServer(process)
-    await server.started()
+    host = _idle.pop() if _idle else _Host()
+    reader, writer = await asyncio.open_connection(sock=host.connection.dup())
+    server = OfficialServer(host, reader, writer)
+    try:
+        await server.begin(options)
+    except BaseException:
+        writer.close()
+        host.close()
+        raise
     return server
