@@ -3,6 +3,7 @@
 
 scripts/docs.py            write them
 scripts/docs.py --check    exit 1 where a page is not what the code says
+scripts/docs.py --check URL    the same, by an empty store that is there already
 """
 
 import sys
@@ -17,7 +18,7 @@ from docs_chaos import guarantees_page  # noqa: E402 - the checkout's package co
 from docs_logs import logs_page  # noqa: E402 - the checkout's package comes first
 from docs_metrics import metrics_page  # noqa: E402 - the checkout's package comes first
 from docs_roles import roles_page  # noqa: E402 - the checkout's package comes first
-from docs_schema import database_pages  # noqa: E402 - the checkout's package comes first
+from docs_schema import database_pages, pages_of  # noqa: E402 - the checkout's package comes first
 
 from positionstore.settings import (  # noqa: E402 - the checkout's package comes first
     Settings,
@@ -97,20 +98,18 @@ PAGES: dict[str, Callable[[], str]] = {
     "log-actions.md": logs_page,
     "metrics.md": metrics_page,
     "roles.md": roles_page,
-    "schema.md": lambda: database_pages()["schema.md"],
-    "sql.md": lambda: database_pages()["sql.md"],
-    "cookbook.md": lambda: database_pages()["cookbook.md"],
     "guarantees.md": guarantees_page,
 }
 
 
 def main() -> int:
     """Write or check every page."""
-    check = sys.argv[1:] == ["--check"]
+    check, *store = sys.argv[1:] or [""]
     stale = 0
-    for name, page in PAGES.items():
+    pages = {name: page() for name, page in PAGES.items()}
+    pages |= pages_of(*store) if store else database_pages()
+    for name, text in pages.items():
         path = checkout.ROOT / "docs" / name
-        text = page()
         if path.exists() and path.read_text(encoding="utf-8") == text:
             continue
         stale += 1

@@ -5,7 +5,6 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
-from functools import cache
 from pathlib import Path
 
 import docs_world
@@ -62,22 +61,26 @@ _FUNCTIONS = """
 """
 
 
-@cache
 def database_pages() -> dict[str, str]:
-    """Return the pages generated from a database, which is created on the embedded server."""
+    """Return the pages generated from a database, which is created on an embedded server."""
     data_dir = Path(tempfile.gettempdir()) / f"positionstore-docs-{os.getpid()}"
     settings = {"fsync": "off"}
     try:
         with running(data_dir, say=lambda _: None, settings=settings) as server:
             migrations.migrate(server.url())
-            with psycopg.connect(server.url()) as connection:
-                schema = page_of(connection)
-            names = docs_world.fill(server.url())
-            with closing(database.connect(server.url())) as connection:
-                return {"schema.md": schema, **sql_pages(connection, names)}
+            return pages_of(server.url())
     finally:
         if remove_unused(data_dir):
             shutil.rmtree(data_dir)
+
+
+def pages_of(url: str) -> dict[str, str]:
+    """Return the same of an empty store, which is filled."""
+    with psycopg.connect(url) as connection:
+        schema = page_of(connection)
+    names = docs_world.fill(url)
+    with closing(database.connect(url)) as connection:
+        return {"schema.md": schema, **sql_pages(connection, names)}
 
 
 def page_of(connection: psycopg.Connection) -> str:

@@ -21,9 +21,9 @@ from positionstore.web.catalogue import BY_NAME
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_no_page_is_stale() -> None:
+def test_no_page_is_stale(store_url: str) -> None:
     done = subprocess.run(
-        [sys.executable, ROOT / "scripts" / "docs.py", "--check"],
+        [sys.executable, ROOT / "scripts" / "docs.py", "--check", store_url],
         capture_output=True,
         text=True,
         check=False,
