@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from support.ports import free_port
 from support.waiting import eventually
 
 USER, PASSWORD = "clerk", "s3cret-pass.word"
@@ -35,12 +36,6 @@ class ForwardProxy:
         with suppress(OSError):
             return self.log.read_text(errors="replace").count("CONNECT ")
         return 0
-
-
-def free_port() -> int:
-    with closing(socket.socket()) as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 @asynccontextmanager

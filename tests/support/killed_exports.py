@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+import psycopg
 from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.io.pyarrow import PyArrowFile
 
@@ -25,6 +26,10 @@ _STEPS: Final[dict[str, list[tuple[Any, str]]]] = {
     "iceberg": [(PyArrowFile, "create"), (SqlCatalog, "commit_table")],
 }
 """What is a step, by where an export goes."""
+_HELD: Final = """
+    SELECT FROM pg_locks JOIN pg_database ON pg_database.oid = database
+    WHERE datname = current_database() AND locktype = 'advisory'
+"""
 
 
 class Killer:
@@ -32,6 +37,8 @@ class Killer:
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
+        self._url = ""
+        self._look: psycopg.Connection | None = None
 
     def __call__(
         self, url: str, out: Path | str, *, at: int, of: str = "folder", **order: Any
@@ -44,7 +51,27 @@ class Killer:
         status = int(self._process.stdout.readline())
         if status not in {0, signal.SIGKILL}:
             raise AssertionError(f"the export ended with status {status}")
+        if status == signal.SIGKILL:
+            self._wait_for_the_server(url)
         return status == signal.SIGKILL
+
+    def _wait_for_the_server(self, url: str) -> None:
+        """Wait until it has noticed, and the lock of the killed export is free."""
+        from support.waiting import wait_until  # noqa: PLC0415 - as a program it has no path to it
+
+        if url != self._url:
+            self.close()
+            self._url, self._look = url, psycopg.connect(url, autocommit=True)
+        look = self._look
+        assert look is not None
+        wait_until(
+            lambda: look.execute(_HELD).fetchone() is None, "the lock of a killed one is free"
+        )
+
+    def close(self) -> None:
+        """Look at the server no more."""
+        if self._look is not None:
+            self._look.close()
 
 
 @contextmanager
@@ -56,9 +83,11 @@ def killer() -> Iterator[Killer]:
         stdout=subprocess.PIPE,
         text=True,
     ) as process:
+        killer = Killer(process)
         try:
-            yield Killer(process)
+            yield killer
         finally:
+            killer.close()
             process.kill()
 
 

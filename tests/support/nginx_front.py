@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from support.forward_proxies import free_port, listens
+from support.forward_proxies import listens
+from support.ports import free_port
 from support.waiting import eventually
 
 

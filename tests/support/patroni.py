@@ -19,7 +19,8 @@ import httpx
 import psutil
 import pytest
 
-from support.forward_proxies import free_port, listens
+from support.forward_proxies import listens
+from support.ports import free_port
 from support.server_user import is_root
 from support.server_worlds import PG15
 from support.waiting import DEADLINE, wait_until

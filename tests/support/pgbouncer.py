@@ -16,7 +16,8 @@ from tempfile import TemporaryDirectory
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from support.forward_proxies import free_port, listens
+from support.forward_proxies import listens
+from support.ports import free_port
 from support.waiting import DEADLINE, wait_until
 
 

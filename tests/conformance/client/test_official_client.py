@@ -105,7 +105,7 @@ async def test_a_server_disconnect_is_final_for_the_client(listen: "Listen") -> 
         await sandbox.wait_for_clients(1)
         assert await sandbox.disconnect_clients() == 1
         assert (await listener.hear_about("disconnect"))["reason"] == "io server disconnect"
-        assert sandbox.clients == []
+        await sandbox.wait_for_clients(0)
 
 
 @pytest.mark.parametrize("transports", [["websocket"], ["polling", "websocket"]])

@@ -11,8 +11,8 @@ from pathlib import Path
 import psycopg
 import pytest
 from support.factories import NOON, event, snapshot
-from support.forward_proxies import free_port
 from support.pgbouncer import PgBouncer, pgbouncer, version
+from support.ports import free_port
 from support.programs import ROOT, ended, programs_on
 from support.typed_in import rows
 from support.waiting import DEADLINE, eventually

@@ -15,6 +15,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from support.factories import event
 from support.programs import programs_on
 from support.roles import connected, drop_roles
+from support.waiting import DEADLINE
 
 from positionstore.errors import (
     ConfigurationError,
@@ -369,6 +370,6 @@ def test_a_notification_of_another_store_only_wakes(any_database_url: str) -> No
     with closing(plain.connect()) as listener, closing(other.connect()) as writer:
         listener.execute("LISTEN positionstore")
         Appender(writer).append([event("evt_1")])
-        (told,) = listener.notifies(timeout=5, stop_after=1)
+        (told,) = listener.notifies(timeout=DEADLINE, stop_after=1)
         assert json.loads(told.payload) == 1
         assert listener.execute("SELECT count(*) FROM events_after(0, 10)").fetchone() == (0,)

@@ -8,7 +8,8 @@ import msgspec
 import pytest
 import structlog
 import trustme
-from support.forward_proxies import PASSWORD, QUOTED, USER, free_port, squid, tinyproxy
+from support.forward_proxies import PASSWORD, QUOTED, USER, squid, tinyproxy
+from support.ports import free_port
 from support.streams import settings_for, supervised
 from support.tls_front import HOST, Front, access_of, fronted, settings_of
 from support.waiting import eventually

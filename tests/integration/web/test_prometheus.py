@@ -2,14 +2,14 @@
 
 import asyncio
 import re
-import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+from support.ports import free_port
 from support.programs import Programs
 from support.shown import Shown, needs_prometheus
 from support.waiting import DEADLINE
@@ -27,11 +27,6 @@ def configured(address: str) -> str:
     assert isinstance(example, str)
     assert "127.0.0.1:9464" in example
     return example.replace("127.0.0.1:9464", address).replace("15s", "200ms")
-
-
-def free_port() -> int:
-    with closing(socket.create_server(("127.0.0.1", 0))) as found:
-        return int(found.getsockname()[1])
 
 
 class Prometheus:

@@ -24,7 +24,7 @@ from support.waiting import DEADLINE
 from positionstore.sandbox import Options, Sandbox
 from positionstore.web.status_page import MOST_STREAMS
 
-WORLD = {"seed": 7, "positions": 40, "rate": 100.0, "api_key_lists": True, "warm_up": 60.0}
+WORLD = {"seed": 7, "positions": 40, "rate": 20.0, "api_key_lists": True, "warm_up": 60.0}
 TOKEN = "a-token-that-nobody-guesses"
 CHROMIUM = shutil.which("chromium")
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no chromium (Debian's package)")
