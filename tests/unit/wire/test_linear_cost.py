@@ -8,7 +8,7 @@ import gc
 import gzip
 import sys
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,7 +27,7 @@ from positionstore.model.facts import Event, Rejected
 
 pytestmark = pytest.mark.slow
 
-LENGTH = 8 * 1024
+LENGTH = 4 * 1024
 TIMES = 4
 ALLOWED = 6
 """Times the cost of the shorter: containers grow in steps. The square would be sixteen."""
@@ -44,6 +44,15 @@ INDEX = 32
 SHAPES = [*THINGS, *REFUSED]
 
 Read = Callable[[bytes], object]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def what_the_run_holds_is_left_alone() -> Iterator[None]:
+    """Let no collection look at thousands of tests; each costs more than most of these."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 def page_of(envelope: bytes) -> bytes:
