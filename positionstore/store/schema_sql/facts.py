@@ -64,11 +64,16 @@ def proof(fields: Sequence[Field]) -> dict[str, str]:
     Returns:
         ``body``, which is the fact's, ``taken`` to be joined with it, and ``shows``, a condition.
     """
-    shows = [f"        AND {_shows(each)}" for each in fields]
+    sections = _sections(fields)
+    top = ",\n".join(f"        body.whole -> '{name}' AS {name}" for name in sections)
+    shows = [
+        *(f"(jsonb_typeof(top.{name}) IN ('object', 'null')) IS NOT FALSE" for name in sections),
+        *(_shows(each) for each in fields),
+    ]
     return {
         "body": _BODY,
-        "taken": _taken(fields),
-        "shows": "\n".join([_plain(fields), *shows]),
+        "taken": f"CROSS JOIN LATERAL (\n    SELECT\n{top}\n    OFFSET 0\n) top",
+        "shows": "\n".join(f"            AND {each}" for each in shows),
     }
 
 
@@ -200,23 +205,23 @@ def _value(field: Field) -> str:
 
 
 def _shows(field: Field) -> str:
-    """Return whether ``p`` shows a field that is of the right type of JSON."""
-    ref, column = _ref(field), f"p.{field.column}"
+    """Return whether ``p`` shows a field as the object has it, in a value of the right type."""
+    column = f"p.{field.column}"
+    whence = f"top.{field.section}" if field.section else "body.whole"
+    value, text = f"{whence} -> '{field.path[-1]}'", f"{whence} ->> '{field.path[-1]}'"
     match field.kind:
         case Kind.TEXT:
-            text = f"{ref} #>> '{{}}'"
-            if field.wire_name in ADDRESS_FIELDS:
-                text = f"address_from_wire({text})"
-            return f"{text} IS NOT DISTINCT FROM {column}"
+            shown = f"address_from_wire({text})" if field.wire_name in ADDRESS_FIELDS else text
+            return _SHOWS.format(shown=shown, column=column, value=value, type="string")
         case Kind.FLAG:
-            return f"{ref} IS NOT DISTINCT FROM to_jsonb({column})"
+            return _SHOWS.format(shown=text, column=f"{column}::text", value=value, type="boolean")
         case Kind.TIME:
-            return _SHOWS_TIME.format(text=f"{ref} #>> '{{}}'", column=column)
+            return _SHOWS_TIME.format(text=text, column=column)
         case Kind.UNITS:
             # A numeric can be no number, which no text may say.
-            return f"{ref} IS NOT DISTINCT FROM {column}::text AND {ref} IS DISTINCT FROM 'NaN'"
+            return f"{text} IS NOT DISTINCT FROM {column}::text AND {column} IS DISTINCT FROM 'NaN'"
         case _:
-            return f"{ref} IS NOT DISTINCT FROM {column}::text"
+            return f"{text} IS NOT DISTINCT FROM {column}::text"
 
 
 def _misfit(field: Field) -> str:
@@ -311,10 +316,15 @@ _FITS: Final = r"""CROSS JOIN LATERAL (
     OFFSET 0
 ) fits"""
 
+_SHOWS: Final = """{shown} IS NOT DISTINCT FROM {column}
+            AND ({column} IS NULL OR jsonb_typeof({value}) = '{type}')"""
+
 _SHOWS_TIME: Final = """CASE
-            WHEN {text} IS NULL THEN {column} IS NULL
-            -- A cast costs a fifth of instant_from_wire, and cannot fail here.
-            WHEN length({text}) = 24 AND {text} = to_char({column}, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
-            THEN ({text})::timestamptz = {column}
-            ELSE instant_from_wire({text}) = {column}
-        END"""
+                -- Nothing but a string is spelled as an instant.
+                WHEN {column} IS NULL THEN {text} IS NULL
+                -- A cast costs a fifth of instant_from_wire, and cannot fail here.
+                WHEN length({text}) = 24
+                    AND {text} = to_char({column}, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
+                THEN ({text})::timestamptz = {column}
+                ELSE instant_from_wire({text}) = {column}
+            END"""
