@@ -2,7 +2,9 @@
 
 A batch is staged first (``COPY`` into a temporary table, which blocks no one)
 and then committed: under the appenders' lock it goes into the log, is projected, and listeners
-are told. A crash or an error at any point leaves the database as it was.
+are told. A few events are not staged, but go into the log as parameters: to fill a temporary table
+and to empty it again takes the server longer than they do. A crash or an error at any point leaves
+the database as it was.
 """
 
 import time
@@ -10,9 +12,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cache
+from typing import LiteralString
 
 import psycopg
-from psycopg import IsolationLevel
+from psycopg import IsolationLevel, sql
 
 from positionstore.model.facts import (
     SNAPSHOT_TYPE,
@@ -25,18 +29,22 @@ from positionstore.model.facts import (
 )
 from positionstore.store import citus, pooler, sequences
 from positionstore.store import retractions as retracting
-from positionstore.store.engine import hinted, is_distributed
+from positionstore.store.engine import HINTS, is_distributed
 from positionstore.store.locks import APPEND_LOCK
 from positionstore.store.projection import project_events, refold_positions
 from positionstore.store.quarantine import Entry, keep
 from positionstore.store.queries import queries
-from positionstore.store.staging import IncomingRows
+from positionstore.store.staging import Incoming, IncomingRows, arrays, pieces
 
 CHANNEL = "positionstore"
 """Where a committed batch is announced, with its highest ``seq``."""
 
 _FEW = 1_000
 """Events that are projected by one plan for all such batches; to make a plan takes longer."""
+
+_DIRECT = 100
+"""Inputs that are not staged, if they have no more than ``_DIRECT_BYTES``."""
+_DIRECT_BYTES = 1024 * 1024
 
 _REFOLDED_AT_ONCE = 1_000
 """Positions of imported snapshots that one statement folds."""
@@ -70,9 +78,13 @@ class _Staged:
     """What the open transaction has taken in so far.
 
     Attributes:
+        held: the few inputs that are not sent to the server until the commit.
+        is_copied: whether there is something in ``incoming``.
         repeated: how often a row came again, to the letter, by its ordinal.
     """
 
+    held: list[Received] = field(default_factory=list)
+    is_copied: bool = False
     received: int = 0
     rows: int = 0
     repeated: Counter[int] = field(default_factory=Counter)
@@ -84,6 +96,29 @@ class _Staged:
     def is_few(self) -> bool:
         """Whether it is a small batch of events alone: what refolds is planned each time."""
         return self.rows <= _FEW and not (self.snapshots_of or self.retractions)
+
+    def accepted(self, batch: Sequence[Received]) -> Iterator[Incoming]:
+        """Account for a batch; yield the facts of it that go to the server."""
+        first_of: dict[tuple[str, str], tuple[bytes, int]] = {}
+        for received in batch:
+            what = received.what
+            if isinstance(what, Rejected):
+                self.rejected.append(Entry.of(received, what))
+                continue
+            if isinstance(what, Retraction):
+                self.retractions.append((what, received.received_at))
+                continue
+            if received.supersedes_before is not None:
+                self.snapshots_of.add(what.position_id)
+            # What came twice at once need not go to the server to be found out there.
+            row = (what.envelope, self.rows)
+            first = first_of.setdefault((what.position_id, what.event_id), row)
+            if first is not row and first[0] == what.envelope:
+                self.repeated[first[1]] += 1
+                continue
+            self.rows += 1
+            yield received, what
+        self.received += len(batch)
 
 
 class Appender:
@@ -101,6 +136,7 @@ class Appender:
         connection.isolation_level = IsolationLevel.READ_COMMITTED
         connection.execute(queries("appender")["create_incoming"])
         self._backend = pooler.backend(connection)
+        self._is_distributed = is_distributed(connection)
         connection.commit()
         # What another appender committed and died before it could publish it.
         citus.publish(connection)
@@ -124,45 +160,12 @@ class Appender:
     def stage(self, batch: Sequence[Received]) -> None:
         """Take a batch in, without a lock that others wait for; several make one transaction."""
         staged = self._staged = self._staged or _Staged()
-        self._take_in(self._rows(batch, staged))
-
-    def _rows(self, batch: Sequence[Received], staged: _Staged) -> Iterator[bytes]:
-        """Account for a batch, and yield what of it goes to the server, piece by piece."""
-        rows = IncomingRows(first_ordinal=staged.rows)
-        first_of: dict[tuple[str, str], tuple[bytes, int]] = {}
-        for received in batch:
-            what = received.what
-            if isinstance(what, Rejected):
-                staged.rejected.append(Entry.of(received, what))
-                continue
-            if isinstance(what, Retraction):
-                staged.retractions.append((what, received.received_at))
-                continue
-            if received.supersedes_before is not None:
-                staged.snapshots_of.add(what.position_id)
-            # What came twice at once need not go to the server to be found out there.
-            row = (what.envelope, staged.rows + len(rows))
-            first = first_of.setdefault((what.position_id, what.event_id), row)
-            if first is not row and first[0] == what.envelope:
-                staged.repeated[first[1]] += 1
-                continue
-            rows.add(
-                event_id=what.event_id,
-                position_id=what.position_id,
-                type_=what.type,
-                status=what.status,
-                created_at=what.created_at,
-                received_at=received.received_at,
-                source=received.source,
-                supersedes_before=received.supersedes_before,
-                envelope=what.envelope,
-            )
-            if rows.is_enough:
-                yield rows.take()
-        staged.received += len(batch)
-        staged.rows += len(rows)
-        if len(rows):
-            yield rows.take_last()
+        if not (staged.is_copied or self._is_distributed) and _are_few(staged.held, batch):
+            staged.held += batch
+            return
+        held, staged.held, staged.is_copied = staged.held, [], True
+        for each in (held, batch):
+            self._take_in(pieces(staged.accepted(each), first_ordinal=staged.rows))
 
     def commit(self) -> Appended:
         """Append, project and announce what was staged, and commit."""
@@ -170,7 +173,8 @@ class Appender:
             raise RuntimeError("commit() without stage()")
         staged, self._staged = self._staged, None
         began = time.monotonic()
-        result = self._in_turn(lambda: self._append_events(staged), few=staged.is_few)
+        held = None if staged.is_copied else list(staged.accepted(staged.held))
+        result = self._in_turn(lambda: self._append_events(staged, held), few=staged.is_few)
         return replace(result, seconds=time.monotonic() - began)
 
     def rollback(self) -> None:
@@ -247,7 +251,7 @@ class Appender:
 
     def _in_turn(self, work: Callable[[], Appended], *, few: bool = False) -> Appended:
         try:
-            few = few and not is_distributed(self._connection)  # Citus plans for the values
+            few = few and not self._is_distributed  # Citus plans for the values
             self._take_turn("force_generic_plan" if few else "force_custom_plan")
             result = work()
             self._connection.commit()
@@ -270,8 +274,8 @@ class Appender:
         if (turn.fetchone() or (None,))[0] != self._backend:
             raise pooler.lost()
 
-    def _append_events(self, staged: _Staged) -> Appended:
-        appended, first_seq, last_seq, has_retractions = self._append()
+    def _append_events(self, staged: _Staged, held: Sequence[Incoming] | None) -> Appended:
+        appended, first_seq, last_seq, has_retractions = self._append(held)
         positions, rows = 0, staged.rows + staged.repeated.total()
         if first_seq is not None and last_seq is not None:
             if staged.is_few and last_seq > 2 * self._planned_at:
@@ -284,7 +288,7 @@ class Appender:
         keep(self._connection, staged.rejected)
         conflicts = 0
         if appended < staged.rows:
-            conflicting = self._keep_conflicts(first_seq, last_seq)
+            conflicting = self._keep_conflicts(held, first_seq, last_seq)
             conflicts = sum(1 + staged.repeated[ordinal] for ordinal in conflicting)
         if appended and staged.snapshots_of:
             # A snapshot may overrule what stands, whatever its rank.
@@ -323,23 +327,71 @@ class Appender:
             last_seq=last_seq,
         )
 
-    def _append(self) -> tuple[int, int | None, int | None, bool]:
+    def _append(
+        self, held: Sequence[Incoming] | None = None
+    ) -> tuple[int, int | None, int | None, bool]:
+        """Put what is held into the log, or else what is staged, and announce it.
+
+        Returns:
+            How many facts are new, the first and the last seq of them, and whether the log had
+            retractions before.
+        """
         execute = self._connection.execute
-        newest, has_retractions = execute(queries("appender")["look"]).fetchone() or (None, False)
-        row = execute(queries("appender")["append"]).fetchone()
-        appended, first_seq, last_seq = row or (0, None, None)
+        if self._is_distributed:
+            newest, has_retractions = execute(self._sql("look")).fetchone() or (None, False)
+            row = execute(self._sql("append")).fetchone()
+            appended, first_seq, last_seq = row or (0, None, None)
+            if last_seq is not None:
+                execute(queries("appender")["announce"], {"seq": str(last_seq)})
+        elif held is None or held:
+            name, values = ("append", None) if held is None else ("append_few", arrays(held))
+            row = execute(self._sql(name), values).fetchone()
+            appended, first_seq, last_seq, newest, has_retractions, _ = row or (0, *[None] * 5)
+        else:
+            return 0, None, None, False
         sequences.check_order(first_seq, newest)
-        if last_seq is not None:
-            execute(queries("appender")["announce"], {"seq": str(last_seq)})
         return appended, first_seq, last_seq, has_retractions
 
-    def _keep_conflicts(self, first_seq: int | None, last_seq: int | None) -> list[int]:
-        row = self._connection.execute(
-            hinted(self._connection, "appender", "keep_conflicting_duplicates"),
-            {
-                "first_seq": first_seq,
-                "last_seq": last_seq,
-                "reason": Reason.CONFLICTING_DUPLICATE,
-            },
-        ).fetchone()
+    def _keep_conflicts(
+        self, held: Sequence[Incoming] | None, first_seq: int | None, last_seq: int | None
+    ) -> list[int]:
+        """Keep in quarantine what the log has with other content; return its ordinals."""
+        values: dict[str, object] = {"reason": Reason.CONFLICTING_DUPLICATE}
+        if held is None:
+            statement = self._sql("keep_conflicting_duplicates")
+            values |= {"first_seq": first_seq, "last_seq": last_seq}
+        else:
+            statement = self._sql("keep_conflicting_few")
+            values |= arrays(held)
+        row = self._connection.execute(statement, values).fetchone()
         return row[0] if row else []
+
+    def _sql(self, name: LiteralString) -> sql.Composed:
+        return _statement(name, self._is_distributed)
+
+
+@cache
+def _statement(name: LiteralString, distributed: bool) -> sql.Composed:
+    """Return a statement for one engine or the other.
+
+    On Citus none can tell listeners what its own rows are.
+    """
+    parts, hints = queries("appender"), HINTS[distributed]
+    told = parts["and_told"].format(seen=parts["seen"])
+    return parts[name].format(
+        seen=parts["seen"],
+        and_told=sql.SQL("") if distributed else told,
+        conflicting_kept=parts["conflicting_kept"].format(**hints),
+        **hints,
+    )
+
+
+def _are_few(held: Sequence[Received], batch: Sequence[Received]) -> bool:
+    """Whether inputs are so few, and so short, that they need not be staged."""
+    if len(held) + len(batch) > _DIRECT:
+        return False
+    facts = (received.what for received in (*held, *batch))
+    return (
+        sum(0 if isinstance(what, Rejected) else len(what.envelope) for what in facts)
+        <= _DIRECT_BYTES
+    )

@@ -1,11 +1,19 @@
-"""Facts in PostgreSQL's binary ``COPY`` format, ready for the table ``incoming``.
+"""Facts on their way to the server: a batch for the table ``incoming``, a few as parameters.
+
+A batch goes in PostgreSQL's binary ``COPY`` format.
 
 Source: the PostgreSQL manual, "COPY", section "Binary Format".
 """
 
 import struct
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
+
+from positionstore.model.facts import Event, Received
+
+Incoming = tuple[Received, Event]
+"""A fact of a batch, with the circumstances of its arrival."""
 
 _EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -96,6 +104,50 @@ class IncomingRows:
         if self._last_moment is None or self._last_moment[0] is not moment:
             self._last_moment = (moment, _moment(moment))
         return self._last_moment[1]
+
+
+def pieces(facts: Iterable[Incoming], *, first_ordinal: int) -> Iterator[bytes]:
+    """Yield facts for ``incoming``, piece by piece; nothing where there are none.
+
+    Args:
+        facts: them, in the order of arrival.
+        first_ordinal: the number of the first row; more than 0 where the table has rows already.
+    """
+    rows = IncomingRows(first_ordinal)
+    for received, what in facts:
+        rows.add(
+            event_id=what.event_id,
+            position_id=what.position_id,
+            type_=what.type,
+            status=what.status,
+            created_at=what.created_at,
+            received_at=received.received_at,
+            source=received.source,
+            supersedes_before=received.supersedes_before,
+            envelope=what.envelope,
+        )
+        if rows.is_enough:
+            yield rows.take()
+    if len(rows):
+        yield rows.take_last()
+
+
+def arrays(facts: Sequence[Incoming]) -> dict[str, list[object]]:
+    """Return facts as the parameters of ``append_few``, in the order of arrival."""
+    events = [what for _, what in facts]
+    overruled = [received.supersedes_before for received, _ in facts]
+    return {
+        "event_ids": [each.event_id for each in events],
+        "position_ids": [each.position_id for each in events],
+        "types": [each.type for each in events],
+        "statuses": [each.status for each in events],
+        "created_at": [each.created_at for each in events],
+        "received_at": [received.received_at for received, _ in facts],
+        "sources": [received.source.value for received, _ in facts],
+        # As texts, for an array of nothing but NULL has no type that is told.
+        "supersedes_before": [each and each.isoformat() for each in overruled],
+        "envelopes": [each.envelope.decode() for each in events],
+    }
 
 
 def _text(value: str) -> bytes:

@@ -1,7 +1,7 @@
 -- Appending to the log.
 
 -- name: create_incoming
--- Where a batch waits for its turn: private to the connection, emptied at each commit, and made by the
+-- Where a batch waits for its turn, if it is not of a few facts: private to the connection, emptied at each commit, and made by the
 -- appender that uses it. Like the log, down to the compression, so that what was compressed once is
 -- taken over as it is. Retractions do not come this way.
 DROP TABLE IF EXISTS pg_temp.incoming;
@@ -24,18 +24,26 @@ SELECT pg_backend_pid(), pg_advisory_xact_lock(%(key)s);
 SELECT pg_backend_pid(), pg_advisory_xact_lock(%(key)s),
     set_config('plan_cache_mode', %(plans)s, true);
 
+-- name: seen
+-- The part of a statement that says which seq is the newest, and whether the log has retractions.
+(SELECT max(seq) FROM events) AS newest,
+-- In the order of the one index that holds retractions alone: a planner that has not seen the
+-- log yet would else think that nearly all of it are some, and read it from the beginning.
+(
+    SELECT count(*) > 0
+    FROM (
+        SELECT seq FROM events WHERE retracts IS NOT NULL ORDER BY position_id, retracts LIMIT 1
+    ) first
+) AS has_retractions;
+
 -- name: look
--- Which seq is the newest, and whether the log has retractions: before a batch goes in.
-SELECT
-    (SELECT max(seq) FROM events) AS newest,
-    -- In the order of the one index that holds retractions alone: a planner that has not seen the
-    -- log yet would else think that nearly all of it are some, and read it from the beginning.
-    (
-        SELECT count(*) > 0
-        FROM (
-            SELECT seq FROM events WHERE retracts IS NOT NULL ORDER BY position_id, retracts LIMIT 1
-        ) first
-    ) AS has_retractions;
+-- Says that by itself, before a batch goes in.
+SELECT {seen};
+
+-- name: and_told
+-- The part of an append that says how the log was before, and tells listeners what it got.
+, {seen},
+CASE WHEN count(*) > 0 THEN pg_notify('positionstore', max(seq)::text) END AS told;
 
 -- name: append
 -- Puts what is new into the log, in the order of arrival; says how much, and which seq it got. Each
@@ -56,7 +64,31 @@ WITH appended AS (
     ON CONFLICT (position_id, event_id) DO NOTHING
     RETURNING seq
 )
-SELECT count(*), min(seq), max(seq) FROM appended;
+SELECT count(*), min(seq), max(seq) {and_told} FROM appended;
+
+-- name: append_few
+-- The same of a few facts that were not staged.
+WITH appended AS (
+    INSERT INTO events (
+        event_id, position_id, type, status, created_at, received_at, source, supersedes_before,
+        envelope
+    )
+    SELECT
+        i.event_id, i.position_id, i.type, i.status, i.created_at, i.received_at, i.source,
+        i.supersedes_before::timestamptz, i.envelope::json
+    FROM unnest(
+        %(event_ids)b::text[], %(position_ids)b::text[], %(types)b::text[], %(statuses)b::text[],
+        %(created_at)b::timestamptz[], %(received_at)b::timestamptz[], %(sources)b::text[],
+        %(supersedes_before)b::text[], %(envelopes)b::text[]
+    ) WITH ORDINALITY i (
+        event_id, position_id, type, status, created_at, received_at, source, supersedes_before,
+        envelope, ordinal
+    )
+    ORDER BY i.ordinal
+    ON CONFLICT (position_id, event_id) DO NOTHING
+    RETURNING seq
+)
+SELECT count(*), min(seq), max(seq) {and_told} FROM appended;
 
 -- name: forget_plans
 -- The log has outgrown the plans that were made for it.
@@ -91,6 +123,25 @@ refused AS {gathered} (
     WHERE ((SELECT first FROM drawn) + i.ordinal IN (SELECT t.seq FROM taken t)) IS NOT TRUE
     OFFSET 0
 ),
+{conflicting_kept};
+
+-- name: keep_conflicting_few
+-- The same of a few facts that were not staged. To look each up costs less than to find out which
+-- were refused: what was taken is found to be the same.
+WITH refused AS (
+    SELECT
+        (i.ordinal - 1)::integer AS ordinal, i.event_id, i.position_id, i.received_at, i.source,
+        i.envelope::json AS envelope
+    FROM unnest(
+        %(event_ids)b::text[], %(position_ids)b::text[], %(received_at)b::timestamptz[],
+        %(sources)b::text[], %(envelopes)b::text[]
+    ) WITH ORDINALITY i (event_id, position_id, received_at, source, envelope, ordinal)
+    OFFSET 0
+),
+{conflicting_kept};
+
+-- name: conflicting_kept
+-- The part of both that compares what was refused with what the log has, and keeps what differs.
 conflicting AS MATERIALIZED (
     SELECT
         i.ordinal,

@@ -279,7 +279,8 @@ def test_an_append_does_not_read_the_log_for_retractions(
     """The planner knows nothing of a log that was never analyzed, nor of one that has grown."""
 
     def plan() -> str:
-        rows = connection.execute(sql.SQL("EXPLAIN {}").format(queries("appender")["look"]))
+        looked = queries("appender")["look"].format(seen=queries("appender")["seen"])
+        rows = connection.execute(sql.SQL("EXPLAIN {}").format(looked))
         return "\n".join(line for (line,) in rows)
 
     for round_ in range(2):
