@@ -26,6 +26,9 @@ from positionstore.model.facts import LONGEST_ENVELOPE, Rejected
 STANDARD_INPUT: Final = "-"
 
 _LINES_AT_A_TIME: Final = 2_000
+_LINES_LOOKED_AT: Final = 250
+"""The same of a file whose lines are read again: what is to be dropped is dropped while the
+processor's cache holds it."""
 _BYTES_AT_A_TIME: Final = 8 * 1024 * 1024
 _BYTES_OF_A_BLOCK: Final = 256 * 1024
 _STALLED_AFTER: Final = 1_000
@@ -143,6 +146,7 @@ class JsonLinesReader:
         """
         chunk: list[RawLine] = []
         size = 0
+        at_most = _LINES_LOOKED_AT if self.can_reread else _LINES_AT_A_TIME
         unreadable: PositionstoreError | None = None
         try:
             for number, offset, line in self._lines():
@@ -157,7 +161,7 @@ class JsonLinesReader:
                 else:
                     size += len(line)
                     self._add(line, offset, number, chunk)
-                if len(chunk) >= _LINES_AT_A_TIME or size >= _BYTES_AT_A_TIME:
+                if len(chunk) >= at_most or size >= _BYTES_AT_A_TIME:
                     yield chunk
                     chunk, size = [], 0
                     if self._may_stall_unseen:
