@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, nullcontext
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -38,10 +39,16 @@ def read(paths: list[str], form: Format = Format.PARQUET) -> Rows:
     if not paths:
         return []
     reader = {"parquet": "read_parquet", "csv": "read_csv", "jsonl": "read_json"}[form]
-    with duckdb.connect() as connection:
-        return connection.execute(
-            f"SELECT seq, event_id FROM {reader}($paths) ORDER BY seq", {"paths": paths}
-        ).fetchall()
+    query = f"SELECT seq, event_id FROM {reader}($paths) ORDER BY seq"
+    return ducks().execute(query, {"paths": paths}).fetchall()
+
+
+@cache
+def ducks() -> duckdb.DuckDBPyConnection:
+    """A connection for all: to make one takes longer than to read what is here."""
+    connection = duckdb.connect()
+    connection.execute("SET threads = 1")
+    return connection
 
 
 def whole(folder: Path, form: Format = Format.PARQUET) -> Rows:
