@@ -1,6 +1,6 @@
 """Analysts' tools whose dependencies clash with ours, each set in an environment of its own.
 
-It is made once a checkout, in ``.venv-tools``, from the package registry that pip is set up with.
+It is made once a checkout, in ``.venv-tools``, from the registry that uv or pip is set up with.
 """
 
 import fcntl
@@ -9,7 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -32,15 +32,24 @@ def tool_venv(name: str, requirements: Sequence[str]) -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not stamp.exists():
             shutil.rmtree(venv, ignore_errors=True)
-            python = [getattr(sys, "_base_executable", sys.executable), "-m"]
-            pip = [str(venv / "bin" / "python"), "-m", "pip", "-qq", "--no-input", "install"]
-            for command in ([*python, "venv", str(venv)], [*pip, *requirements]):
+            for command in _steps(venv, requirements):
                 done = _run(command)
                 if done.returncode:
                     said = (done.stderr or done.stdout).strip().rpartition("\n")[2]
                     pytest.skip(f"{name} cannot be installed here: {said}")
             stamp.touch()
     return venv / "bin"
+
+
+def _steps(venv: Path, requirements: Sequence[str]) -> Iterator[list[str]]:
+    """Yield what makes it: by uv where it is, as in scripts/setup; pip takes half a minute."""
+    python, own = getattr(sys, "_base_executable", sys.executable), str(venv / "bin" / "python")
+    if uv := shutil.which("uv"):
+        yield [uv, "venv", "--quiet", "--python", python, str(venv)]
+        yield [uv, "pip", "install", "--quiet", "--python", own, *requirements]
+    else:
+        yield [python, "-m", "venv", str(venv)]
+        yield [own, "-m", "pip", "-qq", "--no-input", "install", *requirements]
 
 
 def _run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
