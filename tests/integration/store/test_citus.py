@@ -4,10 +4,15 @@ No package of the registries has Citus, so that where the variable names none th
 out, and say so. Each test gets a schema of its own in that database, which needs the extension, two
 workers at least, and a superuser. ``POSITIONSTORE_TEST_CITUS_SPARE`` names one more server, as
 ``host:port``, that has the extension in a database of that name and is no worker yet.
+``POSITIONSTORE_TEST_CITUS_KILL`` and ``POSITIONSTORE_TEST_CITUS_START`` are commands that kill a
+worker's postmaster, as ``kill -9`` does, and start that server again.
 """
 
 import os
+import shlex
+import subprocess
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -23,18 +28,21 @@ import pytest
 from psycopg import sql
 from support import histories
 from support.factories import envelope, event, moment, received, snapshot
+from support.waiting import wait_until
 
 from positionstore.errors import StoreRefusedError
 from positionstore.model.facts import Received, Retraction
 from positionstore.store import archives, checks, citus, database, migrations, projection
 from positionstore.store import retractions as retracting
 from positionstore.store.appender import Appender
+from positionstore.store.db_errors import ErrorAction, classify
 from positionstore.store.feed import pages_after
 from positionstore.store.read import query
 from positionstore.store.status import status
 
 VARIABLE = "POSITIONSTORE_TEST_CITUS_URL"
 SPARE = "POSITIONSTORE_TEST_CITUS_SPARE"
+KILL, START = "POSITIONSTORE_TEST_CITUS_KILL", "POSITIONSTORE_TEST_CITUS_START"
 LATE = 120.0
 
 NOW_AND_THEN = ("12:00:30", "13:30", "16:00")
@@ -182,6 +190,63 @@ def a_worker_more(connection: psycopg.Connection) -> Iterator[None]:
         connection.execute("SELECT citus_remove_node(%s, %s)", [host, int(port)])
 
 
+class Traffic:
+    """One that writes and one that reads, and both try again what failed."""
+
+    BATCHES = 60
+    SIZE = 40
+
+    def __init__(self, connect: Connect) -> None:
+        self.connect = connect
+        self.written = 0
+        self.told: list[int] = []
+        self.failed: list[ErrorAction] = []
+
+    def write(self) -> None:
+        """Append all batches, one after the other."""
+        for _ in range(self.BATCHES):
+            self._until_it_works(self._append)
+
+    def read(self) -> None:
+        """Read the feed until all was told."""
+        while len(self.told) < self.BATCHES * self.SIZE:
+            self._until_it_works(self._follow)
+
+    def wait_for_batches(self, number: int) -> None:
+        wait_until(lambda: self.written >= number, f"{number} batches", LATE)
+
+    def wait_for_failures(self, number: int) -> None:
+        wait_until(lambda: len(self.failed) >= number, f"{number} failures", LATE)
+
+    def wait_for_readers(self) -> None:
+        wait_until(lambda: len(self.told) >= self.BATCHES * self.SIZE, "all is told", LATE)
+
+    def _append(self, connection: psycopg.Connection) -> None:
+        batch = self.written
+        Appender(connection).append(
+            [event(f"e{batch}-{n}", position=f"p{batch * n % 97}", at=n) for n in range(self.SIZE)]
+        )
+        self.written += 1
+
+    def _follow(self, connection: psycopg.Connection) -> None:
+        for page in pages_after(connection, self.told[-1] if self.told else 0, follow=False):
+            self.told.extend(fact.seq for fact in page)
+
+    def _until_it_works(self, work: Callable[[psycopg.Connection], None]) -> None:
+        while True:
+            try:
+                with closing(self.connect()) as connection:
+                    return work(connection)
+            except psycopg.Error as error:
+                self.failed.append(classify(error))
+                time.sleep(0.1)  # as the service waits before it tries again
+
+
+def run(command: str) -> None:
+    """Run what the environment names."""
+    subprocess.run(shlex.split(command), check=True, timeout=LATE)
+
+
 def answers(connection: psycopg.Connection, asked: LiteralString) -> list[tuple[object, ...]]:
     """Return all rows of a view or function, as text and in order."""
     return connection.execute(sql.SQL(f"SELECT t::text FROM {asked} t ORDER BY 1")).fetchall()
@@ -324,6 +389,30 @@ def test_a_reader_of_the_feed_misses_nothing_while_writers_write(connect: Connec
     logged = connection.execute("SELECT seq FROM events ORDER BY seq").fetchall()
     assert found == [seq for (seq,) in logged]
     assert query.newest_seq(connection) == found[-1]
+
+
+@pytest.mark.skipif(
+    not {KILL, START} <= {*os.environ}, reason=f"{KILL} and {START} say not how to kill a worker"
+)
+def test_nothing_is_lost_when_a_worker_is_killed(connect: Connect) -> None:
+    spread(connect)
+    kills, traffic = 3, Traffic(connect)
+    for work in (traffic.write, traffic.read):
+        threading.Thread(target=work, daemon=True).start()
+    for kill in range(kills):
+        traffic.wait_for_batches((kill + 1) * Traffic.BATCHES // (kills + 1))
+        failed = len(traffic.failed)
+        run(os.environ[KILL])
+        traffic.wait_for_failures(failed + 1)
+        run(os.environ[START])
+    traffic.wait_for_batches(Traffic.BATCHES)
+    traffic.wait_for_readers()
+    connection = connect()
+    logged = connection.execute("SELECT seq FROM events ORDER BY seq").fetchall()
+    assert {*traffic.failed} == {ErrorAction.RETRY}
+    assert traffic.told == [seq for (seq,) in logged]
+    assert citus.watermark(connection) == traffic.told[-1]
+    assert projection.verify(connection) == []
 
 
 def test_the_feed_ends_where_it_was_published(connect: Connect) -> None:
