@@ -121,7 +121,8 @@ def _make_objects(connection: psycopg.Connection) -> None:
     for (definition,) in definitions:
         connection.execute(sql.SQL(adapted(definition)))
     database = sql.Identifier(connection.info.dbname)
-    connection.execute(_query("allow_nested").format(database=database))
+    for name in ("allow_nested", "compile_nothing"):
+        connection.execute(_query(name).format(database=database))
 
 
 def publish(connection: psycopg.Connection) -> None:

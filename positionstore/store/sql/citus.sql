@@ -60,6 +60,10 @@ ALTER TABLE events
 -- Lets a worker ask the others whether a retraction stands; it sees what is committed.
 ALTER DATABASE {database} SET citus.allow_nested_distributed_execution = on;
 
+-- name: compile_nothing
+-- A worker would compile the query of each shard, which takes it longer than to run it.
+ALTER DATABASE {database} SET jit = off;
+
 -- name: definitions
 -- The text of some functions of the store.
 SELECT pg_get_functiondef(p.oid)

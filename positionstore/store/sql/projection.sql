@@ -152,6 +152,39 @@ SELECT count(*) FROM positions;
 -- name: differences
 -- Where positions does not show the facts that it should: the position, what is wrong with it, the
 -- columns that differ, and the fact. A fact that gives no row is told with no position.
+WITH doubtful AS {gathered} (
+    -- The usual row is proved to be right for less than it costs to make another.
+    SELECT w.of_position, w.seq, w.supersedes_before
+    FROM unnest(
+        %(position_ids)s::text[], %(seqs)s::bigint[], %(moments)s::timestamptz[]
+    ) w (of_position, seq, supersedes_before)
+    {left} JOIN LATERAL (
+        SELECT * FROM ranked_facts f WHERE {of_position} f.seq = w.seq {once}
+    ) f ON true
+    LEFT JOIN LATERAL (
+        SELECT * FROM positions p WHERE p.position_id = f.position_id {once}
+    ) p ON true
+    CROSS JOIN LATERAL {body}
+    {taken}
+    WHERE (
+        p.status = f.status
+        AND p.phase = f.phase
+        AND p.last_event_id = f.event_id
+        AND p.last_event_type = f.type
+        AND p.last_event_at = f.created_at
+        AND p.source = f.source
+        AND p.updated_at = f.received_at
+        AND p.supersedes_before IS NOT DISTINCT FROM w.supersedes_before
+        AND p.misfit_fields = '{{}}'
+        -- The same bytes are the same value; usually no more has to be looked at.
+        AND CASE
+            WHEN record_image_eq(ROW(p.data), ROW(body.data)) THEN true
+            ELSE p.data = body.data
+        END
+{shows}
+    ) IS NOT TRUE
+    {once}
+)
 SELECT
     coalesce(r.position_id, '') AS position_id,
     CASE WHEN p.position_id IS NULL THEN 'missing' ELSE 'different' END AS kind,
@@ -162,39 +195,7 @@ SELECT
     r.supersedes_before
 FROM (
     SELECT fact.seq, {columns}
-    FROM (
-        -- The usual row is proved to be right for less than it costs to make another.
-        SELECT w.of_position, w.seq, w.supersedes_before
-        FROM unnest(
-            %(position_ids)s::text[], %(seqs)s::bigint[], %(moments)s::timestamptz[]
-        ) w (of_position, seq, supersedes_before)
-        {left} JOIN LATERAL (
-            SELECT * FROM ranked_facts f WHERE {of_position} f.seq = w.seq {once}
-        ) f ON true
-        LEFT JOIN LATERAL (
-            SELECT * FROM positions p WHERE p.position_id = f.position_id {once}
-        ) p ON true
-        CROSS JOIN LATERAL {body}
-        {taken}
-        WHERE (
-            p.status = f.status
-            AND p.phase = f.phase
-            AND p.last_event_id = f.event_id
-            AND p.last_event_type = f.type
-            AND p.last_event_at = f.created_at
-            AND p.source = f.source
-            AND p.updated_at = f.received_at
-            AND p.supersedes_before IS NOT DISTINCT FROM w.supersedes_before
-            AND p.misfit_fields = '{{}}'
-            -- The same bytes are the same value; usually no more has to be looked at.
-            AND CASE
-                WHEN record_image_eq(ROW(p.data), ROW(body.data)) THEN true
-                ELSE p.data = body.data
-            END
-{shows}
-        ) IS NOT TRUE
-        {once}
-    ) w
+    FROM doubtful w
     {left} JOIN LATERAL (
         SELECT * FROM fact_positions f WHERE {of_position} f.seq = w.seq {once}
     ) fact ON true
