@@ -82,28 +82,43 @@ SELECT coalesce(max(seq), 0) FROM events;
 
 -- name: standing
 -- The facts that the rows of all positions show, or of a share, where no fact outranks them; then
--- those are the fold, and nothing had to be sorted to find it. Positions with a snapshot or a
--- retraction are folded. In slices as winners has them; left over are the positions whose row shows
--- no fact, or one that is outranked, and those that have facts and no row.
-WITH special AS MATERIALIZED (
-    SELECT e.position_id FROM events e WHERE e.supersedes_before IS NOT NULL {of_share_e}
-    UNION
-    SELECT e.position_id FROM events e WHERE e.retracts IS NOT NULL {of_share_e}
+-- those are the fold, and nothing had to be sorted to find it. In slices as winners has them; left
+-- over are the positions whose row shows no fact that counts, or one that is outranked, those that
+-- have facts and no row, and those with a retraction.
+WITH retracting AS MATERIALIZED (
+    SELECT DISTINCT e.position_id FROM events e WHERE e.retracts IS NOT NULL {of_share_e}
+),
+latest_snapshot AS MATERIALIZED (
+    SELECT DISTINCT ON (f.position_id) f.position_id, f.event_id, f.supersedes_before
+    FROM ranked_facts f
+    WHERE f.supersedes_before IS NOT NULL {of_share_f}
+    ORDER BY f.position_id, f.created_at DESC, f.rank DESC
 ),
 folded AS (
     -- The ranks are compared field by field; as records they cost thrice as much.
     SELECT
         f.position_id,
         CASE WHEN ROW((f.rank).*) = ROW((p.rank).*) THEN f.seq END AS seq,
-        NULL::timestamptz AS supersedes_before
+        s.supersedes_before
     FROM ranked_facts f
     LEFT JOIN ranked_positions p ON p.position_id = f.position_id {of_share_p}
+    LEFT JOIN latest_snapshot s ON s.position_id = f.position_id
     WHERE (p.position_id IS NULL OR ROW((f.rank).*) >= ROW((p.rank).*)) {of_share_f}
-      AND NOT EXISTS (SELECT FROM special s WHERE s.position_id = f.position_id)
+      -- As fold_facts has it.
+      AND CASE
+              WHEN f.supersedes_before IS NOT NULL THEN f.event_id = s.event_id
+              WHEN s.event_id IS NOT NULL THEN f.created_at > s.supersedes_before
+              ELSE true
+          END
+      AND NOT EXISTS (SELECT FROM retracting r WHERE r.position_id = f.position_id)
     UNION ALL
-    SELECT f.position_id, f.seq, f.supersedes_before
-    FROM fold_facts(ARRAY(SELECT position_id FROM special)) f
-    WHERE EXISTS (SELECT FROM special)
+    SELECT r.position_id, NULL, NULL
+    FROM retracting r
+    WHERE EXISTS (
+        SELECT FROM events e
+        WHERE e.position_id = r.position_id AND e.status IS NOT NULL
+          AND NOT is_retracted(e.position_id, e.event_id)
+    )
 ),
 shown AS (
     SELECT p.position_id FROM positions p WHERE true {of_share_p}

@@ -243,7 +243,14 @@ def test_a_fact_that_does_not_count_is_no_reason_to_doubt_a_row(
     filled.append_snapshots(
         [snapshot(position=f"dm_pos_{n:02}", as_of=50_000) for n in range(0, COUNT, 3)], NOON
     )
+    filled.append([event("evt_only", position="dm_pos_none")])
+    filled.append_retractions([Retraction("dm_pos_none", "evt_only", "A clock.", NOON)], NOON)
     assert verify(connection, another=connect) == []
+    connection.execute("DELETE FROM positions WHERE position_id IN ('dm_pos_02', 'dm_pos_03')")
+    assert verify(connection, another=connect) == [
+        Difference("dm_pos_02", "missing", []),
+        Difference("dm_pos_03", "missing", []),
+    ]
     tamper(connection)
     assert len(rebuild(connection, another=connect)) == COUNT
     assert verify(connection) == []
@@ -310,13 +317,18 @@ def test_a_fact_that_gives_no_row_is_an_error(
 
 @pytest.mark.parametrize("work", [verify, rebuild])
 @pytest.mark.parametrize("broken", ["fold_facts", "ranked_facts"])
+@pytest.mark.parametrize(
+    "doubt", ["UPDATE positions SET last_event_id = 'evt_other'", "DELETE FROM positions"]
+)
 def test_a_fold_that_gives_nothing_is_an_error(
     connection: psycopg.Connection,
     filled: Appender,
     work: Callable[..., list[Difference]],
     broken: str,
+    doubt: str,
 ) -> None:
     """A row is not taken out, nor passed over, because its facts are not found."""
+    connection.execute(f"{doubt} WHERE position_id = 'dm_pos_07'")
     before = rows(connection)
     if broken == "fold_facts":
         connection.execute("""
@@ -563,7 +575,7 @@ def test_killed_in_the_middle_it_leaves_what_stood(
 
     if when == "while it builds":
         with pytest.raises(psycopg.OperationalError):
-            rebuild(own, progress=lambda done, _: kill() if done == 20 else None)
+            rebuild(own, progress=lambda done, _: kill() if done > 10 else None)
     else:
         errors: list[psycopg.Error] = []
 
