@@ -1,9 +1,9 @@
 """The fold of the log beside ``positions``: where the two differ.
 
-The fold of a position is the greatest of its facts that count. So the log need not be sorted: a row
-whose fact is outranked by none of them shows the fold. Only positions with a retraction, and those
-whose row is in doubt, are folded. Each fact is read as a row, for some thousand positions at a time,
-and compared; nothing is written, not even to a temporary table.
+The fold of a position is the greatest of its facts that count. So the log need not be sorted: a
+row whose fact is outranked by none of them shows the fold. Only positions with a retraction, and
+those whose row is in doubt, are folded. Each fact is read as a row, for some thousand positions at
+a time, and compared; nothing is written, not even to a temporary table.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
