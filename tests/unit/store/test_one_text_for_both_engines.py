@@ -7,10 +7,12 @@ import re
 from itertools import product
 from pathlib import Path
 
+import new_field
 import pytest
 
 from positionstore.store import queries as module
 from positionstore.store.citus import SPREAD
+from positionstore.store.citus_functions import ADAPTED, adapted
 from positionstore.store.queries import queries
 
 VIEWS = ("ranked_facts", "ranked_positions", "fact_positions", "retractions")
@@ -33,6 +35,20 @@ AS_JSON = re.compile(r"jsonb_each\(to_jsonb\(")
 
 STABLE = re.compile(r"\(\s*SELECT ARRAY\[[^\]]*\]::text AS", re.DOTALL)
 """A cast of an array, which is only stable, in a query without FROM."""
+
+
+BY_SEQ_ALONE = re.compile(r"(?<!\.position_id AND )\b\w+\.seq = \w+\.seq\b")
+"""The same in a function, which has no place for a hint."""
+
+OF_A_MOMENT = re.compile(r"_moment\([^()]*\)\)\.|\(\w+\.(?:opened|ended)\)\.")
+"""A column of a composite type, for which Citus makes the view's functions before that type."""
+
+VIEW_FILES = sorted({path.stem for path in new_field.MIGRATIONS.glob("sql/*/views/*.sql")})
+
+
+def newest(name: str) -> str:
+    """Return a function or view as the newest migration makes it, without its comments."""
+    return re.sub(r"--.*", "", new_field.newest(name))
 
 
 def text_of(statement: tuple[str, str]) -> str:
@@ -61,6 +77,29 @@ def test_a_statement_has_nothing_that_citus_refuses(statement: tuple[str, str]) 
     ],
 )
 def test_what_it_refuses_is_found(pattern: re.Pattern[str], text: str) -> None:
+    assert pattern.search(text)
+
+
+@pytest.mark.parametrize("name", ADAPTED)
+def test_a_function_has_nothing_that_citus_refuses(name: str) -> None:
+    text = adapted(newest(f"functions/{name}"))
+    assert [each for each in (HELD, BY_SEQ_ALONE) if each.search(text)] == []
+
+
+@pytest.mark.parametrize("name", VIEW_FILES)
+def test_a_view_takes_no_column_of_a_composite_type(name: str) -> None:
+    assert not OF_A_MOMENT.search(newest(f"views/{name}"))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text"),
+    [
+        (BY_SEQ_ALONE, "WHERE f.seq = w.seq"),
+        (OF_A_MOMENT, "(opened_moment(p.position_id, p.phase, p.entry_opened_at)).at"),
+        (OF_A_MOMENT, "ORDER BY (w.ended).at DESC"),
+    ],
+)
+def test_what_a_function_or_view_may_not_have_is_found(pattern: re.Pattern[str], text: str) -> None:
     assert pattern.search(text)
 
 
