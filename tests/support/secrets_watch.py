@@ -76,8 +76,12 @@ class SecretsWatch:
                 self.text(f"file {path.relative_to(folder)}", path.read_bytes())
 
     def processes(self) -> None:
-        """Look at what ``ps`` shows of every process."""
-        for process in psutil.process_iter():
+        """Look at what ``ps`` shows of this process, and of all that it started.
+
+        Other workers run other tests, on the same server.
+        """
+        ours = psutil.Process()
+        for process in (ours, *ours.children(recursive=True)):
             with suppress(psutil.Error):
                 self.text("the process listing", f"{process.name()} {process.cmdline()}")
 
