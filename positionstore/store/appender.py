@@ -44,7 +44,8 @@ _FEW = 1_000
 
 _DIRECT = 100
 """Inputs that are not staged, if they have no more than ``_DIRECT_BYTES``."""
-_DIRECT_BYTES = 1024 * 1024
+_DIRECT_BYTES = 128 * 1024
+"""They are sent while others wait for their turn, however slow the way to the server is."""
 
 _REFOLDED_AT_ONCE = 1_000
 """Positions of imported snapshots that one statement folds."""
@@ -275,13 +276,14 @@ class Appender:
             raise pooler.lost()
 
     def _append_events(self, staged: _Staged, held: Sequence[Incoming] | None) -> Appended:
-        appended, first_seq, last_seq, has_retractions = self._append(held)
+        appended, first_seq, last_seq, newest, has_retractions = self._append(held)
         positions, rows = 0, staged.rows + staged.repeated.total()
+        reached = last_seq or newest or 0
+        if staged.is_few and reached > 2 * self._planned_at:
+            # A plan for few facts reads them all, for ever where nothing analyses the table.
+            self._connection.execute(queries("appender")["forget_plans"])
+            self._planned_at = reached
         if first_seq is not None and last_seq is not None:
-            if staged.is_few and last_seq > 2 * self._planned_at:
-                # A plan for few facts reads them all, for ever where nothing analyses the table.
-                self._connection.execute(queries("appender")["forget_plans"])
-                self._planned_at = last_seq
             positions = project_events(
                 self._connection, first_seq, last_seq, has_retractions=has_retractions
             )
@@ -314,7 +316,7 @@ class Appender:
         return sum(refold_positions(self._connection, part) for part in parts)
 
     def _append_snapshots(self, snapshots: Sequence[Snapshot]) -> Appended:
-        appended, first_seq, last_seq, _ = self._append()
+        appended, first_seq, last_seq, *_ = self._append()
         positions = 0
         if first_seq is not None:
             position_ids = sorted({snapshot.position_id for snapshot in snapshots})
@@ -329,28 +331,27 @@ class Appender:
 
     def _append(
         self, held: Sequence[Incoming] | None = None
-    ) -> tuple[int, int | None, int | None, bool]:
+    ) -> tuple[int, int | None, int | None, int | None, bool]:
         """Put what is held into the log, or else what is staged, and announce it.
 
         Returns:
-            How many facts are new, the first and the last seq of them, and whether the log had
-            retractions before.
+            How many facts are new, the first and the last seq of them, and the newest seq of the
+            log and whether it had retractions, before.
         """
         execute = self._connection.execute
-        if self._is_distributed:
+        if held is None:
             newest, has_retractions = execute(self._sql("look")).fetchone() or (None, False)
             row = execute(self._sql("append")).fetchone()
-            appended, first_seq, last_seq = row or (0, None, None)
-            if last_seq is not None:
+            appended, first_seq, last_seq, *_ = row or (0, None, None)
+            if self._is_distributed and last_seq is not None:
                 execute(queries("appender")["announce"], {"seq": str(last_seq)})
-        elif held is None or held:
-            name, values = ("append", None) if held is None else ("append_few", arrays(held))
-            row = execute(self._sql(name), values).fetchone()
+        elif held:
+            row = execute(self._sql("append_few"), arrays(held)).fetchone()
             appended, first_seq, last_seq, newest, has_retractions, _ = row or (0, *[None] * 5)
         else:
-            return 0, None, None, False
+            return 0, None, None, None, False
         sequences.check_order(first_seq, newest)
-        return appended, first_seq, last_seq, has_retractions
+        return appended, first_seq, last_seq, newest, has_retractions
 
     def _keep_conflicts(
         self, held: Sequence[Incoming] | None, first_seq: int | None, last_seq: int | None
@@ -377,10 +378,9 @@ def _statement(name: LiteralString, distributed: bool) -> sql.Composed:
     On Citus none can tell listeners what its own rows are.
     """
     parts, hints = queries("appender"), HINTS[distributed]
-    told = parts["and_told"].format(seen=parts["seen"])
     return parts[name].format(
         seen=parts["seen"],
-        and_told=sql.SQL("") if distributed else told,
+        and_told=sql.SQL("") if distributed else parts["and_told"],
         conflicting_kept=parts["conflicting_kept"].format(**hints),
         **hints,
     )

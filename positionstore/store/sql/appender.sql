@@ -1,9 +1,9 @@
 -- Appending to the log.
 
 -- name: create_incoming
--- Where a batch waits for its turn, if it is not of a few facts: private to the connection, emptied at each commit, and made by the
--- appender that uses it. Like the log, down to the compression, so that what was compressed once is
--- taken over as it is. Retractions do not come this way.
+-- Where a batch waits for its turn, if it is not of a few facts: private to the connection, emptied
+-- at each commit, and made by the appender that uses it. Like the log, down to the compression, so
+-- that what was compressed once is taken over as it is. Retractions do not come this way.
 DROP TABLE IF EXISTS pg_temp.incoming;
 CREATE TEMPORARY TABLE incoming (
     ordinal integer NOT NULL,
@@ -37,13 +37,12 @@ SELECT pg_backend_pid(), pg_advisory_xact_lock(%(key)s),
 ) AS has_retractions;
 
 -- name: look
--- Says that by itself, before a batch goes in.
+-- Says that by itself, before a batch goes in: within the append it would pass over each new row.
 SELECT {seen};
 
 -- name: and_told
--- The part of an append that says how the log was before, and tells listeners what it got.
-, {seen},
-CASE WHEN count(*) > 0 THEN pg_notify('positionstore', max(seq)::text) END AS told;
+-- The part of an append that tells listeners what the log got.
+, CASE WHEN count(*) > 0 THEN pg_notify('positionstore', max(seq)::text) END AS told;
 
 -- name: append
 -- Puts what is new into the log, in the order of arrival; says how much, and which seq it got. Each
@@ -88,7 +87,7 @@ WITH appended AS (
     ON CONFLICT (position_id, event_id) DO NOTHING
     RETURNING seq
 )
-SELECT count(*), min(seq), max(seq) {and_told} FROM appended;
+SELECT count(*), min(seq), max(seq), {seen} {and_told} FROM appended;
 
 -- name: forget_plans
 -- The log has outgrown the plans that were made for it.

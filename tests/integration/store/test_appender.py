@@ -415,3 +415,46 @@ def test_a_plan_made_for_a_small_log_is_not_kept_for_a_large_one(
         plan = session.execute(f"EXPLAIN EXECUTE {name}(1, 2)").fetchall()
         assert "on events" in str(plan)
         assert "Seq Scan on events" not in str(plan)
+
+
+def test_an_appender_that_sees_only_duplicates_forgets_plans_for_a_small_log_too(
+    connection: psycopg.Connection, connect: Connect
+) -> None:
+    known = [event(f"evt_{n}") for n in range(3)]
+    with closing(connect()) as session, closing(connect()) as other:
+        appender, faster = Appender(session), Appender(other)
+        faster.append(known)
+        connection.execute("ALTER TABLE events SET (autovacuum_enabled = off)")
+        connection.execute("ANALYZE events")
+        for _ in range(12):
+            appender.append(known)
+        faster.append([event(f"evt_{n}", position=f"dm_pos_{n}") for n in range(2_000)])
+        appender.append(known)
+        statements = "FROM pg_prepared_statements WHERE statement LIKE '%WITH refused%'"
+        (name,) = session.execute(f"SELECT name {statements}").fetchone() or ("",)
+        session.execute("SET plan_cache_mode = force_generic_plan")
+        plan = session.execute(
+            f"EXPLAIN EXECUTE {name}('{{}}', '{{}}', '{{}}', '{{}}', '{{}}', '')"
+        ).fetchall()
+        assert "on events" in str(plan)
+        assert "Seq Scan on events" not in str(plan)
+
+
+def test_a_batch_looks_at_the_log_before_it_has_rows_in_it(
+    connection: psycopg.Connection, appender: Appender
+) -> None:
+    appender.append([event("evt_0")])
+    connection.execute("SELECT pg_stat_reset()")
+
+    def read() -> int:
+        appender._connection.execute("SELECT pg_stat_force_next_flush()")
+        appender._connection.commit()
+        connection.execute("SELECT pg_stat_clear_snapshot()")
+        (count,) = connection.execute(
+            "SELECT idx_tup_read FROM pg_stat_user_indexes WHERE indexrelname = 'events_seq'"
+        ).fetchone() or (0,)
+        return int(count)
+
+    before = read()
+    appender.append([event(f"evt_{n}", position=f"dm_pos_{n}") for n in range(500)])
+    assert read() - before < 1_250  # each twice, to project it
