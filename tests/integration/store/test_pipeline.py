@@ -15,6 +15,8 @@ from positionstore.store.pipeline import Pipeline
 
 Connect = Callable[[], psycopg.Connection]
 
+MANY = range(10, 210)
+"""The numbers of so many events that they go to the server before the commit."""
 
 WAITING = """
     SELECT pid FROM pg_locks JOIN pg_database d ON d.oid = database
@@ -92,13 +94,13 @@ def test_the_next_batches_are_staged_while_the_last_waits_to_be_committed(
         line.put(1, 2)
         assert waiting_committer(connection)
         line.put(3)
-        line.put(4, 5)
+        line.put(*MANY)
         in_staging = line.connections[1].execute("SELECT count(*) FROM pg_temp.incoming")
-        assert in_staging.fetchone() == (3,)
+        assert in_staging.fetchone() == (1 + len(MANY),)
         assert line.committed == []
     line.pipeline.finish()
-    assert line.sent == [2, 3]
-    assert ids(connection) == ["evt_1", "evt_2", "evt_3", "evt_4", "evt_5"]
+    assert line.sent == [2, 1 + len(MANY)]
+    assert ids(connection) == [f"evt_{n}" for n in (1, 2, 3, *MANY)]
 
 
 def test_what_is_staged_is_handed_over_when_the_commit_before_is_done(
@@ -179,7 +181,7 @@ def test_a_batch_that_cannot_be_staged_spoils_none_that_is_under_way(
             "SELECT pg_terminate_backend(%s)", [line.connections[1].info.backend_pid]
         )
         with pytest.raises(psycopg.OperationalError):
-            line.put(4)
+            line.put(*MANY)
     line.pipeline.close()
     assert line.sent == [2]
     assert ids(connection) == ["evt_1", "evt_2"]
