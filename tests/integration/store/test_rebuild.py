@@ -344,7 +344,8 @@ def test_a_fold_that_gives_nothing_is_an_error(
         shown = connection.execute("SELECT pg_get_viewdef('ranked_facts'::regclass)").fetchone()
         assert shown is not None
         connection.execute(
-            f"CREATE OR REPLACE VIEW ranked_facts AS SELECT * FROM ({shown[0].rstrip(';')}) LIMIT 0"
+            "CREATE OR REPLACE VIEW ranked_facts AS SELECT * FROM ("
+            f"{shown[0].rstrip(';')}) whole LIMIT 0"
         )
     with pytest.raises(PositionstoreError, match="no position came of folding them"):
         work(connection)
