@@ -13,11 +13,9 @@ docs/performance.md explains what is measured and how.
 
 import argparse
 import json
-import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from typing import NoReturn
 
 from benchmark import (
     comparing,
@@ -36,6 +34,8 @@ from benchmark.builds import Build
 from benchmark.report import Figure, machine, print_report, say
 from benchmark.scale import FULL, QUICK, Scale
 from benchmark.workload import Workload
+
+from positionstore.cli.signals import end_on_sigterm
 
 FIGURES = (
     "import",
@@ -101,7 +101,7 @@ def measure(
 def main() -> int:
     """Measure, and print what came out."""
     options = _options()
-    signal.signal(signal.SIGTERM, _leave)
+    end_on_sigterm()
     try:
         report = measure(
             QUICK if options.quick else FULL,
@@ -135,10 +135,6 @@ def _options() -> argparse.Namespace:
         "--against", metavar="COMMIT", help="measure the build of this commit beside this one"
     )
     return parser.parse_args()
-
-
-def _leave(number: int, _frame: object) -> NoReturn:
-    sys.exit(128 + number)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ it changes seconds. docs/performance.md and docs/lake.md have what came out.
 
 import argparse
 import json
-import signal
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -31,6 +30,7 @@ from docs_queries import all_documented
 from rich.console import Console
 from rich.table import Table
 
+from positionstore.cli.signals import end_on_sigterm
 from positionstore.lake.names import EngineName
 from positionstore.store import database
 from positionstore.store.database import Store
@@ -67,7 +67,7 @@ class Size:
 def main() -> int:
     """Measure stores of several sizes, and say how the costs grow."""
     options = _options()
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    end_on_sigterm()
     with Bed.made() as bed:
         found = [_measured(bed, facts, options.spark) for facts in options.facts]
         report: dict[str, Json] = {"machine": machine(bed)}
@@ -75,7 +75,7 @@ def main() -> int:
         report["sizes"] = [
             {
                 **each.sizes,
-                "costs": [dict(cost.as_json()) for cost in each.costs],
+                "costs": [cost.as_json() for cost in each.costs],
                 "queries": [asked.as_json() for asked in each.asked],
             }
             for each in found

@@ -12,11 +12,9 @@ came out.
 
 import argparse
 import json
-import signal
 import sys
 import time
 from collections.abc import Sequence
-from typing import NoReturn
 
 from benchmark import big_store, querying
 from benchmark.bed import Bed
@@ -26,6 +24,7 @@ from docs_queries import all_documented
 from rich.console import Console
 from rich.table import Table
 
+from positionstore.cli.signals import end_on_sigterm
 from positionstore.store import database
 
 _SIZES = """
@@ -39,7 +38,7 @@ _GB = 1e9
 def main() -> int:
     """Fill a store, ask it everything, print what it cost."""
     options = _options()
-    signal.signal(signal.SIGTERM, _leave)
+    end_on_sigterm()
     with Bed.made() as bed, bed.fresh_store() as store, database.connect(store.url) as connection:
         connection.autocommit = True
         began = time.monotonic()
@@ -104,10 +103,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--facts", type=int, default=10_000_000, help="how many; ten a position")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     return parser.parse_args()
-
-
-def _leave(number: int, _frame: object) -> NoReturn:
-    sys.exit(128 + number)
 
 
 if __name__ == "__main__":

@@ -6,16 +6,16 @@ it changes seconds.
 
 import os
 import subprocess
-import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
 import psutil
 
-_PROGRAM: Final = "import sys; from positionstore.cli import main; sys.exit(main())"
+from benchmark.builds import THIS
+
 _MIB: Final = 1024 * 1024
 
 
@@ -46,7 +46,7 @@ class Cost:
         """CPU time of all for each fact, in microseconds."""
         return (self.client_seconds + self.server_seconds) / self.facts * 1e6
 
-    def as_json(self) -> Mapping[str, object]:
+    def as_json(self) -> dict[str, object]:
         """Return it for the report."""
         return asdict(self)
 
@@ -98,9 +98,9 @@ class Meter:
 def _run(arguments: Sequence[object], folder: Path, url: str) -> tuple[float, int]:
     """Run a command; return its CPU time and its memory in MiB, with all its descendants."""
     process = psutil.Popen(
-        [sys.executable, "-c", _PROGRAM, *map(str, arguments)],
+        THIS.command(*map(str, arguments)),
         cwd=folder,
-        env={**os.environ, "DATABASE_URL": url, "POSITIONSTORE_DATA_DIR": str(folder)},
+        env={**THIS.environment(), "DATABASE_URL": url, "POSITIONSTORE_DATA_DIR": str(folder)},
         stdout=subprocess.DEVNULL,
     )
     spent: dict[int, float] = {}
