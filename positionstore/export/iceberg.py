@@ -337,7 +337,7 @@ def _chunks(batches: Iterable[pa.RecordBatch]) -> Iterator[list[pa.RecordBatch]]
 
 def _catalog(warehouse: Path | str) -> Catalog:
     """Return the catalogue that pyiceberg is told of, or else SQLite's in the folder itself."""
-    configured = Config().get_catalog_config(CATALOG) or {}
+    configured = _configured()
     settings: dict[str, Any] = {"type": "sql"} if "type" not in configured else {}
     if isinstance(warehouse, str) and is_url(warehouse):
         check_url(warehouse)
@@ -368,8 +368,12 @@ def may_have_tables(warehouse: Path | str) -> bool:
     """Whether to look for tables there; only a folder without a catalogue certainly has none."""
     if isinstance(warehouse, str) and is_url(warehouse):
         return True
-    configured = Config().get_catalog_config(CATALOG) or {}
-    return "uri" in configured or (Path(warehouse) / _CATALOG_FILE).is_file()
+    return "uri" in _configured() or (Path(warehouse) / _CATALOG_FILE).is_file()
+
+
+def _configured() -> Mapping[str, Any]:
+    """Return what pyiceberg's configuration says of the catalogue."""
+    return Config().get_catalog_config(CATALOG) or {}
 
 
 def _is_in(location: str, warehouse: Path | str) -> bool:
