@@ -43,7 +43,7 @@ class _Host:
             )
 
     def close(self) -> None:
-        """End it, which it does by itself when nobody can tell it anything any more."""
+        """End it, which it does by itself when its input is closed."""
         self.connection.close()
         self._process.wait(DEADLINE)
 

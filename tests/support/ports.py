@@ -11,7 +11,7 @@ one that was free a moment ago is another's the next."""
 
 
 def free_port() -> int:
-    """Return one that nobody listens on."""
+    """Return one that no program listens on."""
     while True:
         port = random.choice(_OURS)
         try:

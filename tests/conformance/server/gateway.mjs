@@ -125,7 +125,7 @@ async function begin(options) {
       for (const socket of sockets()) socket.conn.transport.socket._socket.destroy();
     }
     if (command.do === "broadcast" || command.do === "cut-and-broadcast") {
-      // To whoever is there: what a gateway emits while nobody is, it keeps for a recovery.
+      // To the clients that are there: what a gateway emits without one, it keeps for a recovery.
       for (let seq = command.from; seq < command.from + command.count; seq++) {
         io.of(PARTNER).emit("position.opened", position(seq, { filler: "x".repeat(command.filler) }));
       }
