@@ -10,7 +10,7 @@ from support.proxy import proxy_to
 from support.server_user import kill_all
 from support.standby import standby_of
 from support.typed_in import rows
-from support.waiting import eventually
+from support.waiting import DEADLINE, eventually
 
 from positionstore.embedded import server as embedded
 from positionstore.store import migrations
@@ -78,8 +78,8 @@ async def test_what_a_lagging_standby_lost_the_log_of_another_ingester_brings_ba
                 follower = standby.url.replace("/postgres", "/positionstore")
                 other.against(scene.serving)
                 await other.start("ingest")
+                await scene.serving.wait_for_clients(1, within=DEADLINE)
                 process = await scene.start()
-                await scene.serving.wait_for_clients(2)
                 await scene.serving.step(20)
                 await scene.all_logged()
                 had = len(scene.sent)
