@@ -14,6 +14,7 @@ from support.reconciling import wrong
 
 _PATIENCE: Final = 180.0
 _POLL: Final = 0.1
+_LAST_LINES: Final = 12
 _MOST_GROWTH: Final = 96 * 1024 * 1024
 """Bytes by which a process may be larger after a scenario than it was at first."""
 
@@ -53,6 +54,18 @@ async def prove(
     Raises:
         NotWellError: something did not come right again in time.
     """
+    try:
+        await _proven(stage, ledger, readers, figures, first=first)
+    except NotWellError as error:
+        for name in stage.actors:
+            lines = (stage.folder / f"{name}.log").read_text().splitlines()
+            error.add_note("\n".join((f"What {name} said at last:", *lines[-_LAST_LINES:])))
+        raise
+
+
+async def _proven(
+    stage: Stage, ledger: Ledger, readers: Readers, figures: Figures, *, first: bool
+) -> None:
     began = time.monotonic()
     await stage.vendor.faults(**CALM)
     await stage.vendor.rest()
