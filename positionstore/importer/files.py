@@ -1,14 +1,14 @@
 """Appends captured events in files to the log.
 
-It commits by position: it looks at a window of lines, and then takes the lines of each position
-together. While one batch is committed, the next is staged over a second connection, and the one
-behind it is read and decoded in a thread. Only a few thousand lines are in memory at a time,
-whatever the size of a file or a window. Uncommitted lines can be read again, so that if the
-database refuses a batch, only the line that causes it goes to quarantine.
+It commits by position: lines wait until those of their position have come. While one batch is
+committed, the next is staged over a second connection, and the one behind it is read and decoded
+in a thread. Only a few thousand lines are in memory at a time, however many wait. Uncommitted lines
+can be read again, so that if the database refuses a batch, only the line that causes it goes to
+quarantine.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,7 +18,7 @@ import psycopg
 
 from positionstore.errors import PositionstoreError
 from positionstore.importer.reader import JsonLinesReader
-from positionstore.importer.spill import SpilledBatch, Window
+from positionstore.importer.spill import SpilledBatch, WaitingLines
 from positionstore.store import sessions
 from positionstore.store.appender import Appended
 from positionstore.store.batch_writer import BatchWriter
@@ -31,6 +31,10 @@ _ROOM_FOR_A_BATCH: Final = "64MB"
 """What a batch may fill of the server's memory before it goes to the server's disk: about what
 fifty thousand usual lines take."""
 
+_LINES_OF_A_PAUSE: Final = 2_000
+"""If fewer have come when a pipe has nothing more, they are committed at once."""
+
+_TERMINAL_STATUSES: Final = "SELECT status FROM position_statuses WHERE is_terminal"
 _POSITIONS: Final = (
     "SELECT count(*) FROM positions WHERE source = 'import' AND updated_at = %(now)s"
 )
@@ -123,19 +127,17 @@ def import_files(
         )
         stack.callback(writing.drop)
         course = _Course(sources, tally, progress)
+        waiting = WaitingLines(now, _terminal_statuses(connection))
         try:
-            for window in _windows(sources, now, course.show):
-                waits = not window.ends_early
-                for batch in _loaded(window):
-                    writing.take(batch)
-                    writing.write(everything=False)
-                    batch.put_away()
-                    course.hand_on(len(batch), of=len(window))
-                # Of a pipe that pauses, nothing stays uncommitted, nor its temporary file open.
-                if not waits:
+            for batch in _loaded(_batches(sources, waiting, course.read)):
+                if batch is None:
                     writing.write(everything=True)
-                course.end_window()
-                tally.logged = tally.logged or window.has_log_rows
+                    continue
+                writing.take(batch)
+                writing.write(everything=False)
+                tally.logged = tally.logged or batch.has_log_rows
+                batch.put_away()
+                course.hand_on(len(batch))
         except PositionstoreError:
             writing.write(everything=True)
             raise
@@ -152,49 +154,60 @@ def import_files(
     )
 
 
-def _windows(
-    sources: Sequence[JsonLinesReader], now: datetime, more_is_read: Callable[[], None]
-) -> Iterator[Window]:
-    """Yield all lines by windows.
+def _terminal_statuses(connection: psycopg.Connection) -> frozenset[bytes]:
+    return frozenset(status.encode() for (status,) in connection.execute(_TERMINAL_STATUSES))
+
+
+def _batches(
+    sources: Sequence[JsonLinesReader], waiting: WaitingLines, read: Callable[[int], None]
+) -> Iterator[SpilledBatch | None]:
+    """Yield all lines; None where what came so far should be committed.
 
     Raises:
         PositionstoreError: a file cannot be read further; what came before was handed on.
     """
-    window = Window(now)
     try:
         for source in sources:
             for lines in source.chunks():
-                window.add(source, lines)
-                more_is_read()
-                if window.is_full or (len(window) and not lines):
-                    yield window
-                    window = Window(now)
+                if lines:
+                    yield from waiting.add(source, lines)
+                    read(len(lines))
+                if waiting.is_overdue or not lines:
+                    # Of a pipe that pauses, nothing stays uncommitted, nor its temporary file open.
+                    pauses = waiting.is_overdue or len(waiting) < _LINES_OF_A_PAUSE
+                    yield from waiting.everything()
+                    if pauses:
+                        yield None
     except PositionstoreError:
-        yield window
+        yield from waiting.everything()
+        yield None
         raise
-    yield window
+    yield from waiting.everything()
+    yield None
 
 
-def _loaded(window: Window) -> Iterator[SpilledBatch]:
-    """Yield the batches of a window, in memory; while one is at work, the next is read.
+def _loaded(batches: Iterator[SpilledBatch | None]) -> Iterator[SpilledBatch | None]:
+    """Yield batches in memory; while one is at work, the next is read and decoded in a thread.
 
     The caller mostly waits for the server, and what reads needs no server.
 
     Raises:
         PositionstoreError: a file cannot be read again; what came before was handed on.
     """
-    batches = window.batches()
-
-    def load() -> SpilledBatch | None:
-        if (batch := next(batches, None)) is not None:
-            batch.load()
-        return batch
-
     with ThreadPoolExecutor(1, "read-ahead") as thread:
-        loading = thread.submit(load)
-        while (batch := loading.result()) is not None:
-            loading = thread.submit(load)
-            yield batch
+        before: Future[SpilledBatch] | None = None
+        for batch in batches:
+            loading = None if batch is None else thread.submit(_load, batch)
+            if before is not None:
+                yield before.result()
+            before = loading
+            if batch is None:
+                yield None
+
+
+def _load(batch: SpilledBatch) -> SpilledBatch:
+    batch.load()
+    return batch
 
 
 class _Tally:
@@ -225,24 +238,24 @@ class _Course:
         self._told = told
         sizes = [source.bytes_total for source in sources]
         self._total = None if None in sizes else sum(filter(None, sizes))
-        self._before = 0
-        self._share = 0.0
+        self._read = self._handed_on = self._done = 0
 
-    def show(self) -> None:
-        """Tell of what is read by now."""
-        if self._told is not None:
-            window = self._bytes_read() - self._before
-            done = self._before + int(window * (1 + self._share) / 2)
-            self._told(Progress(done, self._total, self._tally.appended))
+    def read(self, lines: int) -> None:
+        """Count lines that were read."""
+        self._read += lines
+        self._tell()
 
-    def hand_on(self, lines: int, *, of: int) -> None:
-        """Count lines that were handed on, of the lines of a window."""
-        self._share += lines / of
-        self.show()
+    def hand_on(self, lines: int) -> None:
+        """Count lines that were handed on."""
+        self._handed_on += lines
+        self._tell()
 
-    def end_window(self) -> None:
-        """Count a window that was handed on."""
-        self._before, self._share = self._bytes_read(), 0.0
-
-    def _bytes_read(self) -> int:
-        return sum(source.bytes_read for source in self._sources)
+    def _tell(self) -> None:
+        if self._told is None:
+            return
+        done = sum(source.bytes_read for source in self._sources)
+        if self._read:
+            done = int(done * (1 + self._handed_on / self._read) / 2)
+        # Bytes are read in large blocks, so that their number runs ahead of that of the lines.
+        self._done = max(self._done, done)
+        self._told(Progress(self._done, self._total, self._tally.appended))

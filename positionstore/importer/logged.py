@@ -40,14 +40,15 @@ _REST: Final = Source.REST.value.encode()
 _USUAL: Final = re.compile(
     rb"""
     \{"id":\ ?"[^"\\]*",\ ?"type":\ ?"([^"\\]*)",\ ?"created_at":\ ?"[^"\\]*",
-    \ ?"data":\ ?\{"id":\ ?"([^"\\]*)"
+    \ ?"data":\ ?\{"id":\ ?"([^"\\]*)"(?:,\ ?"status":\ ?"([^"\\]*)")?
     """,
     re.VERBOSE,
 )
+_STATUS: Final = re.compile(rb'"status":\ ?"([^"\\]*)"')
 _USUAL_ROW: Final = re.compile(
     rb"""
     \{"seq":[0-9]+,"event_id":"[^"\\]*","position_id":"([^"\\]*)",
-    "type":"[^"\\]*","status":"[^"\\]*","created_at":"[^"\\]*",
+    "type":"[^"\\]*","status":"([^"\\]*)","created_at":"[^"\\]*",
     "received_at":"[^"\\]*","source":"([^"\\]*)",
     """,
     re.VERBOSE,
@@ -119,8 +120,8 @@ def read_line(line: bytes) -> Line:
     return _of_a_packet(line) or what
 
 
-def position_of(line: bytes) -> bytes:
-    """Return the position that a line seems to speak of; empty if none.
+def subject_of(line: bytes) -> tuple[bytes, bytes]:
+    """Return the position that a line seems to speak of, and its status; each empty if none.
 
     Usual lines are only looked at. That finds a wrong position where a key stands twice in an
     object; then of two events with one id the later one in the file may be the one that counts.
@@ -129,16 +130,21 @@ def position_of(line: bytes) -> bytes:
         IncompleteSnapshotError: it is a snapshot without its ``supersedes_before``.
     """
     if (usual := _USUAL.match(line)) is not None:
-        type_, position = usual.groups()
+        type_, position, status = usual.groups()
         if type_ != _SNAPSHOT:
-            return position
+            if status is None and (later := _STATUS.search(line, usual.end())) is not None:
+                status = later[1]
+            return position, status or b""
     elif (row := _USUAL_ROW.match(line)) is not None:
-        position, source = row.groups()
+        position, status, source = row.groups()
         if source != _REST:
-            return position
+            return position, status
     what = read_line(line)
     fact = what.what if isinstance(what, Logged) else what
-    return b"" if isinstance(fact, Rejected) else fact.position_id.encode()
+    if isinstance(fact, Rejected):
+        return b"", b""
+    said = fact.status if isinstance(fact, Event) else None
+    return fact.position_id.encode(), (said or "").encode()
 
 
 def retraction_of(event: Event) -> Retraction | None:

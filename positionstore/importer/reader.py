@@ -18,7 +18,7 @@ from positionstore.importer.logged import (
     AROUND_AN_ENVELOPE,
     ROW,
     IncompleteSnapshotError,
-    position_of,
+    subject_of,
 )
 from positionstore.importer.long_line import LongLine
 from positionstore.model.facts import LONGEST_ENVELOPE, Rejected
@@ -48,11 +48,13 @@ class RawLine(msgspec.Struct, frozen=True, gc=False):
     Attributes:
         content: without blanks around it; of a line that is too long what quarantine gets.
         position: the position that it seems to speak of. A wrong one only costs time.
+        status: the status that it seems to have then.
         offset: where its content begins in the file.
     """
 
     content: bytes | Rejected
     position: bytes
+    status: bytes
     offset: int
 
 
@@ -157,7 +159,7 @@ class JsonLinesReader:
                     continue
                 if isinstance(line, Rejected):
                     size += len(line.raw)
-                    chunk.append(RawLine(line, b"", offset))
+                    chunk.append(RawLine(line, b"", b"", offset))
                 else:
                     size += len(line)
                     self._add(line, offset, number, chunk)
@@ -260,10 +262,10 @@ class JsonLinesReader:
             if content := part.strip(_BLANK):
                 blanks = 0 if content is part else len(part) - len(part.lstrip(_BLANK))
                 try:
-                    position = position_of(content)
+                    position, status = subject_of(content)
                 except IncompleteSnapshotError:
                     raise self._incomplete(number) from None
-                chunk.append(RawLine(content, position, offset + blanks))
+                chunk.append(RawLine(content, position, status, offset + blanks))
             offset += len(part) + 1
 
     def _incomplete(self, number: int) -> PositionstoreError:

@@ -3,178 +3,196 @@
 import tempfile
 import weakref
 from array import array
-from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
-from itertools import accumulate, islice
+from itertools import accumulate, islice, takewhile
 from math import inf
 from time import monotonic
-from typing import IO, Final, Protocol, overload
+from typing import IO, Final, overload
 
 from positionstore.errors import PositionstoreError
 from positionstore.importer.logged import IncompleteSnapshotError, Line, Logged, read_line
 from positionstore.importer.reader import JsonLinesReader, RawLine, read_at
 from positionstore.model.facts import Received, Rejected, Source
 
-_LINES: Final = 250_000
-_BYTES: Final = 512 * 1024 * 1024
-_BYTES_IN_MEMORY: Final = 32 * 1024 * 1024
+_LINES_OF_A_BLOCK: Final = 16_384
+_BYTES_OF_A_BLOCK: Final = 64 * 1024 * 1024
+_NUMBERS_OF_A_BLOCK: Final = 1 << 20
+_BLOCKS: Final = 64
+_BYTES_ON_DISK: Final = 512 * 1024 * 1024
 _POSITIONS: Final = 65_536
 _LONGEST_POSITION: Final = 200
-"""Bytes of a position's id; lines with longer ones go together, as if they were of one."""
+"""Bytes of a position's id; lines with longer ones do not wait."""
+_LINES_AFTER_THE_END: Final = 32_768
+"""How many lines a position waits after its end, for duplicates and what comes late."""
 _SECONDS: Final = 10.0
-"""How long the first line of a window waits for the last where a source may be slow: a pipe."""
+"""How long a line waits where a source may be slow: a pipe."""
 
 _LINES_OF_A_BATCH: Final = 2_000
 _BYTES_OF_A_BATCH: Final = 8 * 1024 * 1024
 
 
-class Window:
-    """Lines in a row that are handed on together, by position instead of by time.
+class WaitingLines:
+    """Lines that wait for the others of their position.
 
     The fold does not depend on the order of facts, and a position is written once in a transaction
-    however many facts it has. So the lines of a position go together. Of a line only its place is
-    in memory: in its own file, if it can be read there again, or in a temporary file.
+    however many facts it has. So the lines of a position go together: some time after its end was
+    read, or after a million lines. Of a line only its place is in memory: in its own file, if it
+    can be read there again, or in a temporary file.
+
+    Positions are handed on whole: as they ended, and those that are left in the order of their
+    first lines. The lines of a batch are in the order of the file. A position that alone has more
+    lines than a batch is cut in several.
 
     Args:
         received_at: when this process read the lines, UTC.
-
-    Attributes:
-        has_log_rows: whether one of the lines that were handed on was a row of a log.
+        terminal: the statuses that a position ends with. One that is missing only costs time.
     """
 
-    def __init__(self, received_at: datetime) -> None:
-        self.has_log_rows = False
+    def __init__(self, received_at: datetime, terminal: Collection[bytes]) -> None:
         self._received_at = received_at
+        self._terminal = terminal
         self._ends_at = inf
-        self._bytes = self._bytes_in_memory = 0
-        self._temp = _TempFile()
-        self._homes: list[_Home] = []
-        self._first_of_home: list[int] = []
-        self._offsets = array("q")
-        self._lengths = array("i")
-        self._too_long: dict[int, Rejected] = {}
-        self._numbers: dict[bytes, int] = {}
-        self._positions = array("i")
+        self._read = 0
+        self._blocks: dict[int, _Block] = {}
+        self._open: _Block | None = None
+        self._blocks_begun = 0
+        self._positions: dict[bytes, array[int]] = {}
+        self._ended: deque[tuple[int, bytes]] = deque()
+        self._due = array("q")
+        self._due_bytes = 0
 
     def __len__(self) -> int:
-        return len(self._offsets)
+        return sum(block.waiting for block in self._blocks.values())
 
     @property
-    def is_full(self) -> bool:
-        """Whether it is time to hand its lines on."""
-        return (
-            len(self) >= _LINES
-            or self._bytes >= _BYTES
-            or self._bytes_in_memory >= _BYTES_IN_MEMORY
-            or len(self._numbers) >= _POSITIONS
-            or monotonic() >= self._ends_at
-        )
+    def is_overdue(self) -> bool:
+        """Whether the first of them has waited for long."""
+        return monotonic() >= self._ends_at
 
-    @property
-    def ends_early(self) -> bool:
-        """Whether its lines came so slowly that they should be committed at once."""
-        return len(self) < _LINES_OF_A_BATCH or monotonic() >= self._ends_at
-
-    def add(self, source: JsonLinesReader, lines: Sequence[RawLine]) -> None:
-        """Take in lines of a file.
+    def add(self, source: JsonLinesReader, lines: Sequence[RawLine]) -> Iterator["SpilledBatch"]:
+        """Take in lines of a file, and yield what waits no longer.
 
         Raises:
             PositionstoreError: there is no room for temporary files.
         """
         if source.bytes_total is None:
             self._ends_at = min(self._ends_at, monotonic() + _SECONDS)
-        offset = 0 if source.can_reread else self._temp.add(lines)
-        home: _Home = source if source.can_reread else self._temp
-        if not self._homes or self._homes[-1] is not home:
-            self._homes.append(home)
-            self._first_of_home.append(len(self))
-        lengths = [len(each.content) if type(each.content) is bytes else 0 for each in lines]
-        if 0 in lengths:
-            for number, line in enumerate(lines, start=len(self)):
-                if isinstance(content := line.content, Rejected):
-                    self._too_long[number] = content
-                    self._bytes_in_memory += len(content.raw)
-        numbers = self._numbers
-        for each in lines:
-            position = each.position if len(each.position) <= _LONGEST_POSITION else b""
-            self._positions.append(numbers.setdefault(position, len(numbers)))
-        self._lengths.extend(lengths)
-        if source.can_reread:
-            self._offsets.extend([each.offset for each in lines])
-        else:
-            self._offsets.extend(islice(accumulate(lengths, initial=offset), len(lines)))
-        self._bytes += sum(lengths)
+        positions, terminal = self._positions, self._terminal
+        some_are_in_memory = False
+        for number, each in enumerate(lines, start=self._block_of(source).add(lines)):
+            position = each.position
+            if not position or len(position) > _LONGEST_POSITION:
+                self._due.append(number)
+                some_are_in_memory = some_are_in_memory or isinstance(each.content, Rejected)
+            elif (numbers := positions.get(position)) is None:
+                positions[position] = array("q", (number,))
+            else:
+                numbers.append(number)
+            if each.status in terminal:
+                self._ended.append((self._read, position))
+        self._read += len(lines)
+        while self._ended and self._ended[0][0] < self._read - _LINES_AFTER_THE_END:
+            _, position = self._ended.popleft()
+            yield from self._let_go(positions.pop(position, ()))
+        if some_are_in_memory or len(self._due) >= _LINES_OF_A_BATCH:
+            yield from self._batches()
+        while self._are_too_many():
+            yield from self._let_go_of_a_block()
 
-    def batches(self) -> Iterator["SpilledBatch"]:
-        """Yield all lines, those of a position together.
+    def everything(self) -> Iterator["SpilledBatch"]:
+        """Yield all that waits."""
+        positions, self._positions = self._positions, {}
+        for numbers in positions.values():
+            yield from self._let_go(numbers)
+        yield from self._batches()
+        self._close_block()
+        self._ended.clear()
+        self._ends_at = inf
 
-        Positions come in the order of their first lines, and the lines of a batch in theirs.
-        A position that alone has more lines than a batch is cut in several.
-        """
-        order = self._by_position()
+    def _block_of(self, source: JsonLinesReader) -> "_Block":
+        """Return the block that the next lines of a file belong to."""
+        if self._open is None or self._open.source is not source or self._open.is_full:
+            self._close_block()
+            number = self._blocks_begun
+            self._blocks_begun += 1
+            self._open = self._blocks[number] = _Block(number, source, self._received_at)
+        return self._open
+
+    def _close_block(self) -> None:
+        block, self._open = self._open, None
+        if block is not None and not block.waiting:
+            del self._blocks[block.number]
+
+    def _are_too_many(self) -> bool:
+        return (
+            len(self._blocks) > _BLOCKS
+            or len(self._positions) > _POSITIONS
+            or sum(block.bytes_on_disk for block in self._blocks.values()) > _BYTES_ON_DISK
+        )
+
+    def _let_go_of_a_block(self) -> Iterator["SpilledBatch"]:
+        """Yield all positions that have a line in the block that was begun first."""
+        oldest = next(iter(self._blocks.values()))
+        if oldest is self._open:
+            self._close_block()
+        end = (oldest.number + 1) * _NUMBERS_OF_A_BLOCK
+        in_it = takewhile(lambda each: each[1][0] < end, self._positions.items())
+        for position, _ in list(in_it):  # they are in the order of their first lines
+            yield from self._let_go(self._positions.pop(position))
+        yield from self._batches()
+
+    def _let_go(self, numbers: Sequence[int]) -> Iterator["SpilledBatch"]:
+        """Put lines of a position to what goes next; yield that when it makes a batch."""
+        if len(self._due) + len(numbers) > 2 * _LINES_OF_A_BATCH:
+            yield from self._batches()
+        self._due.extend(numbers)
+        if len(self._due) >= _LINES_OF_A_BATCH:
+            yield from self._batches()
+
+    def _batches(self) -> Iterator["SpilledBatch"]:
+        """Yield what goes next, in several where it is long."""
+        numbers, self._due = array("q", sorted(self._due)), array("q")
         first = size = 0
-        for at, line in enumerate(order):
-            count = at - first
-            is_new = at == 0 or self._positions[line] != self._positions[order[at - 1]]
-            if (count >= _LINES_OF_A_BATCH and (is_new or count >= 2 * _LINES_OF_A_BATCH)) or (
-                size >= _BYTES_OF_A_BATCH
-            ):
-                yield SpilledBatch(self, sorted(order[first:at]))
+        for at, number in enumerate(numbers):
+            if at - first >= 2 * _LINES_OF_A_BATCH or size >= _BYTES_OF_A_BATCH:
+                yield self._batch(numbers[first:at])
                 first, size = at, 0
-            size += self._size(line)
-        if first < len(order):
-            yield SpilledBatch(self, sorted(order[first:]))
+            size += self._blocks[number // _NUMBERS_OF_A_BLOCK].size(number)
+        if len(numbers):
+            yield self._batch(numbers[first:])
 
-    def read(self, line: int) -> Received:
-        """Return a line as it goes into the log.
-
-        Raises:
-            PositionstoreError: its file is no longer what it was.
-        """
-        if (too_long := self._too_long.get(line)) is not None:
-            return received(too_long, self._received_at)
-        home = self._homes[bisect_right(self._first_of_home, line) - 1]
-        content = home.read(self._offsets[line], self._lengths[line])
-        try:
-            what = read_line(content)
-        except IncompleteSnapshotError:
-            raise PositionstoreError(
-                "A file has a snapshot without the supersedes_before that it had in its log, or "
-                "was changed while it was imported. A part of it is imported.",
-                remedy="Export the log again, with `positionstore export events --format jsonl`.",
-            ) from None
-        self.has_log_rows = self.has_log_rows or isinstance(what, Logged)
-        return received(what, self._received_at)
-
-    def _size(self, line: int) -> int:
-        too_long = self._too_long.get(line) if self._too_long else None
-        return self._lengths[line] if too_long is None else len(too_long.raw)
-
-    def _by_position(self) -> "array[int]":
-        """Return the lines in the order of their positions' numbers, those of one as they came."""
-        counts = array("i", bytes(4 * (len(self._numbers) + 1)))
-        for position in self._positions:
-            counts[position + 1] += 1
-        places = array("i", accumulate(counts))
-        order = array("i", bytes(4 * len(self)))
-        for line, position in enumerate(self._positions):
-            order[places[position]] = line
-            places[position] += 1
-        return order
+    def _batch(self, numbers: "array[int]") -> "SpilledBatch":
+        blocks: dict[int, _Block] = {}
+        first = 0
+        while first < len(numbers):
+            place = numbers[first] // _NUMBERS_OF_A_BLOCK
+            end = bisect_left(numbers, (place + 1) * _NUMBERS_OF_A_BLOCK, first)
+            block = blocks[place] = self._blocks[place]
+            block.waiting -= end - first
+            if not block.waiting and block is not self._open:
+                del self._blocks[place]
+            first = end
+        return SpilledBatch(blocks, numbers)
 
 
 class SpilledBatch(Sequence[Received]):
     """Lines for the log: read when they are needed, and in memory until they are put away.
 
     Args:
-        window: has them.
-        lines: their numbers in the window.
+        blocks: have them, by their numbers.
+        lines: the numbers of the lines.
+
+    Attributes:
+        has_log_rows: whether one of the lines that were read is a row of a log.
     """
 
-    def __init__(self, window: Window, lines: Sequence[int]) -> None:
-        self._window = window
-        self._numbers = array("i", lines)
+    def __init__(self, blocks: Mapping[int, "_Block"], lines: "array[int]") -> None:
+        self.has_log_rows = False
+        self._blocks = blocks
+        self._numbers = lines
         self._lines: list[Received] | None = None
 
     def load(self) -> None:
@@ -193,9 +211,7 @@ class SpilledBatch(Sequence[Received]):
         return len(self._numbers)
 
     def __iter__(self) -> Iterator[Received]:
-        return (
-            iter(self._lines) if self._lines is not None else map(self._window.read, self._numbers)
-        )
+        return iter(self._lines) if self._lines is not None else map(self._read, self._numbers)
 
     @overload
     def __getitem__(self, index: int) -> Received: ...
@@ -205,6 +221,90 @@ class SpilledBatch(Sequence[Received]):
 
     def __getitem__(self, index: int | slice) -> Received | list[Received]:
         return list(self)[index]
+
+    def _read(self, number: int) -> Received:
+        block = self._blocks[number // _NUMBERS_OF_A_BLOCK]
+        line = block.read(number)
+        self.has_log_rows = self.has_log_rows or isinstance(line, Logged)
+        return received(line, block.received_at)
+
+
+class _Block:
+    """Some lines in a row of a file, and where each can be read again.
+
+    Args:
+        number: its own; the numbers of its lines follow from it.
+        source: the file.
+        received_at: when this process read it, UTC.
+
+    Attributes:
+        waiting: how many of its lines are not handed on yet.
+        bytes_on_disk: of its temporary file.
+    """
+
+    def __init__(self, number: int, source: JsonLinesReader, received_at: datetime) -> None:
+        self.number = number
+        self.source = source
+        self.received_at = received_at
+        self.waiting = self.bytes_on_disk = 0
+        self._first = number * _NUMBERS_OF_A_BLOCK
+        self._temp = None if source.can_reread else _TempFile()
+        self._offsets = array("q")
+        self._lengths = array("i")
+        self._too_long: dict[int, Rejected] = {}
+
+    @property
+    def is_full(self) -> bool:
+        """Whether further lines belong to another."""
+        return len(self._offsets) >= _LINES_OF_A_BLOCK or self.bytes_on_disk >= _BYTES_OF_A_BLOCK
+
+    def add(self, lines: Sequence[RawLine]) -> int:
+        """Take lines in; return the number of the first, which the others follow.
+
+        Raises:
+            PositionstoreError: there is no room for temporary files.
+        """
+        first = self._first + len(self._offsets)
+        lengths = [len(each.content) if type(each.content) is bytes else 0 for each in lines]
+        if 0 in lengths:
+            for number, line in enumerate(lines, start=first):
+                if isinstance(content := line.content, Rejected):
+                    self._too_long[number] = content
+        if self._temp is None:
+            self._offsets.extend([each.offset for each in lines])
+        else:
+            self._temp.add(lines)
+            self._offsets.extend(
+                islice(accumulate(lengths, initial=self.bytes_on_disk), len(lines))
+            )
+            self.bytes_on_disk += sum(lengths)
+        self._lengths.extend(lengths)
+        self.waiting += len(lines)
+        return first
+
+    def size(self, number: int) -> int:
+        """Return the bytes of a line that are kept."""
+        too_long = self._too_long.get(number) if self._too_long else None
+        return self._lengths[number - self._first] if too_long is None else len(too_long.raw)
+
+    def read(self, number: int) -> Line:
+        """Return what a line is.
+
+        Raises:
+            PositionstoreError: its file is no longer what it was.
+        """
+        if (too_long := self._too_long.get(number)) is not None:
+            return too_long
+        place = number - self._first
+        content = (self._temp or self.source).read(self._offsets[place], self._lengths[place])
+        try:
+            return read_line(content)
+        except IncompleteSnapshotError:
+            raise PositionstoreError(
+                "A file has a snapshot without the supersedes_before that it had in its log, or "
+                "was changed while it was imported. A part of it is imported.",
+                remedy="Export the log again, with `positionstore export events --format jsonl`.",
+            ) from None
 
 
 def received(line: Line, at: datetime) -> Received:
@@ -216,27 +316,19 @@ def received(line: Line, at: datetime) -> Received:
     return Received(line.what, received_at, line.source, line.supersedes_before)
 
 
-class _Home(Protocol):
-    """Where lines can be read again."""
-
-    def read(self, offset: int, length: int) -> bytes: ...
-
-
 class _TempFile:
     """An unnamed file, which the system deletes when nothing refers to it any more."""
 
     def __init__(self) -> None:
         self._file: IO[bytes] | None = None
-        self._size = 0
 
-    def add(self, lines: Sequence[RawLine]) -> int:
-        """Write the contents of lines; return the offset of the first.
+    def add(self, lines: Sequence[RawLine]) -> None:
+        """Write the contents of lines behind those that it has.
 
         Raises:
             PositionstoreError: there is no room for temporary files.
         """
         content = b"".join(line.content for line in lines if not isinstance(line.content, Rejected))
-        offset, self._size = self._size, self._size + len(content)
         try:
             if self._file is None:
                 self._file = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as its contents are needed
@@ -248,7 +340,6 @@ class _TempFile:
                 f"A temporary file cannot be written: {error.strerror or error}.",
                 remedy="Point TMPDIR at a folder with room for a gigabyte, and run it again.",
             ) from None
-        return offset
 
     def read(self, offset: int, length: int) -> bytes:
         """Return a part of what was written.

@@ -90,12 +90,12 @@ def test_a_position_is_written_once_however_many_transactions_there_are(
 
 
 @pytest.mark.usefixtures("small")
-@pytest.mark.parametrize("window", [100, 1_000, 100_000])
-def test_whatever_the_window_the_result_is_that_of_one_transaction(
+@pytest.mark.parametrize("waiting", [100, 1_000, 100_000])
+def test_however_many_lines_wait_the_result_is_that_of_one_transaction(
     store_url: str,
     other_url: str,
     tmp_path: Path,
-    window: int,
+    waiting: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     lines = noisy()
@@ -108,7 +108,10 @@ def test_whatever_the_window_the_result_is_that_of_one_transaction(
             patch.setattr(files, "_SMALLEST_BATCH", 100_000)
             whole = imported(other_url, tmp_path / "a", lines, batch_size=100_000)
         with monkeypatch.context() as patch:
-            patch.setattr(spill, "_LINES", window)
+            patch.setattr(spill, "_LINES_OF_A_BLOCK", waiting // 10)
+            patch.setattr(spill, "_LINES_AFTER_THE_END", waiting // 10)
+            patch.setattr(spill, "_BLOCKS", 10)
+            patch.setattr(reader, "_LINES_LOOKED_AT", waiting // 10)
             done = imported(store_url, tmp_path / "a", lines)
             again = imported(store_url, tmp_path / "a", lines)
 
@@ -122,15 +125,14 @@ def test_whatever_the_window_the_result_is_that_of_one_transaction(
 
 
 @pytest.mark.usefixtures("small")
-def test_progress_is_half_when_all_is_read_and_whole_when_all_is_handed_on(
+def test_progress_counts_half_of_what_is_read_and_all_that_is_handed_on(
     store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(spill, "_LINES", 2_000)
+    monkeypatch.setattr(spill, "_LINES_OF_A_BLOCK", 500)
+    monkeypatch.setattr(spill, "_BLOCKS", 4)
     path = tmp_path / "events.jsonl"
     path.write_bytes(
-        b"\n".join(
-            envelope(f"evt_{n}", position=f"dm_pos_{n % POSITIONS}", at=n) for n in range(6_000)
-        )
+        b"\n".join(envelope(f"evt_{n}", position=f"dm_pos_{n // 10}", at=n) for n in range(6_000))
     )
     size = path.stat().st_size
     told: list[Progress] = []
@@ -185,12 +187,11 @@ def test_a_long_id_of_a_position_is_kept_nowhere(
     store_url: str, tmp_path: Path, small: None
 ) -> None:
     lines = [envelope(f"evt_{n}", position=f"dm_pos_{n}" + "x" * 100_000) for n in range(20)]
-    window = spill.Window(NOW)
+    waiting = spill.WaitingLines(NOW, ())
     (tmp_path / "long.jsonl").write_bytes(b"\n".join(lines))
     with reader.JsonLinesReader(str(tmp_path / "long.jsonl")) as source:
-        for chunk in source.chunks():
-            window.add(source, chunk)
-        assert [len(batch) for batch in window.batches()] == [20]
+        batches = [batch for chunk in source.chunks() for batch in waiting.add(source, chunk)]
+        assert [len(batch) for batch in [*batches, *waiting.everything()]] == [20]
     done = imported(store_url, tmp_path / "long.jsonl", lines)
     assert done.appended + done.quarantined == 20
 

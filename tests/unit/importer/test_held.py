@@ -17,9 +17,9 @@ from support.wire_noise import VALID
 from positionstore.dimes.decoder import decode
 from positionstore.errors import PositionstoreError
 from positionstore.importer import logged, reader, spill
-from positionstore.importer.logged import IncompleteSnapshotError, position_of
+from positionstore.importer.logged import IncompleteSnapshotError, subject_of
 from positionstore.importer.reader import JsonLinesReader
-from positionstore.importer.spill import SpilledBatch, Window
+from positionstore.importer.spill import SpilledBatch, WaitingLines
 from positionstore.model.facts import Event, Received, Rejected, Source
 
 NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)
@@ -51,12 +51,18 @@ def content(lines: int) -> list[bytes]:
 
 
 @contextmanager
-def window_of(path: Path) -> Iterator[Window]:
-    window = Window(NOON)
+def batches_of(path: Path) -> Iterator[list[SpilledBatch]]:
+    """All batches of a file, while it is open."""
+    waiting = WaitingLines(NOON, {b"closed"})
     with JsonLinesReader(str(path)) as file:
-        for lines in file.chunks():
-            window.add(file, lines)
-        yield window
+        batches = [batch for lines in file.chunks() for batch in waiting.add(file, lines)]
+        yield [*batches, *waiting.everything()]
+        assert len(waiting) == 0
+
+
+def events(of: int, *, status: str = "open") -> list[bytes]:
+    """An event each of so many positions."""
+    return [envelope(f"evt_{status}_{n}", position=f"dm_pos_{n}", status=status) for n in range(of)]
 
 
 def named_by(received: Received) -> str:
@@ -77,8 +83,7 @@ def test_what_is_handed_on_is_what_was_read(
     monkeypatch.setattr(reader, "_LINES_AT_A_TIME", 100)
     monkeypatch.setattr(spill, "_LINES_OF_A_BATCH", 100)
     lines = content(1_000)
-    with window_of(write(tmp_path / "a", end.join(lines))) as window:
-        batches = list(window.batches())
+    with batches_of(write(tmp_path / "a", end.join(lines))) as batches:
         found = [list(batch) for batch in batches]
         for batch in batches:
             batch.load()
@@ -104,14 +109,14 @@ def test_the_lines_of_a_position_go_together_and_as_they_came(
     lines = [
         envelope(f"evt_{n}", position=f"dm_pos_{chance.randrange(100)}", at=n) for n in range(1_000)
     ]
-    with window_of(plain(tmp_path / "a", b"\n".join(lines))) as window:
-        batches = [[named_by(received) for received in batch] for batch in window.batches()]
-        events = [received.what for batch in window.batches() for received in batch]
+    with batches_of(plain(tmp_path / "a", b"\n".join(lines))) as batches:
+        named = [[named_by(received) for received in batch] for batch in batches]
+        found = [received.what for batch in batches for received in batch]
 
-    assert len(batches) > 10
+    assert len(named) > 10
     for position in {named_by(Received(decode(line), NOON, Source.IMPORT)) for line in lines}:
-        assert sum(position in batch for batch in batches) == 1
-        of_it = [event for event in events if getattr(event, "position_id", None) == position]
+        assert sum(position in batch for batch in named) == 1
+        of_it = [event for event in found if getattr(event, "position_id", None) == position]
         assert of_it == [each for each in map(decode, lines) if each in of_it]
 
 
@@ -120,49 +125,120 @@ def test_a_position_that_is_larger_than_a_batch_is_cut(
 ) -> None:
     monkeypatch.setattr(spill, "_LINES_OF_A_BATCH", 50)
     lines = [envelope(f"evt_{n}", position="dm_pos_1", at=n) for n in range(1_000)]
-    with window_of(plain(tmp_path / "a", b"\n".join(lines))) as window:
-        batches = list(window.batches())
+    with batches_of(plain(tmp_path / "a", b"\n".join(lines))) as batches:
         assert [received.what for batch in batches for received in batch] == list(
             map(decode, lines)
         )
     assert {len(batch) for batch in batches} == {100}
 
 
+def handed_on(path: Path) -> list[tuple[int, list[str]]]:
+    """How many lines were read when a batch was handed on, and the positions of its lines."""
+    waiting = WaitingLines(NOON, {b"closed"})
+    read, found = 0, []
+    with JsonLinesReader(str(path)) as file:
+        for lines in file.chunks():
+            read += len(lines)
+            found += [(read, list(map(named_by, batch))) for batch in waiting.add(file, lines)]
+        found += [(read + 1, list(map(named_by, batch))) for batch in waiting.everything()]
+    return found
+
+
+@EITHER
+def test_a_position_that_ended_waits_for_what_comes_late_and_no_longer(
+    tmp_path: Path, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spill, "_LINES_OF_A_BATCH", 10)
+    monkeypatch.setattr(spill, "_LINES_AFTER_THE_END", 50)
+    monkeypatch.setattr(reader, "_LINES_LOOKED_AT", 1)
+    monkeypatch.setattr(reader, "_LINES_AT_A_TIME", 1)
+    late = envelope("evt_late", position="dm_pos_3")
+    others = [envelope(f"evt_{n}", position=f"dm_pos_{n}") for n in range(100, 200)]
+    lines = [*events(20), *events(10, status="closed"), *others[:20], late, *others[20:]]
+
+    first, *rest = handed_on(write(tmp_path / "a", b"\n".join(lines)))
+
+    at, positions = first
+    assert at == 20 + 5 + 50  # of four that ended there are nine lines, of five eleven
+    ended = [f"dm_pos_{n}" for n in range(5)]
+    assert positions == [*ended, *ended, "dm_pos_3"]
+    assert all(not set(positions) & set(ended) for _, positions in rest)
+    assert sum(len(positions) for _, positions in (first, *rest)) == len(lines)
+
+
 @pytest.mark.parametrize(
-    ("limit", "value"), [("_LINES", 100), ("_BYTES", 100 * len(VALID)), ("_POSITIONS", 100)]
+    ("limit", "value"),
+    [("_BLOCKS", 10), ("_POSITIONS", 100), ("_BYTES_ON_DISK", 10 * 10 * len(VALID))],
 )
-def test_a_window_has_an_end(
+def test_where_nothing_ends_no_more_than_so_many_wait(
     tmp_path: Path, limit: str, value: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lines = [VALID.replace(b"dm_pos_", b"dm_pos_%d" % n) for n in range(150)]
-    path = plain(tmp_path / "a", b"\n".join(lines))
-    with window_of(path) as window:
-        assert not window.is_full
+    monkeypatch.setattr(spill, "_LINES_OF_A_BLOCK", 10)
+    monkeypatch.setattr(reader, "_LINES_LOOKED_AT", 1)
+    monkeypatch.setattr(reader, "_LINES_AT_A_TIME", 1)
+    lines = [VALID.replace(b"dm_pos_", b"dm_pos_%04d" % n) for n in range(500)]
+    content = b"\n".join(lines)
+    for write in (plain, packed):
+        assert [at for at, _ in handed_on(write(tmp_path / "a", content))] == [501]
     monkeypatch.setattr(spill, limit, value)
-    with window_of(path) as window:
-        assert window.is_full
+
+    found = handed_on(packed(tmp_path / "a", content))
+
+    assert len(found) > 30
+    done = 0
+    for at, positions in found:
+        assert at - done <= 111
+        done += len(positions)
+        assert positions == sorted(positions)
+    assert [each for _, positions in found for each in positions] == [
+        named_by(Received(decode(line), NOON, Source.IMPORT)) for line in lines
+    ]
+
+
+def test_a_line_without_a_position_does_not_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spill, "_LINES_OF_A_BATCH", 2)
+    monkeypatch.setattr(reader, "_LINES_LOOKED_AT", 1)
+    path = plain(tmp_path / "a", b"\n".join([VALID, *[b"no event"] * 6]))
+
+    assert handed_on(path) == [
+        (3, ["", ""]),
+        (5, ["", ""]),
+        (7, ["", ""]),
+        (8, ["dm_pos_1"]),
+    ]
 
 
 def test_a_pipe_that_is_slow_does_not_keep_what_came(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(spill, "_SECONDS", 0.0)
-    with window_of(plain(tmp_path / "a", VALID)) as window:
-        assert not window.is_full
+
+    def is_overdue(path: Path) -> bool:
+        waiting = WaitingLines(NOON, ())
+        with JsonLinesReader(str(path)) as file:
+            for lines in file.chunks():
+                assert list(waiting.add(file, lines)) == []
+            overdue = waiting.is_overdue
+            list(waiting.everything())
+            assert not waiting.is_overdue
+            return overdue
+
+    assert not is_overdue(plain(tmp_path / "a", VALID))
     reading, writing = os.pipe()
     os.write(writing, VALID)
     os.close(writing)
-    with window_of(Path(f"/dev/fd/{reading}")) as window:
-        os.close(reading)
-        assert window.is_full
+    assert is_overdue(Path(f"/dev/fd/{reading}"))
+    os.close(reading)
 
 
 def test_no_file_is_open_longer_than_something_lies_in_it(tmp_path: Path) -> None:
     path = packed(tmp_path / "a", b"\n".join(content(100)))
 
     def kept() -> list[SpilledBatch]:
-        with window_of(path) as window:
-            return list(window.batches())
+        with batches_of(path) as batches:
+            return batches
 
     before = open_files()
     batches = kept()
@@ -177,9 +253,8 @@ def test_what_is_not_loaded_takes_little_memory(tmp_path: Path, write: Write) ->
     size = 2_000
     lines = [VALID[:-1] + b',"n":"%d"}' % n + b" " * size for n in range(2_000)]
     path = write(tmp_path / "a", b"x\n".join([*lines, b""]))
-    with window_of(path) as window:
-        tracemalloc.start()
-        batches = list(window.batches())
+    tracemalloc.start()
+    with batches_of(path) as batches:
         waiting = tracemalloc.get_traced_memory()[0]
         batches[0].load()
         loaded = tracemalloc.get_traced_memory()[0]
@@ -199,7 +274,7 @@ def test_no_room_for_a_temporary_file_is_one_error(
 
     with (
         pytest.raises(PositionstoreError, match="A temporary file cannot be written") as raised,
-        window_of(path),
+        batches_of(path),
     ):
         pass
     assert raised.value.remedy
@@ -207,19 +282,17 @@ def test_no_room_for_a_temporary_file_is_one_error(
 
 def test_a_file_that_became_shorter_is_one_error(tmp_path: Path) -> None:
     path = plain(tmp_path / "a", b"\n".join(content(10)))
-    with window_of(path) as window:
+    with batches_of(path) as [batch]:
         path.write_bytes(b"")
-        [batch] = window.batches()
         with pytest.raises(PositionstoreError, match="became shorter"):
             batch.load()
 
 
 def test_a_file_that_is_extended_meanwhile_is_imported_as_it_was(tmp_path: Path) -> None:
     path = plain(tmp_path / "a", b"\n".join(content(10)) + b"\n")
-    with window_of(path) as window:
+    with batches_of(path) as [batch]:
         with path.open("ab") as file:
             file.write(VALID)
-        [batch] = window.batches()
         assert len(list(batch)) == 10
 
 
@@ -227,14 +300,15 @@ def test_a_snapshot_that_came_into_a_file_meanwhile_is_one_error(tmp_path: Path)
     path = plain(tmp_path / "a", VALID)
     snapshot = VALID.replace(b"position.opened", b"snapshot")
     assert b"snapshot" in snapshot
-    with window_of(path) as window:
+    with batches_of(path) as [batch]:
         path.write_bytes(snapshot.ljust(len(VALID)))
-        [batch] = window.batches()
         with pytest.raises(PositionstoreError, match="supersedes_before"):
             batch.load()
 
 
-def test_a_usual_line_is_only_looked_at_for_its_position(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_usual_line_is_only_looked_at_for_its_position_and_status(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def refuse(_: bytes) -> None:
         raise AssertionError("it was read")
 
@@ -247,7 +321,9 @@ def test_a_usual_line_is_only_looked_at_for_its_position(monkeypatch: pytest.Mon
     of_rest = row.replace(b'"partner"', b'"rest"')
     for line in (snapshot, of_rest):
         with pytest.raises(IncompleteSnapshotError):
-            position_of(line)
+            subject_of(line)
     monkeypatch.setattr(logged, "read_line", refuse)
-    assert position_of(VALID) == position_of(row) == b"dm_pos_1"
-    assert position_of(envelope("evt_1", position="pos_2")) == b"pos_2"
+    assert subject_of(VALID) == subject_of(row) == (b"dm_pos_1", b"open")
+    closed = envelope("evt_1", position="pos_2", status="closed")
+    assert subject_of(closed) == (b"pos_2", b"closed")
+    assert subject_of(closed.replace(b'"status"', b'"other"')) == (b"pos_2", b"")

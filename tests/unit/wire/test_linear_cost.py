@@ -11,6 +11,7 @@ import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -22,7 +23,7 @@ from support.wire_noise import VALID
 from positionstore.dimes.decoder import decode
 from positionstore.dimes.page import UnreadableError, read_list
 from positionstore.importer.reader import JsonLinesReader
-from positionstore.importer.spill import Window
+from positionstore.importer.spill import WaitingLines
 from positionstore.model.facts import Event, Rejected
 
 pytestmark = pytest.mark.slow
@@ -39,7 +40,7 @@ MOST = 15
 """Bytes of memory for a byte of an envelope; a number of a careful reading has a string."""
 
 INDEX = 32
-"""Bytes that a window keeps of a line while it is open: its place, its length, its position."""
+"""Bytes that are kept of a line while it waits: its place, its length, its position."""
 
 SHAPES = [*THINGS, *REFUSED]
 
@@ -96,11 +97,10 @@ def test_a_file_costs_what_it_is_long_and_no_memory(
 
     def import_(content: bytes) -> None:
         path.write_bytes(content)
-        window = Window(datetime.now(UTC))
+        waiting = WaitingLines(datetime.now(UTC), ())
         with JsonLinesReader(str(path)) as lines:
-            for chunk in lines.chunks():
-                window.add(lines, chunk)
-            for batch in window.batches():
+            batches = (batch for chunk in lines.chunks() for batch in waiting.add(lines, chunk))
+            for batch in chain(batches, waiting.everything()):
                 batch.load()
                 batch.put_away()
 
