@@ -245,8 +245,8 @@ def _as_pandas_reads(schema: pa.Schema) -> dict[bytes, bytes]:
         for field in schema
         if pa.types.is_integer(field.type)
     ]
-    told = {"columns": columns, "index_columns": [], "column_indexes": []}
-    return {b"pandas": json.dumps(told).encode()}
+    description = {"columns": columns, "index_columns": [], "column_indexes": []}
+    return {b"pandas": json.dumps(description).encode()}
 
 
 def _in_utc(moment: datetime) -> datetime:

@@ -1,6 +1,6 @@
 """OpenTelemetry traces, where the environment's OTEL_ variables ask for them.
 
-A span for each batch that is committed and for each reconciliation. What is told is finished work,
+A span for each batch that is committed and for each reconciliation. What is sent is finished work,
 with its times, so nothing is measured where traces are off, and the libraries are not imported.
 They are those of the extra ``otel``. Spans hold counts and words of our own: no position, wallet,
 text of a server or secret.
@@ -37,7 +37,7 @@ _TIME_TO_END: Final = 1.0
 
 
 class _Sending:
-    """How a span is told; None where traces are off."""
+    """How a span is sent; None where traces are off."""
 
     span: Callable[[str, int, int, Values, bool], None] | None = None
 
@@ -86,7 +86,7 @@ def begin(environment: Mapping[str, str] = os.environ) -> None:
         )
         return
     logging.getLogger(_EXPORTER).addFilter(Seldom())
-    _Sending.span = _teller(provider)
+    _Sending.span = _sender(provider)
     atexit.register(_end, provider)
 
 
@@ -149,19 +149,19 @@ def _provider(environment: Mapping[str, str]) -> "TracerProvider":
     return provider
 
 
-def _teller(provider: "TracerProvider") -> Callable[[str, int, int, Values, bool], None]:
+def _sender(provider: "TracerProvider") -> Callable[[str, int, int, Values, bool], None]:
     from opentelemetry.context import Context  # noqa: PLC0415 - optional
     from opentelemetry.trace import StatusCode  # noqa: PLC0415 - optional
 
     tracer = provider.get_tracer("positionstore", version("positionstore"))
 
-    def told(name: str, began: int, ended: int, values: Values, failed: bool) -> None:
+    def send(name: str, began: int, ended: int, values: Values, failed: bool) -> None:
         span = tracer.start_span(name, Context(), start_time=began, attributes=values)
         if failed:
             span.set_status(StatusCode.ERROR)
         span.end(ended)
 
-    return told
+    return send
 
 
 def _end(provider: "TracerProvider") -> None:

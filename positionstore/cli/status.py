@@ -102,8 +102,8 @@ def _rows(found: Status, now: datetime) -> Iterator[tuple[str, str]]:
     yield "by status", words.counts(found.positions_by_status)
     if found.shards:
         yield "workers", citus.described(found.shards)
-    if told := _archived(found.archived):
-        yield "archived", told
+    if archived := _archived(found.archived):
+        yield "archived", archived
     yield "in quarantine", words.counts(found.quarantine)
     oddities = found.oddities
     yield (
@@ -132,14 +132,14 @@ def _rows(found: Status, now: datetime) -> Iterator[tuple[str, str]]:
 
 
 def _archived(archived: Archived) -> str:
-    told = []
+    parts = []
     if archived.archives:
-        told.append(
+        parts.append(
             f"{counted(archived.facts, 'fact')} of {counted(archived.positions, 'position')}, "
             f"in {counted(archived.archives, 'file')}"
         )
     if archived.of_other_stores:
-        told.append(
+        parts.append(
             f"{counted(archived.of_other_stores, 'file')} of an imported log, not imported yet"
         )
-    return "; ".join(told)
+    return "; ".join(parts)

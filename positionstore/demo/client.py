@@ -25,7 +25,7 @@ _MALFORMED: Final = (
 )
 
 
-class _Told(msgspec.Struct):
+class _Announcement(msgspec.Struct):
     base_url: str
     api_key: str
 
@@ -44,19 +44,19 @@ class SandboxClient:
     _http: httpx.Client = field(repr=False)
 
     @classmethod
-    def told(cls, line: bytes) -> Self:
+    def announced_in(cls, line: bytes) -> Self:
         """Read what ``positionstore sandbox --json`` printed.
 
         Raises:
             GatewayError: it is something else.
         """
         try:
-            told = msgspec.json.decode(line, type=_Told)
+            announced = msgspec.json.decode(line, type=_Announcement)
         except msgspec.DecodeError as error:
             raise GatewayError(f"The sandbox does not say where it is: {error}.") from error
         # A proxy that the environment names would not find its way back to this machine.
-        http = httpx.Client(base_url=told.base_url, trust_env=False, timeout=60.0)
-        return cls(told.base_url, told.api_key, http)
+        http = httpx.Client(base_url=announced.base_url, trust_env=False, timeout=60.0)
+        return cls(announced.base_url, announced.api_key, http)
 
     def counts(self) -> dict[str, int]:
         """Return its counts: ``clients``, ``happened``, ``unheard`` and others."""

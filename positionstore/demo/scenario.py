@@ -316,7 +316,7 @@ def play(
         sandbox = _start(
             home, processes, "sandbox", _sandbox_options(outcome.seed), _environment(own)
         )
-        vendor = SandboxClient.told(sandbox.first_line(within=_PATIENCE))
+        vendor = SandboxClient.announced_in(sandbox.first_line(within=_PATIENCE))
         with closing(vendor):
             # The world waits for the first client.
             vendor.rest()

@@ -184,7 +184,7 @@ class Door:
     """How one of PostgreSQL's programs reaches a folder.
 
     Attributes:
-        path: what the program is told.
+        path: what the program is called with.
         fds: the file descriptors that it needs for that.
     """
 
@@ -249,10 +249,10 @@ def spawn(
 def last_words(text: str) -> str:
     """Return the line of a log that says best what went wrong; empty where none does."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    # A full disk has consequences, which are told after it and in louder words.
-    for told in ([line for line in lines if os.strerror(errno.ENOSPC) in line], lines):
+    # A full disk has consequences, which are logged after it and at a higher level.
+    for said in ([line for line in lines if os.strerror(errno.ENOSPC) in line], lines):
         for mark in ("PANIC:", "FATAL:", "error:", "ERROR:", "LOG:"):
-            for line in reversed(told):
+            for line in reversed(said):
                 if mark in line and "contains errors" not in line:
                     return line.partition(mark)[2].strip().rstrip(".")
     return lines[-1].rstrip(".") if lines else ""

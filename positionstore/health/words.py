@@ -16,24 +16,24 @@ def gaps(coverage: Coverage, now: datetime) -> str:
         return f"none unrepaired, of {coverage.gaps:,}{recovered}" if coverage.gaps else "none"
     since = ago(coverage.oldest_unrepaired_at, now)
     length = span(coverage.unrepaired_seconds)
-    told = f"{coverage.unrepaired:,} unrepaired, {length} together, the oldest began {since}"
-    told += f"{recovered} of {coverage.gaps:,}" if recovered else ""
+    words = f"{coverage.unrepaired:,} unrepaired, {length} together, the oldest began {since}"
+    words += f"{recovered} of {coverage.gaps:,}" if recovered else ""
     if coverage.open_since is not None:
-        return f"{told}; one is open since {coverage.open_since:%F %T} UTC"
-    return f"{told}; `positionstore backfill` repairs them"
+        return f"{words}; one is open since {coverage.open_since:%F %T} UTC"
+    return f"{words}; `positionstore backfill` repairs them"
 
 
 def last_run(run: LastRun | None, now: datetime) -> str:
     """Say how the reconciliation that began last stands."""
     if run is None:
         return "never"
-    told = f"run {run.run_id} ({run.trigger}, {run.scope}) began {ago(run.started_at, now)}, "
+    words = f"run {run.run_id} ({run.trigger}, {run.scope}) began {ago(run.started_at, now)}, "
     if run.finished_at is None:
-        return f"{told}{run.state}"
-    told += f"{run.state}: {run.seen:,} seen, {run.differed:,} differed, {run.repaired:,} repaired"
+        return f"{words}{run.state}"
+    words += f"{run.state}: {run.seen:,} seen, {run.differed:,} differed, {run.repaired:,} repaired"
     if run.unresolved:
-        told += f", {run.unresolved:,} not"
-    return f"{told}; {run.error}" if run.error else told
+        words += f", {run.unresolved:,} not"
+    return f"{words}; {run.error}" if run.error else words
 
 
 def invalid_fields(fields: Iterable[InvalidField], *, at_most: int = 20) -> Iterator[str]:

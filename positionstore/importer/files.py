@@ -225,17 +225,17 @@ class _Tally:
 
 
 class _Course:
-    """How far an import is, told to the caller."""
+    """How far an import is, reported to the caller."""
 
     def __init__(
         self,
         sources: Sequence[JsonLinesReader],
         tally: _Tally,
-        told: Callable[[Progress], None] | None,
+        report: Callable[[Progress], None] | None,
     ) -> None:
         self._sources = sources
         self._tally = tally
-        self._told = told
+        self._report = report
         sizes = [source.bytes_total for source in sources]
         self._total = None if None in sizes else sum(filter(None, sizes))
         self._read = self._handed_on = self._done = 0
@@ -243,19 +243,19 @@ class _Course:
     def read(self, lines: int) -> None:
         """Count lines that were read."""
         self._read += lines
-        self._tell()
+        self._say()
 
     def hand_on(self, lines: int) -> None:
         """Count lines that were handed on."""
         self._handed_on += lines
-        self._tell()
+        self._say()
 
-    def _tell(self) -> None:
-        if self._told is None:
+    def _say(self) -> None:
+        if self._report is None:
             return
         done = sum(source.bytes_read for source in self._sources)
         if self._read:
             done = int(done * (1 + self._handed_on / self._read) / 2)
         # Bytes are read in large blocks, so that their number runs ahead of that of the lines.
         self._done = max(self._done, done)
-        self._told(Progress(self._done, self._total, self._tally.appended))
+        self._report(Progress(self._done, self._total, self._tally.appended))

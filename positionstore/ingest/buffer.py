@@ -96,8 +96,8 @@ class EventBuffer:
         max_bytes: how large the spool may become.
         at_most: how many inputs may be in memory alone: what a crash costs at most.
         durable: whether every input goes to the disk before anything else.
-        on_safe: told how many inputs, from the first on, are on the disk or in the database.
-        on_room: told whether there is room for more.
+        on_safe: called with how many inputs, from the first on, are on the disk or in the database.
+        on_room: called with whether there is room for more.
         monotonic: a clock, seconds.
 
     Attributes:
@@ -249,12 +249,14 @@ class EventBuffer:
 
         A session never vouches for what is only in memory, or only in the spool.
         """
-        told = self._checkpoint
-        if self._acked >= told.end:
-            return told
+        checkpoint = self._checkpoint
+        if self._acked >= checkpoint.end:
+            return checkpoint
         if not self._memory:  # nothing is handed out, of which that could be said
-            return CoverageCheckpoint([], told.end, None)
-        return CoverageCheckpoint(told.liveness, told.end, self._oldest_received() - _MOMENT)
+            return CoverageCheckpoint([], checkpoint.end, None)
+        return CoverageCheckpoint(
+            checkpoint.liveness, checkpoint.end, self._oldest_received() - _MOMENT
+        )
 
     # --- the disk's side
 

@@ -46,7 +46,7 @@ class Recorded:
 class StoreWriter:
     """Writes over connections of its own, which it opens when they are needed.
 
-    What it takes it keeps until it is committed, or until it is told to :meth:`forget`. After an
+    What it takes it keeps until it is committed, or until :meth:`forget` is called. After an
     error it starts over, with new connections, with all that it keeps; nothing that was handed
     over twice ends up in the log twice. Not for two threads at once, but for :meth:`abandon`.
 
@@ -158,7 +158,7 @@ class StoreWriter:
 
         Args:
             spool: used by no other process; it is closed, whatever happens.
-            progress: is told how many inputs are written so far.
+            progress: called with how many inputs are written so far.
 
         Raises:
             psycopg.Error: the database cannot be used; the spool stays, without what was written.

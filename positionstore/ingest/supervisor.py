@@ -26,7 +26,7 @@ NO_ROOM: Final = "no room for more"
 """Why a connection was left that nothing was wrong with."""
 
 CLOCK_SET: Final = "the clock was set"
-"""Why a connection was replaced: the moments that it told were of two clocks."""
+"""Why a connection was replaced: its moments were of two clocks."""
 
 _BASE_WAIT: Final = 0.5
 _LONGEST_WAIT: Final = 60.0
@@ -60,7 +60,7 @@ class Supervisor:
     What was emitted while no connection was up is fetched after the new one, where the gateway
     offers that; the hooks are called when that was tried once.
 
-    It ends only by being told to, or when the credentials are wrong. Every other loss is followed
+    It ends when it is asked to, or when the credentials are wrong. Every other loss is followed
     by another attempt; each state is logged once, not each attempt. A connection whose
     credentials expire is replaced before they do, one that has seen the clock being set at once:
     the new one is up before the old one goes.
@@ -70,7 +70,7 @@ class Supervisor:
         base_url: its host.
         credentials: evaluated again for each attempt.
         connect: makes a connection that is not open yet.
-        listener: is told of every connection's beginning and end.
+        listener: called at every connection's beginning and end.
         on_connected: called after each (re)connection, when the stream is attached.
         missed: the session of a process before this one.
         backpressure: while there is no room for what would come, no connection is held.

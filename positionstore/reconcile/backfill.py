@@ -161,7 +161,7 @@ class Backfill:
         settings: whom to ask, as whom.
         store: what to repair.
         say: takes a line for the person who waits.
-        progress: is told after each page how far it has come.
+        progress: called after each page with how far it has come.
         clock: tells our time, UTC.
         monotonic: a clock, seconds.
         sleep: waits for seconds.

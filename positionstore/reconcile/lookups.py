@@ -52,7 +52,7 @@ class PointLookups:
     Args:
         rest: the REST API.
         findings: what becomes of what differs.
-        server_clock: is told the as-of of each answer.
+        server_clock: gets the as-of of each answer.
         settle_window: how long after an event a difference is left to settle by itself.
         progress: is called after each wave of questions.
 

@@ -115,7 +115,7 @@ class Reconciler:
             scope: which positions it walks.
             dry_run: only report: nothing is written.
             resumption: the run that this one goes on with.
-            progress: is told after each page.
+            progress: called after each page.
 
         Returns:
             What it found and did. A run that an error ended is ``failed`` there, not raised.
@@ -208,7 +208,7 @@ class Reconciler:
                     else f"It was ended by {type(error).__name__}; the rest was not seen."
                 )
                 report.end()
-                with suppress(psycopg.Error):  # the one that ended it is the one to be told
+                with suppress(psycopg.Error):  # the one that ended it is the one to report
                     self._finish(reader, report, rest)
                 raise
             self._finish(reader, report, rest)

@@ -100,7 +100,7 @@ class RunReport:
     state: RunState = RunState.FAILED
 
     LISTED = 10_000
-    TOLD = 20
+    MOST_NAMED = 20
 
     def add(self, discrepancy: Discrepancy) -> None:
         """Count a discrepancy, and list it unless there are very many."""
@@ -125,10 +125,10 @@ class RunReport:
     @property
     def error(self) -> str | None:
         """What it did not see, and why, in one line; the first of them where there are many."""
-        told = self.errors[: self.TOLD]
-        if (more := len(self.errors) - self.TOLD) > 0:
-            told.append(f"and {more:,} more.")
-        return "; ".join(told) or None
+        named = self.errors[: self.MOST_NAMED]
+        if (more := len(self.errors) - self.MOST_NAMED) > 0:
+            named.append(f"and {more:,} more.")
+        return "; ".join(named) or None
 
     @property
     def repaired(self) -> int:

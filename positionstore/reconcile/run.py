@@ -53,7 +53,7 @@ class ReconcileRun:
         checkpoint: remembers how far it has come; what it has passed is repaired.
         verified_since: positions verified since then, by the server's clock, count as seen; for a
             run that goes on.
-        progress: is told after each page.
+        progress: called after each page.
     """
 
     def __init__(
@@ -190,7 +190,7 @@ class ReconcileRun:
         ):
             yield page
             oldest = page.positions[-1].closed_at if page.positions else None
-            # The scope is told by our clock, the end of a position by the server's.
+            # The scope follows our clock, the end of a position by the server's.
             if (
                 since is not None
                 and oldest is not None

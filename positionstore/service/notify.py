@@ -22,7 +22,7 @@ EVERY: Final = 5.0
 """Seconds between two words on how it stands, at most."""
 
 _BEATS: Final = 3
-"""How often the watchdog is told within its time, so that one late turn is no reason."""
+"""How often the watchdog is notified within its time, so that one late turn is no reason."""
 
 _VARIABLES: Final = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 
@@ -79,7 +79,7 @@ class Notifier:
 
 
 def notified(notifier: Notifier, gateway: Source, meter: Meter, work: Work) -> Work:
-    """Return work of which the service manager is told while it is done; as it is without one.
+    """Return work that notifies the service manager while it is done; as it is without one.
 
     It is ready once the event loop turns that reads the gateway: neither the gateway nor the
     database is waited for, for a restart brings neither of them back. That loop feeds the watchdog,
@@ -129,12 +129,12 @@ async def _tell(notifier: Notifier, gateway: Source, meter: Meter, stop: asyncio
 def status(gateway: Source, meter: Meter) -> str:
     """Say in one line how the service stands."""
     standing = meter.standing()
-    told = [f"The {gateway} gateway is {'connected' if standing.connected else 'not connected'}"]
+    parts = [f"The {gateway} gateway is {'connected' if standing.connected else 'not connected'}"]
     if meter.last_event_at is not None:
-        told.append(f"the last event came at {meter.last_event_at:%F %T} UTC")
-    told.append(f"{meter.received:,} inputs received")
+        parts.append(f"the last event came at {meter.last_event_at:%F %T} UTC")
+    parts.append(f"{meter.received:,} inputs received")
     if standing.spooled:
-        told.append(f"{standing.spooled:,} wait in the spool")
+        parts.append(f"{standing.spooled:,} wait in the spool")
     if meter.database_up is False:
-        told.append("the database is away")
-    return "; ".join(told) + "."
+        parts.append("the database is away")
+    return "; ".join(parts) + "."

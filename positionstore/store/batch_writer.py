@@ -28,7 +28,7 @@ class BatchWriter:
         batch_size: how many inputs make a transaction that waits no longer; asked before each.
             While it is committed, as many again are staged at most.
         smallest: how many make one where no commit is under way.
-        committed: told of each transaction, in their order, in the caller's thread.
+        committed: called with each transaction, in their order, in the caller's thread.
     """
 
     def __init__(

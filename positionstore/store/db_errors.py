@@ -1,4 +1,4 @@
-"""What to do about an error of the database: told apart in one place, by SQLSTATE.
+"""What to do about an error of the database: decided in one place, by SQLSTATE.
 
 Source: the PostgreSQL manual, appendix "PostgreSQL Error Codes".
 """

@@ -172,7 +172,7 @@ def compare(
     Args:
         connection: the transaction's.
         position_ids: the only positions to look at; None for all.
-        progress: is told how far it is.
+        progress: called with how far it is.
         another: opens a second session, for half of the work.
 
     Raises:

@@ -48,7 +48,7 @@ class Pair(Generic[Part]):
         self._thread: Thread | None = None
         self._tasks: SimpleQueue[Task[Part] | None] = SimpleQueue()
         # Of the second session: a part, or None for the end of a task, or what ended it.
-        self._told: SimpleQueue[tuple[Part] | Exception | None] = SimpleQueue()
+        self._answers: SimpleQueue[tuple[Part] | Exception | None] = SimpleQueue()
         self._over = Event()
 
     def __enter__(self) -> Self:
@@ -93,15 +93,15 @@ class Pair(Generic[Part]):
         done = 0
         while True:
             try:
-                told = self._told.get(block=wait)
+                answer = self._answers.get(block=wait)
             except Empty:
                 return done
-            if isinstance(told, Exception):
-                raise told
-            if told is None:
+            if isinstance(answer, Exception):
+                raise answer
+            if answer is None:
                 done += 1
             else:
-                yield told[0]
+                yield answer[0]
             wait = False
 
     def _begin(self, another: Connect) -> None:
@@ -122,10 +122,10 @@ class Pair(Generic[Part]):
             while not self._over.is_set() and (task := self._tasks.get()) is not None:
                 try:
                     for part in task(other):
-                        self._told.put((part,))
+                        self._answers.put((part,))
                         if self._over.is_set():
                             return
                 except Exception as error:  # noqa: BLE001 - the first session raises it
-                    self._told.put(error)
+                    self._answers.put(error)
                     return
-                self._told.put(None)
+                self._answers.put(None)

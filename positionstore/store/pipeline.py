@@ -35,7 +35,7 @@ class Pipeline:
             a second one is to be staged during a commit.
         batch_size: how many inputs make a transaction that waits no longer; asked before each.
         smallest: how many make one where no commit is under way.
-        committed: told of each transaction, in their order, in the caller's thread.
+        committed: called with each transaction, in their order, in the caller's thread.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class Pipeline:
     def close(self) -> None:
         """Let go of the database: what is staged is forgotten, what is under way is awaited.
 
-        If that succeeds ``committed`` is told; if not, it is as if it had never begun.
+        If that succeeds ``committed`` is called; if not, it is as if it had never begun.
         """
         try:
             with suppress(Exception):

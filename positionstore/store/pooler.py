@@ -77,7 +77,7 @@ def require_session(
 
     Raises:
         StoreRefusedError: it does not.
-        DatabaseUnavailableError: the pooler gives no second connection, so it cannot be told.
+        DatabaseUnavailableError: the pooler gives no second connection, so it cannot be seen.
     """
     processes = [backend(connection)]
     with ExitStack() as stack:
@@ -116,7 +116,7 @@ def _wait_in_line(
     Args:
         connection: the first.
         others: the others, of which the last one has asked nothing yet.
-        processes: what all but the last one were told; its answer is added.
+        processes: what all but the last one answered; its answer is added.
 
     Raises:
         _NotKeptError: so it is.

@@ -63,7 +63,7 @@ def verify(
     Args:
         connection: a connection in autocommit mode.
         position_ids: the only positions to look at; None for all.
-        progress: is told how far it is.
+        progress: called with how far it is.
         another: opens a second connection to the same place, which does half of the work; without
             it, or where there is none to be had, one does all of it.
 
@@ -94,7 +94,7 @@ def rebuild(
 
     Args:
         connection: a connection in autocommit mode.
-        progress: is told how far it is.
+        progress: called with how far it is.
         another: as for :func:`verify`.
 
     Returns:

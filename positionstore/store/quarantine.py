@@ -136,7 +136,7 @@ def to_retry(
 
 
 def is_seen_since(connection: psycopg.Connection, position_id: str, moment: datetime) -> bool:
-    """Whether a reconciliation has told of a position after a moment (UTC)."""
+    """Whether a reconciliation has reported a position after a moment (UTC)."""
     found = connection.execute(
         queries("quarantine")["is_seen_since"], {"position_id": position_id, "moment": moment}
     ).fetchone()

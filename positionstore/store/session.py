@@ -117,7 +117,7 @@ def prepare(
 
     Raises:
         StoreRefusedError: a pooler does not keep it; nothing was set.
-        DatabaseUnavailableError: it cannot be told whether a pooler keeps it; nothing was set.
+        DatabaseUnavailableError: it cannot be seen whether a pooler keeps it; nothing was set.
         psycopg.Error: the server does not take it.
     """
     ours = settings(connection.info.server_version, reads=reads, schema=schema)

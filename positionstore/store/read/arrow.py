@@ -202,7 +202,7 @@ def _errors(what: str) -> Iterator[None]:
         # Arrow says with an OSError, or as invalid, what goes wrong in a stream.
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         words = lines[0] if lines else type(error).__name__
-        _, of_a_statement, told = words.rpartition("ERROR:")
+        _, of_a_statement, complaint = words.rpartition("ERROR:")
         if of_a_statement:
-            raise refused(what, told) from None
+            raise refused(what, complaint) from None
         raise DatabaseUnavailableError(f"PostgreSQL says: {words.rstrip('.')}.") from None

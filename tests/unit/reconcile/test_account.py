@@ -20,7 +20,7 @@ def test_a_run_without_errors_says_none() -> None:
 
 
 def test_of_many_errors_the_first_are_told_and_how_many_more_there_are() -> None:
-    report = run(1_234 + RunReport.TOLD)
+    report = run(1_234 + RunReport.MOST_NAMED)
 
     assert as_dict(report)["error"] == report.error
     assert (report.error or "").startswith("Error 0.; Error 1.; ")
