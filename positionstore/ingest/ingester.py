@@ -17,13 +17,13 @@ from positionstore.ingest.connections import ConnectionTracker
 from positionstore.ingest.decoding import PacketDecoder
 from positionstore.ingest.durability import DurabilityBarrier
 from positionstore.ingest.flusher import Flusher
+from positionstore.ingest.log_throttle import Counted
 from positionstore.ingest.meter import Meter, Standing
 from positionstore.ingest.session_file import SessionFile
 from positionstore.ingest.spool import DamagedSpoolError
 from positionstore.ingest.spools import Spools, tell_damage
 from positionstore.ingest.store_writer import StoreWriter
 from positionstore.ingest.supervisor import OnConnected, Supervisor
-from positionstore.ingest.told import Counted
 from positionstore.ingest.worker import Worker
 from positionstore.log import get_logger
 from positionstore.model.facts import Rejected, Source

@@ -16,7 +16,7 @@ from positionstore.dimes.retrying import TransientError
 from positionstore.errors import GatewayError
 from positionstore.ingest.backoff import Backoff
 from positionstore.ingest.backpressure import Backpressure
-from positionstore.ingest.told import ToldCauses
+from positionstore.ingest.log_throttle import ToldCauses
 from positionstore.log import get_logger
 from positionstore.model.facts import Source
 

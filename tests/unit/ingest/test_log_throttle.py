@@ -2,7 +2,7 @@ import pytest
 from support.waiting import eventually
 
 from positionstore.ingest import told
-from positionstore.ingest.told import Counted, ToldCauses, shape
+from positionstore.ingest.log_throttle import Counted, ToldCauses, shape
 
 
 @pytest.mark.parametrize(
