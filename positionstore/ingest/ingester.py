@@ -17,7 +17,7 @@ from positionstore.ingest.connections import ConnectionTracker
 from positionstore.ingest.decoding import PacketDecoder
 from positionstore.ingest.durability import DurabilityBarrier
 from positionstore.ingest.flusher import Flusher
-from positionstore.ingest.log_throttle import Counted
+from positionstore.ingest.log_throttle import CountedLines
 from positionstore.ingest.meter import Meter, Standing
 from positionstore.ingest.session_file import SessionFile
 from positionstore.ingest.spool import DamagedSpoolError
@@ -85,7 +85,7 @@ class Ingester:
         self._spools = Spools(settings.store_dir, max_bytes=settings.spool_max_bytes)
         self._durable = settings.durability == "spool"
         self._barrier: DurabilityBarrier | None = None
-        self._errors = Counted(self._say_errors)
+        self._errors = CountedLines(self._say_errors)
         self._tracker = ConnectionTracker(self._wake)
         self._backpressure = Backpressure()
         self._buffer: EventBuffer | None = None

@@ -1,4 +1,4 @@
-"""What the log was told already: each thing once a state, in bounded memory."""
+"""Keeps the log short: each cause once a state, what repeats as a count; in bounded memory."""
 
 import asyncio
 import re
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 _MOST: Final = 16
-"""Different causes that are said of one state; what differs at every attempt says nothing new."""
+"""Different causes that are logged of one state; what differs at every attempt says nothing new."""
 
 _FIRST_WAIT: Final = 1.0
 _LONGEST_WAIT: Final = 3600.0
@@ -23,11 +23,11 @@ def shape(words: str) -> str:
     return _NUMBER.sub("#", _NAMED.sub(r"\g<name>\g<sign>#", words.lower()))
 
 
-class ToldCauses:
-    """The causes of one state that were said, by their shape.
+class LoggedCauses:
+    """The causes of one state that were logged, by their shape.
 
     Attributes:
-        repeated: how many came after the one that was said last, and were not.
+        repeated: how many came after the one that was logged last, and were not.
     """
 
     def __init__(self) -> None:
@@ -35,7 +35,7 @@ class ToldCauses:
         self._shapes: set[str] = set()
 
     def is_new(self, words: str, *, kind: str = "") -> bool:
-        """Whether to say a cause: not if it was said, nor after too many different ones."""
+        """Whether to log a cause: not if it was logged, nor after too many different ones."""
         found = f"{kind}\n{shape(words)}"
         if found in self._shapes or len(self._shapes) >= _MOST:
             self.repeated += 1
@@ -49,11 +49,11 @@ class ToldCauses:
         self._shapes.clear()
 
 
-class Counted:
-    """Says what may come thousands of times as one line with a count.
+class CountedLines:
+    """Logs what may come thousands of times as one line with a count.
 
-    What comes is gathered for a second before it is said. While it goes on it is said again, after
-    pauses that double up to an hour; when nothing came during such a pause, it is forgotten.
+    What comes is gathered for a second before it is logged. While it goes on it is logged again,
+    after pauses that double up to an hour; when nothing came during such a pause, it is forgotten.
 
     Args:
         say: is given the words of the first, and how many there were.
@@ -76,7 +76,7 @@ class Counted:
             kind.timer = asyncio.get_running_loop().call_later(kind.wait, self._due, found)
 
     def flush(self) -> None:
-        """Say at once what is gathered, and forget everything."""
+        """Log at once what is gathered, and forget everything."""
         kinds, self._kinds = self._kinds, {}
         for kind in kinds.values():
             if kind.timer is not None:

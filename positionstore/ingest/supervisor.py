@@ -16,7 +16,7 @@ from positionstore.dimes.retrying import TransientError
 from positionstore.errors import GatewayError
 from positionstore.ingest.backoff import Backoff
 from positionstore.ingest.backpressure import Backpressure
-from positionstore.ingest.log_throttle import ToldCauses
+from positionstore.ingest.log_throttle import LoggedCauses
 from positionstore.log import get_logger
 from positionstore.model.facts import Source
 
@@ -113,7 +113,7 @@ class Supervisor:
         self._turned_away = 0
         self._proof: asyncio.TimerHandle | None = None
         self._outage_began: float | None = None
-        self._causes = ToldCauses()
+        self._causes = LoggedCauses()
 
     async def run(self) -> None:
         """Keep connected until cancelled.

@@ -1,8 +1,8 @@
 import pytest
 from support.waiting import eventually
 
-from positionstore.ingest import told
-from positionstore.ingest.log_throttle import Counted, ToldCauses, shape
+from positionstore.ingest import log_throttle
+from positionstore.ingest.log_throttle import CountedLines, LoggedCauses, shape
 
 
 @pytest.mark.parametrize(
@@ -18,13 +18,13 @@ from positionstore.ingest.log_throttle import Counted, ToldCauses, shape
 )
 def test_what_differs_each_time_makes_no_other_cause(one: str, other: str) -> None:
     assert shape(one) == shape(other)
-    causes = ToldCauses()
+    causes = LoggedCauses()
     assert [causes.is_new(words) for words in (one, other, one)] == [True, False, False]
     assert causes.repeated == 2
 
 
 def test_other_words_and_other_kinds_are_other_causes() -> None:
-    causes = ToldCauses()
+    causes = LoggedCauses()
     assert causes.is_new("HTTP 502", kind="HTTP 502")
     assert causes.is_new("HTTP 503", kind="HTTP 503")
     assert causes.is_new("no answer")
@@ -33,19 +33,19 @@ def test_other_words_and_other_kinds_are_other_causes() -> None:
 
 
 def test_what_is_remembered_is_bounded() -> None:
-    causes = ToldCauses()
+    causes = LoggedCauses()
     words = ["".join(chr(97 + int(digit)) for digit in str(n)) for n in range(100_000)]
-    assert sum(causes.is_new(each) for each in words) == told._MOST
-    assert causes.repeated == 100_000 - told._MOST
-    assert len(causes._shapes) == told._MOST
+    assert sum(causes.is_new(each) for each in words) == log_throttle._MOST
+    assert causes.repeated == 100_000 - log_throttle._MOST
+    assert len(causes._shapes) == log_throttle._MOST
 
 
 async def test_a_thousand_in_one_tick_are_one_line_with_a_count(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(told, "_FIRST_WAIT", 0.01)
+    monkeypatch.setattr(log_throttle, "_FIRST_WAIT", 0.01)
     lines: list[tuple[str, int]] = []
-    counted = Counted(lambda words, times: lines.append((words, times)))
+    counted = CountedLines(lambda words, times: lines.append((words, times)))
     for n in range(1_000):
         counted.note(f"Request {n} failed")
     assert lines == []
@@ -61,11 +61,11 @@ async def test_a_thousand_in_one_tick_are_one_line_with_a_count(
 
 async def test_many_kinds_are_bounded_too_and_flushed_at_the_end() -> None:
     lines: list[tuple[str, int]] = []
-    counted = Counted(lambda words, times: lines.append((words, times)))
+    counted = CountedLines(lambda words, times: lines.append((words, times)))
     for n in range(10_000):
         counted.note("".join(chr(97 + int(digit)) for digit in str(n)))
-    assert len(counted._kinds) == told._MOST + 1
+    assert len(counted._kinds) == log_throttle._MOST + 1
     counted.flush()
-    assert len(lines) == told._MOST + 1
+    assert len(lines) == log_throttle._MOST + 1
     assert sum(times for _, times in lines) == 10_000
     assert not counted._kinds
