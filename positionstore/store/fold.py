@@ -80,6 +80,7 @@ def statement(
 def _statement(name: str, has_retractions: bool, distributed: bool, share: str) -> sql.SQL:
     statements = queries("projection")
     and_counts = statements["and_counts"] if has_retractions else sql.SQL("")
+    proof = {"is_proved": statements["is_proved"].format(**_proof()), **_proof()}
     composed = statements[name].format(
         and_counts=and_counts,
         in_slices=statements["in_slices"].format(),
@@ -90,7 +91,7 @@ def _statement(name: str, has_retractions: bool, distributed: bool, share: str) 
         differing=_DIFFERING,
         **{f"of_share_{each}": sql.SQL(_SHARES[share].format(each)) for each in "efp"},
         **HINTS[distributed],
-        **(_proof() if name == "differences" else {}),
+        **(proof if name in {"differences", "doubted"} else {}),
     )
     # As one text: to put so many columns together takes longer than to append a lone event.
     return sql.SQL(composed.as_string())
@@ -192,12 +193,14 @@ def compare(
     # Workers of Citus share the work anyway, and no snapshot reaches them.
     distributed = is_distributed(connection)
     with Pair[_Compared](connection, None if distributed else another) as pair:
-        if position_ids is not None or distributed:
-            folds = [partial(_folded, None if position_ids is None else list(position_ids))]
+        names: list[str] = []
+        if position_ids is not None:
+            folds = [partial(_folded, list(position_ids))]
         else:
             halves = another is not None and in_all > SLICE
             shares = ("half", "other half") if halves else ("all",)
-            for part in pair.run([partial(_standing, share) for share in shares]):
+            steps = [_proved] if distributed else [partial(_standing, each) for each in shares]
+            for part in pair.run(steps):
                 found += part.found
                 in_doubt.update(part.left_over)
                 tell(part.size)
@@ -216,18 +219,34 @@ def compare(
             tell(part.size + len(part.left_over))
     if unfounded:
         _require_no_facts(connection, unfounded)
-    if position_ids is None and done != in_all and not distributed:
-        raise schema_broken(_NONE_CAME)
-    if position_ids is None and not done:
+    if position_ids is None and done != in_all:
+        if not distributed:
+            raise schema_broken(_NONE_CAME)
+        values = {"position_ids": names}
+        rows = connection.execute(statement(connection, "passed_over"), values)
+        _require_no_facts(connection, [name for (name,) in rows])
+    elif position_ids is None and not done:
         _require_no_facts(connection, None)
     return [*found, *(Found(name, "unfounded", []) for name in unfounded)]
+
+
+def _proved(connection: psycopg.Connection) -> Iterator[_Compared]:
+    """Look at all positions on Citus, where their facts are; left over are those to fold."""
+    in_all = _count(connection)
+    doubted = {
+        position_id: is_shown
+        for name in ("retracting", "doubted")
+        for position_id, is_shown in connection.execute(statement(connection, name))
+    }
+    proved = in_all - sum(doubted.values())
+    yield _Compared(max(0, proved), [], [*doubted])
 
 
 def _standing(share: str, connection: psycopg.Connection) -> Iterator[_Compared]:
     yield from _compared(connection, statement(connection, "standing", share=share), {})
 
 
-def _folded(some: list[str] | None, connection: psycopg.Connection) -> Iterator[_Compared]:
+def _folded(some: list[str], connection: psycopg.Connection) -> Iterator[_Compared]:
     yield from _compared(connection, statement(connection, "winners"), {"position_ids": some})
 
 
@@ -258,7 +277,12 @@ def _differing(connection: psycopg.Connection, part: _Slice) -> list[Found]:
     }
     with connection.cursor(row_factory=class_row(Found)) as cursor:
         found = cursor.execute(statement(connection, "differences"), values).fetchall()
-    if any(each.seq is None for each in found):
+    if any(each.seq is None for each in found) or (
+        # What is joined where workers have it tells of no fact that gives no row.
+        is_distributed(connection)
+        and connection.execute(statement(connection, "count_rows"), values).fetchone()
+        != (part.size,)
+    ):
         raise schema_broken("The log has a fact that gives no row")
     return found
 

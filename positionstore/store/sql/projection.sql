@@ -181,23 +181,7 @@ WITH doubtful AS {gathered} (
     ) p ON true
     CROSS JOIN LATERAL {body}
     {taken}
-    WHERE (
-        p.status = f.status
-        AND p.phase = f.phase
-        AND p.last_event_id = f.event_id
-        AND p.last_event_type = f.type
-        AND p.last_event_at = f.created_at
-        AND p.source = f.source
-        AND p.updated_at = f.received_at
-        AND p.supersedes_before IS NOT DISTINCT FROM w.supersedes_before
-        AND p.misfit_fields = '{{}}'
-        -- The same bytes are the same value; usually no more has to be looked at.
-        AND CASE
-            WHEN record_image_eq(ROW(p.data), ROW(body.data)) THEN true
-            ELSE p.data = body.data
-        END
-{shows}
-    ) IS NOT TRUE
+    WHERE ({is_proved}) IS NOT TRUE
     {once}
 )
 SELECT
@@ -220,10 +204,89 @@ LEFT JOIN LATERAL (
 ) p ON true
 WHERE ({p_columns}) IS DISTINCT FROM ({r_columns}) OR r.position_id IS NULL;
 
+-- name: is_proved
+-- The part of differences and of doubted by which the row p is what the fact f becomes, where w has the
+-- moment of the latest snapshot.
+p.status = f.status
+AND p.phase = f.phase
+AND p.last_event_id = f.event_id
+AND p.last_event_type = f.type
+AND p.last_event_at = f.created_at
+AND p.source = f.source
+AND p.updated_at = f.received_at
+AND p.supersedes_before IS NOT DISTINCT FROM w.supersedes_before
+AND p.misfit_fields = '{{}}'
+-- The same bytes are the same value; usually no more has to be looked at.
+AND CASE
+    WHEN record_image_eq(ROW(p.data), ROW(body.data)) THEN true
+    ELSE p.data = body.data
+END
+{shows};
+
+-- name: doubted
+-- On Citus: the positions whose row is not proved to be the fold, as standing and differences have it, and
+-- whether they have one. Each worker looks at its own, and tells of those alone.
+SELECT
+    coalesce(shown.position_id, counted.position_id) AS position_id,
+    shown.position_id IS NOT NULL AS is_shown
+FROM (SELECT p.position_id FROM positions p) shown
+FULL JOIN (
+    SELECT
+        f.position_id,
+        bool_and(ROW((f.rank).*) = ROW((r.rank).*) AND ({is_proved})) AS is_right
+    FROM ranked_facts f
+    LEFT JOIN (
+        SELECT DISTINCT ON (f.position_id) f.position_id, f.event_id, f.supersedes_before
+        FROM ranked_facts f
+        WHERE f.supersedes_before IS NOT NULL
+        ORDER BY f.position_id, f.created_at DESC, f.rank DESC
+    ) w ON w.position_id = f.position_id
+    LEFT JOIN ranked_positions r ON r.position_id = f.position_id
+    LEFT JOIN positions p ON p.position_id = f.position_id
+    CROSS JOIN LATERAL {body}
+    {taken}
+    WHERE (r.position_id IS NULL OR ROW((f.rank).*) >= ROW((r.rank).*))
+      AND CASE
+              WHEN f.supersedes_before IS NOT NULL THEN f.event_id = w.event_id
+              WHEN w.event_id IS NOT NULL THEN f.created_at > w.supersedes_before
+              ELSE true
+          END
+    GROUP BY f.position_id
+) counted ON counted.position_id = shown.position_id
+WHERE counted.is_right IS NOT TRUE;
+
+-- name: retracting
+-- The positions with a retraction, whose fold takes more than a look at what their rows show; and whether
+-- they have one.
+SELECT DISTINCT e.position_id, p.position_id IS NOT NULL AS is_shown
+FROM events e
+LEFT JOIN positions p ON p.position_id = e.position_id
+WHERE e.retracts IS NOT NULL;
+
+-- name: passed_over
+-- The positions of some of which neither the fold nor a row was found.
+WITH folded AS {gathered} (
+    SELECT position_id FROM fold_facts(%(position_ids)s)
+),
+shown AS {gathered} (
+    SELECT position_id FROM positions WHERE position_id = ANY (%(position_ids)s)
+)
+SELECT n.position_id
+FROM unnest(%(position_ids)s::text[]) n (position_id)
+LEFT JOIN folded f ON f.position_id = n.position_id
+LEFT JOIN shown p ON p.position_id = n.position_id
+WHERE f.position_id IS NULL AND p.position_id IS NULL;
+
+-- name: count_rows
+-- Of how many of some facts comes a row.
+SELECT count(*)
+FROM unnest(%(position_ids)s::text[], %(seqs)s::bigint[]) w (of_position, seq)
+JOIN fact_positions f ON {of_position} f.seq = w.seq;
+
 -- name: has_facts
 -- Whether the log has a fact that should give a position, or one of some.
 SELECT EXISTS (
-    SELECT FROM events e
+    SELECT 1 FROM events e
     WHERE e.status IS NOT NULL
       AND (%(position_ids)s::text[] IS NULL OR e.position_id = ANY (%(position_ids)s))
       AND NOT EXISTS (
