@@ -334,6 +334,8 @@ class Appender:
     ) -> tuple[int, int | None, int | None, int | None, bool]:
         """Put what is held into the log, or else what is staged, and announce it.
 
+        On Citus it is announced when it is published.
+
         Returns:
             How many facts are new, the first and the last seq of them, and the newest seq of the
             log and whether it had retractions, before.
@@ -343,8 +345,6 @@ class Appender:
             newest, has_retractions = execute(self._sql("look")).fetchone() or (None, False)
             row = execute(self._sql("append")).fetchone()
             appended, first_seq, last_seq, *_ = row or (0, None, None)
-            if self._is_distributed and last_seq is not None:
-                execute(queries("appender")["announce"], {"seq": str(last_seq)})
         elif held:
             row = execute(self._sql("append_few"), arrays(held)).fetchone()
             appended, first_seq, last_seq, newest, has_retractions, _ = row or (0, *[None] * 5)

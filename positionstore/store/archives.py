@@ -119,7 +119,7 @@ def require_owner(connection: psycopg.Connection) -> None:
     Raises:
         StoreRefusedError: it is the writer, or the reader; or the store is on Citus.
     """
-    citus.refuse(connection, "archives")
+    citus.refuse_archives(connection)
     if connection.execute(_query("may")).fetchone() != (True,):
         raise StoreRefusedError(
             "This role may not move facts out of the log or back.",

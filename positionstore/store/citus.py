@@ -44,6 +44,7 @@ NOT_SUPPORTED: Final = "not supported on Citus"
 """How each refusal begins."""
 
 _OBJECTS: Final = (
+    "refuse_change_of_events",
     "log_watermark",
     "text_of",
     "fold_facts",
@@ -88,8 +89,9 @@ def distribute(connection: psycopg.Connection) -> Iterator[str]:
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [MIGRATION_LOCK])
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [APPEND_LOCK])
         _require(connection)
-        connection.execute(_query("allow_triggers"))
-        connection.execute(_query("one_connection"))
+        _prepare(connection)
+        connection.execute(_query("this_schema_first"))
+        comments = connection.execute(_query("comments"), {}).fetchall()
         known = {name for (name,) in connection.execute(_query("known_tables"))}
         for name in COPIED:
             if name not in known:
@@ -99,9 +101,21 @@ def distribute(connection: psycopg.Connection) -> Iterator[str]:
             if name not in known:
                 _spread(connection, name)
                 yield f"{name}: spread by position"
+        kept = connection.execute(_query("comments"), {}).fetchall()
+        for (comment,) in set(comments) - set(kept):
+            connection.execute(sql.SQL(comment))
         _make_objects(connection)
         if (found := roles.recorded(connection)) is not None:
             roles.grant(connection, found)
+
+
+def prepare(connection: psycopg.Connection) -> None:
+    """Let a migration change tables and functions of a store on Citus, in its transaction.
+
+    Where it is no such store, nothing.
+    """
+    if engine.is_distributed(connection):
+        _prepare(connection)
 
 
 def adapt(connection: psycopg.Connection) -> None:
@@ -111,6 +125,11 @@ def adapt(connection: psycopg.Connection) -> None:
     """
     if engine.is_distributed(connection):
         _make_objects(connection)
+
+
+def _prepare(connection: psycopg.Connection) -> None:
+    connection.execute(_query("allow_triggers"))
+    connection.execute(_query("one_connection"))
 
 
 def _make_objects(connection: psycopg.Connection) -> None:
@@ -169,20 +188,18 @@ def described(found: list[WorkerShards]) -> str:
     return f"{'; '.join(parts)}; the largest shard is {skew(found):.1f} times the average"
 
 
-def refuse(connection: psycopg.Connection, what: str) -> None:
-    """See that this is no store on Citus.
-
-    Args:
-        connection: where to look.
-        what: what does not work there.
+def refuse_archives(connection: psycopg.Connection) -> None:
+    """See that this is no store on Citus, where facts cannot leave the log.
 
     Raises:
         StoreRefusedError: it is one.
     """
     if engine.is_distributed(connection):
         raise StoreRefusedError(
-            f"{NOT_SUPPORTED}: {what}.",
-            remedy="docs/citus.md says what is; export the log instead.",
+            f"{NOT_SUPPORTED}: archives. Facts leave the log only where it sees that all of them "
+            "are in the archive, and there each shard sees its own.",
+            remedy="For room on the disks add a worker (docs/citus.md); import an archive into a "
+            "store on one server.",
         )
 
 

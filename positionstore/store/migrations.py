@@ -218,6 +218,7 @@ def _attempt(
         before = current(_driven(connection))
         if before is not None:
             _check_known(before)
+            citus.prepare(_driven(connection))
         config.attributes["connection"] = connection
         if down_to is None:
             command.upgrade(config, "head")

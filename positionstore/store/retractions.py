@@ -11,6 +11,7 @@ from psycopg.rows import class_row
 
 from positionstore.model.facts import Retraction
 from positionstore.store import archived, citus, sequences
+from positionstore.store.engine import is_distributed
 from positionstore.store.locks import APPEND_LOCK
 from positionstore.store.projection import drop_emptied, refold_positions
 from positionstore.store.queries import queries
@@ -117,7 +118,8 @@ def append(
             archived.refuse_needing(connection, position_ids)
             positions = refold_positions(connection, position_ids)
             positions += drop_emptied(connection, position_ids)
-            connection.execute(queries("appender")["announce"], {"seq": str(max(seqs))})
+            if not is_distributed(connection):  # there it is announced when it is published
+                connection.execute(queries("appender")["announce"], {"seq": str(max(seqs))})
     return seqs, positions
 
 

@@ -11,8 +11,9 @@ What each may do with an object is said in :mod:`positionstore.store.access`.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Final
 from urllib.parse import quote
 
@@ -22,7 +23,6 @@ from psycopg.conninfo import make_conninfo
 
 from positionstore import postgres_url
 from positionstore.embedded.cluster import new_password
-from positionstore.store.engine import is_distributed
 from positionstore.store.grants import (
     FOR_ADMINISTRATORS,
     FOR_SUPERUSERS,
@@ -79,9 +79,9 @@ def plan(connection: psycopg.Connection, roles: Roles) -> list[str]:
     A new role has no password, and cannot log in before it is given one.
     """
     return [
-        statement.as_string(connection)
+        statement
         for part in (*FOR_ADMINISTRATORS, *FOR_SUPERUSERS)
-        for statement in part(connection, roles)
+        for statement in _statements(connection, roles, part)
     ]
 
 
@@ -167,22 +167,26 @@ def grant(connection: psycopg.Connection, roles: Roles) -> list[str]:
 def _execute(connection: psycopg.Connection, roles: Roles, parts: Iterable[Part]) -> list[str]:
     executed = []
     for part in parts:
-        for statement in list(part(connection, roles)):
-            text = statement.as_string(connection)
-            if _OF_CODE.search(text) and is_distributed(connection):
-                # Citus sees circles among types and functions; on a worker anybody may call them.
-                _execute_here_alone(connection, statement)
-            else:
-                connection.execute(statement)
-            executed.append(text)
+        for statement in _statements(connection, roles, part):
+            connection.execute(statement.encode())
+            executed.append(statement)
     return executed
+
+
+def _statements(connection: psycopg.Connection, roles: Roles, part: Part) -> Iterator[str]:
+    texts = [statement.as_string(connection) for statement in part(connection, roles)]
+    on_citus = connection.execute(queries("citus")["has_extension"]).fetchone() == (True,)
+    here_alone, everywhere = (
+        queries("citus")[name].as_string(connection) for name in ("here_alone", "everywhere")
+    )
+    for of_code, some in groupby(texts, lambda text: on_citus and bool(_OF_CODE.search(text))):
+        # Citus sees circles among types and functions; on a worker anybody may call them.
+        if of_code:
+            yield here_alone
+        yield from some
+        if of_code:
+            yield everywhere
 
 
 _OF_CODE: Final = re.compile(r"^ALTER (?:TYPE|FUNCTION) |^(?:GRANT|REVOKE) \S+ ON FUNCTION ")
 """A statement on a type or a function."""
-
-
-def _execute_here_alone(connection: psycopg.Connection, statement: sql.Composed) -> None:
-    connection.execute(queries("citus")["here_alone"])
-    connection.execute(statement)
-    connection.execute(queries("citus")["everywhere"])

@@ -29,9 +29,10 @@ BEGIN
         AND (only_positions IS NULL OR r.position_id = ANY (only_positions))
         AND r.received_at <= fold_facts.known_at;
     IF positions_of IS NOT NULL THEN
-        -- A retraction stands unless one that stands names it: from the last link of a chain on.
+        -- A retraction stands unless one that stands names it: from the last link of a chain on. As
+        -- is_retracted has it a chain is followed for 100, the retraction of the fact included.
         standing := array_fill(true, ARRAY[cardinality(positions_of)]);
-        FOR link IN 1..100 LOOP
+        FOR link IN 1..99 LOOP
             before := standing;
             standing := ARRAY(
                 SELECT NOT EXISTS (

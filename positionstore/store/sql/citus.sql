@@ -24,6 +24,23 @@ SET LOCAL citus.enable_unsafe_triggers = on;
 -- Statements of this transaction go to the workers one after the other, as some of them have to.
 SET LOCAL citus.multi_shard_modify_mode = sequential;
 
+-- name: comments
+-- The comments on tables, views and their columns, as statements. Citus makes some of those anew, and
+-- without them.
+SELECT format(
+    'COMMENT ON %%s %%I.%%I%%s IS %%L',
+    CASE WHEN d.objsubid > 0 THEN 'COLUMN' WHEN c.relkind = 'v' THEN 'VIEW' ELSE 'TABLE' END,
+    current_schema(), c.relname, '.' || quote_ident(a.attname), d.description
+)
+FROM pg_description d
+JOIN pg_class c ON c.oid = d.objoid AND d.classoid = 'pg_class'::regclass
+LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = d.objsubid AND d.objsubid > 0
+WHERE c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relkind IN ('r', 'v');
+
+-- name: this_schema_first
+-- Functions that are made keep this path; a temporary table does not come before the log in it.
+SELECT set_config('search_path', quote_ident(current_schema()) || ', pg_temp', true);
+
 -- name: copy_to_all
 -- Puts a copy of a small table on each worker.
 SELECT create_reference_table({name});
@@ -44,11 +61,11 @@ COMMENT ON INDEX events_seq IS 'Not unique in a store on Citus: the appenders'' 
 
 -- name: here_alone
 -- What follows changes the coordinator alone.
-SET LOCAL citus.enable_ddl_propagation = off;
+SET citus.enable_ddl_propagation = off;
 
 -- name: everywhere
 -- What follows changes the workers too.
-SET LOCAL citus.enable_ddl_propagation = on;
+SET citus.enable_ddl_propagation = on;
 
 -- name: rest_triggers
 -- Lets the rows that were copied be emptied here.
@@ -75,10 +92,11 @@ WHERE p.pronamespace = quote_ident(current_schema())::regnamespace AND p.proname
 SELECT publish_watermark();
 
 -- name: lacking_sequence
--- The sequence of quarantine, where a role may not draw of it.
+-- The sequence of quarantine, where a role may not draw of it, or is yet to be made.
 SELECT s.name
 FROM (SELECT pg_get_serial_sequence('quarantine', 'quarantine_id') AS name) s
-WHERE NOT has_sequence_privilege(%(role)s, s.name, 'USAGE');
+LEFT JOIN pg_roles r ON r.rolname = %(role)s
+WHERE has_sequence_privilege(r.oid, s.name, 'USAGE') IS NOT TRUE;
 
 -- name: watermark
 -- Up to where the feed may be read.
