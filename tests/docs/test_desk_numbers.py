@@ -7,9 +7,8 @@ from datetime import UTC, datetime, timedelta
 import docs_world
 import psycopg
 import pytest
-from support.postgres import fresh_database
+from support.postgres import Server, fresh_database
 
-from positionstore.embedded.server import EmbeddedServer
 from positionstore.store import database
 
 pytestmark = pytest.mark.slow
@@ -19,7 +18,7 @@ END = datetime(2026, 7, 6, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
-def desk(postgres: EmbeddedServer, any_store_template: str) -> Iterator[psycopg.Connection]:
+def desk(postgres: Server, any_store_template: str) -> Iterator[psycopg.Connection]:
     with fresh_database(postgres, any_store_template) as url:
         docs_world.fill(url)
         with closing(database.connect(url)) as connection:

@@ -12,9 +12,8 @@ import pytest
 from benchmark import big_store, querying
 from benchmark.querying import Asked
 from docs_queries import all_documented
-from support.postgres import fresh_database
+from support.postgres import Server, fresh_database
 
-from positionstore.embedded.server import EmbeddedServer
 from positionstore.store import database
 
 pytestmark = pytest.mark.slow
@@ -32,7 +31,7 @@ class BigStore:
 
 
 @pytest.fixture(scope="module")
-def big(postgres: EmbeddedServer, any_store_template: str) -> Iterator[BigStore]:
+def big(postgres: Server, any_store_template: str) -> Iterator[BigStore]:
     with (
         fresh_database(postgres, any_store_template) as url,
         database.connect(url) as connection,

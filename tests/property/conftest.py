@@ -3,14 +3,13 @@
 from collections.abc import Iterator
 
 import pytest
-from support.postgres import fresh_database
+from support.postgres import Server, fresh_database
 
-from positionstore.embedded.server import EmbeddedServer
 from positionstore.store.database import Store
 
 
 @pytest.fixture(scope="module")
-def store(postgres: EmbeddedServer, any_store_template: str) -> Iterator[Store]:
+def store(postgres: Server, any_store_template: str) -> Iterator[Store]:
     """A store whose examples keep out of each other's way by ids of their own."""
     with fresh_database(postgres, any_store_template) as url:
         yield Store(url, embedded=False)

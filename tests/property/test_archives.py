@@ -12,10 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.histories import MOMENTS, NOON, Arrival, deliveries, histories, ids_of, rows_of
 from support.oracle import Rules, State
-from support.postgres import fresh_database
+from support.postgres import Server, fresh_database
 from support.profiles import tries
 
-from positionstore.embedded.server import EmbeddedServer
 from positionstore.errors import StoreRefusedError
 from positionstore.export.archive import archive
 from positionstore.importer.archives import bring_back
@@ -38,7 +37,7 @@ Stores = Callable[[], AbstractContextManager[tuple[Store, psycopg.Connection, Ap
 
 
 @pytest.fixture(scope="module")
-def stores(postgres: EmbeddedServer, any_store_template: str) -> Stores:
+def stores(postgres: Server, any_store_template: str) -> Stores:
     """Makes a store of its own for each example, since an archive takes whatever is old."""
 
     @contextmanager

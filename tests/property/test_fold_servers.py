@@ -21,9 +21,9 @@ from support.histories import (
     rows_of,
 )
 from support.oracle import Rules
+from support.postgres import Server
 from support.waiting import DEADLINE
 
-from positionstore.embedded.server import EmbeddedServer
 from positionstore.store import migrations
 from positionstore.store.appender import Appender
 from positionstore.store.database import connect
@@ -31,7 +31,7 @@ from positionstore.store.projection import verify
 
 
 @pytest.fixture
-def english_url(postgres: EmbeddedServer) -> Iterator[str]:
+def english_url(postgres: Server) -> Iterator[str]:
     """A store in a database that sorts text as English does."""
     name = f"test_english_{uuid.uuid4().hex[:16]}"
     with closing(psycopg.connect(postgres.url("postgres"), autocommit=True)) as connection:

@@ -25,7 +25,8 @@ from psycopg import sql
 
 from positionstore.embedded import server as embedded
 from positionstore.embedded.server import EmbeddedServer
-from support import server_worlds
+from support import citus_cluster, server_worlds
+from support.citus_cluster import CitusCluster
 from support.server_worlds import World
 
 TEST_SETTINGS = {
@@ -45,6 +46,9 @@ def _silent(line: str) -> None:
 OWNER = "store_owner"
 """Who owns the databases of a world without a superuser; the password is the same word."""
 
+Server = EmbeddedServer | CitusCluster
+"""What databases can be made on."""
+
 _worlds: dict[Path, World] = {}
 
 
@@ -63,7 +67,7 @@ def shared_server(
 
 @contextmanager
 def fresh_database(
-    server: EmbeddedServer, template: str = "template0", *, name: str = "test_"
+    server: Server, template: str = "template0", *, name: str = "test_"
 ) -> Iterator[str]:
     """Make a database, empty or like another one; yield its URL; drop it afterwards.
 
@@ -73,6 +77,10 @@ def fresh_database(
         name: what its name begins with.
     """
     name += uuid.uuid4().hex[:16]
+    if isinstance(server, CitusCluster):
+        with server.database(name, template):
+            yield server.url(quote(name))
+        return
     world = _worlds.get(server.data_dir, World())
     owner = "positionstore" if world.superuser else OWNER
     locale = world.locale if template == "template0" else ""
@@ -131,13 +139,31 @@ def server_of(name: str, world: World) -> Iterator[EmbeddedServer]:
 
 
 CHOSEN = server_worlds.chosen()
+ON_CITUS = CHOSEN is not None and CHOSEN[1].citus
+
+OWN_FUNCTIONS = "the functions on workers stay the superuser's, who migrates and makes roles"
+"""Why the owner of the tables does not migrate a store on Citus."""
+
+
+@contextmanager
+def cluster_of_citus() -> Iterator[CitusCluster]:
+    """Use the cluster of Citus that the environment names."""
+    cluster = citus_cluster.named()
+    if cluster is None:
+        pytest.skip(f"{citus_cluster.VARIABLE} names no coordinator of Citus")
+    with cluster.ready():
+        yield cluster
 
 
 @pytest.fixture(scope="session")
-def postgres(request: pytest.FixtureRequest) -> Iterator[EmbeddedServer]:
+def postgres(request: pytest.FixtureRequest) -> Iterator[Server]:
     """The server that the store's tests run on."""
     if CHOSEN is None:
         yield request.getfixturevalue("embedded_server")
+        return
+    if ON_CITUS:
+        with cluster_of_citus() as cluster:
+            yield cluster
         return
     with server_of(*CHOSEN) as server:
         yield server
@@ -151,7 +177,7 @@ def database_url(embedded_server: EmbeddedServer) -> Iterator[str]:
 
 
 @pytest.fixture
-def any_database_url(postgres: EmbeddedServer) -> Iterator[str]:
+def any_database_url(postgres: Server) -> Iterator[str]:
     """A fresh, empty database on the server that the store's tests run on."""
     with fresh_database(postgres) as url:
         yield url

@@ -30,6 +30,7 @@ class World:
         locale: what its databases are made with, as SQL.
         superuser: whether the store's owner is one.
         schema: the one that the store is in, by the database's ``search_path``.
+        citus: whether it is the cluster of Citus that ``POSITIONSTORE_TEST_CITUS_URL`` names.
     """
 
     programs: Path | None = None
@@ -37,6 +38,7 @@ class World:
     locale: str = ""
     superuser: bool = True
     schema: str = "public"
+    citus: bool = False
 
     @property
     def bin_dir(self) -> Path | None:
@@ -69,6 +71,7 @@ WORLDS: Final[dict[str, World]] = {
     ),
     "no superuser": World(superuser=False),
     "schema": World(schema="desk_book"),
+    "Citus": World(citus=True),
 }
 """By name. Encodings that are refused, and a server that is read only, have tests of their own."""
 

@@ -17,14 +17,17 @@ from psycopg.conninfo import conninfo_to_dict
 
 from positionstore.embedded.server import EmbeddedServer
 from positionstore.store import migrations
-from support.postgres import fresh_database
+from support.citus_cluster import CitusCluster
+from support.postgres import Server, fresh_database
 
 
 @contextmanager
-def migrated_template(server: EmbeddedServer) -> Iterator[str]:
+def migrated_template(server: Server) -> Iterator[str]:
     """Migrate a database to head; yield its name, for ``fresh_database(server, name)``."""
     with fresh_database(server) as url:
         migrations.migrate(url)
+        if isinstance(server, CitusCluster):
+            server.spread(url)
         with psycopg.connect(url):
             pass  # the first connection to each copy then finds the cache that this one leaves
         yield str(conninfo_to_dict(url)["dbname"])
@@ -38,7 +41,7 @@ def store_template(embedded_server: EmbeddedServer) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def any_store_template(postgres: EmbeddedServer) -> Iterator[str]:
+def any_store_template(postgres: Server) -> Iterator[str]:
     """The same on the server that the store's tests run on."""
     with migrated_template(postgres) as name:
         yield name
@@ -52,7 +55,7 @@ def store_url(embedded_server: EmbeddedServer, store_template: str) -> Iterator[
 
 
 @pytest.fixture
-def any_store_url(postgres: EmbeddedServer, any_store_template: str) -> Iterator[str]:
+def any_store_url(postgres: Server, any_store_template: str) -> Iterator[str]:
     """A fresh store on the server that the store's tests run on."""
     with fresh_database(postgres, any_store_template) as url:
         yield url

@@ -5,7 +5,7 @@ from contextlib import ExitStack, closing
 
 import psycopg
 import pytest
-from support.postgres import CHOSEN
+from support.postgres import CHOSEN, ON_CITUS
 
 from positionstore.store import database
 from positionstore.store.appender import Appender
@@ -13,7 +13,7 @@ from positionstore.store.appender import Appender
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Leave out, before anything is made for it, what no ordinary owner of a store may do."""
+    """Leave out, before anything is made for it, what cannot be done on the server chosen."""
     ordinary = CHOSEN is not None and not CHOSEN[1].superuser
     makes_roles = "urls" in getattr(item, "fixturenames", ())
     if ordinary and (makes_roles or item.get_closest_marker("superuser")):
@@ -21,6 +21,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     elsewhere = CHOSEN is not None and CHOSEN[1].schema != "public"
     if elsewhere and item.get_closest_marker("in_public"):
         pytest.skip("It names the schema public, and the store is in another.")
+    left_out = item.get_closest_marker("not_on_citus")
+    if ON_CITUS and left_out is not None:
+        pytest.skip(f"Not on Citus: {left_out.args[0]}")
 
 
 Connect = Callable[[], psycopg.Connection]

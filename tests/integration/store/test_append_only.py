@@ -11,7 +11,6 @@ CONTENT = "SELECT seq, event_id, type FROM events ORDER BY seq"
 
 STATEMENTS = [
     "UPDATE events SET type = 'x'",
-    "UPDATE events SET type = 'x' WHERE false",
     "UPDATE ONLY events SET received_at = now()",
     "DELETE FROM events",
     "DELETE FROM events WHERE event_id = 'evt_1'",
@@ -36,6 +35,12 @@ def test_no_statement_changes_it(connection: psycopg.Connection, appender: Appen
         with pytest.raises(psycopg.Error, match=refusal):
             connection.execute(statement)
         assert connection.execute(CONTENT).fetchall() == before, statement
+
+
+@pytest.mark.not_on_citus("a statement that can find no row is sent to no worker")
+def test_not_even_one_that_finds_no_row(connection: psycopg.Connection) -> None:
+    with pytest.raises(psycopg.Error, match="The log is append-only"):
+        connection.execute("UPDATE events SET type = 'x' WHERE false")
 
 
 def test_the_refusal_says_what_was_tried_and_what_to_do_instead(

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 import psycopg
+import pytest
 from support.factories import event, rejected
 
 from positionstore.model.facts import Received
@@ -74,6 +75,7 @@ def batches(appender: int, count: int, size: int) -> list[list[Received]]:
     ]
 
 
+@pytest.mark.not_on_citus("a reader goes up to the watermark, by events_after")
 def test_a_reader_who_remembers_the_last_seq_misses_nothing(connect: Connect) -> None:
     """Three appenders and one tailing reader: what commits later never has a smaller seq."""
     crew = Crew()

@@ -17,10 +17,9 @@ import pyarrow.parquet as pq
 import pytest
 from support.factories import event, moment, snapshot
 from support.old_positions import CUT, DAY, LATER, archived, facts, files, fill, life, now, rows
-from support.postgres import fresh_database
+from support.postgres import Server, fresh_database
 from support.waiting import DEADLINE
 
-from positionstore.embedded.server import EmbeddedServer
 from positionstore.errors import ConfigurationError, PositionstoreError, StoreRefusedError
 from positionstore.export.archive import YOUNGEST, archive
 from positionstore.export.export import export
@@ -36,6 +35,8 @@ from positionstore.store.appender import Appender
 from positionstore.store.archive_file import ArchiveWriter
 from positionstore.store.database import Store
 from positionstore.store.status import Archived, status
+
+pytestmark = pytest.mark.not_on_citus("archives are refused there")
 
 Connect = Callable[[], psycopg.Connection]
 REFUSED = psycopg.errors.RestrictViolation
@@ -560,7 +561,7 @@ def test_a_moment_that_needs_the_archive_is_refused_and_names_the_file(
 
 
 @pytest.fixture
-def other_url(postgres: EmbeddedServer, any_store_template: str) -> Iterator[str]:
+def other_url(postgres: Server, any_store_template: str) -> Iterator[str]:
     """A second store, empty."""
     with fresh_database(postgres, any_store_template) as url:
         yield url

@@ -101,7 +101,7 @@ def test_the_client_s_encoding_changes_no_byte(
             Appender(connection).append([event(name, body={"market_title": "é🦊"})])
             row = connection.execute(
                 "SELECT event_id, data ->> 'market_title' FROM events e JOIN positions p"
-                " ON p.last_event_id = e.event_id"
+                " ON p.position_id = e.position_id AND p.last_event_id = e.event_id"
             ).fetchone()
             assert row == (name, "é🦊")
 

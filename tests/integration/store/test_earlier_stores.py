@@ -9,10 +9,9 @@ import pytest
 from support import earlier_store
 from support.earlier_store import schema_of
 from support.factories import event, moment
-from support.postgres import fresh_database
+from support.postgres import Server, fresh_database
 from support.typed_in import rows
 
-from positionstore.embedded.server import EmbeddedServer
 from positionstore.model.address import one_spelling
 from positionstore.store import database, migrations, projection, restored
 from positionstore.store.appender import Appender
@@ -40,7 +39,7 @@ def earlier_url(any_database_url: str) -> str:
 
 
 @pytest.fixture
-def another_url(postgres: EmbeddedServer) -> Iterator[str]:
+def another_url(postgres: Server) -> Iterator[str]:
     """A second database, empty."""
     with fresh_database(postgres) as url:
         yield url

@@ -11,6 +11,7 @@ import pytest
 from psycopg import IsolationLevel
 from support.factories import event
 from support.further import a_further_migration
+from support.postgres import OWN_FUNCTIONS
 from support.roles import Urls, connected, roles_on
 from support.waiting import wait_until
 
@@ -67,6 +68,7 @@ class Background(threading.Thread):
             raise self._error
 
 
+@pytest.mark.not_on_citus(OWN_FUNCTIONS)
 def test_nobody_waits_for_a_report_but_the_migration_that_changes_its_table(
     urls: Urls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -106,6 +108,7 @@ def test_nobody_waits_for_a_report_but_the_migration_that_changes_its_table(
     assert "_reader" in said[0]
 
 
+@pytest.mark.not_on_citus(OWN_FUNCTIONS)
 def test_a_migration_gives_up_in_the_end_and_says_who_is_in_its_way(
     urls: Urls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -121,6 +124,7 @@ def test_a_migration_gives_up_in_the_end_and_says_who_is_in_its_way(
         assert migrations.migrate(urls[Role.OWNER], wait=0)[1] == "9000"
 
 
+@pytest.mark.not_on_citus(OWN_FUNCTIONS)
 def test_whoever_queues_behind_a_migration_gets_on_when_it_gives_way(
     urls: Urls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

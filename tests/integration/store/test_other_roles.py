@@ -7,11 +7,10 @@ import psycopg
 import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
-from support.postgres import fresh_database
+from support.postgres import ON_CITUS, Server, fresh_database
 from support.roles import Urls, connected, roles_on
 from support.stranger import a_role
 
-from positionstore.embedded.server import EmbeddedServer
 from positionstore.model.check import Check
 from positionstore.store import migrations
 from positionstore.store.access import FUNCTIONS, RELATIONS
@@ -56,7 +55,7 @@ def take_back(url: str) -> None:
 
 @pytest.mark.parametrize("has_roles", [False, True], ids=["a store of one role", "of three"])
 def test_what_a_hosted_service_grants_on_each_new_table_is_named_and_taken_back(
-    postgres: EmbeddedServer, *, has_roles: bool
+    postgres: Server, *, has_roles: bool
 ) -> None:
     with fresh_database(postgres) as url, a_role(url, *HOSTED) as (anon, anon_url):
         migrations.migrate(url)
@@ -235,8 +234,9 @@ def test_all_is_well_for_whichever_role_looks(
 ) -> None:
     url = any_store_url if role is None else urls[role]
     assert wrong(url) == []
+    workers = ["workers"] if ON_CITUS else []
     assert list(found(url)) == [
-        "database", "schema", "append-only", "writer", "roles", "other roles"
+        "database", "schema", "append-only", "writer", "roles", "other roles", *workers
     ]  # fmt: skip
 
 
@@ -252,6 +252,7 @@ def test_a_schema_that_is_not_at_head_ends_it(any_store_url: str) -> None:
     assert "Run `positionstore migrate`" in found(any_store_url)["schema"].says
 
 
+@pytest.mark.not_on_citus("a trigger of a table that is spread cannot be switched")
 def test_the_trigger_that_works_for_some_sessions_alone_is_told(any_store_url: str) -> None:
     with connected(any_store_url) as admin:
         admin.execute("ALTER TABLE events ENABLE TRIGGER events_are_append_only")

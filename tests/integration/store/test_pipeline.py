@@ -87,6 +87,7 @@ def line(connect: Connect) -> Iterator[Line]:
         yield line
 
 
+@pytest.mark.not_on_citus("an appender begins by publishing what another left, in its turn")
 def test_the_next_batches_are_staged_while_the_last_waits_to_be_committed(
     line: Line, connection: psycopg.Connection, connect: Connect
 ) -> None:
@@ -139,6 +140,7 @@ def test_few_wait_for_more_and_the_size_is_asked_for_each_transaction(
     assert len(ids(connection)) == 7
 
 
+@pytest.mark.not_on_citus("an appender begins by publishing what another left, in its turn")
 def test_a_commit_that_fails_in_the_background_is_heard_of_and_nothing_is_half_done(
     line: Line, connect: Connect, connection: psycopg.Connection
 ) -> None:
@@ -170,6 +172,7 @@ def test_what_is_under_way_is_awaited_in_the_end_and_what_is_staged_is_forgotten
     assert all(own.closed for own in line.connections)
 
 
+@pytest.mark.not_on_citus("an appender begins by publishing what another left, in its turn")
 def test_a_batch_that_cannot_be_staged_spoils_none_that_is_under_way(
     line: Line, connection: psycopg.Connection
 ) -> None:

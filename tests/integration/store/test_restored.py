@@ -19,6 +19,7 @@ def value(connection: psycopg.Connection, query: str) -> object:
     return row[0]
 
 
+@pytest.mark.not_on_citus("a trigger of a table that is spread cannot be switched")
 @pytest.mark.parametrize(("how", "found"), [("ENABLE", Guard.RESTS), ("DISABLE", Guard.OFF)])
 def test_a_trigger_that_does_not_work_for_all_is_seen_and_put_right(
     connection: psycopg.Connection, any_store_url: str, how: str, found: Guard
@@ -33,6 +34,7 @@ def test_a_trigger_that_does_not_work_for_all_is_seen_and_put_right(
     assert [line for line in said if "trigger" in line]
 
 
+@pytest.mark.not_on_citus("a trigger of a table that is spread cannot be switched")
 def test_a_trigger_that_is_missing_is_seen(connection: psycopg.Connection) -> None:
     connection.execute("DROP TRIGGER events_are_append_only ON events")
 
@@ -47,6 +49,7 @@ def test_no_column_names_a_compression(connection: psycopg.Connection) -> None:
     assert value(connection, named) == 0
 
 
+@pytest.mark.not_on_citus("what workers compress with is a setting of their servers")
 def test_who_writes_compresses_by_lz4_where_the_server_has_it(
     connection: psycopg.Connection, appender: Appender
 ) -> None:

@@ -75,6 +75,7 @@ def test_one_for_reading_leaves_row_security_as_it_is(hostile_url: str) -> None:
         assert connection.execute("SHOW row_security").fetchone() == ("on",)
 
 
+@pytest.mark.not_on_citus("sessions of workers take the settings of their database")
 @pytest.mark.slow
 async def test_every_command_works_on_such_a_database(hostile_url: str, tmp_path: Path) -> None:
     async with (
@@ -104,6 +105,7 @@ async def test_every_command_works_on_such_a_database(hostile_url: str, tmp_path
     assert "Zażółć 漢字" in (tmp_path / "events.csv").read_text(encoding="utf-8")
 
 
+@pytest.mark.not_on_citus("earlier migrations are not run over tables that are spread")
 def test_a_migration_is_not_ended_by_a_timeout_of_the_role(
     hostile_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -147,7 +147,8 @@ def test_a_snapshot_without_its_window_is_refused(
     appender.append_snapshots([snapshot(as_of=100)], NOON)
     columns = "event_id, position_id, type, created_at, received_at, source, envelope"
     for source, value in (("rest", "NULL"), ("partner", "now()")):
-        with pytest.raises(psycopg.errors.CheckViolation, match="snapshots_come_from_rest"):
+        # Of a worker Citus tells the error's words and not always its class.
+        with pytest.raises(psycopg.DatabaseError, match="snapshots_come_from_rest"):
             connection.execute(
                 f"INSERT INTO events ({columns}, supersedes_before)"
                 f" SELECT 'x', position_id, type, created_at, received_at, '{source}', envelope,"
