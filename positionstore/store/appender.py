@@ -2,9 +2,9 @@
 
 A batch is staged first (``COPY`` into a temporary table, which blocks no one)
 and then committed: under the appenders' lock it goes into the log, is projected, and listeners
-are told. A few events are not staged, but go into the log as parameters: to fill a temporary table
-and to empty it again takes the server longer than they do. A crash or an error at any point leaves
-the database as it was.
+are notified. A few events are not staged, but go into the log as parameters: to fill a temporary
+table and to empty it again takes the server longer than they do. A crash or an error at any point
+leaves the database as it was.
 """
 
 import time

@@ -2,7 +2,7 @@
 
 A position leaves whole, and what leaves it is what its fold does not need: the log keeps the fact
 that its row shows, its latest snapshot and its retractions. So the row stays the fold of the facts
-that are there, and a late fact is folded as ever. What is away is told by a fact of the log, by
+that are there, and a late fact is folded as ever. What is away is named by a fact of the log, by
 ``archives`` and by ``archived_positions``; the functions that look back ask the last.
 """
 
@@ -205,14 +205,14 @@ def bring_back(
     with _no_deadlock(), connection.transaction():
         with connection.cursor(row_factory=class_row(Archive)) as cursor:
             archive = cursor.execute(_query("standing"), {"digest": digest}).fetchone()
-        told = connection.execute(_query("told"), {"digest": digest}).fetchone()
-        if archive is None and told is None:
+        imported = connection.execute(_query("imported"), {"digest": digest}).fetchone()
+        if archive is None and imported is None:
             row = _brought_back(connection, digest)
             if row is None:
                 raise _unknown(name)
             archive_id, back_since, number = row
             return Restored(archive_id, name, 0, number, 0, 0, back_since)
-        called = archive.archive_id if archive is not None else str(told and told[0])
+        called = archive.archive_id if archive is not None else str(imported and imported[0])
         connection.execute(_query("look_up_by_key"))
         connection.execute(_query("create_returning").format(returning=returning))
         count = 0
@@ -288,7 +288,7 @@ def require_known(connection: psycopg.Connection, name: str, digest: str) -> Non
     values = {"digest": digest}
     if not (
         connection.execute(_query("standing"), values).fetchone()
-        or connection.execute(_query("told"), values).fetchone()
+        or connection.execute(_query("imported"), values).fetchone()
         or _brought_back(connection, digest)
     ):
         raise _unknown(name)

@@ -144,7 +144,7 @@ def arrays(facts: Sequence[Incoming]) -> dict[str, list[object]]:
         "created_at": [each.created_at for each in events],
         "received_at": [received.received_at for received, _ in facts],
         "sources": [received.source.value for received, _ in facts],
-        # As texts, for an array of nothing but NULL has no type that is told.
+        # As texts, for an array of nothing but NULL has no type of its own.
         "supersedes_before": [each and each.isoformat() for each in overruled],
         "envelopes": [each.envelope.decode() for each in events],
     }

@@ -156,8 +156,8 @@ FROM archives
 WHERE restored_at IS NULL
 ORDER BY archive_id;
 
--- name: told
--- The archive of this digest of which the log tells and this store has no record: the log of another
+-- name: imported
+-- The archive of this digest of which the log has a fact and this store no record: the log of another
 -- store was imported.
 SELECT e.event_id
 FROM events e
@@ -177,14 +177,14 @@ LIMIT 1;
 SELECT archive_id, restored_at, facts FROM archives
 WHERE digest = %(digest)s AND restored_at IS NOT NULL
 UNION ALL
-SELECT 'arc_' || substr(r.event_id, 5), r.created_at, coalesce(bigint_from_wire(told.data ->> 'facts'), 0)
+SELECT 'arc_' || substr(r.event_id, 5), r.created_at, coalesce(bigint_from_wire(body.data ->> 'facts'), 0)
 FROM events r
 CROSS JOIN LATERAL (
     SELECT jsonb_from_wire(r.envelope) -> 'data' AS data OFFSET 0
-) told
+) body
 WHERE r.position_id = '' AND r.event_id >= 'rst_' AND r.event_id < 'rst`'
   AND r.type = 'restoration' AND r.source = 'import'
-  AND told.data ->> 'digest' = %(digest)s
+  AND body.data ->> 'digest' = %(digest)s
 ORDER BY restored_at DESC
 LIMIT 1;
 
@@ -278,11 +278,11 @@ WHERE m.position_id = %(position_id)s;
 SELECT m.position_id, a.file
 FROM archived_positions m
 JOIN archives a ON a.archive_id = m.archive_id
-JOIN events told ON told.position_id = '' AND told.event_id = m.archive_id
+JOIN events archived ON archived.position_id = '' AND archived.event_id = m.archive_id
 WHERE (%(position_ids)s::text[] IS NULL OR m.position_id = ANY (%(position_ids)s))
   AND EXISTS (
     SELECT FROM events e
-    WHERE e.position_id = m.position_id AND e.seq > told.seq
+    WHERE e.position_id = m.position_id AND e.seq > archived.seq
       AND (
           e.supersedes_before < m.last_created_at
           OR (
@@ -290,7 +290,7 @@ WHERE (%(position_ids)s::text[] IS NULL OR m.position_id = ANY (%(position_ids)s
               AND NOT EXISTS (
                   SELECT FROM events named
                   WHERE named.position_id = e.position_id AND named.event_id = e.retracts
-                    AND named.seq > told.seq
+                    AND named.seq > archived.seq
               )
           )
       )

@@ -1,7 +1,7 @@
 -- Reading the log as a feed.
 
 -- name: listen
--- Asks to be told when the log has grown.
+-- Asks to be notified when the log has grown.
 LISTEN positionstore;
 
 -- name: page_after

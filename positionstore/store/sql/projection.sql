@@ -5,29 +5,29 @@
 -- the fact that stands and neither overruled by a snapshot nor retracted before it came. It is
 -- held to one look-up by key a row: the planner's statistics know nothing of the newest rows, and a
 -- plan made for the one row that it expects takes minutes for fifty thousand.
-WITH told AS {apart} (
+WITH incoming AS {apart} (
     SELECT f.position_id, f.seq, f.created_at, f.rank
     FROM ranked_facts f
     WHERE f.seq BETWEEN %(first_seq)s AND %(last_seq)s {and_counts}
 ),
-standing AS {apart} (
+current AS {apart} (
     SELECT p.position_id, p.rank, p.supersedes_before
-    FROM (SELECT DISTINCT position_id FROM told) t
+    FROM (SELECT DISTINCT position_id FROM incoming) i
     CROSS JOIN LATERAL (
         SELECT p.position_id, p.rank, p.supersedes_before
-        FROM ranked_positions p WHERE p.position_id = t.position_id {once}
+        FROM ranked_positions p WHERE p.position_id = i.position_id {once}
     ) p
 ),
 best AS (
-    SELECT DISTINCT ON (t.position_id)
-        t.position_id AS of_position, t.seq, t.rank, p.rank AS standing, p.supersedes_before
-    FROM told t
-    LEFT JOIN standing p ON p.position_id = t.position_id
-    WHERE t.created_at > coalesce(p.supersedes_before, '-infinity')
-    ORDER BY t.position_id, t.rank DESC
+    SELECT DISTINCT ON (i.position_id)
+        i.position_id AS of_position, i.seq, i.rank, p.rank AS current_rank, p.supersedes_before
+    FROM incoming i
+    LEFT JOIN current p ON p.position_id = i.position_id
+    WHERE i.created_at > coalesce(p.supersedes_before, '-infinity')
+    ORDER BY i.position_id, i.rank DESC
 ),
 winners AS {apart} (
-    SELECT of_position, seq, supersedes_before FROM best WHERE standing IS NULL OR rank > standing
+    SELECT of_position, seq, supersedes_before FROM best WHERE current_rank IS NULL OR rank > current_rank
 )
 INSERT INTO positions ({columns})
 SELECT {columns}
@@ -166,7 +166,7 @@ SELECT count(*) FROM positions;
 
 -- name: differences
 -- Where positions does not show the facts that it should: the position, what is wrong with it, the
--- columns that differ, and the fact. A fact that gives no row is told with no position.
+-- columns that differ, and the fact. A fact that gives no row comes with no position.
 WITH doubtful AS {gathered} (
     -- The usual row is proved to be right for less than it costs to make another.
     SELECT w.of_position, w.seq, w.supersedes_before

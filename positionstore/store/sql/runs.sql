@@ -151,7 +151,7 @@ LEFT JOIN LATERAL (
 ) r ON true
 LEFT JOIN LATERAL (
     SELECT max(e.created_at) AS created_at
-    FROM told e
+    FROM logged e
     WHERE d.fields IS NOT NULL
       AND e.position_id = i.position_id
       AND e.supersedes_before IS NULL
@@ -166,7 +166,7 @@ SELECT p.position_id, n.created_at
 FROM shown p
 LEFT JOIN LATERAL (
     SELECT max(e.created_at) AS created_at
-    FROM told e
+    FROM logged e
     WHERE e.position_id = p.position_id
       AND e.supersedes_before IS NULL
       AND e.status IS NOT NULL
@@ -185,7 +185,7 @@ past AS {gathered} (
 facts AS {gathered} (
     SELECT * FROM ranked_facts {of_asked}
 ),
-told AS {gathered} (
+logged AS {gathered} (
     SELECT position_id, event_id, status, created_at, supersedes_before FROM events {of_asked}
 ),
 retracted AS {gathered} (

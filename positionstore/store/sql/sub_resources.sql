@@ -2,7 +2,7 @@
 
 -- name: due
 -- Those to ask for: of the living that are smaller than at their entry, where they were not read at
--- this size; of the ended, where they were asked for before and not since, or an event told lately
+-- this size; of the ended, where they were asked for before and not since, or an event mentioned lately
 -- of a change.
 SELECT d.position_id, p.wallet_address, p.phase = 'terminal' AS is_final,
     p.current_position_token_units AS token_units, w.resource
