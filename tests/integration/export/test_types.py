@@ -292,6 +292,29 @@ def test_duckdb_and_polars_read_the_money_of_json_lines_to_the_digit(
     assert frame["money"].cast(pl.Decimal(18, 4))[0] == Decimal("12345678901234.5678")
 
 
+def test_pandas_reads_the_money_of_json_lines_as_text_where_it_is_told(
+    tmp_path: Path, export: Exporter
+) -> None:
+    path = tmp_path / "all.jsonl"
+    export(path, query=EVERYTHING)
+
+    frame = pd.read_json(path, lines=True, dtype=False)
+    assert frame["money"][0] == "12345678901234.5678"
+
+
+def test_duckdb_reads_the_sides_of_csv_as_text_where_it_is_told(
+    tmp_path: Path, export: Exporter
+) -> None:
+    path = tmp_path / "sides.csv"
+    export(path, query="SELECT side FROM (VALUES ('yes'), ('no')) sides (side)")
+
+    with duckdb.connect() as connection:
+        rows = connection.execute(
+            "SELECT side FROM read_csv(?, types = {'side': 'VARCHAR'})", [str(path)]
+        ).fetchall()
+    assert rows == [("yes",), ("no",)]
+
+
 def test_csv_tells_null_from_an_empty_text(tmp_path: Path, export: Exporter) -> None:
     path = tmp_path / "all.csv"
     export(path, query=EVERYTHING)

@@ -14,6 +14,7 @@ import pytest
 from support.factories import event
 from support.tool_venv import tool_venv
 
+import positionstore
 from positionstore.store import database
 from positionstore.store.appender import Appender
 
@@ -101,6 +102,16 @@ def test_adbc_hands_over_the_digits_as_text(book_url: str) -> None:
     sums = {name: pa.compute.sum(table[name].cast(pa.string()).cast(wide)).as_py() for name in SUMS}
     assert sums == SUMS
     assert pl.read_database_uri(ROWS, book_url, engine="adbc").height == 4
+
+
+def test_polars_divides_pips_with_the_digits_it_is_given(book_url: str) -> None:
+    with positionstore.connect(book_url) as book:
+        sums = book.sql(
+            "SELECT sum(result_net_realized_pnl_usd_pips)::numeric(38, 0) AS pips"
+            " FROM closed_positions"
+        )
+    dollars = pl.DataFrame(sums).select(pl.col("pips").cast(pl.Decimal(38, 4)) / 10_000)
+    assert dollars.item() == SUMS[NET]
 
 
 @pytest.mark.slow
