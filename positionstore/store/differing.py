@@ -81,8 +81,15 @@ def listed(
         rows: list[dict[str, Any]] = cursor.execute(_statement("listed"), values).fetchall()
     in_all = rows[0]["in_all"] if rows else 0
     total = Decimal((rows[0]["value_in_all"] if rows else 0) or 0)
+    named = {
+        "position_ids": [row["position_id"] for row in rows],
+        "run_ids": [row["run_id"] for row in rows],
+    }
+    found = connection.execute(_statement("fields"), named).fetchall()
+    fields = {(position_id, run_id): each for position_id, run_id, each in found}
     for row in rows:
         del row["in_all"], row["value_in_all"]
+        row["fields"] = fields.get((row["position_id"], row["run_id"]), [])
     return StillDiffering([Differing(**row) for row in rows], in_all, total)
 
 

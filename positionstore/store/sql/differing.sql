@@ -22,32 +22,30 @@ WHERE newest.resolution = ANY(%(resolutions)s)
 SELECT count(*) FROM ({still_different}) d;
 
 -- name: listed
--- The largest amounts first, each with what differs, and with how many there are in all.
+-- The largest amounts first, and with how many there are in all. What positions say is joined where it is,
+-- and not to the few that are listed: Citus would send the whole table to the coordinator for these.
 SELECT
-    d.position_id, d.run_id, d.kind, d.resolution, d.value_usd_pips, d.in_all, d.value_in_all,
-    p.status, p.wallet_address, p.market_ticker, p.market_title,
-    coalesce(
-        (
-            SELECT array_agg(ARRAY[x.field, x.store_value, x.rest_value] ORDER BY x.field)
-            FROM discrepancies x
-            WHERE x.position_id = d.position_id AND x.run_id = d.run_id AND x.field <> ''
-        ),
-        ARRAY[]::text[]
-    ) AS fields
-FROM (
-    SELECT d.*, a.value_usd_pips, count(*) OVER () AS in_all,
-           sum(a.value_usd_pips) OVER () AS value_in_all
-    FROM ({still_different}) d
-    LEFT JOIN (
-        SELECT p.position_id, coalesce(
-                v.position_value_usd_pips, p.current_position_value_usd_pips,
-                p.entry_notional_usd_pips
-            ) AS value_usd_pips
-        FROM positions p
-        LEFT JOIN valuations v USING (position_id)
-    ) a USING (position_id)
-    ORDER BY a.value_usd_pips DESC NULLS LAST, d.position_id
-    LIMIT %(at_most)s
-) d
-LEFT JOIN positions p USING (position_id)
-ORDER BY d.value_usd_pips DESC NULLS LAST, d.position_id;
+    d.position_id, d.run_id, d.kind, d.resolution, a.value_usd_pips, count(*) OVER () AS in_all,
+    sum(a.value_usd_pips) OVER () AS value_in_all,
+    a.status, a.wallet_address, a.market_ticker, a.market_title
+FROM ({still_different}) d
+LEFT JOIN (
+    SELECT
+        p.position_id, p.status, p.wallet_address, p.market_ticker, p.market_title,
+        coalesce(
+            v.position_value_usd_pips, p.current_position_value_usd_pips, p.entry_notional_usd_pips
+        ) AS value_usd_pips
+    FROM positions p
+    LEFT JOIN valuations v USING (position_id)
+) a USING (position_id)
+ORDER BY a.value_usd_pips DESC NULLS LAST, d.position_id
+LIMIT %(at_most)s;
+
+-- name: fields
+-- What differs of some positions, by what some runs found.
+SELECT
+    position_id, run_id,
+    array_agg(ARRAY[field, store_value, rest_value] ORDER BY field) AS fields
+FROM discrepancies
+WHERE position_id = ANY (%(position_ids)s) AND run_id = ANY (%(run_ids)s) AND field <> ''
+GROUP BY position_id, run_id;

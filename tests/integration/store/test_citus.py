@@ -32,7 +32,7 @@ from support.waiting import wait_until
 
 from positionstore.errors import StoreRefusedError
 from positionstore.model.facts import Received, Retraction
-from positionstore.store import archives, checks, citus, database, migrations, projection
+from positionstore.store import archives, checks, citus, database, differing, migrations, projection
 from positionstore.store import retractions as retracting
 from positionstore.store.appender import Appender
 from positionstore.store.db_errors import ErrorAction, classify
@@ -437,6 +437,30 @@ def test_status_and_check_show_the_workers(connect: Connect) -> None:
     assert "shards" in citus.described(found.shards)
     (workers,) = [each for each in checks.checks(connection) if each.name == "workers"]
     assert workers.ok
+
+
+def test_what_still_differs_is_listed_with_what_differs(connect: Connect) -> None:
+    connection = spread(connect)
+    Appender(connect()).append(some_events(50))
+    connection.execute("""
+        INSERT INTO reconciliation_runs (trigger, scope, reach, state, started_at)
+        VALUES ('nightly', 'full', 'partner', 'running', now())
+    """)
+    connection.execute("""
+        INSERT INTO discrepancies (
+            run_id, position_id, kind, field, store_value, rest_value, resolution, noticed_at
+        )
+        SELECT r.run_id, p.position_id, 'stale', f, 'a', 'b', 'unresolved', now()
+        FROM reconciliation_runs r
+        CROSS JOIN unnest(ARRAY['p1', 'p2', 'p3']) p (position_id)
+        CROSS JOIN unnest(ARRAY['status', 'side']) f
+    """)
+    found = differing.listed(connection, at_most=2)
+    assert (len(found.positions), found.in_all, differing.count(connection)) == (2, 3, 3)
+    assert {each.status for each in found.positions} == {"closed"}
+    assert [each.fields for each in found.positions] == [
+        [["side", "a", "b"], ["status", "a", "b"]]
+    ] * 2
 
 
 def test_the_log_is_append_only_on_each_worker(connect: Connect) -> None:
