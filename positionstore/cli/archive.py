@@ -11,8 +11,8 @@ from positionstore.cli.bootstrap import start
 from positionstore.cli.console import print_json, print_line, progress
 from positionstore.export.archive import Done
 from positionstore.export.archive import archive as run
+from positionstore.model.moments import moment_of
 from positionstore.model.wording import counted
-from positionstore.reconcile.backfill import moment_of
 from positionstore.store.database import opened
 
 

@@ -14,8 +14,8 @@ from positionstore.errors import ConfigurationError
 from positionstore.export.object_store import check_url, is_url
 from positionstore.extras import lake_needed
 from positionstore.lake.names import EngineName
+from positionstore.model.moments import moment_of
 from positionstore.model.wording import counted
-from positionstore.reconcile.backfill import moment_of
 from positionstore.store.database import opened
 
 app = typer.Typer(

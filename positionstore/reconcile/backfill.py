@@ -6,18 +6,17 @@ counts as old as its first part: that it closes a gap is as certain as if it had
 """
 
 import asyncio
-import re
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
-from datetime import time as time_of_day
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
 
 import psycopg
 
 from positionstore.errors import ConfigurationError
+from positionstore.model.moments import moment_of
 from positionstore.reconcile.reconciler import Reconciler, Resumption
 from positionstore.reconcile.report import EXIT_CLEAN, EXIT_FAILED, RunReport, RunState
 from positionstore.reconcile.scope import Scope, Trigger
@@ -32,8 +31,6 @@ _HEARTBEATS: Final = 3
 
 _MARGIN: Final = 1.0
 """Seconds by which a wait for a gap to show is longer than it need be."""
-
-_DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 class What(StrEnum):
@@ -387,34 +384,3 @@ def _progress(
         requests=report.requests,
         settling=report.settling,
     )
-
-
-def moment_of(option: str, text: str, *, end_of_day: bool = False) -> datetime:
-    """Return the moment that an option of a command line names, UTC.
-
-    Args:
-        option: its name.
-        text: a moment with an offset, or a date.
-        end_of_day: whether a date is the end of that day, and not its midnight.
-
-    Raises:
-        ConfigurationError: it is neither.
-    """
-    unreadable = ConfigurationError(
-        f"{option} {text} is no moment.",
-        remedy="Write it as 2026-07-01T03:00:00Z, with an offset, or as a date: 2026-07-01.",
-    )
-    try:
-        if _DATE.fullmatch(text):
-            day = datetime.combine(date.fromisoformat(text), time_of_day(), tzinfo=UTC)
-            if not end_of_day:
-                return day
-            if day.date() == date.max:  # the calendar ends with this day
-                return datetime.max.replace(tzinfo=UTC)
-            return day + timedelta(days=1)
-        moment = datetime.fromisoformat(text)
-        if moment.tzinfo is None:
-            raise unreadable
-        return moment.astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise unreadable from None
