@@ -9,7 +9,6 @@ from pathlib import Path
 
 import duckdb
 import pyarrow as pa
-from pyarrow import dataset, fs
 
 from positionstore.errors import PositionstoreError, first_line
 from positionstore.export.iceberg import TableFile
@@ -75,6 +74,9 @@ class DuckDB:
         if all(path is not None for path in paths):
             listed = ", ".join(f"'{str(path).replace(chr(39), chr(39) * 2)}'" for path in paths)
             return f"read_parquet([{listed}], union_by_name = true)"
+        # Here, because it takes long, and a lake in a folder needs none of it.
+        from pyarrow import dataset, fs  # noqa: PLC0415
+
         found, _ = fs.FileSystem.from_uri(urls[0])
         self._connection.register(
             "files_of_facts",
@@ -109,7 +111,8 @@ class DuckDB:
     def write(self, query: str, out: Path) -> int:
         """Write what a query gives as Parquet; return the number of rows."""
         path = str(out).replace("'", "''")
+        # The lowest level: it takes three quarters of the time of the default for 5 % more bytes.
         row = self._connection.execute(
-            f"COPY ({query}) TO '{path}' (FORMAT parquet, COMPRESSION zstd)"
+            f"COPY ({query}) TO '{path}' (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1)"
         ).fetchone()
         return int(row[0]) if row else 0

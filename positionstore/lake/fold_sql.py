@@ -39,7 +39,7 @@ def positions(*, valid_at: datetime | None = None, known_at: datetime | None = N
         f"    {_FROM_THE_FACT.get(name, f'f.{name}')} AS {name}" for name in POSITION_COLUMNS
     )
     return (
-        f"WITH {_ranked(valid_at, known_at)},\n{_LATEST_SNAPSHOT},\n{_WINNERS}\n"
+        f"WITH {_winners(valid_at, known_at)}\n"
         f"SELECT\n    w.seq,\n{columns}\nFROM winners w\nJOIN facts f ON f.seq = w.seq\n"
         "LEFT JOIN statuses s ON s.status = f.status\n"
     )
@@ -62,7 +62,7 @@ def timeline() -> str:
 
     It is asked of the facts of few positions, and ``facts`` has no others then.
     """
-    return f"WITH {_ranked(None, None)},\n{_LATEST_SNAPSHOT},\n{_WINNERS},\n{_TIMELINE}"
+    return f"WITH {_winners(None, None)},\n{_TIMELINE.format(ranked=_RANKED)}"
 
 
 def differences() -> str:
@@ -105,18 +105,20 @@ def micros(moment: datetime) -> int:
     return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
-def _ranked(valid_at: datetime | None, known_at: datetime | None) -> str:
-    conditions = [
+def _winners(valid_at: datetime | None, known_at: datetime | None) -> str:
+    """Return what finds the greatest fact of each position, among those of a moment."""
+    conditions = "".join(
         f"\n        AND unix_micros(f.{column}) <= {micros(moment)}"
         for column, moment in (("created_at", valid_at), ("received_at", known_at))
         if moment is not None
-    ]
-    return _RANKED.format(conditions="".join(conditions))
+    )
+    ranked = f"{_RANKED}{conditions}\n        AND r.retracted_by IS NULL"
+    return _WINNERS.format(
+        ranked=ranked, snapshots=f"{ranked}\n        AND f.supersedes_before IS NOT NULL"
+    )
 
 
-_RANKED: Final = """all_ranked AS (
-    -- Facts that speak of a position, with their places: the greater wins.
-    SELECT
+_RANKED: Final = """SELECT
         f.seq, f.position_id, f.event_id, f.supersedes_before, r.retracted_by,
         unix_micros(f.created_at) AS created_us,
         unix_micros(f.supersedes_before) AS overrules_us,
@@ -127,13 +129,18 @@ _RANKED: Final = """all_ranked AS (
     LEFT JOIN statuses s ON s.status = f.status
     LEFT JOIN types t ON t.type = f.type
     LEFT JOIN retracted r ON r.position_id = f.position_id AND r.event_id = f.event_id
-    WHERE f.status IS NOT NULL{conditions}
-),
-ranked AS (
-    SELECT * FROM all_ranked WHERE retracted_by IS NULL
-)"""
+    WHERE f.status IS NOT NULL"""
+"""Facts that speak of a position, with their places: the greater wins."""
 
-_LATEST_SNAPSHOT: Final = """latest_snapshot AS (
+_WINNERS: Final = """ranked AS (
+    -- Facts that speak of a position, with their places: the greater wins.
+    {ranked}
+),
+snapshots AS (
+    -- The same, of snapshots alone: of a relation that is read twice DuckDB would keep all rows.
+    {snapshots}
+),
+latest_snapshot AS (
     -- Of several snapshots of one position only the one with the latest as-of counts.
     SELECT
         position_id,
@@ -147,17 +154,20 @@ _LATEST_SNAPSHOT: Final = """latest_snapshot AS (
             overrules_us,
             (created_us, phase_place, status_precedence, type_precedence, event_id)
         ) AS overrules_us
-    FROM ranked
-    WHERE supersedes_before IS NOT NULL
+    FROM snapshots
     GROUP BY position_id
-)"""
-
-_WINNERS: Final = """winners AS (
+),
+winners AS (
+    -- Phase and time are one number, for each part of a key costs time. Between the years 1 and
+    -- 9999 there are fewer than 10^18 microseconds.
     SELECT
         k.position_id,
         max_by(
             k.seq,
-            (k.phase_place, k.created_us, k.status_precedence, k.type_precedence, k.event_id)
+            (
+                k.phase_place * 1000000000000000000 + k.created_us,
+                k.status_precedence, k.type_precedence, k.event_id
+            )
         ) AS seq,
         max(l.supersedes_before) AS supersedes_before
     FROM ranked k
@@ -170,7 +180,10 @@ _WINNERS: Final = """winners AS (
     GROUP BY k.position_id
 )"""
 
-_TIMELINE: Final = """placed AS (
+_TIMELINE: Final = """all_ranked AS (
+    {ranked}
+),
+placed AS (
     SELECT
         k.*,
         k.retracted_by IS NULL AND coalesce(CASE
