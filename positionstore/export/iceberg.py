@@ -68,6 +68,8 @@ class IcebergTable:
     Args:
         warehouse: a folder, or the URL of a place in an object store.
         what: the table's name.
+        arranged: gives the rows of a file in the order in which it is to have them.
+        row_group: how many rows a row group of a file has at most; None for what pyiceberg does.
 
     Attributes:
         name: the table's whole name.
@@ -79,8 +81,19 @@ class IcebergTable:
         PositionstoreError: the catalogue cannot be used.
     """
 
-    def __init__(self, warehouse: Path | str, what: str) -> None:
+    def __init__(
+        self,
+        warehouse: Path | str,
+        what: str,
+        *,
+        arranged: Callable[[pa.Table], pa.Table] = lambda rows: rows,
+        row_group: int | None = None,
+    ) -> None:
         self.name, self.files, self.size = f"{CATALOG}.{what}", 0, 0
+        self._arranged = arranged
+        self._properties = dict(_PROPERTIES)
+        if row_group is not None:
+            self._properties["write.parquet.row-group-limit"] = str(row_group)
         self.warehouse = str(warehouse)
         with _errors(self.warehouse):
             self._catalog = _catalog(warehouse)
@@ -242,7 +255,7 @@ class IcebergTable:
                 transaction.delete(AlwaysTrue(), snapshot_properties=said)
                 for some in _chunks(reader):
                     rows = change(pa.Table.from_batches(some, reader.schema))
-                    transaction.append(_as(rows, wanted), snapshot_properties=said)
+                    transaction.append(self._arranged(_as(rows, wanted)), snapshot_properties=said)
 
     def compact(self) -> int:
         """Merge the small files at the end of the table; return how many there were.
@@ -272,11 +285,11 @@ class IcebergTable:
         """Return the table, with a column for each of the schema's."""
         if self._table is None:
             self._table = self._catalog.create_table(
-                self.name, schema=iceberg_schema(schema), properties=_PROPERTIES
+                self.name, schema=iceberg_schema(schema), properties=self._properties
             )
-        if not _PROPERTIES.items() <= self._table.properties.items():
+        if not self._properties.items() <= self._table.properties.items():
             with self._table.transaction() as transaction:
-                transaction.set_properties(_PROPERTIES)
+                transaction.set_properties(self._properties)
         with self._table.update_schema() as update:
             update.union_by_name(iceberg_schema(schema))
         return self._table
@@ -292,7 +305,7 @@ class IcebergTable:
         wanted = iceberg_schema(schema)
         said = {}
         for some in _chunks(batches):
-            table = _as(pa.Table.from_batches(some, schema), wanted)
+            table = self._arranged(_as(pa.Table.from_batches(some, schema), wanted))
             said = {LAST_SEQ: str(pc.max(table["seq"]).as_py())} if log else {}
             transaction.append(table, snapshot_properties=said)
             added = transaction.table_metadata.snapshots[-1].summary

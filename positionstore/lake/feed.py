@@ -75,7 +75,7 @@ def feed(
     with query.reading(store, facts.FACTS) as connection:
         rules = rules_of(connection)
     with ExitStack() as held:
-        lake = Lake(place)
+        lake = Lake(place, rules)
         alone(store, lake.table.key, lake.place, held)
         begun = reached = lake.table.reload().last_seq()
         with query.reading(store, facts.FACTS) as connection:

@@ -3,9 +3,12 @@
 from pathlib import Path
 from typing import Final
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from positionstore.errors import ConfigurationError
 from positionstore.export.iceberg import IcebergTable, TableFile, may_have_tables
-from positionstore.lake.rules import Rules
+from positionstore.lake.rules import TERMINAL, Rules
 from positionstore.store.read.facts import FACTS
 
 _RULES: Final = "positionstore.rules"
@@ -18,11 +21,16 @@ _FACTS: Final = "positionstore.facts"
 """The property of the table that says how many facts it was fed with, whatever became of them."""
 
 
+_ROW_GROUP: Final = 32_768
+"""Rows of a row group: a reader passes over a whole one, and none has all the kinds of a file."""
+
+
 class Lake:
     """The table of facts in a warehouse.
 
     Args:
         place: a folder, or the URL of a place in an object store.
+        rules: the precedences in force, where it is to be fed.
 
     Attributes:
         table: the table.
@@ -33,9 +41,14 @@ class Lake:
         PositionstoreError: the catalogue cannot be used.
     """
 
-    def __init__(self, place: Path | str) -> None:
+    def __init__(self, place: Path | str, rules: Rules | None = None) -> None:
         self.place = str(place)
-        self.table = IcebergTable(place, FACTS)
+        self.table = IcebergTable(
+            place,
+            FACTS,
+            arranged=lambda rows: rows if rules is None else _arranged(rows, rules),
+            row_group=_ROW_GROUP,
+        )
 
     @classmethod
     def fed(cls, place: Path | str) -> "Lake":
@@ -97,6 +110,24 @@ class Lake:
         """
         self.rules()
         return self.table.current_files()
+
+
+def _arranged(rows: pa.Table, rules: Rules) -> pa.Table:
+    """Return facts of a file in an order in which a fold need not read most of them.
+
+    Nearly all positions have ended, by a terminal fact, so the facts that win the fold stand
+    together; and so do those that only another fact makes count, which it looks for first. Within
+    each kind a position's facts stand together, for they have most values in common.
+    """
+    terminal = [status for status, phase, _ in rules.statuses if phase == TERMINAL]
+    kind = pc.if_else(
+        pc.or_(pc.is_valid(rows["supersedes_before"]), pc.is_valid(rows["retracts"])),
+        1,
+        pc.if_else(pc.is_in(rows["status"], pa.array(terminal, pa.string())), 2, 0),
+    )
+    keys = pa.table([kind, rows["position_id"], rows["seq"]], names=["kind", "position_id", "seq"])
+    order = pc.sort_indices(keys, sort_keys=[(name, "ascending") for name in keys.column_names])
+    return rows.take(order)
 
 
 def _no_lake(place: Path | str) -> ConfigurationError:

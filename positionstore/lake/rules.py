@@ -6,7 +6,9 @@ from typing import Final
 
 import msgspec
 
-PHASES: Final = ("pending", "live", "terminal")
+TERMINAL: Final = "terminal"
+
+PHASES: Final = ("pending", "live", TERMINAL)
 """The phases, in their order."""
 
 _LINKS: Final = 100

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from pyiceberg.catalog import load_catalog
 from pyiceberg.table import Table
-from support.factories import event
+from support.factories import NOON, event, moment, snapshot
 from support.fork_server import completed
 from support.killed_exports import killer
 from support.lakes import Desk, change, desk, digest
@@ -87,6 +87,55 @@ def test_a_lake_is_fed_in_increments_and_proves_the_store(
     assert held(tmp_path / "lake") == log(store)
 
 
+def test_the_facts_that_can_win_stand_together_in_a_file_and_do_so_after_a_merge(
+    tmp_path: Path, store: Store, appender: Appender, beside: Desk
+) -> None:
+    ends = ["closed", "open", "settled", "pending"]
+    for first in (0, 40):
+        appender.append(
+            [
+                event(f"evt_{n}", position=f"dm_pos_{n % 5}", status=ends[n % 4], at=n)
+                for n in range(first, first + 40)
+            ]
+        )
+        appender.append_snapshots([snapshot(as_of=first + 20)], moment(first + 21))
+        beside.feed(compact=True)
+        (file,) = beside.lake.files()
+        rows = pq.read_table(local_path(file.path))
+        kinds = [
+            1 if overrules else 2 if status in {"closed", "settled"} else 0
+            for status, overrules in zip(
+                rows["status"].to_pylist(), rows["supersedes_before"].to_pylist(), strict=True
+            )
+        ]
+        places = list(
+            zip(kinds, rows["position_id"].to_pylist(), rows["seq"].to_pylist(), strict=True)
+        )
+        assert set(kinds) == {0, 1, 2}
+        assert places == sorted(places)
+    assert held(tmp_path / "lake") == log(store)
+    assert beside.verify().differences == []
+
+
+def test_no_time_outweighs_a_phase(store: Store, appender: Appender, beside: Desk) -> None:
+    first, last = (
+        (day - NOON).total_seconds()
+        for day in (datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC))
+    )
+    appender.append(
+        [
+            event("evt_1", position="dm_pos_1", status="closed", at=first),
+            event("evt_2", position="dm_pos_1", status="open", at=last),
+            event("evt_3", position="dm_pos_2", status="open", at=first),
+            event("evt_4", position="dm_pos_2", status="pending", at=last),
+        ]
+    )
+    beside.feed()
+    assert beside.verify().differences == []
+    found = {row["position_id"]: row["status"] for row in beside.positions().to_pylist()}
+    assert found == {"dm_pos_1": "closed", "dm_pos_2": "open"}
+
+
 def test_what_was_changed_in_the_store_is_named(
     store: Store, appender: Appender, beside: Desk
 ) -> None:
@@ -116,7 +165,7 @@ def test_what_was_changed_in_the_lake_is_named(
     beside.feed()
     (file,) = beside.lake.files()
     path = local_path(file.path)
-    rows = pq.read_table(path)
+    rows = pq.read_table(path).sort_by("seq")
     sides = pa.array(["yes" if n == 19 else v for n, v in enumerate(rows["side"].to_pylist())])
     at = rows.schema.get_field_index("side")
     pq.write_table(rows.set_column(at, rows.schema.field(at), sides), path)
