@@ -6,6 +6,8 @@
     scripts/growth.py --facts 100000 --facts 1000000
     scripts/growth.py --spark local[1] --spark local[2]
                                             also fold by Spark: the masters to fold on
+    scripts/growth.py --spark-workers 1 --spark-workers 2
+                                            also on a standalone cluster of workers with a core each
     scripts/growth.py --json                for programs
 
 CPU time is that of all processes that take part, which other work on the machine changes less than
@@ -15,11 +17,12 @@ it changes seconds. docs/performance.md and docs/lake.md have what came out.
 import argparse
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import psutil
 import psycopg
 from benchmark import big_store, querying
 from benchmark.bed import Bed
@@ -34,6 +37,9 @@ from positionstore.cli.signals import end_on_sigterm
 from positionstore.lake.names import EngineName
 from positionstore.store import database
 from positionstore.store.database import Store
+
+sys.path.append(str(Path(__file__).parent.parent / "tests"))
+from support.spark_cluster import cluster
 
 _SIZES: Final = """
     SELECT
@@ -69,7 +75,9 @@ def main() -> int:
     options = _options()
     end_on_sigterm()
     with Bed.made() as bed:
-        found = [_measured(bed, facts, options.spark) for facts in options.facts]
+        found = [
+            _measured(bed, facts, options.spark, options.spark_workers) for facts in options.facts
+        ]
         report: dict[str, Json] = {"machine": machine(bed)}
     if options.json:
         report["sizes"] = [
@@ -86,7 +94,7 @@ def main() -> int:
     return 0
 
 
-def _measured(bed: Bed, facts: int, masters: list[str]) -> Size:
+def _measured(bed: Bed, facts: int, masters: list[str], workers: list[int]) -> Size:
     envelopes = bed.folder / "envelopes.jsonl"
     with bed.fresh_store() as store, database.connect(store.url) as connection:
         connection.autocommit = True
@@ -101,7 +109,7 @@ def _measured(bed: Bed, facts: int, masters: list[str]) -> Size:
             say(f"{each.name}: {each.seconds:.3f} s")
             asked.append(each)
         costs = []
-        for cost in _costs(bed, store, meter, masters):
+        for cost in _costs(bed, store, meter, masters, workers):
             say(f"{cost}")
             costs.append(cost)
         _write_envelopes(connection, envelopes)
@@ -113,24 +121,35 @@ def _measured(bed: Bed, facts: int, masters: list[str]) -> Size:
     return Size(sizes, [cost, *costs], asked)
 
 
-def _costs(bed: Bed, store: Store, meter: Meter, masters: list[str]) -> Iterator[Cost]:
+def _costs(
+    bed: Bed, store: Store, meter: Meter, masters: list[str], workers: list[int]
+) -> Iterator[Cost]:
     lake = bed.folder / store.url.rpartition("/")[2].partition("?")[0] / "lake"
 
-    def command(what: str, *arguments: object) -> Cost:
-        return meter.command(what, arguments, folder=bed.folder, url=store.url)
+    def command(what: str, *arguments: object, helpers: Sequence[psutil.Process] = ()) -> Cost:
+        return meter.command(what, arguments, folder=bed.folder, url=store.url, helpers=helpers)
+
+    def folds(
+        engine: EngineName, named: str, master: str = "", helpers: Sequence[psutil.Process] = ()
+    ) -> Iterator[Cost]:
+        how = ["--engine", engine, *(["--spark-master", master] if master else [])]
+        out = ["--out", "p.parquet"]
+        yield command(
+            f"lake positions, {named}", "lake", "positions", lake, *out, *how, helpers=helpers
+        )
+        yield command(f"verify, {named}", "verify", "--lake", lake, *how, helpers=helpers)
 
     for what in ("rebuild", "verify"):
         bed.settle()
         yield command(what, what)
     yield command("lake feed", "lake", "feed", lake)
-    engines = [(EngineName.DUCKDB, ""), *((EngineName.SPARK, each) for each in masters)]
-    for engine, master in engines:
-        how = ["--engine", engine, *(["--spark-master", master] if master else [])]
-        named = f"{engine} {master}".strip()
-        yield command(
-            f"lake positions, {named}", "lake", "positions", lake, "--out", "p.parquet", *how
-        )
-        yield command(f"verify, {named}", "verify", "--lake", lake, *how)
+    yield from folds(EngineName.DUCKDB, "duckdb")
+    for master in masters:
+        yield from folds(EngineName.SPARK, f"spark {master}", master)
+    for count in workers:
+        with cluster(count) as started:
+            processes = [psutil.Process(each) for each in started.processes]
+            yield from folds(EngineName.SPARK, f"spark, {count} workers", started.url, processes)
 
 
 def _write_envelopes(connection: psycopg.Connection, path: Path) -> None:
@@ -165,6 +184,14 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument(
         "--spark", metavar="MASTER", action="append", default=[], help="also fold by Spark there"
+    )
+    parser.add_argument(
+        "--spark-workers",
+        metavar="NUMBER",
+        type=int,
+        action="append",
+        default=[],
+        help="also fold by Spark on a standalone cluster of that many workers",
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     options = parser.parse_args()

@@ -7,7 +7,7 @@ it changes seconds.
 import os
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -65,11 +65,23 @@ class Meter:
             raise SystemExit("The server is not on this machine.")
         self._server, self._facts = parent, facts
 
-    def command(self, what: str, arguments: Sequence[object], *, folder: Path, url: str) -> Cost:
-        """Run a command of this build in a folder, on the store of a URL."""
+    def command(
+        self,
+        what: str,
+        arguments: Sequence[object],
+        *,
+        folder: Path,
+        url: str,
+        helpers: Sequence[psutil.Process] = (),
+    ) -> Cost:
+        """Run a command of this build in a folder, on the store of a URL.
+
+        The processes of ``helpers``, such as a cluster's workers, and all that they start count as
+        the client's.
+        """
         theirs, others = self._cpu(), set(self._server.children())
         began = time.monotonic()
-        client, peak = _run(arguments, folder, url)
+        client, peak = _run(arguments, folder, url, helpers)
         seconds = time.monotonic() - began
         # The server knows what a session took when it has ended.
         psutil.wait_procs(set(self._server.children()) - others, timeout=10)
@@ -95,8 +107,11 @@ class Meter:
         return float(total)
 
 
-def _run(arguments: Sequence[object], folder: Path, url: str) -> tuple[float, int]:
+def _run(
+    arguments: Sequence[object], folder: Path, url: str, helpers: Sequence[psutil.Process]
+) -> tuple[float, int]:
     """Run a command; return its CPU time and its memory in MiB, with all its descendants."""
+    before = sum(_seconds(each) for each in _trees(helpers))
     process = psutil.Popen(
         THIS.command(*map(str, arguments)),
         cwd=folder,
@@ -108,9 +123,8 @@ def _run(arguments: Sequence[object], folder: Path, url: str) -> tuple[float, in
     while process.poll() is None:
         memory = 0
         try:
-            for each in (process, *process.children(recursive=True)):
-                times = each.cpu_times()
-                spent[each.pid] = times.user + times.system
+            for each in _trees((process, *helpers)):
+                spent[each.pid] = _seconds(each)
                 memory += each.memory_info().rss
         except psutil.NoSuchProcess:
             continue
@@ -118,4 +132,15 @@ def _run(arguments: Sequence[object], folder: Path, url: str) -> tuple[float, in
         time.sleep(0.05)
     if process.returncode:
         raise SystemExit(f"{' '.join(map(str, arguments))} ended with {process.returncode}")
-    return sum(spent.values()), round(most / _MIB)
+    return sum(spent.values()) - before, round(most / _MIB)
+
+
+def _trees(roots: Sequence[psutil.Process]) -> Iterator[psutil.Process]:
+    for each in roots:
+        yield each
+        yield from each.children(recursive=True)
+
+
+def _seconds(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)

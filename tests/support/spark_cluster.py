@@ -20,10 +20,12 @@ class Cluster:
     Attributes:
         url: the master's.
         logs: of the workers.
+        processes: of the master and the workers, which start the executors.
     """
 
     url: str
     logs: list[Path]
+    processes: list[int]
 
     def executors(self) -> int:
         """Return how many workers were asked for an executor."""
@@ -36,18 +38,21 @@ def cluster(workers: int) -> Iterator[Cluster]:
     with tempfile.TemporaryDirectory(prefix="spark-cluster-") as name, ExitStack() as stack:
         folder = Path(name)
         of_master = ["org.apache.spark.deploy.master.Master", "--port", "0"]
-        url = _told(_start(stack, folder, "master", of_master), r"master at (spark://\S+)")
-        logs = []
+        log, process = _start(stack, folder, "master", of_master)
+        url = _told(log, r"master at (spark://\S+)")
+        logs, processes = [], [process]
         for number in range(workers):
             of_worker = ["org.apache.spark.deploy.worker.Worker", "--cores", "1"]
             work = ["--memory", "1g", "--work-dir", str(folder / f"work{number}"), url]
-            logs.append(_start(stack, folder, f"worker{number}", [*of_worker, *work]))
+            log, process = _start(stack, folder, f"worker{number}", [*of_worker, *work])
+            logs.append(log)
+            processes.append(process)
         for log in logs:
             _told(log, r"(Successfully registered) with master")
-        yield Cluster(url, logs)
+        yield Cluster(url, logs, processes)
 
 
-def _start(stack: ExitStack, folder: Path, name: str, arguments: list[str]) -> Path:
+def _start(stack: ExitStack, folder: Path, name: str, arguments: list[str]) -> tuple[Path, int]:
     spec = find_spec("pyspark")
     assert spec is not None
     assert spec.origin is not None
@@ -61,7 +66,7 @@ def _start(stack: ExitStack, folder: Path, name: str, arguments: list[str]) -> P
     )
     stack.callback(process.wait)
     stack.callback(process.terminate)
-    return log
+    return log, process.pid
 
 
 def _told(log: Path, words: str) -> str:
