@@ -31,9 +31,6 @@ _ROOM_FOR_A_BATCH: Final = "64MB"
 """What a batch may fill of the server's memory before it goes to the server's disk: about what
 fifty thousand usual lines take."""
 
-_LINES_OF_A_PAUSE: Final = 2_000
-"""If fewer have come when a pipe has nothing more, they are committed at once."""
-
 _TERMINAL_STATUSES: Final = "SELECT status FROM position_statuses WHERE is_terminal"
 _POSITIONS: Final = (
     "SELECT count(*) FROM positions WHERE source = 'import' AND updated_at = %(now)s"
@@ -172,12 +169,12 @@ def _batches(
                 if lines:
                     yield from waiting.add(source, lines)
                     read(len(lines))
+                # Of a pipe that pauses, nothing stays uncommitted, nor its temporary file open.
                 if waiting.is_overdue or not lines:
-                    # Of a pipe that pauses, nothing stays uncommitted, nor its temporary file open.
-                    pauses = waiting.is_overdue or len(waiting) < _LINES_OF_A_PAUSE
                     yield from waiting.everything()
-                    if pauses:
-                        yield None
+                    yield None
+                elif source.may_stall_unseen:
+                    yield from waiting.everything()
     except PositionstoreError:
         yield from waiting.everything()
         yield None

@@ -32,7 +32,7 @@ processor's cache holds it."""
 _BYTES_AT_A_TIME: Final = 8 * 1024 * 1024
 _BYTES_OF_A_BLOCK: Final = 256 * 1024
 _STALLED_AFTER: Final = 1_000
-"""Milliseconds without anything new, after which what came from a pipe does not wait for more."""
+"""Milliseconds without anything new, after which a pipe pauses."""
 _LONGEST_LINE: Final = LONGEST_ENVELOPE + AROUND_AN_ENVELOPE + 2
 _BLANK: Final = b" \t\r\n"
 _BOM: Final = b"\xef\xbb\xbf"
@@ -68,6 +68,7 @@ class JsonLinesReader:
     Attributes:
         bytes_total: the size of the file; None if unknown.
         can_reread: whether a line can be read again, by its offset.
+        may_stall_unseen: whether it is a compressed pipe: nothing says that it pauses.
     """
 
     def __init__(self, name: str) -> None:
@@ -77,7 +78,8 @@ class JsonLinesReader:
         self._raw: io.BufferedReader
         self._unpacked: _Readable
         self._broken: Exception | None = None
-        self._may_stall = self._may_stall_unseen = False
+        self.may_stall_unseen = False
+        self._may_stall = False
 
     @property
     def bytes_read(self) -> int:
@@ -114,7 +116,7 @@ class JsonLinesReader:
                     f"{self.name} is {refused.is_}. Nothing was imported.", remedy=refused.remedy
                 )
             if self.bytes_total is None:
-                self._may_stall_unseen = packing is not None
+                self.may_stall_unseen = packing is not None
                 self._may_stall = packing is None and _has_descriptor(self._raw)
             self._open = stack.pop_all()
         return self
@@ -139,9 +141,8 @@ class JsonLinesReader:
     def chunks(self) -> Iterator[list[RawLine]]:
         """Yield the lines that are not blank, some at a time.
 
-        Of a line that is longer than any envelope, only the beginning is kept. An empty list says
-        that what came so far should not wait for more: a pipe has nothing more just now, or is
-        compressed, so that this cannot be seen.
+        Of a line that is longer than any envelope, only the beginning is kept. Where a pipe has
+        nothing more just now, the lines so far are yielded; an empty list says that it pauses.
 
         Raises:
             PositionstoreError: the file cannot be read further, or a snapshot in it is incomplete.
@@ -153,9 +154,11 @@ class JsonLinesReader:
         try:
             for number, offset, line in self._lines():
                 if line is None:
-                    yield chunk
-                    chunk, size = [], 0
-                    yield []
+                    if chunk:
+                        yield chunk
+                        chunk, size = [], 0
+                    if self._has_nothing_for(_STALLED_AFTER):
+                        yield []
                     continue
                 if isinstance(line, Rejected):
                     size += len(line.raw)
@@ -166,8 +169,6 @@ class JsonLinesReader:
                 if len(chunk) >= at_most or size >= _BYTES_AT_A_TIME:
                     yield chunk
                     chunk, size = [], 0
-                    if self._may_stall_unseen:
-                        yield []
         except PositionstoreError as error:
             unreadable = error  # raised when all that came before it is handed on
         if chunk:
@@ -176,7 +177,7 @@ class JsonLinesReader:
             raise unreadable
 
     def _lines(self) -> Iterator[tuple[int, int, bytes | Rejected | None]]:
-        """Yield each line without its end, after its number and its offset; None if none comes.
+        """Yield each line without its end, after its number and its offset; None if none is there.
 
         Blocks are read and cut into lines: to ask for each line costs more than to look at it.
         """
@@ -206,7 +207,7 @@ class JsonLinesReader:
             else:
                 block = b""
             if not block:
-                if self._stalls():
+                if self._has_nothing_for(0):
                     yield number, offset, None
                 block = self._block(number)
         if begun:
@@ -231,13 +232,13 @@ class JsonLinesReader:
             return line
         return LongLine([line, end]).rejected(self.name, number)
 
-    def _stalls(self) -> bool:
-        """Whether a pipe has nothing for some time."""
+    def _has_nothing_for(self, milliseconds: int) -> bool:
+        """Whether a pipe has nothing for some time; not where that cannot be seen."""
         if not self._may_stall:
             return False
         pipe = select.poll()
         pipe.register(self._raw, select.POLLIN)
-        return not pipe.poll(_STALLED_AFTER)
+        return not pipe.poll(milliseconds)
 
     def _block(self, number: int) -> bytes:
         """Return what comes next, in the line of this number; nothing at the end."""

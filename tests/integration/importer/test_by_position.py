@@ -157,11 +157,21 @@ def temporary_files() -> int:
     return count
 
 
-async def test_what_came_over_a_pipe_that_pauses_is_committed(
-    store_url: str, monkeypatch: pytest.MonkeyPatch
+def write_all(pipe: int, content: bytes) -> None:
+    with os.fdopen(os.dup(pipe), "wb") as file:
+        file.write(content)
+
+
+@pytest.mark.parametrize("lines", [1, 3_000], ids=["a line", "more than a batch"])
+@pytest.mark.parametrize(
+    ("stalled_after", "seconds"), [(1, 3_600.0), (3_600_000, 0.0)], ids=["pauses", "is slow"]
+)
+async def test_what_came_over_a_pipe_that_pauses_or_is_slow_is_committed(
+    store_url: str, lines: int, stalled_after: int, seconds: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However often it pauses, and with no more open files for it."""
-    monkeypatch.setattr(reader, "_STALLED_AFTER", 1)
+    """However often, however much came before, and with no more open files for it."""
+    monkeypatch.setattr(reader, "_STALLED_AFTER", stalled_after)
+    monkeypatch.setattr(spill, "_SECONDS", seconds)
     store, (end, begin) = Store(store_url, embedded=False), os.pipe()
     before = temporary_files()
     work = asyncio.ensure_future(
@@ -171,15 +181,16 @@ async def test_what_came_over_a_pipe_that_pauses_is_committed(
     )
     with psycopg.connect(store_url, autocommit=True) as database:
         for n in range(5):
-            os.write(begin, envelope(f"evt_{n}", position=f"dm_pos_{n}") + b"\n")
+            came = [envelope(f"evt_{n}_{at}", position=f"dm_pos_{n}") for at in range(lines)]
+            await asyncio.to_thread(write_all, begin, b"\n".join([*came, b""]))
 
-            def committed(wanted: int = n + 1) -> bool:
-                return database.execute("SELECT count(*) FROM positions").fetchone() == (wanted,)
+            def committed(wanted: int = (n + 1) * lines) -> bool:
+                return database.execute("SELECT count(*) FROM events").fetchone() == (wanted,)
 
             await eventually(committed)
             assert temporary_files() <= before + 2
     os.close(begin)
-    assert (await work).appended == 5
+    assert (await work).appended == 5 * lines
     os.close(end)
 
 
