@@ -87,7 +87,8 @@ class WaitingLines:
             if not position or len(position) > _LONGEST_POSITION:
                 self._due.append(number)
                 some_are_in_memory = some_are_in_memory or isinstance(each.content, Rejected)
-            elif (numbers := positions.get(position)) is None:
+                continue
+            if (numbers := positions.get(position)) is None:
                 positions[position] = array("q", (number,))
             else:
                 numbers.append(number)

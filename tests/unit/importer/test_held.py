@@ -210,6 +210,30 @@ def test_a_line_without_a_position_does_not_wait(
     ]
 
 
+def kept_of(lines: list[bytes], path: Path) -> int:
+    """Bytes of memory that are taken while lines of a file wait, or were handed on."""
+    path.write_bytes(b"\n".join(lines))
+    waiting = WaitingLines(NOON, {b"closed"})
+    with JsonLinesReader(str(path)) as file:
+        tracemalloc.start()
+        for chunk in file.chunks():
+            for _ in map(len, waiting.add(file, chunk)):
+                pass  # each is gone at once
+        del chunk
+        kept = tracemalloc.get_traced_memory()[0]
+        tracemalloc.stop()
+    return kept
+
+
+@pytest.mark.parametrize("status", ["open", "closed"])
+def test_a_position_with_a_long_id_takes_no_memory(tmp_path: Path, status: str) -> None:
+    lines = [
+        envelope(f"evt_{n}", position=f"dm_pos_{n}" + "x" * 100_000, status=status)
+        for n in range(50)
+    ]
+    assert kept_of(lines, tmp_path / "a") < 1_000_000
+
+
 def test_a_pipe_that_is_slow_does_not_keep_what_came(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
