@@ -5,7 +5,7 @@ import weakref
 from array import array
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import accumulate, islice, takewhile
 from math import inf
@@ -167,16 +167,19 @@ class WaitingLines:
 
     def _batch(self, numbers: "array[int]") -> "SpilledBatch":
         blocks: dict[int, _Block] = {}
+        too_long: dict[int, Rejected] = {}
         first = 0
         while first < len(numbers):
             place = numbers[first] // _NUMBERS_OF_A_BLOCK
             end = bisect_left(numbers, (place + 1) * _NUMBERS_OF_A_BLOCK, first)
             block = blocks[place] = self._blocks[place]
             block.waiting -= end - first
+            if block.too_long:
+                too_long.update(block.hand_over(numbers[first:end]))
             if not block.waiting and block is not self._open:
                 del self._blocks[place]
             first = end
-        return SpilledBatch(blocks, numbers)
+        return SpilledBatch(blocks, numbers, too_long)
 
 
 class SpilledBatch(Sequence[Received]):
@@ -185,15 +188,22 @@ class SpilledBatch(Sequence[Received]):
     Args:
         blocks: have them, by their numbers.
         lines: the numbers of the lines.
+        too_long: those that are in no file, by their numbers: what quarantine gets.
 
     Attributes:
         has_log_rows: whether one of the lines that were read is a row of a log.
     """
 
-    def __init__(self, blocks: Mapping[int, "_Block"], lines: "array[int]") -> None:
+    def __init__(
+        self,
+        blocks: Mapping[int, "_Block"],
+        lines: "array[int]",
+        too_long: Mapping[int, Rejected],
+    ) -> None:
         self.has_log_rows = False
         self._blocks = blocks
         self._numbers = lines
+        self._too_long = too_long
         self._lines: list[Received] | None = None
 
     def load(self) -> None:
@@ -225,7 +235,7 @@ class SpilledBatch(Sequence[Received]):
 
     def _read(self, number: int) -> Received:
         block = self._blocks[number // _NUMBERS_OF_A_BLOCK]
-        line = block.read(number)
+        line = self._too_long.get(number) or block.read(number)
         self.has_log_rows = self.has_log_rows or isinstance(line, Logged)
         return received(line, block.received_at)
 
@@ -241,6 +251,7 @@ class _Block:
     Attributes:
         waiting: how many of its lines are not handed on yet.
         bytes_on_disk: of its temporary file.
+        too_long: what quarantine gets of lines that are too long, by their numbers.
     """
 
     def __init__(self, number: int, source: JsonLinesReader, received_at: datetime) -> None:
@@ -252,7 +263,7 @@ class _Block:
         self._temp = None if source.can_reread else _TempFile()
         self._offsets = array("q")
         self._lengths = array("i")
-        self._too_long: dict[int, Rejected] = {}
+        self.too_long: dict[int, Rejected] = {}
 
     @property
     def is_full(self) -> bool:
@@ -270,7 +281,7 @@ class _Block:
         if 0 in lengths:
             for number, line in enumerate(lines, start=first):
                 if isinstance(content := line.content, Rejected):
-                    self._too_long[number] = content
+                    self.too_long[number] = content
         if self._temp is None:
             self._offsets.extend([each.offset for each in lines])
         else:
@@ -285,17 +296,19 @@ class _Block:
 
     def size(self, number: int) -> int:
         """Return the bytes of a line that are kept."""
-        too_long = self._too_long.get(number) if self._too_long else None
+        too_long = self.too_long.get(number) if self.too_long else None
         return self._lengths[number - self._first] if too_long is None else len(too_long.raw)
 
+    def hand_over(self, numbers: Iterable[int]) -> dict[int, Rejected]:
+        """Return those of some lines that are too long, and keep them no longer."""
+        return {each: self.too_long.pop(each) for each in numbers if each in self.too_long}
+
     def read(self, number: int) -> Line:
-        """Return what a line is.
+        """Return what a line is, of one that is not too long.
 
         Raises:
             PositionstoreError: its file is no longer what it was.
         """
-        if (too_long := self._too_long.get(number)) is not None:
-            return too_long
         place = number - self._first
         content = (self._temp or self.source).read(self._offsets[place], self._lengths[place])
         try:

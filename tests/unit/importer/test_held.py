@@ -234,6 +234,15 @@ def test_a_position_with_a_long_id_takes_no_memory(tmp_path: Path, status: str) 
     assert kept_of(lines, tmp_path / "a") < 1_000_000
 
 
+def test_lines_that_are_too_long_take_no_memory_when_they_are_handed_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader, "LONGEST_ENVELOPE", 70_000)
+    too_long = [b"%d" % n + b"x" * 70_000 for n in range(100)]
+
+    assert kept_of([VALID, *too_long], tmp_path / "a") < 1_000_000
+
+
 def test_a_pipe_that_is_slow_does_not_keep_what_came(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
