@@ -19,7 +19,8 @@ from positionstore.model.facts import Received, Rejected, Source
 
 _LINES_OF_A_BLOCK: Final = 16_384
 _BYTES_OF_A_BLOCK: Final = 64 * 1024 * 1024
-_NUMBERS_OF_A_BLOCK: Final = 1 << 20
+_NUMBERS_OF_A_BLOCK: Final = 1 << 24
+"""More than a block can have lines: a line of a file may have a record in every other byte."""
 _BLOCKS: Final = 64
 _BYTES_ON_DISK: Final = 512 * 1024 * 1024
 _POSITIONS: Final = 65_536

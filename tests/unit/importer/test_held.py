@@ -18,7 +18,7 @@ from positionstore.dimes.decoder import decode
 from positionstore.errors import PositionstoreError
 from positionstore.importer import logged, reader, spill
 from positionstore.importer.logged import IncompleteSnapshotError, subject_of
-from positionstore.importer.reader import JsonLinesReader
+from positionstore.importer.reader import JsonLinesReader, RawLine
 from positionstore.importer.spill import SpilledBatch, WaitingLines
 from positionstore.model.facts import Event, Received, Rejected, Source
 
@@ -193,6 +193,13 @@ def test_where_nothing_ends_no_more_than_so_many_wait(
     assert [each for _, positions in found for each in positions] == [
         named_by(Received(decode(line), NOON, Source.IMPORT)) for line in lines
     ]
+
+
+def test_a_line_may_have_more_than_a_million_records(tmp_path: Path) -> None:
+    records = [RawLine(b"1", b"", b"", 0)] * 1_100_000
+    waiting = WaitingLines(NOON, ())
+    with JsonLinesReader(str(plain(tmp_path / "a", b"1"))) as file:
+        assert sum(map(len, waiting.add(file, records))) == len(records)
 
 
 def test_a_line_without_a_position_does_not_wait(
