@@ -7,10 +7,11 @@ from bisect import bisect_left
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from io import FileIO
 from itertools import accumulate, islice, takewhile
 from math import inf
 from time import monotonic
-from typing import IO, Final, overload
+from typing import Final, overload
 
 from positionstore.errors import PositionstoreError
 from positionstore.importer.logged import IncompleteSnapshotError, Line, Logged, read_line
@@ -335,7 +336,7 @@ class _TempFile:
     """An unnamed file, which the system deletes when nothing refers to it any more."""
 
     def __init__(self) -> None:
-        self._file: IO[bytes] | None = None
+        self._file: FileIO | None = None
 
     def add(self, lines: Sequence[RawLine]) -> None:
         """Write the contents of lines behind those that it has.
@@ -343,13 +344,16 @@ class _TempFile:
         Raises:
             PositionstoreError: there is no room for temporary files.
         """
-        content = b"".join(line.content for line in lines if not isinstance(line.content, Rejected))
+        content = memoryview(
+            b"".join(line.content for line in lines if not isinstance(line.content, Rejected))
+        )
         try:
             if self._file is None:
-                self._file = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as its contents are needed
+                # Without a buffer: what did not fit on the disk is not tried once more by close().
+                self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - open as long as its contents are needed
                 weakref.finalize(self, self._file.close)
-            self._file.write(content)
-            self._file.flush()
+            while content:
+                content = content[self._file.write(content) :]
         except OSError as error:
             raise PositionstoreError(
                 f"A temporary file cannot be written: {error.strerror or error}.",

@@ -1,5 +1,6 @@
 """Lines are handed on position by position, as they were, and take no memory until then."""
 
+import gc
 import gzip
 import os
 import random
@@ -8,6 +9,7 @@ import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -318,6 +320,15 @@ def test_no_room_for_a_temporary_file_is_one_error(
     ):
         pass
     assert raised.value.remedy
+
+
+def test_a_full_disk_is_one_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "TemporaryFile", partial(Path("/dev/full").open, "r+b"))
+    path = packed(tmp_path / "a", VALID)
+
+    with pytest.raises(PositionstoreError, match="No space left on device"), batches_of(path):
+        pass
+    gc.collect()  # what cannot be written is not written once more when the file is closed
 
 
 def test_a_file_that_became_shorter_is_one_error(tmp_path: Path) -> None:
