@@ -167,8 +167,8 @@ def _batches(
         for source in sources:
             for lines in source.chunks():
                 if lines:
-                    yield from waiting.add(source, lines)
                     read(len(lines))
+                    yield from waiting.add(source, lines)
                 # Of a pipe that pauses, nothing stays uncommitted, nor its temporary file open.
                 if waiting.is_overdue or not lines:
                     yield from waiting.everything()
@@ -251,8 +251,7 @@ class _Course:
         if self._report is None:
             return
         done = sum(source.bytes_read for source in self._sources)
-        if self._read:
-            done = int(done * (1 + self._handed_on / self._read) / 2)
+        done = int(done * (1 + self._handed_on / self._read) / 2)
         # Bytes are read in large blocks, so that their number runs ahead of that of the lines.
         self._done = max(self._done, done)
         self._report(Progress(self._done, self._total, self._tally.appended))

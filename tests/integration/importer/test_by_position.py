@@ -148,6 +148,23 @@ def test_progress_counts_half_of_what_is_read_and_all_that_is_handed_on(
     assert [progress.bytes_done for progress in told if not progress.appended][-1] <= size / 2
 
 
+def test_progress_never_says_more_than_there_is(
+    store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where lines that do not wait are handed on as soon as they are read."""
+    monkeypatch.setattr(spill, "_LINES_OF_A_BATCH", 10)
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(b"\n".join(b"no event %d" % n for n in range(500)))
+    size, told = path.stat().st_size, list[Progress]()
+    store = Store(store_url, embedded=False)
+    import_files([str(path)], store.connect, now=NOW, batch_size=400, progress=told.append)
+
+    done = [progress.bytes_done for progress in told]
+    assert done[0] <= size / 2
+    assert done == sorted(done)
+    assert done[-1] == size
+
+
 def temporary_files() -> int:
     """How many unnamed files this process has open."""
     count = 0
