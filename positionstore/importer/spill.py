@@ -44,9 +44,9 @@ class WaitingLines:
     read, or after a million lines. Of a line only its place is in memory: in its own file, if it
     can be read there again, or in a temporary file.
 
-    Positions are handed on whole: as they ended, and those that are left in the order of their
-    first lines. The lines of a batch are in the order of the file. A position that alone has more
-    lines than a batch is cut in several.
+    Positions are handed on as they ended, and those that are left in the order of their first
+    lines. The lines of a batch are in the order of the file. A position is cut only where its lines
+    alone make more than a batch, or are very long.
 
     Args:
         received_at: when this process read the lines, UTC.
@@ -64,10 +64,6 @@ class WaitingLines:
         self._positions: dict[bytes, array[int]] = {}
         self._ended: deque[tuple[int, bytes]] = deque()
         self._due = array("q")
-        self._due_bytes = 0
-
-    def __len__(self) -> int:
-        return sum(block.waiting for block in self._blocks.values())
 
     @property
     def is_overdue(self) -> bool:
@@ -83,12 +79,12 @@ class WaitingLines:
         if source.bytes_total is None:
             self._ends_at = min(self._ends_at, monotonic() + _SECONDS)
         positions, terminal = self._positions, self._terminal
-        some_are_in_memory = False
+        has_too_long = False
         for number, each in enumerate(lines, start=self._block_of(source).add(lines)):
             position = each.position
             if not position or len(position) > _LONGEST_POSITION:
                 self._due.append(number)
-                some_are_in_memory = some_are_in_memory or isinstance(each.content, Rejected)
+                has_too_long = has_too_long or isinstance(each.content, Rejected)
                 continue
             if (numbers := positions.get(position)) is None:
                 positions[position] = array("q", (number,))
@@ -100,7 +96,7 @@ class WaitingLines:
         while self._ended and self._ended[0][0] < self._read - _LINES_AFTER_THE_END:
             _, position = self._ended.popleft()
             yield from self._let_go(positions.pop(position, ()))
-        if some_are_in_memory or len(self._due) >= _LINES_OF_A_BATCH:
+        if has_too_long or len(self._due) >= _LINES_OF_A_BATCH:
             yield from self._batches()
         while self._are_too_many():
             yield from self._let_go_of_a_block()

@@ -59,7 +59,7 @@ def batches_of(path: Path) -> Iterator[list[SpilledBatch]]:
     with JsonLinesReader(str(path)) as file:
         batches = [batch for lines in file.chunks() for batch in waiting.add(file, lines)]
         yield [*batches, *waiting.everything()]
-        assert len(waiting) == 0
+        assert list(waiting.everything()) == []
 
 
 def events(of: int, *, status: str = "open") -> list[bytes]:
