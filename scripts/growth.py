@@ -19,6 +19,7 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -195,6 +196,8 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     options = parser.parse_args()
+    if (options.spark or options.spark_workers) and find_spec("pyspark") is None:
+        parser.error("pyspark is not installed: pip install 'positionstore[spark]'")
     options.facts = options.facts or [1_000_000, 10_000_000]
     return options
 
