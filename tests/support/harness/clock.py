@@ -6,10 +6,8 @@ answer, wrong by as many seconds as the file says that ``TURMOIL_CLOCK`` names.
 
 import os
 import sys
-from datetime import datetime, tzinfo
-from datetime import timedelta as _timedelta
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
-from typing import Self
 
 VARIABLE = "TURMOIL_CLOCK"
 
@@ -18,10 +16,10 @@ class Wrong(datetime):
     """What such a machine takes for the time."""
 
     @classmethod
-    def now(cls, tz: tzinfo | None = None) -> Self:
-        """Return it."""
+    def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override] # no subclass is wanted
+        """Return it, as a plain ``datetime``: msgspec encodes no other."""
         wrong = float(Path(os.environ[VARIABLE]).read_text(encoding="ascii"))
-        return super().now(tz) + _timedelta(seconds=wrong)
+        return datetime.now(tz) + timedelta(seconds=wrong)
 
 
 def set_to(path: Path, wrong: float) -> None:
