@@ -4,12 +4,13 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 from pyspark.sql.functions import col, lit
@@ -40,23 +41,32 @@ def by_spark(master: str | None) -> Iterator["Spark"]:
         master: where it runs; None is this machine.
 
     Raises:
-        PositionstoreError: there is no Java, or the cluster cannot do it.
+        PositionstoreError: there is no Java, it ended, or the cluster cannot do it.
     """
     joined = SparkSession.getActiveSession()
     with tempfile.TemporaryDirectory(prefix="positionstore-lake-") as folder:
         try:
             session = joined or _session(master)
-            try:
+            with nullcontext() if joined else _stopped_at_the_end(session):
                 yield Spark(session, Path(folder))
-            finally:
-                if joined is None:
-                    session.stop()
-        except PySparkException as error:
+        except (PySparkException, Py4JError) as error:
             raise PositionstoreError(
                 f"Spark cannot fold the lake: {first_line(error)[:300].rstrip('.')}.",
                 remedy="It needs Java 17 or newer (JAVA_HOME), and each worker has to see the"
                 " lake's files.",
             ) from None
+
+
+@contextmanager
+def _stopped_at_the_end(session: SparkSession) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        # Interrupted, it may be in the middle of Java's answer, and reads the rest for another.
+        with suppress(Exception):
+            session.stop()
+        raise
+    session.stop()
 
 
 def _session(master: str | None) -> SparkSession:
