@@ -15,7 +15,7 @@ from support.pgbouncer import PgBouncer, pgbouncer, version
 from support.ports import free_port
 from support.programs import ROOT, ended, programs_on
 from support.typed_in import rows
-from support.waiting import DEADLINE, eventually
+from support.waiting import DEADLINE, eventually, wait_until
 
 from positionstore.errors import (
     DatabaseUnavailableError,
@@ -47,6 +47,8 @@ def filled_url(store_url: str) -> str:
             ]
         )
         appender.append_snapshots([snapshot(position="dm_3", as_of=500)], NOON)
+    # The server drops the tables of a session some time after its client has gone.
+    wait_until(lambda: traces(store_url)["temporary"] == 0, "nothing is left of the session")
     return store_url
 
 
