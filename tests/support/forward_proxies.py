@@ -17,6 +17,8 @@ from support.waiting import eventually
 USER, PASSWORD = "clerk", "s3cret-pass.word"
 QUOTED = "s3cret%2Dpass.word"
 
+_PATIENCE = 10.0
+
 
 @dataclass(frozen=True)
 class ForwardProxy:
@@ -48,6 +50,12 @@ async def _running(command: list[str], port: int, log: Path) -> AsyncIterator[Fo
     finally:
         if process.returncode is None:
             process.terminate()
+            try:
+                # One that is busy with a connection may wait for it.
+                async with asyncio.timeout(_PATIENCE):
+                    await process.wait()
+            except TimeoutError:
+                process.kill()
         await process.wait()
 
 
