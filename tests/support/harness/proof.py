@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, Final
 
 import psycopg
@@ -30,6 +31,11 @@ _RECOVERED: Final = """
     SELECT coalesce(sum(recovered), 0)::int,
         (SELECT count(*) FROM coverage_gaps WHERE recovered_at IS NOT NULL)
     FROM stream_sessions
+"""
+
+_LAST_RUNS: Final = """
+    SELECT run_id, trigger, state, started_at, finished_at, error FROM reconciliation_runs
+    ORDER BY run_id DESC LIMIT 6
 """
 
 
@@ -60,6 +66,9 @@ async def prove(
         for name in stage.actors:
             lines = (stage.folder / f"{name}.log").read_text().splitlines()
             error.add_note("\n".join((f"What {name} said at last:", *lines[-_LAST_LINES:])))
+        with suppress(psycopg.Error):
+            runs = await _rows(stage, _LAST_RUNS)
+            error.add_note("\n".join(("The last reconciliations:", *map(str, runs))))
         raise
 
 
