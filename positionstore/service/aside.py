@@ -8,6 +8,9 @@ from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
 from positionstore.ingest.worker import fulfil
+from positionstore.log import get_logger
+
+_log = get_logger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -31,18 +34,26 @@ class _Helpers(ThreadPoolExecutor):
 class WorkerThread:
     """Runs a task in its own thread and event loop, until it is stopped.
 
+    A task that is cancelled by anything else, say by a timeout of a library that came too late, is
+    begun again: whoever runs a service would not see that a part of it has ended.
+
     Args:
         name: the name of the thread.
         work: makes the coroutine, in that loop.
+        pause: seconds before it is begun again.
     """
 
-    def __init__(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    def __init__(
+        self, name: str, work: Callable[[], Coroutine[Any, Any, None]], *, pause: float = 1.0
+    ) -> None:
         self._work = work
+        self._pause = pause
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
         self._lock = threading.Lock()
         self._ready = threading.Event()
+        self._stopping = False
         self._ended: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
 
     def start(self) -> None:
@@ -60,6 +71,7 @@ class WorkerThread:
     def stop(self) -> None:
         """Tell the work to end; from any thread."""
         with self._lock:
+            self._stopping = True
             if self._loop is not None and self._task is not None and not self._task.done():
                 self._loop.call_soon_threadsafe(self._task.cancel)
 
@@ -83,10 +95,23 @@ class WorkerThread:
     async def _main(self) -> None:
         loop = asyncio.get_running_loop()
         loop.set_default_executor(_Helpers())
-        self._loop, self._task = loop, asyncio.ensure_future(self._work())
-        self._ready.set()
-        await asyncio.wait([self._task])
+        while (task := self._begun(loop)) is not None:
+            await asyncio.wait([task])
+            if not task.cancelled():
+                break
+            if not self._stopping:
+                _log.error("worker_interrupted", worker=self._thread.name)
+                await asyncio.sleep(self._pause)
         with self._lock:
             self._loop = None
-        if not self._task.cancelled():
-            self._task.result()
+        if task is not None:
+            task.result()
+
+    def _begun(self, loop: asyncio.AbstractEventLoop) -> asyncio.Task[None] | None:
+        """Begin the work, for the first time or again; not where it is to end."""
+        with self._lock:
+            if self._stopping:
+                return None
+            self._loop, self._task = loop, asyncio.ensure_future(self._work())
+        self._ready.set()
+        return self._task

@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 
+import structlog
 from support.waiting import DEADLINE
 
 from positionstore.service.aside import WorkerThread
@@ -52,6 +53,46 @@ async def test_what_fails_in_a_helper_is_raised_where_it_is_awaited() -> None:
     await asyncio.wait_for(aside.ended(), DEADLINE)
 
     assert [str(error) for error in caught] == ["no"]
+
+
+async def test_work_that_is_interrupted_by_something_else_is_begun_again() -> None:
+    begun: list[str] = []
+    at_work = threading.Event()
+
+    async def work() -> None:
+        begun.append("work")
+        if len(begun) == 1:
+            future = asyncio.get_running_loop().create_future()
+            future.cancel()
+            await future
+        at_work.set()
+        await asyncio.Event().wait()
+
+    with structlog.testing.capture_logs() as lines:
+        aside = WorkerThread("by the side", work, pause=0.0)
+        aside.start()
+        assert await asyncio.to_thread(at_work.wait, DEADLINE)
+        aside.stop()
+        await asyncio.wait_for(aside.ended(), DEADLINE)
+
+    assert len(begun) == 2
+    assert [(line["event"], line["worker"]) for line in lines] == [
+        ("worker_interrupted", "by the side")
+    ]
+
+
+async def test_what_is_stopped_before_it_begins_does_nothing() -> None:
+    begun: list[str] = []
+
+    async def work() -> None:
+        begun.append("work")
+
+    aside = WorkerThread("by the side", work)
+    aside.stop()
+    aside.start()
+    await asyncio.wait_for(aside.ended(), DEADLINE)
+
+    assert begun == []
 
 
 def test_work_that_does_not_come_back_does_not_keep_the_process() -> None:
