@@ -76,7 +76,7 @@ MEANINGS: Final = {
     "unexpected_error": "A command ended with an unexpected error.",
     "unknown_setting": "A variable named POSITIONSTORE_... is unknown; another was probably meant.",
     "waiting_for_another_reconciliation": "The nightly job waits for another run to end.",
-    "worker_interrupted": "Something interrupted the reconciler that was not told to end; it goes on.",
+    "worker_interrupted": "Something other than its end interrupted the reconciler; it goes on.",
 }
 
 _METHODS: Final = {
