@@ -23,6 +23,7 @@ from positionstore.store import sessions
 from positionstore.store.appender import Appended
 from positionstore.store.batch_writer import BatchWriter
 from positionstore.store.feed import before_the_newest
+from positionstore.store.statuses import terminal_statuses
 
 _SMALLEST_BATCH: Final = 10_000
 _SHARE_BESIDE_A_STREAM: Final = 5
@@ -31,7 +32,6 @@ _ROOM_FOR_A_BATCH: Final = "64MB"
 """What a batch may fill of the server's memory before it goes to the server's disk: about what
 fifty thousand usual lines take."""
 
-_TERMINAL_STATUSES: Final = "SELECT status FROM position_statuses WHERE is_terminal"
 _POSITIONS: Final = (
     "SELECT count(*) FROM positions WHERE source = 'import' AND updated_at = %(now)s"
 )
@@ -124,7 +124,8 @@ def import_files(
         )
         stack.callback(writing.drop)
         course = _Course(sources, tally, progress)
-        waiting = WaitingLines(now, _terminal_statuses(connection))
+        terminal = frozenset(map(str.encode, terminal_statuses(connection)))
+        waiting = WaitingLines(now, terminal)
         try:
             for batch in _loaded(_batches(sources, waiting, course.read)):
                 if batch is None:
@@ -149,10 +150,6 @@ def import_files(
         quarantined=tally.quarantined,
         positions=row[0] if row else 0,
     )
-
-
-def _terminal_statuses(connection: psycopg.Connection) -> frozenset[bytes]:
-    return frozenset(status.encode() for (status,) in connection.execute(_TERMINAL_STATUSES))
 
 
 def _batches(

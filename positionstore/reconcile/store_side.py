@@ -19,6 +19,7 @@ from positionstore.store import runs as records
 from positionstore.store.appender import Appender
 from positionstore.store.engine import is_distributed
 from positionstore.store.runs import Compared, FieldDifference, Valuation, Verified
+from positionstore.store.statuses import terminal_statuses
 
 Answer = tuple[Listed, datetime]
 """A position as REST showed it, and the as-of of that answer, UTC."""
@@ -97,12 +98,7 @@ class StoreSide:
         self._appender = None if dry_run else Appender(writer)
         self._settle_window = settle_window
         self._history = history
-        self._terminal = {
-            status
-            for (status,) in reader.execute(
-                "SELECT status FROM position_statuses WHERE is_terminal"
-            )
-        }
+        self._terminal = terminal_statuses(reader)
         self._live: set[str] = set()
         self._beaten_by: dict[str, records.CompetingFact] = {}
 
