@@ -34,8 +34,8 @@ class _Helpers(ThreadPoolExecutor):
 class WorkerThread:
     """Runs a task in its own thread and event loop, until it is stopped.
 
-    A task that is cancelled by anything else, say by a timeout of a library that came too late, is
-    begun again: whoever runs a service would not see that a part of it has ended.
+    A task that is cancelled by anything else, such as a library, is started again. Otherwise a part
+    of a service would end without anything that shows it.
 
     Args:
         name: the name of the thread.

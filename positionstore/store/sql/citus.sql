@@ -25,8 +25,8 @@ SET LOCAL citus.enable_unsafe_triggers = on;
 SET LOCAL citus.multi_shard_modify_mode = sequential;
 
 -- name: comments
--- The comments on tables, views and their columns, as statements. Citus makes some of those anew, and
--- without them.
+-- The comments on tables, views and their columns, as statements. Citus creates some of those again,
+-- without comments.
 SELECT format(
     'COMMENT ON %%s %%I.%%I%%s IS %%L',
     CASE WHEN d.objsubid > 0 THEN 'COLUMN' WHEN c.relkind = 'v' THEN 'VIEW' ELSE 'TABLE' END,
