@@ -13,6 +13,7 @@ import aiohttp
 import psutil
 import pytest
 import socketio
+from support.listener import connect
 from support.waiting import DEADLINE
 
 from positionstore.errors import ConfigurationError
@@ -59,12 +60,7 @@ async def listening(
     client.on("*", hear, namespace=namespace)
     client.on("disconnect", left, namespace=namespace)
     before = len(sandbox.clients)
-    await client.connect(
-        sandbox.url,
-        namespaces=[namespace],
-        auth=auth or {"apiKey": sandbox.api_key},
-        transports=["websocket"],
-    )
+    await connect(client, sandbox, namespace=namespace, auth=auth)
     await sandbox.wait_for_clients(before + 1)
     yield ear
     await client.disconnect()
@@ -113,7 +109,13 @@ async def test_an_expired_token_is_refused_at_the_handshake() -> None:
         client = socketio.AsyncClient(reconnection=False)
         errors: list[Any] = []
         client.on("error", errors.append, namespace=CUSTOMER_NAMESPACE)
-        await client.connect(sandbox.url, namespaces=[CUSTOMER_NAMESPACE], auth={"token": token})
+        await connect(
+            client,
+            sandbox,
+            namespace=CUSTOMER_NAMESPACE,
+            auth={"token": token},
+            transports=("polling", "websocket"),
+        )
         await asyncio.wait_for(client.wait(), DEADLINE)
         assert [each["code"] for each in errors] == ["token_expired"]
 
@@ -185,9 +187,7 @@ async def test_closing_does_not_wait_for_clients() -> None:
     began = asyncio.get_running_loop().time()
     client = socketio.AsyncClient(reconnection=False)
     async with by_hand() as sandbox:
-        await client.connect(
-            sandbox.url, namespaces=[PARTNER_NAMESPACE], auth={"apiKey": sandbox.api_key}
-        )
+        await connect(client, sandbox, transports=("polling", "websocket"))
         await sandbox.wait_for_clients(1)
     await asyncio.wait_for(client.wait(), DEADLINE)
     assert asyncio.get_running_loop().time() - began < 30  # the library would wait for a minute

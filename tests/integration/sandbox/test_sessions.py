@@ -4,6 +4,7 @@ import json
 
 import aiohttp
 import socketio
+from support.listener import connect
 from support.waiting import eventually
 
 from positionstore.sandbox import Options, Sandbox
@@ -17,13 +18,7 @@ def by_hand() -> Sandbox:
 async def test_an_answered_ping_vouches_for_all_that_was_sent_before_it() -> None:
     async with by_hand() as sandbox:
         client = socketio.AsyncClient(reconnection=False)
-        await client.connect(
-            sandbox.url,
-            namespaces=[PARTNER_NAMESPACE],
-            auth={"apiKey": sandbox.api_key},
-            headers={"Via": "1.1 here"},
-            transports=["websocket"],
-        )
+        await connect(client, sandbox, headers={"Via": "1.1 here"})
         await sandbox.wait_for_clients(1)
         await sandbox.step(30)
         (session,) = sandbox.sessions
