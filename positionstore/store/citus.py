@@ -208,7 +208,7 @@ def _require(connection: psycopg.Connection) -> None:
         "Install Citus on the coordinator and on each worker, CREATE EXTENSION citus in the "
         "database on all of them, and add the workers with citus_add_node."
     )
-    if connection.execute(_query("has_extension")).fetchone() != (True,):
+    if not engine.has_citus(connection):
         raise StoreRefusedError("The extension citus is not in this database.", remedy=remedy)
     workers, is_coordinator = connection.execute(_query("workers")).fetchone() or (0, False)
     if not is_coordinator:

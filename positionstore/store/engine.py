@@ -60,6 +60,11 @@ def is_distributed(connection: psycopg.Connection) -> bool:
     return known
 
 
+def has_citus(connection: psycopg.Connection) -> bool:
+    """Whether the extension is in this database, whether or not it spreads the store."""
+    return connection.execute(queries("engine")["has_citus"]).fetchone() == (True,)
+
+
 def hinted(connection: psycopg.Connection, module: str, name: LiteralString) -> sql.Composed:
     """Return a statement of ``sql/<module>.sql`` with the hints for the engine at hand."""
     return filled(module, name, is_distributed(connection))

@@ -23,6 +23,7 @@ from psycopg.conninfo import make_conninfo
 
 from positionstore import postgres_url
 from positionstore.embedded.cluster import new_password
+from positionstore.store.engine import has_citus
 from positionstore.store.grants import (
     FOR_ADMINISTRATORS,
     FOR_SUPERUSERS,
@@ -175,11 +176,13 @@ def _execute(connection: psycopg.Connection, roles: Roles, parts: Iterable[Part]
 
 def _statements(connection: psycopg.Connection, roles: Roles, part: Part) -> Iterator[str]:
     texts = [statement.as_string(connection) for statement in part(connection, roles)]
-    on_citus = connection.execute(queries("citus")["has_extension"]).fetchone() == (True,)
+    if not any(map(_OF_CODE.search, texts)) or not has_citus(connection):
+        yield from texts
+        return
     here_alone, everywhere = (
         queries("citus")[name].as_string(connection) for name in ("here_alone", "everywhere")
     )
-    for of_code, some in groupby(texts, lambda text: on_citus and bool(_OF_CODE.search(text))):
+    for of_code, some in groupby(texts, lambda text: bool(_OF_CODE.search(text))):
         # Citus sees circles among types and functions; on a worker anybody may call them.
         if of_code:
             yield here_alone

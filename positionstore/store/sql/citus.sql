@@ -1,9 +1,5 @@
 -- A store that Citus spreads over workers.
 
--- name: has_extension
--- Whether Citus is in this database.
-SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'citus');
-
 -- name: workers
 -- How many workers take shards, and whether this server is the coordinator.
 SELECT count(*) FILTER (WHERE shouldhaveshards AND isactive), citus_is_coordinator()

@@ -1,5 +1,9 @@
 -- Which engine is under the store.
 
+-- name: has_citus
+-- Whether Citus is in this database.
+SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'citus');
+
 -- name: is_distributed
 -- Whether the store is spread over workers: then it has the table that readers of the log go by.
 -- Without Citus a relation of that name is somebody else's.
