@@ -35,6 +35,7 @@ HINTS: Final[dict[bool, Hints]] = {
         "left": sql.SQL("LEFT"),
         # The seq finds a fact by itself.
         "of_position": sql.SQL(""),
+        "of_fact": sql.SQL(""),
         # What is not gathered is not narrowed down either: the join does it.
         "of_asked": sql.SQL(""),
     },
@@ -44,6 +45,7 @@ HINTS: Final[dict[bool, Hints]] = {
         "gathered": sql.SQL("MATERIALIZED"),
         "left": sql.SQL("INNER"),
         "of_position": sql.SQL("f.position_id = w.of_position AND"),
+        "of_fact": sql.SQL("f.position_id = e.position_id AND"),
         "of_asked": sql.SQL("WHERE position_id = ANY (%(position_ids)s::text[])"),
     },
 }

@@ -11,7 +11,7 @@ from psycopg.rows import dict_row
 
 from positionstore.model.fields import FIELDS, FOLDED_COLUMNS, Field
 from positionstore.store import archived
-from positionstore.store.engine import is_distributed
+from positionstore.store.engine import HINTS, is_distributed
 from positionstore.store.queries import queries
 from positionstore.store.read.query import ReadQuery, described
 from positionstore.store.schema_sql.facts import of_body
@@ -43,7 +43,9 @@ def of_facts(connection: psycopg.Connection, *, after: int, until: int) -> ReadQ
     """
     archived.refuse_behind(connection, after)
     fields = _listed("f", (each.column for each in BODY_FIELDS))
-    query = queries("facts")["between"].format(after=after, until=until, fields=fields)
+    query = queries("facts")["between"].format(
+        after=after, until=until, fields=fields, **HINTS[is_distributed(connection)]
+    )
     return ReadQuery(FACTS, query, described(connection, query.as_string(connection)), "seq")
 
 

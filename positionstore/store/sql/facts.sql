@@ -8,7 +8,7 @@ SELECT
     e.supersedes_before, e.retracts, {fields},
     to_json(f.misfit_fields)::text AS misfit_fields, md5(f.data::text) AS data_md5, e.envelope
 FROM events e
-LEFT JOIN LATERAL (SELECT * FROM fact_positions f WHERE f.seq = e.seq OFFSET 0) f
+LEFT JOIN LATERAL (SELECT * FROM fact_positions f WHERE {of_fact} f.seq = e.seq {once}) f
     ON e.status IS NOT NULL
 WHERE e.seq > {after} AND e.seq <= {until};
 
