@@ -24,7 +24,9 @@ from positionstore.settings import default_data_dir
 _LARGEST: Final = 5_000_000  # bytes; then the file starts over
 UNEXPECTED: Final = "unexpected_error"
 """The action of an error that nothing expected; a terminal gets one line of it, not two."""
-_NOISY: Final = ("aiohttp", "asyncio", "engineio", "httpcore", "httpx", "socketio", "alembic")
+_NOISY: Final = (
+    *("aiohttp", "alembic", "asyncio", "engineio", "httpcore", "httpx", "py4j", "socketio"),
+)
 
 
 class Details:

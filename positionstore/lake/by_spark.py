@@ -1,5 +1,6 @@
 """Spark: the engine for many machines, or for all cores of this one."""
 
+import re
 import shutil
 import tempfile
 import uuid
@@ -10,7 +11,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from py4j.protocol import Py4JError
+from py4j.protocol import Py4JError, Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 from pyspark.sql.functions import col, lit
@@ -32,6 +33,9 @@ _SETTINGS: Final = {
     "spark.log.level": "ERROR",
 }
 
+_NAMED: Final = re.compile(r"\[[A-Z_]+(?:\.[A-Z_]+)*\] .+")
+"""A cause as Spark names it: ``[FAILED_READ_FILE.FILE_NOT_EXIST] Encountered ...``."""
+
 
 @contextmanager
 def by_spark(master: str | None) -> Iterator["Spark"]:
@@ -51,10 +55,18 @@ def by_spark(master: str | None) -> Iterator["Spark"]:
                 yield Spark(session, Path(folder))
         except (PySparkException, Py4JError) as error:
             raise PositionstoreError(
-                f"Spark cannot fold the lake: {first_line(error)[:300].rstrip('.')}.",
+                f"Spark cannot fold the lake: {_said(error)[:300].rstrip('.')}.",
                 remedy="It needs Java 17 or newer (JAVA_HOME), and each worker has to see the"
                 " lake's files.",
             ) from None
+
+
+def _said(error: Exception) -> str:
+    """Return in one line what Spark says; of an error of Java the cause that it has a name for."""
+    text = str(error)
+    if isinstance(error, Py4JJavaError) and (found := _NAMED.search(text)):
+        return found[0]
+    return first_line(text)
 
 
 @contextmanager
@@ -92,7 +104,7 @@ class Spark:
 
     def give_facts(self, files: Sequence[TableFile], position_id: str | None) -> None:
         """Let ``facts`` be the rows of a lake's files, at least one; or those of one position."""
-        paths = [each.path for each in files]
+        paths = [_literal(each.path) for each in files]
         found = self._session.read.option("mergeSchema", "true").parquet(*paths)
         if position_id is not None:
             found = found.where(col("position_id") == lit(position_id))
@@ -107,7 +119,7 @@ class Spark:
         with pq.ParquetWriter(path, rows.schema) as writer:
             for batch in rows:
                 writer.write_batch(batch)
-        self._session.read.parquet(str(path)).createOrReplaceTempView(name)
+        self._session.read.parquet(_literal(str(path))).createOrReplaceTempView(name)
 
     def name(self, name: str, query: str) -> None:
         """Let a name stand for a query."""
@@ -124,3 +136,8 @@ class Spark:
         (part,) = folder.glob("part-*.parquet")
         shutil.move(part, out)
         return int(pq.read_metadata(out).num_rows)
+
+
+def _literal(path: str) -> str:
+    """Return a path that stands for itself where Spark takes patterns."""
+    return re.sub(r"[][{}*?\\]", r"\\\g<0>", path)
