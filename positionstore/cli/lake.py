@@ -173,6 +173,8 @@ def sql(
     if of not in {"positions", "timeline"}:
         raise ConfigurationError(f"There is no query {of!r}.", remedy="positions or timeline.")
     if of == "timeline":
+        if valid is not None or known is not None:
+            raise ConfigurationError("--valid-at and --known-at go with positions.")
         print_exact(fold_sql.timeline())
     else:
         print_exact(fold_sql.positions(valid_at=valid, known_at=known))

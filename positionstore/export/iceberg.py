@@ -363,7 +363,7 @@ def _catalog(warehouse: Path | str) -> Catalog:
         settings["warehouse"] = warehouse
     else:
         folder = Path(warehouse).absolute()
-        if found := set("%#?") & set(str(folder)):
+        if found := set("%#?\t\n\r") & set(str(folder)):
             raise ConfigurationError(
                 f"A table of Iceberg cannot be in {folder}: its files are named by URLs, where"
                 f" {' and '.join(sorted(found))} would mean something else.",

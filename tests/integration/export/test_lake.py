@@ -501,12 +501,14 @@ def test_a_user_feeds_folds_and_verifies(tmp_path: Path, store: Store, appender:
         ["verify", "--engine", "duckdb", "--lake", "lake", "--archives", "."],
         ["verify", "--engine", "duckdb", "--lake", "lake", "--spark-master", "local[1]"],
         ["lake", "sql", "dances"],
+        ["lake", "sql", "timeline", "--known-at", "2026-07-01"],
         ["lake", "positions", "lake", "--out", "no/where.parquet"],
         ["lake", "positions", "lake", "--out", "."],
         ["lake", "timeline", "lake", "dm_pos_1", "--spark-master", "local[1]"],
         ["lake", "positions", "nowhere", "--out", "p.parquet"],
         ["lake", "feed", ""],
         ["lake", "feed", "50%25"],
+        ["lake", "feed", "two\nlines"],
     ],
 )
 def test_what_cannot_be_meant_is_a_usage_error(
