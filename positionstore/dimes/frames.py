@@ -23,7 +23,7 @@ from positionstore.dimes.jumps import ClockJumpDetector
 from positionstore.dimes.packets import (
     EVENT,
     Unpacker,
-    may_end_with_offset,
+    has_offset,
     offset_of,
     without_offset,
 )
@@ -135,7 +135,7 @@ class FrameFilter:
         except Exception as error:  # noqa: BLE001 - whatever a frame does to us, it is kept
             what = f"It could not be handled: {error.__class__.__name__}."
             self._deliver(Rejected(_raw(frame), Reason.INTERNAL_ERROR, what), at)
-        if isinstance(frame, str) and may_end_with_offset(frame) and frame[0] == "4":
+        if isinstance(frame, str) and has_offset(frame):
             self._last_with_offset = frame
         # Only now: who reads this time may rely on all up to it having been delivered.
         if jumped or self._has_jumped:

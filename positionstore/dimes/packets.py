@@ -23,6 +23,8 @@ _OFFSET: Final = re.compile(rb',"[ !#-\[\]-~]*"\]')
 """An offset in plain characters behind an envelope. Others are read with care."""
 
 _BLANK: Final = frozenset(" \t\n\r")
+_EVENT: Final = re.compile(r"4(?:2|5[0-9]+-)(?:/[^,\[]*,)?(?P<ack>[0-9]*)(?=\[)")
+"""An event's packet, also one with attachments, up to its arguments."""
 _HEADER: Final = re.compile(r"42(?:(?P<namespace>/[^,]*)(?:,|\Z))?(?P<ack>[0-9]*)")
 
 
@@ -95,21 +97,29 @@ class Unpacker:
         return values[1]
 
 
-def may_end_with_offset(packet: str) -> bool:
-    """Whether the last argument of a packet may be an offset; a quick check."""
-    return packet.endswith('"]')
+def has_offset(packet: str) -> bool:
+    """Whether a packet has an offset; quick where it is an envelope with one behind it."""
+    if not packet.endswith('"]'):
+        return False
+    last = packet.rfind('"', 0, -2)
+    behind_an_object = packet.startswith('},"', last - 2)
+    asks_no_answer = packet.startswith(",[", packet.find("[") - 1)
+    return (behind_an_object and asks_no_answer) or offset_of(packet) is not None
 
 
 def offset_of(packet: str) -> str | None:
     """Return the offset in a packet of a gateway with connection state recovery.
 
-    It is the last argument if that is a string; its format depends on the server's adapter.
+    It is the last argument if that is a string and stands behind another one; its format depends on
+    the server's adapter. A server adds none to an event that asks for an acknowledgement, nor to a
+    volatile one, whose only argument may be a text: an older offset is safe, and that one is not.
     """
-    # A namespace has no bracket; neither has a count of attachments or an id to acknowledge.
-    start = packet.find("[")
+    header = _EVENT.match(packet)
+    if header is None or header["ack"]:
+        return None
     try:
-        values = _elements(packet, start) if start >= 0 else []
-        last = json.loads(values[-1]) if len(values) > 1 else None
+        values = _elements(packet, header.end())
+        last = json.loads(values[-1]) if len(values) > 2 else None
     except (ValueError, RecursionError):
         return None
     return last if isinstance(last, str) else None

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from positionstore.dimes.packets import Unpacker, offset_of
+from positionstore.dimes.packets import Unpacker, has_offset, offset_of
 from positionstore.model.facts import Event, Reason, Rejected
 
 NAMESPACE = "/v1/ws/prediction-markets/positions"
@@ -88,8 +88,15 @@ def test_an_envelope_followed_by_what_is_broken_or_an_object_is_kept_whole(behin
     ("packet", "offset"),
     [
         (f'{HEAD}["position.opened",{ENVELOPE},"Q8WJphX"]', "Q8WJphX"),
-        (f'{HEAD}["error","1795838590462-0"]', "1795838590462-0"),
-        (f'{HEAD}12["position.opened",{ENVELOPE},"a\\u0041"]', "aA"),
+        (f'{HEAD}["error",{{"code":"x"}},"1795838590462-0"]', "1795838590462-0"),
+        (f'{HEAD}["error","expired","1795838590462-0"]', "1795838590462-0"),
+        (f'{HEAD}["position.opened",{ENVELOPE},"a\\u0041"]', "aA"),
+        (f'{HEAD}["position.opened", {ENVELOPE} , "Q8"]', "Q8"),
+        ('42["position.opened",{},"Q8"]', "Q8"),
+        (f'{HEAD}12["position.opened",{ENVELOPE},"asks for an answer"]', None),
+        ('4217["position.opened",{},"asks for an answer"]', None),
+        (f'{HEAD}["tick","volatile"]', None),
+        (f'40{HEAD[2:]}{{"sid":"Q8"}}', None),
         (f'451-{HEAD[2:]}["x",{{"_placeholder":true,"num":0}},"Q8.0"]', "Q8.0"),
         (f'{HEAD}["position.opened",{ENVELOPE}]', None),
         (f'{HEAD}["position.opened"]', None),
@@ -97,8 +104,9 @@ def test_an_envelope_followed_by_what_is_broken_or_an_object_is_kept_whole(behin
         (f"{HEAD}", None),
     ],
 )
-def test_the_offset_is_the_last_argument(packet: str, offset: str | None) -> None:
+def test_the_offset_is_the_text_behind_the_arguments(packet: str, offset: str | None) -> None:
     assert offset_of(packet) == offset
+    assert has_offset(packet) == (offset is not None)
 
 
 @pytest.mark.parametrize(
