@@ -366,7 +366,8 @@ def _catalog(warehouse: Path | str) -> Catalog:
         if found := set("%#?\t\n\r") & set(str(folder)):
             raise ConfigurationError(
                 f"A table of Iceberg cannot be in {folder}: its files are named by URLs, where"
-                f" {' and '.join(sorted(found))} would mean something else.",
+                f" {' and '.join(repr(each)[1:-1] for each in sorted(found))} would mean"
+                " something else.",
                 remedy="Name a folder without it.",
             )
         folder.mkdir(parents=True, exist_ok=True)
