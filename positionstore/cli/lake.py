@@ -175,9 +175,10 @@ def sql(
     if of == "timeline":
         if valid is not None or known is not None:
             raise ConfigurationError("--valid-at and --known-at go with positions.")
-        print_exact(fold_sql.timeline())
+        text = fold_sql.timeline()
     else:
-        print_exact(fold_sql.positions(valid_at=valid, known_at=known))
+        text = fold_sql.positions(valid_at=valid, known_at=known)
+    print_exact(f"{fold_sql.HEAD}{text}")
 
 
 def place_of(lake: str) -> Path | str:

@@ -17,6 +17,13 @@ from positionstore.store.read.facts import BODY_FIELDS, POSITION_COLUMNS
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
+HEAD: Final = """\
+-- Reads: facts, the lake's table; statuses (status, phase, phase_place, precedence) and
+-- types (type, precedence), the precedences; retracted (position_id, event_id, retracted_by), what
+-- standing retractions name. unix_micros(time) is the microseconds since 1970.
+"""
+"""What somebody who runs the text elsewhere has to give it."""
+
 _FROM_THE_FACT: Final = {
     "phase": "coalesce(s.phase, 'live')",
     "last_event_id": "f.event_id",

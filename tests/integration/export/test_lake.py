@@ -490,6 +490,7 @@ def test_a_user_feeds_folds_and_verifies(tmp_path: Path, store: Store, appender:
     life = run(store, tmp_path, "lake", "timeline", "lake", "dm_pos_1")
     assert len(life.stdout.splitlines()) == 4
     text = run(store, tmp_path, "lake", "sql", "positions")
+    assert text.stdout.startswith("-- Reads: facts,")
     assert "max_by(" in text.stdout
 
 
