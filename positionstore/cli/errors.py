@@ -36,6 +36,8 @@ def report(error: Exception) -> int:
     """
     if isinstance(error, typer.Abort):
         return INTERRUPTED
+    if (code := _interrupted(error)) is not None:
+        return code
     if isinstance(error, _Usage):
         # The library under typer puts the kind of usage error before its message.
         if message := error.format_message().replace("Value error, ", "", 1):
@@ -53,6 +55,25 @@ def report(error: Exception) -> int:
         return 1
     _say(str(known))
     return known.exit_code
+
+
+def _interrupted(error: BaseException) -> int | None:
+    """Return the exit code of the interrupt that an error of the database came of, if one did.
+
+    psycopg closes a connection whose statement cannot be cancelled in time, and whoever then rolls
+    back is told that it is closed.
+    """
+    psycopg = sys.modules.get("psycopg")
+    if psycopg is None or not isinstance(error, (psycopg.Error, DatabaseUnavailableError)):
+        return None
+    behind = error.__context__
+    while behind is not None:
+        if isinstance(behind, KeyboardInterrupt):
+            return INTERRUPTED
+        if isinstance(behind, SystemExit):
+            return behind.code if isinstance(behind.code, int) else 1
+        behind = behind.__context__
+    return None
 
 
 def explain(error: BaseException) -> PositionstoreError | None:

@@ -181,7 +181,9 @@ class Appender:
     def rollback(self) -> None:
         """Forget what was staged."""
         self._staged = None
-        self._connection.rollback()
+        # An interrupt may have closed it, and is not to be replaced by an error that says so.
+        if not self._connection.closed:
+            self._connection.rollback()
 
     def append_snapshots(self, snapshots: Sequence[Snapshot], received_at: datetime) -> Appended:
         """Append snapshots and fold their positions again: one transaction."""

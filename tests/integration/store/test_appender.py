@@ -3,7 +3,7 @@
 import json
 import threading
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from itertools import takewhile
 
@@ -268,6 +268,20 @@ def test_a_batch_is_announced_once_with_its_highest_seq_and_only_when_committed(
     appender.append_snapshots([snapshot()], NOON)
     assert heard() == [str(seqs(connection)[-1])]
     assert heard() == []
+
+
+def test_an_interrupt_that_closes_the_connection_stays_an_interrupt(connect: Connect) -> None:
+    own = connect()
+    appender = Appender(own)
+
+    class Interrupted(list[Received]):
+        def __iter__(self) -> Iterator[Received]:
+            yield from super().__iter__()
+            own.close()  # as psycopg does where the server cannot be told to stop in time
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        appender.stage(Interrupted(event(f"evt_{n}") for n in range(200)))
 
 
 def test_nothing_stays_behind_in_the_staging_table(connect: Connect) -> None:

@@ -16,7 +16,7 @@ import sqlalchemy.exc
 import typer
 
 from positionstore.cli import commands, main
-from positionstore.cli.errors import INTERRUPTED, explain
+from positionstore.cli.errors import INTERRUPTED, explain, report
 from positionstore.errors import (
     ConfigurationError,
     CredentialsError,
@@ -205,6 +205,28 @@ def test_a_database_that_cannot_be_reached_is_named_without_its_password() -> No
     assert "DATABASE_URL" in known.remedy
     assert "hushhush" not in str(known)
     assert "\n" not in str(known)
+
+
+def raised_while(handling: BaseException, error: Exception) -> Exception:
+    error.__context__ = RuntimeError("between")
+    error.__context__.__context__ = handling
+    return error
+
+
+@pytest.mark.parametrize(
+    ("interrupt", "code"), [(KeyboardInterrupt(), 130), (SystemExit(143), 143)]
+)
+def test_what_an_interrupt_does_to_the_database_is_the_interrupt(
+    capsys: pytest.CaptureFixture[str], interrupt: BaseException, code: int
+) -> None:
+    closed = psycopg.OperationalError("the connection is closed")
+
+    assert report(raised_while(interrupt, closed)) == code
+    assert capsys.readouterr().err == ""
+
+    other = PositionstoreError("A file cannot be read.")
+    assert report(raised_while(interrupt, other)) == 1
+    assert "A file cannot be read." in capsys.readouterr().err
 
 
 def test_a_database_error_is_known_through_sqlalchemy() -> None:
