@@ -154,6 +154,6 @@ def alone(store: Store, key: str, place: str, held: ExitStack) -> None:
     number = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], signed=True)
     if not try_session_lock(connection, number):
         raise PositionstoreError(
-            f"Another export is writing to {place}.", remedy="Wait until it has ended."
+            f"Another run is writing to {place}.", remedy="Wait until it has ended."
         )
     held.callback(release, connection, number)

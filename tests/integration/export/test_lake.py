@@ -236,7 +236,7 @@ def test_of_two_feeders_at_once_one_is_told_to_wait_and_nothing_is_doubled(
 
     def meanwhile(*arguments: Any) -> int:
         monkeypatch.setattr(feeding, "_add", add)
-        with pytest.raises(PositionstoreError, match="Another export is writing"):
+        with pytest.raises(PositionstoreError, match="Another run is writing"):
             feed(store, place)
         # One that cannot see the lock, such as of a store that was restored elsewhere.
         with monkeypatch.context() as patch:

@@ -281,7 +281,7 @@ def test_two_exports_do_not_write_to_one_folder_at_once(
     appender.append(facts(0, 5))
 
     def meanwhile(done: int, total: int | None) -> None:
-        with pytest.raises(PositionstoreError, match="Another export is writing to"):
+        with pytest.raises(PositionstoreError, match="Another run is writing to"):
             export(folder, "events", form=Format.PARQUET, by_day=True, resume=True)
         seen.append((done, total))
 
