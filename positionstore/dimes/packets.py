@@ -23,9 +23,10 @@ _OFFSET: Final = re.compile(rb',"[ !#-\[\]-~]*"\]')
 """An offset in plain characters behind an envelope. Others are read with care."""
 
 _BLANK: Final = frozenset(" \t\n\r")
-_EVENT: Final = re.compile(r"4(?:2|5[0-9]+-)(?:/[^,\[]*,)?(?P<ack>[0-9]*)(?=\[)")
-"""An event's packet, also one with attachments, up to its arguments."""
-_HEADER: Final = re.compile(r"42(?:(?P<namespace>/[^,]*)(?:,|\Z))?(?P<ack>[0-9]*)")
+_HEADER: Final = re.compile(
+    r"4(?:2|(?P<attachments>5[0-9]+-))(?:(?P<namespace>/[^,]*)(?:,|\Z))?(?P<ack>[0-9]*)"
+)
+"""An event's packet up to its arguments."""
 
 
 class Unpacker:
@@ -79,7 +80,7 @@ class Unpacker:
 
     def _argument(self, packet: str) -> str:
         header = _HEADER.match(packet)
-        if header is None:
+        if header is None or header["attachments"]:
             raise _MalformedError(Reason.WRONG_ARGUMENTS, "It is not an event packet.")
         if (namespace := header["namespace"] or "/") != self._namespace:
             raise _MalformedError(
@@ -101,10 +102,10 @@ def has_offset(packet: str) -> bool:
     """Whether a packet has an offset; quick where it is an envelope with one behind it."""
     if not packet.endswith('"]'):
         return False
-    last = packet.rfind('"', 0, -2)
-    behind_an_object = packet.startswith('},"', last - 2)
-    asks_no_answer = packet.startswith(",[", packet.find("[") - 1)
-    return (behind_an_object and asks_no_answer) or offset_of(packet) is not None
+    behind_an_object = packet.startswith('},"', packet.rfind('"', 0, -2) - 2)
+    # An id to acknowledge would stand before the bracket.
+    is_plain = packet.startswith(EVENT) and packet.startswith(',["', packet.find("[") - 1)
+    return (is_plain and behind_an_object) or offset_of(packet) is not None
 
 
 def offset_of(packet: str) -> str | None:
@@ -114,7 +115,7 @@ def offset_of(packet: str) -> str | None:
     the server's adapter. A server adds none to an event that asks for an acknowledgement, nor to a
     volatile one, whose only argument may be a text: an older offset is safe, and that one is not.
     """
-    header = _EVENT.match(packet)
+    header = _HEADER.match(packet)
     if header is None or header["ack"]:
         return None
     try:

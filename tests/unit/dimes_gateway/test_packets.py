@@ -96,6 +96,8 @@ def test_an_envelope_followed_by_what_is_broken_or_an_object_is_kept_whole(behin
         (f'{HEAD}12["position.opened",{ENVELOPE},"asks for an answer"]', None),
         ('4217["position.opened",{},"asks for an answer"]', None),
         (f'{HEAD}["tick","volatile"]', None),
+        (f'{HEAD}[{ENVELOPE},"behind no name"]', None),
+        (f'43{HEAD[2:]}["an answer",{ENVELOPE},"Q8"]', None),
         (f'40{HEAD[2:]}{{"sid":"Q8"}}', None),
         (f'451-{HEAD[2:]}["x",{{"_placeholder":true,"num":0}},"Q8.0"]', "Q8.0"),
         (f'{HEAD}["position.opened",{ENVELOPE}]', None),
