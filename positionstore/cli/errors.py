@@ -60,8 +60,8 @@ def report(error: Exception) -> int:
 def _interrupted(error: BaseException) -> int | None:
     """Return the exit code of the interrupt that an error of the database came of, if one did.
 
-    psycopg closes a connection whose statement cannot be cancelled in time, and whoever then rolls
-    back is told that it is closed.
+    psycopg closes a connection whose statement cannot be cancelled in time, and a rollback
+    then fails because it is closed.
     """
     psycopg = sys.modules.get("psycopg")
     if psycopg is None or not isinstance(error, (psycopg.Error, DatabaseUnavailableError)):

@@ -25,7 +25,14 @@ _LARGEST: Final = 5_000_000  # bytes; then the file starts over
 UNEXPECTED: Final = "unexpected_error"
 """The action of an error that nothing expected; a terminal gets one line of it, not two."""
 _NOISY: Final = (
-    *("aiohttp", "alembic", "asyncio", "engineio", "httpcore", "httpx", "py4j", "socketio"),
+    "aiohttp",
+    "alembic",
+    "asyncio",
+    "engineio",
+    "httpcore",
+    "httpx",
+    "py4j",
+    "socketio",
 )
 
 

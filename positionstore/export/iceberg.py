@@ -24,6 +24,7 @@ from pyiceberg.table.snapshots import ancestors_of
 from pyiceberg.utils.config import Config
 
 from positionstore.errors import ConfigurationError, PositionstoreError, first_line
+from positionstore.escaping import printable
 from positionstore.export.object_store import check_url, is_url
 
 CATALOG: Final = "positionstore"
@@ -366,8 +367,7 @@ def _catalog(warehouse: Path | str) -> Catalog:
         if found := set("%#?\t\n\r") & set(str(folder)):
             raise ConfigurationError(
                 f"A table of Iceberg cannot be in {folder}: its files are named by URLs, where"
-                f" {' and '.join(repr(each)[1:-1] for each in sorted(found))} would mean"
-                " something else.",
+                f" {' and '.join(map(printable, sorted(found)))} would mean something else.",
                 remedy="Name a folder without it.",
             )
         folder.mkdir(parents=True, exist_ok=True)

@@ -139,7 +139,7 @@ class Exported:
 
 
 def alone(store: Store, key: str, place: str, held: ExitStack) -> None:
-    """See that no other export of the store writes to a place until ``held`` is closed.
+    """See that no other run on the store writes to a place until ``held`` is closed.
 
     Args:
         store: the store, whose server keeps the lock: it goes with the process, however it ends.
@@ -148,7 +148,7 @@ def alone(store: Store, key: str, place: str, held: ExitStack) -> None:
         held: keeps the lock.
 
     Raises:
-        PositionstoreError: another export is writing to it.
+        PositionstoreError: another run is writing to it.
     """
     connection = held.enter_context(store.connect(reads=True))
     number = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], signed=True)

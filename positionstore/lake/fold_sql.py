@@ -1,10 +1,8 @@
 """The order of facts as one SQL text for every engine, made from the field catalogue.
 
-It is written in what DuckDB and Spark have in common, and reads four relations by name: ``facts``,
-the table of the lake; ``statuses`` (status, phase, phase_place, precedence) and ``types`` (type,
-precedence), the rules; and ``retracted`` (position_id, event_id, retracted_by), the facts that a
-standing retraction names, as known at the moment that is asked for. One function has another name
-in each engine: ``unix_micros``, the microseconds since 1970 of a time.
+It is written in what DuckDB and Spark have in common, and reads the relations that :data:`HEAD`
+lists; ``retracted`` is as known at the moment that is asked for. One function has another name in
+each engine: ``unix_micros``.
 
 Both compare text by the bytes of its UTF-8. Nothing that is sorted or compared here is NULL, but
 where ``IS DISTINCT FROM`` says so.
