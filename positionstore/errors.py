@@ -13,6 +13,7 @@ The tree::
     ├── GatewayError              exit 1   the gateway or the REST API fails
     ├── SpoolError                exit 1   the files that outlast the database cannot be used
     ├── NeighbourError            exit 1   the schema holds another program's tables
+    ├── MissingFilesError         exit 1   files of a lake are gone
     └── BusyError                 exit 1   another process is doing the same work
 
 Each message is one line: what is wrong, and what to do. Exit code 3 is not an error but a finding
@@ -89,6 +90,18 @@ class SpoolError(PositionstoreError):
 
 class NeighbourError(PositionstoreError):
     """The schema has another program's tables; nothing was changed."""
+
+
+class MissingFilesError(PositionstoreError):
+    """Files of a lake are gone.
+
+    Attributes:
+        paths: what they are called.
+    """
+
+    def __init__(self, message: str, paths: list[str], *, remedy: str) -> None:
+        super().__init__(message, remedy=remedy)
+        self.paths = paths
 
 
 class BusyError(PositionstoreError):

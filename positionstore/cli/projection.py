@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,6 +19,9 @@ from positionstore.model.wording import counted
 from positionstore.store import projection
 from positionstore.store.database import opened
 from positionstore.store.fold import Difference
+
+if TYPE_CHECKING:
+    from positionstore.lake.verify import Proof
 
 _MOST_ROWS = 100
 
@@ -127,20 +130,25 @@ def _verify_by_lake(
     else:
         for finding in proof.findings:
             print_line(finding)
-        late = counted(proof.changed_since, "position")
-        print_line(
-            f"Compared {counted(proof.compared, 'position')} with the fold of"
-            f" {counted(proof.facts, 'fact')}, up to seq {proof.last_seq}."
-            + (f" Since then {late} changed; feed the lake." if proof.changed_since else "")
-        )
-        _print(
-            proof.differences,
-            as_json=False,
-            none="Every position compared is the fold of its facts.",
-            some="differ from the fold of their facts",
-        )
+        if not proof.missing:
+            _print_compared(proof)
     if proof.differences or proof.findings:
         raise typer.Exit(3)
+
+
+def _print_compared(proof: "Proof") -> None:
+    late = counted(proof.changed_since, "position")
+    print_line(
+        f"Compared {counted(proof.compared, 'position')} with the fold of"
+        f" {counted(proof.facts, 'fact')}, up to seq {proof.last_seq}."
+        + (f" Since then {late} changed; feed the lake." if proof.changed_since else "")
+    )
+    _print(
+        proof.differences,
+        as_json=False,
+        none="Every position compared is the fold of its facts.",
+        some="differ from the fold of their facts",
+    )
 
 
 def _print(

@@ -6,7 +6,7 @@ are committed together, and the next run reads from the table itself where to go
 """
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ from pyiceberg.exceptions import CommitFailedException, NoSuchTableError, RESTEr
 from pyiceberg.expressions import AlwaysTrue
 from pyiceberg.table import Table, Transaction
 from pyiceberg.table.snapshots import ancestors_of
+from pyiceberg.utils.concurrent import ExecutorFactory
 from pyiceberg.utils.config import Config
 
 from positionstore.errors import ConfigurationError, PositionstoreError, first_line
@@ -35,6 +36,9 @@ LAST_SEQ: Final = "positionstore.last-seq"
 
 FILE_BYTES: Final = 128 * 1024 * 1024
 """About how much is in memory at once, and in a file at most before it is compressed."""
+
+PUT_BACK: Final = "Put back what is gone, from a backup or the bucket's earlier versions"
+"""What to do first where a file of a table is gone."""
 
 _CATALOG_FILE: Final = "catalog.db"
 """The SQLite database in a folder that is its catalogue, where none is configured."""
@@ -188,6 +192,22 @@ class IcebergTable:
                 remedy="Let that program rewrite the table's data files.",
             )
         return [TableFile(task.file.file_path, task.file.record_count) for task in tasks]
+
+    def missing(self, files: Sequence[TableFile]) -> list[str]:
+        """Return the paths of those files that are gone; each is looked for, and none is read.
+
+        Raises:
+            PositionstoreError: it cannot be seen whether they are there.
+        """
+        if self._table is None:
+            return []
+        file_io = self._table.io
+        with _errors(self.warehouse):
+            # At once, because an object store takes its time for each.
+            there = ExecutorFactory.get_or_create().map(
+                lambda file: file_io.new_input(file.path).exists(), files
+            )
+            return [file.path for file, found in zip(files, there, strict=True) if not found]
 
     def append(
         self,
@@ -370,7 +390,13 @@ def _catalog(warehouse: Path | str) -> Catalog:
                 f" {' and '.join(map(printable, sorted(found)))} would mean something else.",
                 remedy="Name a folder without it.",
             )
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise PositionstoreError(
+                f"The folder {folder} cannot be made: {error.strerror}.",
+                remedy="Name another place.",
+            ) from None
         # Not by as_uri(): pyiceberg takes what it is given as the path, escapes and all.
         settings["warehouse"] = f"file://{folder}"
         if "uri" not in configured:
@@ -413,10 +439,18 @@ def _errors(warehouse: str) -> Iterator[None]:
             f"Another program changed the table in {warehouse} meanwhile; nothing was written.",
             remedy="Run it again.",
         ) from None
-    except (OSError, RESTError, sqlalchemy.exc.SQLAlchemyError) as error:
-        # The first line alone: what follows may have the parameters of a statement.
-        first = first_line(error)[:300].rstrip(".")
+    except FileNotFoundError as error:
         raise PositionstoreError(
-            f"The Iceberg catalogue or its files in {warehouse} cannot be used: {first}.",
+            f"A file of the table in {warehouse} is missing: {_first(error)}.",
+            remedy=f"{PUT_BACK}, or remove the table and begin again.",
+        ) from None
+    except (OSError, RESTError, sqlalchemy.exc.SQLAlchemyError) as error:
+        raise PositionstoreError(
+            f"The Iceberg catalogue or its files in {warehouse} cannot be used: {_first(error)}.",
             remedy="Check the place and PYICEBERG_CATALOG__POSITIONSTORE__URI.",
         ) from None
+
+
+def _first(error: Exception) -> str:
+    """Return the first line alone: what follows may have the parameters of a statement."""
+    return first_line(error)[:300].rstrip(".")

@@ -9,8 +9,8 @@ from typing import Final, Protocol
 
 import pyarrow as pa
 
-from positionstore.errors import ConfigurationError
-from positionstore.export.iceberg import TableFile
+from positionstore.errors import ConfigurationError, MissingFilesError
+from positionstore.export.iceberg import PUT_BACK, TableFile
 from positionstore.extras import lake_needed, spark_needed
 from positionstore.lake import fold_sql, rules
 from positionstore.lake.lake import Lake
@@ -30,6 +30,9 @@ _TYPES: Final = pa.schema([("type", _WORD), ("precedence", pa.int64())])
 _RETRACTED: Final = pa.schema(
     [("position_id", _WORD), ("event_id", _WORD), ("retracted_by", _WORD)]
 )
+
+_MOST_NAMED: Final = 3
+"""How many missing files a message names."""
 
 
 class Engine(Protocol):
@@ -115,6 +118,7 @@ class Folding:
                 remedy=f"Feed it first: positionstore lake feed {self.lake.place}",
             )
         if files := self.lake.files():
+            _see_that_none_is_missing(self.lake, files)
             self.engine.give_facts(files, position_id)
         else:
             self.engine.give("facts", self.lake.table.empty())
@@ -132,6 +136,25 @@ class Folding:
                 },
                 _RETRACTED,
             ),
+        )
+
+
+def _see_that_none_is_missing(lake: Lake, files: Sequence[TableFile]) -> None:
+    """See that the files are there, before an engine says in its own words that one is not.
+
+    Raises:
+        MissingFilesError: some are gone.
+    """
+    gone = sorted(local_path(path) or path for path in lake.table.missing(files))
+    if gone:
+        shown = ", ".join(gone[:_MOST_NAMED])
+        more = f" and {len(gone) - _MOST_NAMED:,} more" if len(gone) > _MOST_NAMED else ""
+        raise MissingFilesError(
+            f"{len(gone):,} of {len(files):,} files of the lake in {lake.place}"
+            f" {'is' if len(gone) == 1 else 'are'} missing: {shown}{more}.",
+            gone,
+            remedy=f"{PUT_BACK}, or remove the lake and feed it again:"
+            f" positionstore lake feed {lake.place}",
         )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from positionstore.errors import MissingFilesError
 from positionstore.lake import fold_sql
 from positionstore.lake.engine import Engine, Folding
 from positionstore.lake.feed import rules_of, see_that_it_is_its_store
@@ -22,14 +23,16 @@ class Proof:
     Attributes:
         differences: the positions whose rows are not the fold of the lake's facts, by id.
         findings: what is wrong with the lake itself, in words.
+        missing: the files of the lake that are gone; with any of them nothing is compared.
         last_seq: the last seq that the lake holds: what was compared is of then.
-        facts: how many facts it holds.
+        facts: how many facts were folded.
         compared: how many rows of ``positions`` were compared.
         changed_since: how many positions got a fact later, and were not compared.
     """
 
     differences: Sequence[Difference]
     findings: Sequence[str]
+    missing: Sequence[str]
     last_seq: int
     facts: int
     compared: int
@@ -58,7 +61,10 @@ def verify(store: Store, lake: Lake, engine: Engine) -> Proof:
         chosen = facts.of_positions(connection, seq=last_seq)
     files, fed = lake.files(), lake.facts()
     folding = Folding(engine, lake, rules)
-    engine.name("folded", folding.positions())
+    try:
+        engine.name("folded", folding.positions())
+    except MissingFilesError as error:
+        return Proof([], [str(error)], error.paths, last_seq, 0, 0, 0)
     with closing(arrow.batches(store, chosen)) as batches:
         engine.give(
             "stored", pa.RecordBatchReader.from_batches(arrow.schema(chosen), iter(batches))
@@ -72,6 +78,7 @@ def verify(store: Store, lake: Lake, engine: Engine) -> Proof:
     return Proof(
         sorted(differences, key=lambda each: each.position_id),
         _findings(of_facts, sum(each.rows for each in files), fed, last_seq),
+        [],
         last_seq,
         of_facts["facts"],
         int(counts["compared"] or 0),  # an engine may have summed to a decimal

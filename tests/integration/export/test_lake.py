@@ -19,11 +19,16 @@ from pyiceberg.table import Table
 from support.factories import NOON, event, moment, snapshot
 from support.fork_server import completed
 from support.killed_exports import killer
-from support.lakes import Desk, change, desk, digest
+from support.lakes import Desk, change, desk, digest, needs_spark
 from support.old_positions import LATER, archived, facts, files, fill
 from support.waiting import DEADLINE
 
-from positionstore.errors import ConfigurationError, PositionstoreError, StoreRefusedError
+from positionstore.errors import (
+    ConfigurationError,
+    MissingFilesError,
+    PositionstoreError,
+    StoreRefusedError,
+)
 from positionstore.export.iceberg import IcebergTable, _is_in
 from positionstore.importer.archives import bring_back
 from positionstore.lake import feed as feeding
@@ -291,6 +296,42 @@ def test_a_fact_that_another_program_took_out_of_the_lake_is_noticed(
     assert beside.verify().findings == ["The lake's table has 22 facts, and 23 were fed."]
 
 
+@pytest.mark.parametrize(
+    "engine",
+    [
+        EngineName.DUCKDB,
+        pytest.param(EngineName.SPARK, marks=[pytest.mark.slow, needs_spark()]),
+    ],
+)
+def test_files_that_are_gone_are_named_and_nothing_is_compared_without_them(
+    tmp_path: Path, store: Store, appender: Appender, engine: EngineName
+) -> None:
+    appender.append(some(0, 10))
+    with desk(store, tmp_path / "lake [1]", engine) as beside:
+        beside.feed(increment=2)
+        paths = sorted(str(local_path(each.path)) for each in beside.lake.files())
+        for path in paths[:4]:
+            shutil.move(path, tmp_path)
+        proof = beside.verify()
+        assert (proof.missing, proof.compared, proof.facts) == (paths[:4], 0, 0)
+        (finding,) = proof.findings
+        assert finding.startswith("4 of 5 files of the lake in ")
+        assert f"are missing: {', '.join(paths[:3])} and 1 more. Put back what" in finding
+        with pytest.raises(MissingFilesError, match="4 of 5 files"):
+            beside.positions()
+        appender.append(some(10, 2))
+        assert beside.feed().facts == 2
+        with pytest.raises(
+            PositionstoreError, match=r"A file of the table .* is missing: .*\. Put"
+        ):
+            beside.feed(compact=True)
+        for path in paths[:4]:
+            shutil.move(tmp_path / Path(path).name, path)
+        proof = beside.verify()
+        assert (proof.missing, proof.findings, proof.differences) == ([], [], [])
+        assert (proof.facts, proof.compared) == (12, 7)
+
+
 def test_a_lake_that_lacks_a_column_of_this_version_is_to_be_fed_first(
     tmp_path: Path, store: Store, appender: Appender, beside: Desk
 ) -> None:
@@ -492,6 +533,31 @@ def test_a_user_feeds_folds_and_verifies(tmp_path: Path, store: Store, appender:
     text = run(store, tmp_path, "lake", "sql", "positions")
     assert text.stdout.startswith("-- Reads: facts,")
     assert "max_by(" in text.stdout
+
+
+def test_a_file_that_is_gone_is_a_finding_of_verify_and_an_error_of_a_fold(
+    tmp_path: Path, store: Store, appender: Appender
+) -> None:
+    appender.append(some(0, 20))
+    feed(store, tmp_path / "lake")
+    (file,) = Lake(tmp_path / "lake").files()
+    path = str(local_path(file.path))
+    Path(path).unlink()
+    line = (
+        f"1 of 1 files of the lake in lake is missing: {path}. Put back what is gone, from a backup"
+        " or the bucket's earlier versions, or remove the lake and feed it again:"
+        " positionstore lake feed lake\n"
+    )
+    found = run(store, tmp_path, "verify", "--engine", "duckdb", "--lake", "lake")
+    assert (found.returncode, found.stdout, found.stderr) == (3, line, "")
+    found = run(store, tmp_path, "verify", "--engine", "duckdb", "--lake", "lake", "--json")
+    assert (found.returncode, json.loads(found.stdout)["missing"]) == (3, [path])
+    refused = run(store, tmp_path, "lake", "positions", "lake", "--out", "p.parquet")
+    assert (refused.returncode, refused.stderr) == (1, f"positionstore: {line}")
+    shutil.rmtree(tmp_path / "lake")
+    assert run(store, tmp_path, "lake", "feed", "lake").returncode == 0
+    proved = run(store, tmp_path, "verify", "--engine", "duckdb", "--lake", "lake")
+    assert proved.returncode == 0
 
 
 @pytest.mark.parametrize(

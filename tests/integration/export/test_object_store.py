@@ -1,7 +1,9 @@
 """Exports to an object store: a real server of S3's interface, on this machine."""
 
 import json
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -9,8 +11,10 @@ import pytest
 from pyarrow import fs
 from support.exporting import FILES, Exporter
 from support.factories import event
+from support.fork_server import completed
 from support.killed_exports import killer
 from support.object_store import s3_server
+from support.waiting import DEADLINE
 
 from positionstore.errors import ConfigurationError, PositionstoreError
 from positionstore.export.formats import Format
@@ -155,6 +159,36 @@ def test_errors_are_one_line_and_a_url_has_no_keys(
         assert "=secret" not in str(caught.value)
     with pytest.raises(ConfigurationError, match="begin with nothing://"):
         export("nothing://lake/log.csv", "events")
+
+
+def test_an_object_of_a_lake_that_is_gone_is_named(
+    server: dict[str, str], place: str, store: Store, appender: Appender, tmp_path: Path
+) -> None:
+    def verify() -> subprocess.CompletedProcess[str]:
+        return run("verify", "--engine", "duckdb", "--lake", url)
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        catalogue = "PYICEBERG_CATALOG__POSITIONSTORE__"
+        environment = {
+            **server,
+            "PATH": "/usr/bin:/bin",
+            "DATABASE_URL": store.url,
+            "POSITIONSTORE_DATA_DIR": str(tmp_path / "data"),
+            f"{catalogue}URI": f"sqlite:///{tmp_path}/catalog.db",
+            f"{catalogue}S3__ENDPOINT": server["AWS_ENDPOINT_URL"],
+            f"{catalogue}S3__REGION": server["AWS_REGION"],
+        }
+        return completed(arguments, environment=environment, folder=tmp_path, within=DEADLINE)
+
+    url = f"s3://{place}"
+    appender.append(facts(0, 5))
+    fed = run("lake", "feed", url)
+    assert (fed.returncode, verify().returncode) == (0, 0), fed
+    (gone,) = [path for path in objects(place) if path.endswith(".parquet")]
+    s3().delete_file(f"{place}/{gone}")
+    found = verify()
+    assert (found.returncode, found.stdout.count("\n"), found.stderr) == (3, 1, "")
+    assert f"is missing: {url}/{gone}. Put back what is gone" in found.stdout
 
 
 def test_fsspec_is_asked_for_places_that_pyarrow_does_not_know(
