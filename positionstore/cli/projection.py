@@ -76,7 +76,8 @@ def verify(
     has since got a fact that needs the archive, it is listed; `positionstore import` of its
     archive corrects it. With --archives each file that the log knows is read and its digest
     compared. With --engine the facts of a lake are folded, outside the store, and the rows
-    compared; positions that got a fact since the lake was fed are left out.
+    compared; positions that got a fact since the lake was fed are left out. If none
+    is left, and the log has facts that the lake lacks, nothing is proved and the exit code is 1.
 
     Example: positionstore verify --archives archives
     """
@@ -131,12 +132,14 @@ def _verify_by_lake(
         for finding in proof.findings:
             print_line(finding)
         if not proof.missing:
-            _print_compared(proof)
+            _print_compared(proof, lake)
     if proof.differences or proof.findings:
         raise typer.Exit(3)
+    if proof.proves_nothing:
+        raise typer.Exit(1)
 
 
-def _print_compared(proof: "Proof") -> None:
+def _print_compared(proof: "Proof", lake: str) -> None:
     late = counted(proof.changed_since, "position")
     print_line(
         f"Compared {counted(proof.compared, 'position')} with the fold of"
@@ -146,7 +149,10 @@ def _print_compared(proof: "Proof") -> None:
     _print(
         proof.differences,
         as_json=False,
-        none="Every position compared is the fold of its facts.",
+        none="Nothing was proved: the lake lacks facts of every position."
+        f" Add them: positionstore lake feed {lake}"
+        if proof.proves_nothing
+        else "Every position compared is the fold of its facts.",
         some="differ from the fold of their facts",
     )
 

@@ -25,6 +25,7 @@ class Proof:
         findings: what is wrong with the lake itself, in words.
         missing: the files of the lake that are gone; with any of them nothing is compared.
         last_seq: the last seq that the lake holds: what was compared is of then.
+        newest_seq: the last seq of the log when the comparison began.
         facts: how many facts were folded.
         compared: how many rows of ``positions`` were compared.
         changed_since: how many positions got a fact later, and were not compared.
@@ -34,9 +35,15 @@ class Proof:
     findings: Sequence[str]
     missing: Sequence[str]
     last_seq: int
+    newest_seq: int
     facts: int
     compared: int
     changed_since: int
+
+    @property
+    def proves_nothing(self) -> bool:
+        """Whether no row was compared, because the lake lacks facts that the log has."""
+        return not self.compared and (self.changed_since > 0 or self.newest_seq > self.last_seq)
 
 
 def verify(store: Store, lake: Lake, engine: Engine) -> Proof:
@@ -57,6 +64,7 @@ def verify(store: Store, lake: Lake, engine: Engine) -> Proof:
     last_seq = lake.table.last_seq()
     with query.reading(store, facts.FACTS) as connection:
         see_that_it_is_its_store(connection, lake, last_seq)
+        newest_seq = query.newest_seq(connection)
         rules = rules_of(connection)
         chosen = facts.of_positions(connection, seq=last_seq)
     files, fed = lake.files(), lake.facts()
@@ -64,7 +72,7 @@ def verify(store: Store, lake: Lake, engine: Engine) -> Proof:
     try:
         engine.name("folded", folding.positions())
     except MissingFilesError as error:
-        return Proof([], [str(error)], error.paths, last_seq, 0, 0, 0)
+        return Proof([], [str(error)], error.paths, last_seq, newest_seq, 0, 0, 0)
     with closing(arrow.batches(store, chosen)) as batches:
         engine.give(
             "stored", pa.RecordBatchReader.from_batches(arrow.schema(chosen), iter(batches))
@@ -80,6 +88,7 @@ def verify(store: Store, lake: Lake, engine: Engine) -> Proof:
         _findings(of_facts, sum(each.rows for each in files), fed, last_seq),
         [],
         last_seq,
+        newest_seq,
         of_facts["facts"],
         int(counts["compared"] or 0),  # an engine may have summed to a decimal
         int(counts["changed_since"] or 0),

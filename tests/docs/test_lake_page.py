@@ -36,6 +36,6 @@ def test_the_page_can_be_pasted_from_top_to_bottom(store_url: str, tmp_path: Pat
         timeout=120,
     )
     assert set(json.loads(said.stdout)) == {
-        *("differences", "findings", "missing", "last_seq"),
+        *("differences", "findings", "missing", "last_seq", "newest_seq"),
         *("facts", "compared", "changed_since"),
     }

@@ -535,6 +535,52 @@ def test_a_user_feeds_folds_and_verifies(tmp_path: Path, store: Store, appender:
     assert "max_by(" in text.stdout
 
 
+def test_a_proof_that_compared_nothing_is_no_success_where_the_log_has_more(
+    tmp_path: Path, store: Store, appender: Appender
+) -> None:
+    def verify(*more: str) -> subprocess.CompletedProcess[str]:
+        return run(store, tmp_path, "verify", "--engine", "duckdb", "--lake", "lake", *more)
+
+    assert run(store, tmp_path, "lake", "feed", "lake").returncode == 0
+    empty = verify()
+    assert (empty.returncode, empty.stderr) == (0, "")
+    assert empty.stdout.endswith("Every position compared is the fold of its facts.\n")
+
+    appender.append(some(0, 20))
+    unfed = verify()
+    assert unfed.returncode == 1
+    assert unfed.stdout == (
+        "Compared 0 positions with the fold of 0 facts, up to seq 0."
+        " Since then 7 positions changed; feed the lake.\n"
+        "Nothing was proved: the lake lacks facts of every position."
+        " Add them: positionstore lake feed lake\n"
+    )
+    unfed = verify("--json")
+    said = json.loads(unfed.stdout)
+    assert (unfed.returncode, said["compared"], said["changed_since"]) == (1, 0, 7)
+    assert (said["last_seq"], said["newest_seq"]) == (0, 20)
+
+    assert run(store, tmp_path, "lake", "feed", "lake").returncode == 0
+    assert verify().returncode == 0
+    appender.append(some(20, 7))  # one for each position
+    assert verify().returncode == 1
+    change(store, "DELETE FROM positions WHERE position_id = 'dm_pos_1'")
+    assert run(store, tmp_path, "lake", "feed", "lake").returncode == 0
+    assert verify().returncode == 3
+
+
+def test_facts_that_say_nothing_of_a_position_are_not_proved_by_a_lake_without_them(
+    store: Store, appender: Appender, beside: Desk
+) -> None:
+    beside.feed()
+    appender.append([event("evt_1", body={"status": None})])
+    proof = beside.verify()
+    assert (proof.compared, proof.changed_since, proof.proves_nothing) == (0, 0, True)
+    beside.feed()
+    proof = beside.verify()
+    assert (proof.facts, proof.compared, proof.proves_nothing) == (1, 0, False)
+
+
 def test_a_file_that_is_gone_is_a_finding_of_verify_and_an_error_of_a_fold(
     tmp_path: Path, store: Store, appender: Appender
 ) -> None:
