@@ -17,7 +17,7 @@ from psycopg import IsolationLevel, sql
 
 from positionstore.errors import ConfigurationError, PositionstoreError
 from positionstore.extras import arrow_needed
-from positionstore.store import archives, sequences
+from positionstore.store import archives, engine, sequences
 from positionstore.store.archives import Archive, ChangedMeanwhileError, Mark
 from positionstore.store.database import Store
 from positionstore.store.locks import REBUILD_LOCK, session_lock
@@ -87,7 +87,8 @@ def archive(
 
     Raises:
         ConfigurationError: ``before`` is too recent, or Parquet support is missing.
-        StoreRefusedError: this role does not own the tables.
+        StoreRefusedError: this role does not own the tables, or the row of a position is wrong: its
+            facts and those of its file stay.
         PositionstoreError: a file cannot be written, or differs when read back; its facts stay.
     """
     if before > now - YOUNGEST:
@@ -201,9 +202,9 @@ class _Work:
 
     def move(self, marks: Sequence[Mark]) -> None:
         """Write a file, check it, and remove its facts from the log."""
-        made, path, read_until = self._written(marks)
+        made, digests, path, read_until = self._written(marks)
         try:
-            left = archives.take_out(self._writer, made, marks, read_until=read_until)
+            left = archives.take_out(self._writer, made, marks, digests, read_until=read_until)
         except ChangedMeanwhileError:
             path.unlink()
             self.passed_over += len(marks)
@@ -214,7 +215,7 @@ class _Work:
         self.bytes += path.stat().st_size
         self.files.append(path.name)
 
-    def _written(self, marks: Sequence[Mark]) -> tuple[Archive, Path, int]:
+    def _written(self, marks: Sequence[Mark]) -> tuple[Archive, dict[str, str], Path, int]:
         from positionstore.store import archive_file  # noqa: PLC0415 - it needs an extra
 
         position_ids = [mark.position_id for mark in marks]
@@ -234,7 +235,7 @@ class _Work:
             about = archive_file.About(1, digest, len(marks), file.digest.facts, self._before)
             name = f"archive-{self._before:%Y%m%d}-{digest[:16]}.parquet"
             path = file.keep(about, name)
-        if archive_file.ArchiveReader(path).prove() != digest:
+        if archive_file.ArchiveReader(path).prove().hexdigest() != digest:
             raise PositionstoreError(f"{path} is not what was written.", remedy=_ANOTHER_DISK)
         if first_seq is None or last_seq is None:
             raise AssertionError("an eligible position has facts")
@@ -254,7 +255,12 @@ class _Work:
             last_received_at=max(mark.last_received_at for mark in marks),
             archived_at=self._now,
         )
-        return made, path, read_until
+        return made, file.digest.by_position(), path, read_until
 
     def _query(self, name: str) -> sql.Composed:
-        return queries("archives")[name].format(candidates=self._candidates)
+        ours = queries("archives")
+        return ours[name].format(
+            candidates=self._candidates,
+            may_leave=ours["may_leave"],
+            **engine.HINTS[engine.is_distributed(self._reader)],
+        )

@@ -1,5 +1,6 @@
 """Checks archives against the log."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,7 +66,8 @@ def check(connection: psycopg.Connection, folder: Path | None = None) -> Away:
     proved = 0
     if folder is not None:
         for archive in archived.standing(connection):
-            fault = _fault(folder / archive.file, archive)
+            digests = archived.digests_of(connection, archive.archive_id)
+            fault = _fault(folder / archive.file, archive, digests)
             if fault is None:
                 proved += 1
             else:
@@ -73,7 +75,7 @@ def check(connection: psycopg.Connection, folder: Path | None = None) -> Away:
     return Away(positions, number, proved, findings)
 
 
-def _fault(path: Path, archive: archives.Archive) -> str | None:
+def _fault(path: Path, archive: archives.Archive, digests: Mapping[str, str]) -> str | None:
     with arrow_needed():
         from positionstore.store.archive_file import ArchiveReader  # noqa: PLC0415 - needs an extra
     if not path.exists():
@@ -82,6 +84,9 @@ def _fault(path: Path, archive: archives.Archive) -> str | None:
         digest = ArchiveReader(path).prove()
     except PositionstoreError as error:
         return str(error)
-    if digest != archive.digest:
+    of_positions = digest.by_position()
+    if digest.hexdigest() != archive.digest or any(
+        of_positions.get(position_id) != known for position_id, known in digests.items()
+    ):
         return "its facts are others than the log tells of"
     return None

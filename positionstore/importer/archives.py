@@ -56,7 +56,7 @@ def bring_back(
     with store.connect() as connection:
         archives.require_owner(connection)
         sequences.align(connection, sequences.OF_THE_LOG)
-        digests = [reader.prove() for _, reader in readers]
+        digests = [reader.prove().hexdigest() for _, reader in readers]
         for (name, _), digest in zip(readers, digests, strict=True):
             archives.require_known(connection, name, digest)
         for (name, reader), digest in zip(readers, digests, strict=True):

@@ -95,15 +95,22 @@ class Digest:
     def __init__(self) -> None:
         self.facts = 0
         self._all = hashlib.sha256()
+        self._of_positions: dict[str, hashlib._Hash] = {}
 
     def add(self, fact: ArchivedFact) -> None:
         """Add a fact."""
         self.facts += 1
-        self._all.update(hashlib.sha256(b"".join(map(_netstring, fact))).digest())
+        digest = hashlib.sha256(b"".join(map(_netstring, fact))).digest()
+        self._all.update(digest)
+        self._of_positions.setdefault(fact.position_id, hashlib.sha256()).update(digest)
 
     def hexdigest(self) -> str:
         """Return it as text."""
         return self._all.hexdigest()
+
+    def by_position(self) -> dict[str, str]:
+        """Return the same of the facts of each position alone."""
+        return {name: digest.hexdigest() for name, digest in self._of_positions.items()}
 
 
 def _netstring(value: int | str | datetime | None) -> bytes:
@@ -221,7 +228,7 @@ class ArchiveReader:
         except msgspec.MsgspecError as error:
             raise _unreadable(path, error) from None
 
-    def prove(self) -> str:
+    def prove(self) -> Digest:
         """Read all of it; return the digest of its facts.
 
         Raises:
@@ -231,19 +238,18 @@ class ArchiveReader:
         for facts in self._facts():
             for fact in facts:
                 digest.add(fact)
-        found = digest.hexdigest()
-        if self._about is not None and (found, digest.facts) != (
+        if self._about is not None and (digest.hexdigest(), digest.facts) != (
             self._about.digest,
             self._about.facts,
         ):
             raise self._damaged("its facts have another digest than it says")
-        return found
+        return digest
 
     def facts(self, digest: str) -> Iterator[list[ArchivedFact]]:
         """Yield its facts in the order of ``seq``, some at a time.
 
         Args:
-            digest: what :meth:`prove` returned.
+            digest: what :meth:`prove` found, as text.
 
         Raises:
             PositionstoreError: they are others than then.

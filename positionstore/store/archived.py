@@ -1,7 +1,4 @@
-"""What is away in archives, as the store says it.
-
-From a store that is spread over workers nothing goes to an archive.
-"""
+"""What is away in archives, as the store says it."""
 
 from collections.abc import Sequence
 from typing import LiteralString
@@ -12,7 +9,6 @@ from psycopg.rows import class_row
 
 from positionstore.errors import StoreRefusedError
 from positionstore.store.archives import Archive
-from positionstore.store.engine import is_distributed
 from positionstore.store.queries import queries
 
 
@@ -20,6 +16,12 @@ def standing(connection: psycopg.Connection) -> list[Archive]:
     """Return the archives whose facts are away."""
     with connection.cursor(row_factory=class_row(Archive)) as cursor:
         return cursor.execute(_query("all_standing")).fetchall()
+
+
+def digests_of(connection: psycopg.Connection, archive_id: str) -> dict[str, str]:
+    """Return the digest of the facts of each position of an archive, where it is recorded."""
+    found = connection.execute(_query("digests_of"), {"archive_id": archive_id})
+    return {position_id: digest for position_id, digest in found if digest is not None}
 
 
 def count(connection: psycopg.Connection) -> tuple[int, int]:
@@ -42,16 +44,12 @@ def needing(
         connection: where to look.
         position_ids: of these alone; of all where it is None.
     """
-    if is_distributed(connection):
-        return []
     values = {"position_ids": None if position_ids is None else list(position_ids)}
     return connection.execute(_query("needing"), values).fetchall()
 
 
 def faulty(connection: psycopg.Connection) -> list[str]:
     """Return the archives of which the log, ``archives`` and the marks say different things."""
-    if is_distributed(connection):
-        return []
     return [name for (name,) in connection.execute(_query("faulty"))]
 
 
@@ -79,10 +77,14 @@ def refuse_behind(connection: psycopg.Connection, seq: int) -> None:
     Raises:
         StoreRefusedError: facts went into an archive before it read them.
     """
-    if is_distributed(connection):
+    if not seq:
         return
-    files = [name for (name,) in connection.execute(_query("left_since"), {"seq": seq})]
-    if seq and files:
+    files = []
+    for file, last_seq in connection.execute(_query("after"), {"seq": seq}).fetchall():
+        values = {"seq": seq, "last_seq": last_seq}
+        if connection.execute(_query("lacks"), values).fetchone() == (True,):
+            files.append(file)
+    if files:
         more = f" and {len(files) - 1} more" if len(files) > 1 else ""
         raise StoreRefusedError(
             f"Facts of after seq {seq} are in the archive {files[0]}{more}, and no longer in the "

@@ -7,7 +7,7 @@ that are there, and a late fact is folded as ever. What is away is named by a fa
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -117,9 +117,8 @@ def require_owner(connection: psycopg.Connection) -> None:
     """See that this role may move facts.
 
     Raises:
-        StoreRefusedError: it is the writer, or the reader; or the store is on Citus.
+        StoreRefusedError: it is the writer, or the reader.
     """
-    citus.refuse_archives(connection)
     if connection.execute(_query("may")).fetchone() != (True,):
         raise StoreRefusedError(
             "This role may not move facts out of the log or back.",
@@ -128,7 +127,12 @@ def require_owner(connection: psycopg.Connection) -> None:
 
 
 def take_out(
-    connection: psycopg.Connection, archive: Archive, marks: Sequence[Mark], *, read_until: int
+    connection: psycopg.Connection,
+    archive: Archive,
+    marks: Sequence[Mark],
+    digests: Mapping[str, str],
+    *,
+    read_until: int,
 ) -> int:
     """Record an archive and let its facts leave the log: one transaction.
 
@@ -139,6 +143,7 @@ def take_out(
         connection: the owner's, in autocommit mode.
         archive: its file is on the disk, and proved.
         marks: its positions.
+        digests: of the facts of each, by position.
         read_until: the newest ``seq`` when its facts were read.
 
     Returns:
@@ -146,13 +151,16 @@ def take_out(
 
     Raises:
         ChangedMeanwhileError: a fact of these positions came since; nothing has changed.
+        StoreRefusedError: the database refuses it, for the fold of a position would be another, as
+            where its row is wrong; nothing has changed.
     """
     connection.isolation_level = IsolationLevel.READ_COMMITTED
     values: dict[str, Any] = {
         "position_ids": [mark.position_id for mark in marks],
         "seq": read_until,
     }
-    with _no_deadlock(), connection.transaction():
+    with _refused(), _no_deadlock(), connection.transaction():
+        citus.prepare(connection)
         connection.execute(_query("look_up_by_key"))
         connection.execute(_query("record"), asdict(archive))
         with connection.cursor() as cursor, cursor.copy(_query("mark")) as copy:
@@ -166,14 +174,17 @@ def take_out(
                         mark.last_created_at,
                         mark.first_received_at,
                         mark.last_received_at,
+                        digests[mark.position_id],
                     )
                 )
         _unchanged(connection, values)
-        left = connection.execute(_query("take_out"), values).rowcount
+        take_out = _query("take_out").format(may_leave=_query("may_leave"))
+        left = connection.execute(take_out, values).rowcount
         connection.execute(queries("appender")["lock_log"], {"key": APPEND_LOCK})
         # What was committed before it was this one's turn.
         _unchanged(connection, values)
         _append(connection, archive.archive_id, ARCHIVE_TYPE, archive.archived_at, archive.envelope)
+    citus.publish(connection)
     return left
 
 
@@ -203,6 +214,7 @@ def bring_back(
     connection.isolation_level = IsolationLevel.READ_COMMITTED
     returning = sql.Identifier("returning_facts")
     with _no_deadlock(), connection.transaction():
+        citus.prepare(connection)
         with connection.cursor(row_factory=class_row(Archive)) as cursor:
             archive = cursor.execute(_query("standing"), {"digest": digest}).fetchone()
         imported = connection.execute(_query("imported"), {"digest": digest}).fetchone()
@@ -228,10 +240,13 @@ def bring_back(
         position_ids = [position_id for (position_id,) in found]
         if archive is None:
             connection.execute(queries("appender")["lock_log"], {"key": APPEND_LOCK})
-        kept = connection.execute(_query("keep_conflicts").format(returning=returning), {})
-        row = kept.fetchone()
+        conflicting = _count(
+            connection,
+            _query("keep_conflicts").format(returning=returning),
+            {"position_ids": position_ids},
+        )
         putting = "put_in" if archive is None else "put_back"
-        returned = connection.execute(_query(putting).format(returning=returning)).rowcount
+        returned = _count(connection, _query(putting).format(returning=returning))
         connection.execute(queries("appender")["lock_log"], {"key": APPEND_LOCK})
         data = {"archive_id": called, "digest": digest, "facts": count, "returned": returned}
         restoration = "rst_" + called.removeprefix("arc_")
@@ -244,7 +259,8 @@ def bring_back(
             some_ids = position_ids[first : first + _FOLDED_AT_ONCE]
             refold_positions(connection, some_ids)
             drop_emptied(connection, some_ids)
-    return Restored(called, name, len(position_ids), count, returned, int(row[0]) if row else 0)
+    citus.publish(connection)
+    return Restored(called, name, len(position_ids), count, returned, conflicting)
 
 
 @contextmanager
@@ -254,6 +270,21 @@ def _no_deadlock() -> Iterator[None]:
         yield
     except psycopg.errors.DeadlockDetected:
         raise _changed() from None
+
+
+@contextmanager
+def _refused() -> Iterator[None]:
+    """Say what it means that the log lets none of these facts go."""
+    try:
+        yield
+    except psycopg.errors.RestrictViolation as error:
+        cause = error.diag.message_primary or str(error)
+        where = (error.diag.message_detail or "").rstrip(".")
+        raise StoreRefusedError(
+            f"{cause.rstrip('.')} ({where}). Nothing left the log.",
+            remedy="Its row is not the fold of its facts: see what `positionstore verify` says, "
+            "put it right with `positionstore rebuild`, and run this again.",
+        ) from None
 
 
 def _changed() -> ChangedMeanwhileError:
@@ -277,6 +308,13 @@ def _append(
     seq = row[0] if row else None
     sequences.check_order(seq, newest[0] if newest else None)
     connection.execute(queries("appender")["announce"], {"seq": str(seq)})
+
+
+def _count(
+    connection: psycopg.Connection, counting: sql.Composed, values: dict[str, Any] | None = None
+) -> int:
+    row = connection.execute(counting, values or {}).fetchone()
+    return row[0] if row else 0
 
 
 def require_known(connection: psycopg.Connection, name: str, digest: str) -> None:

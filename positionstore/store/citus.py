@@ -38,13 +38,9 @@ SPREAD: Final = (
 """Tables that are spread by ``position_id``."""
 
 COPIED: Final = ("position_statuses", "event_types", "archives", "archived_positions")
-"""Tables that are on every worker whole. Those of archives stay empty."""
-
-NOT_SUPPORTED: Final = "not supported on Citus"
-"""How each refusal begins."""
+"""Tables that are on every worker whole: what the log's trigger reads there, and what is small."""
 
 _OBJECTS: Final = (
-    "refuse_change_of_events",
     "log_watermark",
     "text_of",
     "fold_facts",
@@ -83,7 +79,7 @@ def distribute(connection: psycopg.Connection) -> Iterator[str]:
         connection: of a superuser or the tables' owner, to the coordinator; its schema is at head.
 
     Raises:
-        StoreRefusedError: Citus or its workers are not there, or facts are in an archive.
+        StoreRefusedError: Citus or its workers are not there.
     """
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [MIGRATION_LOCK])
@@ -188,21 +184,6 @@ def described(found: list[WorkerShards]) -> str:
     return f"{'; '.join(parts)}; the largest shard is {skew(found):.1f} times the average"
 
 
-def refuse_archives(connection: psycopg.Connection) -> None:
-    """See that this is no store on Citus, where facts cannot leave the log.
-
-    Raises:
-        StoreRefusedError: it is one.
-    """
-    if engine.is_distributed(connection):
-        raise StoreRefusedError(
-            f"{NOT_SUPPORTED}: archives. Facts leave the log only where it sees that all of them "
-            "are in the archive, and there each shard sees its own.",
-            remedy="For room on the disks add a worker (docs/citus.md); import an archive into a "
-            "store on one server.",
-        )
-
-
 def _require(connection: psycopg.Connection) -> None:
     remedy = (
         "Install Citus on the coordinator and on each worker, CREATE EXTENSION citus in the "
@@ -217,11 +198,6 @@ def _require(connection: psycopg.Connection) -> None:
         )
     if not workers:
         raise StoreRefusedError("Citus has no worker that takes shards.", remedy=remedy)
-    if connection.execute("SELECT EXISTS (SELECT FROM archives)").fetchone() != (False,):
-        raise StoreRefusedError(
-            f"{NOT_SUPPORTED}: a store that has moved facts to an archive.",
-            remedy="Export its log and import that, and the archives, into a store that has none.",
-        )
 
 
 def _copy(connection: psycopg.Connection, name: str) -> None:

@@ -151,6 +151,7 @@ archived_positions = Table(
             "last_received_at",
         )
     ),
+    Column("digest", Text),
 )
 Index("archived_positions_archive", archived_positions.c.archive_id)
 

@@ -26,29 +26,28 @@ CREATE INDEX ON pg_temp.{candidates} (ordinal);
 -- Leaves nothing behind.
 DROP TABLE IF EXISTS pg_temp.{candidates};
 
+-- name: may_leave
+-- The part of a statement that says which facts e of a position the fold does not need: not the one that
+-- its row p shows, nor the latest snapshot that counts, nor retractions.
+e.retracts IS NULL AND e.event_id <> p.last_event_id
+AND (e.supersedes_before = p.supersedes_before) IS NOT TRUE
+
 -- name: eligible
--- Of some candidates those all of whose facts are old enough and of which something can leave the log:
--- anything but the fact that the row shows, the latest snapshot and retractions.
+-- Of some candidates those all of whose facts are old enough and of which something can leave the log.
 SELECT
     e.position_id, count(*), min(e.created_at), max(e.created_at),
     min(e.received_at), max(e.received_at), sum(pg_column_size(e.envelope))
 FROM pg_temp.{candidates} c
 JOIN positions p ON p.position_id = c.position_id
 CROSS JOIN LATERAL (
-    SELECT * FROM events e WHERE e.position_id = c.position_id OFFSET 0
+    SELECT * FROM events e WHERE e.position_id = c.position_id {once}
 ) e
 WHERE c.ordinal > %(after)s AND c.ordinal <= %(until)s AND p.phase = 'terminal'
   AND NOT EXISTS (SELECT FROM archived_positions a WHERE a.position_id = c.position_id)
 GROUP BY e.position_id
 HAVING max(e.created_at) < %(before)s
    AND max(e.received_at) < %(before)s
-   AND (
-       count(*) FILTER (
-           WHERE e.retracts IS NULL AND e.supersedes_before IS NULL
-             AND e.event_id <> p.last_event_id
-       ) > 0
-       OR count(*) FILTER (WHERE e.supersedes_before IS NOT NULL) > 1
-   );
+   AND count(*) FILTER (WHERE {may_leave}) > 0;
 
 -- name: facts_of
 -- All facts of some positions, in the order of the log.
@@ -64,7 +63,7 @@ ORDER BY seq;
 SELECT coalesce(max(seq), 0) FROM events;
 
 -- name: record
--- Says that facts go to a file. In this transaction alone they may then leave the log.
+-- Says that facts go to a file.
 INSERT INTO archives (
     archive_id, file, sha256, digest, ended_before, positions, facts, first_seq, last_seq,
     first_created_at, last_created_at, first_received_at, last_received_at, archived_at
@@ -76,10 +75,10 @@ VALUES (
 );
 
 -- name: mark
--- Takes in which positions are in an archive.
+-- Takes in which positions are in an archive. Their facts may then leave the log.
 COPY archived_positions (
     position_id, archive_id, facts, first_created_at, last_created_at, first_received_at,
-    last_received_at
+    last_received_at, digest
 ) FROM STDIN;
 
 -- name: look_up_by_key
@@ -87,45 +86,29 @@ COPY archived_positions (
 SET LOCAL enable_seqscan = off;
 
 -- name: take_out
--- Deletes the facts of some positions, but for those that the fold needs: the one that each row shows,
--- the latest snapshot that counts, and retractions. The log's trigger compares all of it with what is
--- recorded.
-WITH snapshots AS MATERIALIZED (
-    SELECT DISTINCT ON (f.position_id) f.position_id, f.event_id
-    FROM ranked_facts f
-    WHERE f.position_id = ANY (%(position_ids)s)
-      AND f.supersedes_before IS NOT NULL
-      AND NOT is_retracted(f.position_id, f.event_id)
-    ORDER BY f.position_id, f.created_at DESC, f.rank DESC
-),
-kept AS MATERIALIZED (
-    SELECT p.position_id, p.last_event_id AS event_id
-    FROM positions p WHERE p.position_id = ANY (%(position_ids)s)
-    UNION
-    SELECT s.position_id, s.event_id FROM snapshots s
-)
+-- Deletes the facts of some positions that their fold does not need. The log's trigger compares what leaves
+-- with what is recorded, and proves that each fold stays.
 DELETE FROM events e
-WHERE e.position_id = ANY (%(position_ids)s)
-  AND e.retracts IS NULL
-  AND NOT EXISTS (
-      SELECT FROM kept k WHERE k.position_id = e.position_id AND k.event_id = e.event_id
-  );
+USING positions p
+WHERE p.position_id = e.position_id AND e.position_id = ANY (%(position_ids)s) AND {may_leave};
 
--- name: left_since
--- The files of the archives with a fact of after a seq, where a seq between it and their last one is not in
--- the log: a reader that has come to it would not see all. A seq that was never given counts too.
-SELECT a.file
+-- name: after
+-- The files of the archives with a fact of after a seq, and the last seq of each.
+SELECT a.file, a.last_seq
 FROM archives a
 WHERE a.restored_at IS NULL AND a.last_seq > %(seq)s
-  AND (
-      SELECT count(*) FROM events e WHERE e.seq > %(seq)s AND e.seq <= a.last_seq
-  ) < a.last_seq - %(seq)s
 ORDER BY a.first_seq;
+
+-- name: lacks
+-- Whether a seq between two is not in the log. A seq that was never given counts too.
+SELECT count(*) < %(last_seq)s - %(seq)s
+FROM events e
+WHERE e.seq > %(seq)s AND e.seq <= %(last_seq)s;
 
 -- name: younger
 -- Whether a fact of some positions came after a seq.
 SELECT EXISTS (
-    SELECT FROM events e WHERE e.seq > %(seq)s AND e.position_id = ANY (%(position_ids)s)
+    SELECT 1 FROM events e WHERE e.seq > %(seq)s AND e.position_id = ANY (%(position_ids)s)
 );
 
 -- name: append
@@ -201,17 +184,18 @@ COPY pg_temp.{returning} (
 
 -- name: keep_conflicts
 -- Puts into quarantine what came once more while it was away, and differs.
-WITH conflicting AS (
+WITH there AS MATERIALIZED (
+    SELECT e.position_id, e.event_id, e.envelope
+    FROM events e
+    WHERE e.position_id = ANY (%(position_ids)s)
+),
+conflicting AS MATERIALIZED (
     SELECT
         convert_to(r.envelope::text, 'UTF8') AS raw, r.event_id, r.source, r.received_at
     FROM pg_temp.{returning} r
-    CROSS JOIN LATERAL (
-        SELECT e.envelope FROM events e
-        WHERE e.position_id = r.position_id AND e.event_id = r.event_id
-        OFFSET 0
-    ) other
-    WHERE other.envelope::text <> r.envelope::text
-      AND jsonb_from_wire(other.envelope) <> jsonb_from_wire(r.envelope)
+    JOIN there e ON e.position_id = r.position_id AND e.event_id = r.event_id
+    WHERE e.envelope::text <> r.envelope::text
+      AND jsonb_from_wire(e.envelope) <> jsonb_from_wire(r.envelope)
 ),
 kept AS (
     INSERT INTO quarantine (digest, reason, detail, source, received_at, raw)
@@ -224,30 +208,38 @@ kept AS (
 SELECT count(*) FROM conflicting;
 
 -- name: put_back
--- Facts of an archive, each where it was. What stayed, or came once more meanwhile, is left alone.
-INSERT INTO events (
-    seq, event_id, position_id, type, status, created_at, received_at, source, supersedes_before,
-    envelope, retracts
-) OVERRIDING SYSTEM VALUE
-SELECT
-    seq, event_id, position_id, type, status, created_at, received_at, source, supersedes_before,
-    envelope, retracts
-FROM pg_temp.{returning}
-ORDER BY seq
-ON CONFLICT (position_id, event_id) DO NOTHING;
+-- Facts of an archive, each where it was; says how many. What stayed, or came once more meanwhile, is left alone.
+WITH returned AS (
+    INSERT INTO events (
+        seq, event_id, position_id, type, status, created_at, received_at, source, supersedes_before,
+        envelope, retracts
+    ) OVERRIDING SYSTEM VALUE
+    SELECT
+        seq, event_id, position_id, type, status, created_at, received_at, source, supersedes_before,
+        envelope, retracts
+    FROM pg_temp.{returning}
+    ORDER BY seq
+    ON CONFLICT (position_id, event_id) DO NOTHING
+    RETURNING seq
+)
+SELECT count(*) FROM returned;
 
 -- name: put_in
--- Facts of another store's archive, with numbers of this log.
-INSERT INTO events (
-    event_id, position_id, type, status, created_at, received_at, source, supersedes_before,
-    envelope, retracts
+-- Facts of another store's archive, with numbers of this log; says how many.
+WITH returned AS (
+    INSERT INTO events (
+        event_id, position_id, type, status, created_at, received_at, source, supersedes_before,
+        envelope, retracts
+    )
+    SELECT
+        event_id, position_id, type, status, created_at, received_at, source, supersedes_before,
+        envelope, retracts
+    FROM pg_temp.{returning}
+    ORDER BY seq
+    ON CONFLICT (position_id, event_id) DO NOTHING
+    RETURNING seq
 )
-SELECT
-    event_id, position_id, type, status, created_at, received_at, source, supersedes_before,
-    envelope, retracts
-FROM pg_temp.{returning}
-ORDER BY seq
-ON CONFLICT (position_id, event_id) DO NOTHING;
+SELECT count(*) FROM returned;
 
 -- name: positions_returning
 -- The positions whose facts come back.
@@ -275,37 +267,48 @@ WHERE m.position_id = %(position_id)s;
 -- name: needing
 -- The positions, of some or of all, that got a fact since they were archived with which the facts that stayed are too few:
 -- a snapshot that overrules only some of those that are away, or a retraction of one that is not young.
-SELECT m.position_id, a.file
-FROM archived_positions m
-JOIN archives a ON a.archive_id = m.archive_id
-JOIN events archived ON archived.position_id = '' AND archived.event_id = m.archive_id
-WHERE (%(position_ids)s::text[] IS NULL OR m.position_id = ANY (%(position_ids)s))
-  AND EXISTS (
-    SELECT FROM events e
-    WHERE e.position_id = m.position_id AND e.seq > archived.seq
-      AND (
-          e.supersedes_before < m.last_created_at
-          OR (
-              e.retracts IS NOT NULL
-              AND NOT EXISTS (
-                  SELECT FROM events named
-                  WHERE named.position_id = e.position_id AND named.event_id = e.retracts
-                    AND named.seq > archived.seq
-              )
-          )
-      )
+WITH told AS MATERIALIZED (
+    SELECT e.event_id AS archive_id, e.seq
+    FROM events e
+    WHERE e.position_id = '' AND e.event_id >= 'arc_' AND e.event_id < 'arc`' AND e.type = 'archive'
+),
+marked AS MATERIALIZED (
+    SELECT m.position_id, m.last_created_at, a.file, t.seq
+    FROM archived_positions m
+    JOIN archives a ON a.archive_id = m.archive_id
+    JOIN told t ON t.archive_id = m.archive_id
+    WHERE %(position_ids)s::text[] IS NULL OR m.position_id = ANY (%(position_ids)s)
 )
+SELECT DISTINCT m.position_id, m.file
+FROM events e
+JOIN marked m ON m.position_id = e.position_id
+LEFT JOIN events named ON named.position_id = e.position_id AND named.event_id = e.retracts
+WHERE e.seq > m.seq
+  AND (e.supersedes_before IS NOT NULL OR e.retracts IS NOT NULL)
+  AND (
+      e.supersedes_before < m.last_created_at
+      OR (e.retracts IS NOT NULL AND (named.seq > m.seq) IS NOT TRUE)
+  )
 ORDER BY m.position_id;
+
+-- name: digests_of
+-- What an archive has of each position, to the digest; of one that was made before, NULL.
+SELECT position_id, digest FROM archived_positions WHERE archive_id = %(archive_id)s;
 
 -- name: faulty
 -- The archives of which the log does not tell, or whose positions are not all marked.
+WITH told AS MATERIALIZED (
+    SELECT e.event_id AS archive_id
+    FROM events e
+    WHERE e.position_id = '' AND e.event_id >= 'arc_' AND e.event_id < 'arc`' AND e.type = 'archive'
+),
+marked AS MATERIALIZED (
+    SELECT m.archive_id, count(*) AS positions FROM archived_positions m GROUP BY m.archive_id
+)
 SELECT a.archive_id
 FROM archives a
-WHERE NOT EXISTS (
-        SELECT FROM events e
-        WHERE e.position_id = '' AND e.event_id = a.archive_id AND e.type = 'archive'
-    )
-    OR CASE WHEN a.restored_at IS NULL THEN a.positions ELSE 0 END <> (
-        SELECT count(*) FROM archived_positions m WHERE m.archive_id = a.archive_id
-    )
+LEFT JOIN told t ON t.archive_id = a.archive_id
+LEFT JOIN marked m ON m.archive_id = a.archive_id
+WHERE t.archive_id IS NULL
+    OR coalesce(m.positions, 0) <> CASE WHEN a.restored_at IS NULL THEN a.positions ELSE 0 END
 ORDER BY a.archive_id;

@@ -36,8 +36,6 @@ from positionstore.store.archive_file import ArchiveWriter
 from positionstore.store.database import Store
 from positionstore.store.status import Archived, status
 
-pytestmark = pytest.mark.not_on_citus("archives are refused there")
-
 Connect = Callable[[], psycopg.Connection]
 REFUSED = psycopg.errors.RestrictViolation
 
@@ -172,6 +170,7 @@ def test_a_moment_that_is_too_young_is_refused(any_store_url: str, tmp_path: Pat
 # --- the guard -----------------------------------------------------------------------------
 
 
+@pytest.mark.not_on_citus("a deletion waits there for the one under way")
 @pytest.mark.usefixtures("filled")
 def test_nothing_else_is_deleted_before_during_or_after(
     connect: Connect,
@@ -201,7 +200,7 @@ def test_nothing_else_is_deleted_before_during_or_after(
 
 
 DOORS = {
-    "other facts too": ("DELETE FROM events", "not the facts of the archive"),
+    "other facts too": ("DELETE FROM events", "DELETE of events is refused"),
     "facts of another position": (
         "DELETE FROM events WHERE event_id = 'evt_live'",
         "not the facts of the archive",
@@ -237,7 +236,7 @@ def test_who_records_an_archive_can_delete_nothing_but_its_facts(
             connection.execute(f"INSERT INTO archives VALUES ({places})".encode(), forged)
             for mark in marks:
                 connection.execute(
-                    "INSERT INTO archived_positions VALUES (%s, %s, %s, %s, %s, %s, %s)",
+                    "INSERT INTO archived_positions VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
                     (mark[0], "arc_forged", *mark[2:]),
                 )
             connection.execute(statement.encode())
@@ -246,6 +245,59 @@ def test_who_records_an_archive_can_delete_nothing_but_its_facts(
         forge()
 
     assert facts(connection) == before
+
+
+def test_a_row_that_is_wrong_keeps_the_facts_of_its_position_in_the_log(
+    connection: psycopg.Connection, filled: Appender, any_store_url: str, tmp_path: Path
+) -> None:
+    before = facts(connection)
+    connection.execute("""
+        UPDATE positions SET status = 'cancelled', last_event_id = 'evt_dm_pos_2_1'
+        WHERE position_id = 'dm_pos_2'
+    """)
+
+    with pytest.raises(StoreRefusedError, match=r"the fold .* \(Position dm_pos_2\)") as refused:
+        archived(any_store_url, tmp_path)
+
+    assert "positionstore rebuild" in (refused.value.remedy or "")
+    assert facts(connection) == before
+    projection.rebuild(connection)
+    assert archived(any_store_url, tmp_path).positions == 3
+
+
+def test_the_latest_of_two_snapshots_stays_whatever_the_row_says(
+    connection: psycopg.Connection, filled: Appender, any_store_url: str, tmp_path: Path
+) -> None:
+    filled.append([event("evt_after", position="dm_pos_1", status="closed", at=45)])
+    connection.execute("""
+        UPDATE positions SET supersedes_before = (
+            SELECT min(e.supersedes_before) FROM events e WHERE e.position_id = 'dm_pos_1'
+        )
+        WHERE position_id = 'dm_pos_1'
+    """)
+    with pytest.raises(StoreRefusedError, match="the fold of a position would be another"):
+        archived(any_store_url, tmp_path)
+
+
+def test_a_mark_from_before_positions_had_digests_lets_no_more_facts_go(
+    connection: psycopg.Connection, filled: Appender, any_store_url: str, tmp_path: Path
+) -> None:
+    archived(any_store_url, tmp_path)
+    connection.execute("UPDATE archived_positions SET digest = NULL")
+    with pytest.raises(REFUSED, match="not the facts of the archive"):
+        connection.execute("DELETE FROM events WHERE position_id = 'dm_pos_2'")
+    assert archive_check.check(connection, tmp_path) == archive_check.Away(3, 1, 1, [])
+
+
+def test_a_file_that_has_other_facts_of_a_position_than_left_the_log_is_named(
+    connection: psycopg.Connection, filled: Appender, any_store_url: str, tmp_path: Path
+) -> None:
+    archived(any_store_url, tmp_path)
+    connection.execute(
+        "UPDATE archived_positions SET digest = repeat('0', 64) WHERE position_id = 'dm_pos_2'"
+    )
+    (found,) = archive_check.check(connection, tmp_path).findings
+    assert found.fault == "its facts are others than the log tells of"
 
 
 def test_with_a_record_no_fact_can_be_changed_all_the_same(

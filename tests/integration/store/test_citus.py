@@ -20,6 +20,7 @@ from dataclasses import replace
 from datetime import timedelta
 from itertools import groupby
 from operator import itemgetter
+from pathlib import Path
 from random import Random
 from typing import LiteralString
 
@@ -28,13 +29,17 @@ import pytest
 from psycopg import sql
 from support import histories
 from support.factories import envelope, event, moment, received, snapshot
+from support.old_positions import CUT, LATER, facts, files, fill
 from support.waiting import wait_until
 
-from positionstore.errors import StoreRefusedError
+from positionstore.export.archive import archive
+from positionstore.importer import archive_check
+from positionstore.importer.archives import bring_back
 from positionstore.model.facts import Received, Retraction
-from positionstore.store import archives, checks, citus, database, differing, migrations, projection
+from positionstore.store import checks, citus, database, differing, migrations, projection
 from positionstore.store import retractions as retracting
 from positionstore.store.appender import Appender
+from positionstore.store.database import Store
 from positionstore.store.db_errors import ErrorAction, classify
 from positionstore.store.feed import pages_after
 from positionstore.store.read import query
@@ -472,6 +477,16 @@ def test_the_log_is_append_only_on_each_worker(connect: Connect) -> None:
     assert connection.execute("SELECT count(*) FROM events").fetchone() == (1,)
 
 
-def test_archives_are_refused_in_one_line(connect: Connect) -> None:
-    with pytest.raises(StoreRefusedError, match="not supported on Citus: archives"):
-        archives.require_owner(spread(connect))
+def test_a_store_with_archives_is_spread_with_them(connect: Connect, tmp_path: Path) -> None:
+    fill(Appender(connect()))
+    (schema,) = connect().execute("SELECT current_schema()").fetchone() or ("",)
+    store = Store(os.environ[VARIABLE], embedded=False, schema=schema)
+    before = facts(connect())
+    archive(store, tmp_path, before=CUT, now=LATER)
+    connection = spread(connect)
+    assert archive_check.check(connection, tmp_path) == archive_check.Away(3, 1, 1, [])
+    assert projection.verify(connection) == []
+    (back,) = bring_back(store, files(tmp_path), now=LATER)
+    assert back.returned == 12
+    assert facts(connection) == before
+    assert projection.verify(connection) == []

@@ -1,7 +1,4 @@
-"""What Citus demands of the store's statements, as far as their text tells.
-
-Archives and the lake are not supported there, and their statements are left out.
-"""
+"""What Citus demands of the store's statements, as far as their text tells."""
 
 import re
 from itertools import product
@@ -16,18 +13,14 @@ from positionstore.store.citus_functions import ADAPTED, adapted
 from positionstore.store.queries import queries
 
 VIEWS = ("ranked_facts", "ranked_positions", "fact_positions", "retractions")
-FILES = sorted(
-    path.stem
-    for path in (Path(module.__file__).parent / "sql").glob("*.sql")
-    if path.stem not in {"archives", "facts"}
-)
+FILES = sorted(path.stem for path in (Path(module.__file__).parent / "sql").glob("*.sql"))
 STATEMENTS = [(name, each) for name in FILES for each in queries(name)]
 ON_WORKERS = rf"(?:{'|'.join((*SPREAD, *VIEWS))})"
 
 HELD = re.compile(rf"LATERAL \((?:(?!LATERAL).)*?\bFROM {ON_WORKERS}\b[^()]*OFFSET 0", re.DOTALL)
 """A look-up in a table of the workers that is held to one row by what PostgreSQL alone takes."""
 
-BY_SEQ = re.compile(r"(?<!\{of_position\} )\b\w+\.seq = \w+\.seq\b")
+BY_SEQ = re.compile(r"(?<!\{of_position\} )(?<!\{of_fact\} )\b\w+\.seq = \w+\.seq\b")
 """A join by seq alone, which every worker would have to do with every other."""
 
 AS_JSON = re.compile(r"jsonb_each\(to_jsonb\(")
