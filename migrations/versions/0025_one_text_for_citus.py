@@ -1,4 +1,4 @@
-"""One text for PostgreSQL and Citus: archives by position.
+"""One text for PostgreSQL and Citus: archives by position, the fold, the book of moments.
 
 One object a file, whole and with its comment.
 """
@@ -14,7 +14,8 @@ down_revision: str | None = "0024"
 
 _FOLDER: Final = Path(__file__).parent.parent / "sql"
 _FUNCTIONS_OF: Final = {
-    "0021": ("refuse_change_of_events", "see_what_left_the_log"),
+    "0021": ("refuse_change_of_events", "see_what_left_the_log", "fold_facts"),
+    "0023": ("book_at",),
 }
 """Functions that change, by the migration that has them as they were."""
 

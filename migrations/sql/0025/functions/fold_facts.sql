@@ -1,5 +1,3 @@
--- The fold of a store on Citus. What is retracted is found out here and not by is_retracted, which a
--- worker would have to ask the other workers for. The rest is as in the plain one.
 CREATE OR REPLACE FUNCTION fold_facts(
     only_positions text[] DEFAULT NULL,
     valid_at timestamptz DEFAULT 'infinity',
@@ -8,7 +6,7 @@ CREATE OR REPLACE FUNCTION fold_facts(
 RETURNS TABLE (position_id text, seq bigint, supersedes_before timestamptz)
 LANGUAGE plpgsql STABLE
 SET search_path FROM CURRENT
-SET plan_cache_mode = force_custom_plan
+SET plan_cache_mode = force_custom_plan -- so that the planner sees whether only_positions is NULL
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -30,7 +28,8 @@ BEGIN
         AND r.received_at <= fold_facts.known_at;
     IF positions_of IS NOT NULL THEN
         -- A retraction stands unless one that stands names it: from the last link of a chain on. As
-        -- is_retracted has it a chain is followed for 100, the retraction of the fact included.
+        -- is_retracted has it a chain is followed for 100, the retraction of the fact included; it is
+        -- not asked, for a worker of Citus would have to ask the others.
         standing := array_fill(true, ARRAY[cardinality(positions_of)]);
         FOR link IN 1..99 LOOP
             before := standing;
@@ -81,3 +80,5 @@ BEGIN
     ORDER BY f.position_id, f.rank DESC;
 END
 $$;
+COMMENT ON FUNCTION fold_facts(text[], timestamptz, timestamptz) IS
+    'The fold: of each position the seq of the fact that is its current state, and the moment up to which its latest snapshot overrules events. Over all facts, or only those created by valid_at and received by known_at; what a retraction names that was received by known_at does not count. A moment whose facts are in an archive is an error.';
