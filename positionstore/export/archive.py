@@ -87,9 +87,9 @@ def archive(
 
     Raises:
         ConfigurationError: ``before`` is too recent, or Parquet support is missing.
-        StoreRefusedError: this role does not own the tables, or the row of a position is wrong: its
-            facts and those of its file stay.
-        PositionstoreError: a file cannot be written, or differs when read back; its facts stay.
+        StoreRefusedError: this role does not own the tables.
+        PositionstoreError: a file cannot be written, or differs when read back, or the row of a
+            position is not the fold of its facts; what was to go into this file stays.
     """
     if before > now - YOUNGEST:
         raise ConfigurationError(
@@ -209,6 +209,9 @@ class _Work:
             path.unlink()
             self.passed_over += len(marks)
             return
+        except PositionstoreError:
+            path.unlink()
+            raise
         self.positions += made.positions
         self.facts += made.facts
         self.left += left

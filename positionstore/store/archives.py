@@ -151,7 +151,7 @@ def take_out(
 
     Raises:
         ChangedMeanwhileError: a fact of these positions came since; nothing has changed.
-        StoreRefusedError: the database refuses it, for the fold of a position would be another, as
+        PositionstoreError: the database refuses it, for the fold of a position would be another, as
             where its row is wrong; nothing has changed.
     """
     connection.isolation_level = IsolationLevel.READ_COMMITTED
@@ -280,8 +280,8 @@ def _refused() -> Iterator[None]:
     except psycopg.errors.RestrictViolation as error:
         cause = error.diag.message_primary or str(error)
         where = (error.diag.message_detail or "").rstrip(".")
-        raise StoreRefusedError(
-            f"{cause.rstrip('.')} ({where}). Nothing left the log.",
+        raise PositionstoreError(
+            f"{cause.rstrip('.')} ({where}). These facts stay.",
             remedy="Its row is not the fold of its facts: see what `positionstore verify` says, "
             "put it right with `positionstore rebuild`, and run this again.",
         ) from None
