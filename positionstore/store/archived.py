@@ -44,13 +44,21 @@ def needing(
         connection: where to look.
         position_ids: of these alone; of all where it is None.
     """
-    values = {"position_ids": None if position_ids is None else list(position_ids)}
+    told = _told(connection)
+    if not told:
+        return []
+    values = {
+        "told": list(told),
+        "seqs": list(told.values()),
+        "position_ids": None if position_ids is None else list(position_ids),
+    }
     return connection.execute(_query("needing"), values).fetchall()
 
 
 def faulty(connection: psycopg.Connection) -> list[str]:
     """Return the archives of which the log, ``archives`` and the marks say different things."""
-    return [name for (name,) in connection.execute(_query("faulty"))]
+    values = {"told": list(_told(connection))}
+    return [name for (name,) in connection.execute(_query("faulty"), values)]
 
 
 def refuse_needing(connection: psycopg.Connection, position_ids: Sequence[str]) -> None:
@@ -92,6 +100,11 @@ def refuse_behind(connection: psycopg.Connection, seq: int) -> None:
             remedy="Bring them back with `positionstore import FILE`, run this again, and archive "
             "them again.",
         )
+
+
+def _told(connection: psycopg.Connection) -> dict[str, int]:
+    """Return the archives that the log tells of, and the seq of the fact that does."""
+    return dict(connection.execute(_query("told")).fetchall())
 
 
 def _query(name: LiteralString) -> sql.SQL:

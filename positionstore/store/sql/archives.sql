@@ -264,30 +264,27 @@ FROM archived_positions m
 JOIN archives a ON a.archive_id = m.archive_id
 WHERE m.position_id = %(position_id)s;
 
+-- name: told
+-- The archives that the log tells of, and the seq of the fact that does.
+SELECT e.event_id, e.seq
+FROM events e
+WHERE e.position_id = '' AND e.event_id >= 'arc_' AND e.event_id < 'arc`' AND e.type = 'archive';
+
 -- name: needing
 -- The positions, of some or of all, that got a fact since they were archived with which the facts that stayed are too few:
 -- a snapshot that overrules only some of those that are away, or a retraction of one that is not young.
-WITH told AS MATERIALIZED (
-    SELECT e.event_id AS archive_id, e.seq
-    FROM events e
-    WHERE e.position_id = '' AND e.event_id >= 'arc_' AND e.event_id < 'arc`' AND e.type = 'archive'
-),
-marked AS MATERIALIZED (
-    SELECT m.position_id, m.last_created_at, a.file, t.seq
-    FROM archived_positions m
-    JOIN archives a ON a.archive_id = m.archive_id
-    JOIN told t ON t.archive_id = m.archive_id
-    WHERE %(position_ids)s::text[] IS NULL OR m.position_id = ANY (%(position_ids)s)
-)
-SELECT DISTINCT m.position_id, m.file
+SELECT DISTINCT m.position_id, a.file
 FROM events e
-JOIN marked m ON m.position_id = e.position_id
+JOIN archived_positions m ON m.position_id = e.position_id
+JOIN archives a ON a.archive_id = m.archive_id
+JOIN unnest(%(told)s::text[], %(seqs)s::bigint[]) t (archive_id, seq)
+    ON t.archive_id = m.archive_id AND t.seq < e.seq
 LEFT JOIN events named ON named.position_id = e.position_id AND named.event_id = e.retracts
-WHERE e.seq > m.seq
-  AND (e.supersedes_before IS NOT NULL OR e.retracts IS NOT NULL)
+WHERE (e.supersedes_before IS NOT NULL OR e.retracts IS NOT NULL)
+  AND (%(position_ids)s::text[] IS NULL OR e.position_id = ANY (%(position_ids)s))
   AND (
       e.supersedes_before < m.last_created_at
-      OR (e.retracts IS NOT NULL AND (named.seq > m.seq) IS NOT TRUE)
+      OR (e.retracts IS NOT NULL AND (named.seq > t.seq) IS NOT TRUE)
   )
 ORDER BY m.position_id;
 
@@ -297,18 +294,10 @@ SELECT position_id, digest FROM archived_positions WHERE archive_id = %(archive_
 
 -- name: faulty
 -- The archives of which the log does not tell, or whose positions are not all marked.
-WITH told AS MATERIALIZED (
-    SELECT e.event_id AS archive_id
-    FROM events e
-    WHERE e.position_id = '' AND e.event_id >= 'arc_' AND e.event_id < 'arc`' AND e.type = 'archive'
-),
-marked AS MATERIALIZED (
-    SELECT m.archive_id, count(*) AS positions FROM archived_positions m GROUP BY m.archive_id
-)
 SELECT a.archive_id
 FROM archives a
-LEFT JOIN told t ON t.archive_id = a.archive_id
-LEFT JOIN marked m ON m.archive_id = a.archive_id
-WHERE t.archive_id IS NULL
-    OR coalesce(m.positions, 0) <> CASE WHEN a.restored_at IS NULL THEN a.positions ELSE 0 END
+WHERE a.archive_id <> ALL (%(told)s::text[])
+    OR CASE WHEN a.restored_at IS NULL THEN a.positions ELSE 0 END <> (
+        SELECT count(*) FROM archived_positions m WHERE m.archive_id = a.archive_id
+    )
 ORDER BY a.archive_id;
