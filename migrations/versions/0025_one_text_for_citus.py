@@ -1,4 +1,4 @@
-"""One text for PostgreSQL and Citus: archives by position, the fold, the book of moments.
+"""One text for PostgreSQL and Citus: archives, the fold, the book, the feed.
 
 One object a file, whole and with its comment.
 """
@@ -15,7 +15,7 @@ down_revision: str | None = "0024"
 _FOLDER: Final = Path(__file__).parent.parent / "sql"
 _FUNCTIONS_OF: Final = {
     "0021": ("refuse_change_of_events", "see_what_left_the_log", "fold_facts"),
-    "0023": ("book_at",),
+    "0023": ("book_at", "events_after"),
 }
 """Functions that change, by the migration that has them as they were."""
 

@@ -43,7 +43,6 @@ COPIED: Final = ("position_statuses", "event_types", "archives", "archived_posit
 _OBJECTS: Final = (
     "log_watermark",
     "text_of",
-    "events_after",
     "publish_watermark",
 )
 
