@@ -159,31 +159,24 @@ def take_out(
         "position_ids": [mark.position_id for mark in marks],
         "seq": read_until,
     }
-    with _refused(), _no_deadlock(), connection.transaction():
-        citus.prepare(connection)
-        connection.execute(_query("look_up_by_key"))
-        connection.execute(_query("record"), asdict(archive))
-        with connection.cursor() as cursor, cursor.copy(_query("mark")) as copy:
-            for mark in marks:
-                copy.write_row(
-                    (
-                        mark.position_id,
-                        archive.archive_id,
-                        mark.facts,
-                        mark.first_created_at,
-                        mark.last_created_at,
-                        mark.first_received_at,
-                        mark.last_received_at,
-                        digests[mark.position_id],
-                    )
-                )
+    try:
+        with _no_deadlock(), connection.transaction():
+            citus.prepare(connection)
+            connection.execute(_query("look_up_by_key"))
+            connection.execute(_query("record"), asdict(archive))
+            _mark(connection, archive, marks, digests)
+            _unchanged(connection, values)
+            take_out = _query("take_out").format(may_leave=_query("may_leave"))
+            left = connection.execute(take_out, values).rowcount
+            connection.execute(queries("appender")["lock_log"], {"key": APPEND_LOCK})
+            # What was committed before it was this one's turn.
+            _unchanged(connection, values)
+            at, envelope = archive.archived_at, archive.envelope
+            _append(connection, archive.archive_id, ARCHIVE_TYPE, at, envelope)
+    except psycopg.errors.RestrictViolation as error:
+        # A fact that came while the others were deleted is no fault of a row.
         _unchanged(connection, values)
-        take_out = _query("take_out").format(may_leave=_query("may_leave"))
-        left = connection.execute(take_out, values).rowcount
-        connection.execute(queries("appender")["lock_log"], {"key": APPEND_LOCK})
-        # What was committed before it was this one's turn.
-        _unchanged(connection, values)
-        _append(connection, archive.archive_id, ARCHIVE_TYPE, archive.archived_at, archive.envelope)
+        raise _refused(error) from None
     citus.publish(connection)
     return left
 
@@ -272,19 +265,38 @@ def _no_deadlock() -> Iterator[None]:
         raise _changed() from None
 
 
-@contextmanager
-def _refused() -> Iterator[None]:
+def _mark(
+    connection: psycopg.Connection,
+    archive: Archive,
+    marks: Sequence[Mark],
+    digests: Mapping[str, str],
+) -> None:
+    """Record which positions are in an archive, and what of each."""
+    with connection.cursor() as cursor, cursor.copy(_query("mark")) as copy:
+        for mark in marks:
+            copy.write_row(
+                (
+                    mark.position_id,
+                    archive.archive_id,
+                    mark.facts,
+                    mark.first_created_at,
+                    mark.last_created_at,
+                    mark.first_received_at,
+                    mark.last_received_at,
+                    digests[mark.position_id],
+                )
+            )
+
+
+def _refused(error: psycopg.Error) -> PositionstoreError:
     """Say what it means that the log lets none of these facts go."""
-    try:
-        yield
-    except psycopg.errors.RestrictViolation as error:
-        cause = error.diag.message_primary or str(error)
-        where = (error.diag.message_detail or "").rstrip(".")
-        raise PositionstoreError(
-            f"{cause.rstrip('.')} ({where}). These facts stay.",
-            remedy="Its row is not the fold of its facts: see what `positionstore verify` says, "
-            "put it right with `positionstore rebuild`, and run this again.",
-        ) from None
+    cause = (error.diag.message_primary or str(error)).rstrip(".")
+    where = (error.diag.message_detail or "").rstrip(".")
+    return PositionstoreError(
+        f"{cause} ({where}). These facts stay.",
+        remedy="Its row is not the fold of its facts: see what `positionstore verify` says, put it "
+        "right with `positionstore rebuild`, and run this again.",
+    )
 
 
 def _changed() -> ChangedMeanwhileError:

@@ -427,6 +427,30 @@ def test_a_fact_that_comes_meanwhile_keeps_its_position_in_the_log(
     assert files(tmp_path) == []
 
 
+@pytest.mark.not_on_citus("an appender waits there for the deletion under way")
+def test_so_does_one_that_comes_while_the_others_are_deleted(
+    connection: psycopg.Connection,
+    filled: Appender,
+    any_store_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = facts(connection)
+    unchanged, late = archives._unchanged, [event("evt_late", position="dm_pos_0", at=1.5)]
+
+    def seen_to_be(*arguments: object) -> None:
+        unchanged(*arguments)  # type: ignore[arg-type] # handed on
+        if late:
+            filled.append([late.pop()])
+
+    monkeypatch.setattr(archives, "_unchanged", seen_to_be)
+    done = archived(any_store_url, tmp_path)
+
+    assert (done.positions, done.passed_over, done.files) == (0, 3, ())
+    assert len(facts(connection)) == len(before) + 1
+    assert files(tmp_path) == []
+
+
 # --- files ---------------------------------------------------------------------------------
 
 
