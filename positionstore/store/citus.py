@@ -19,6 +19,7 @@ from psycopg.rows import class_row
 from positionstore.errors import StoreRefusedError
 from positionstore.model.fields import ADDED_FIELDS
 from positionstore.store import engine, restored, roles
+from positionstore.store.access import FUNCTIONS
 from positionstore.store.citus_functions import ADAPTED, adapted
 from positionstore.store.locks import APPEND_LOCK, MIGRATION_LOCK
 from positionstore.store.queries import queries
@@ -132,6 +133,7 @@ def _make_objects(connection: psycopg.Connection) -> None:
     definitions = connection.execute(_query("definitions"), {"names": [*ADAPTED]}).fetchall()
     for (definition,) in definitions:
         connection.execute(sql.SQL(adapted(definition)))
+    connection.execute(_query("make_on_workers"), {"names": [*FUNCTIONS]})
     database = sql.Identifier(connection.info.dbname)
     for name in ("allow_nested", "compile_nothing"):
         connection.execute(_query(name).format(database=database))
@@ -184,17 +186,18 @@ def described(found: list[WorkerShards]) -> str:
 def _require(connection: psycopg.Connection) -> None:
     remedy = (
         "Install Citus on the coordinator and on each worker, CREATE EXTENSION citus in the "
-        "database on all of them, and add the workers with citus_add_node."
+        "database on all of them, say citus_set_coordinator_host on the coordinator, and add the "
+        "workers with citus_add_node."
     )
     if not engine.has_citus(connection):
         raise StoreRefusedError("The extension citus is not in this database.", remedy=remedy)
     workers, is_coordinator = connection.execute(_query("workers")).fetchone() or (0, False)
+    if not workers:
+        raise StoreRefusedError("Citus has no worker that takes shards.", remedy=remedy)
     if not is_coordinator:
         raise StoreRefusedError(
             "This server is a worker of Citus.", remedy="Point DATABASE_URL to the coordinator."
         )
-    if not workers:
-        raise StoreRefusedError("Citus has no worker that takes shards.", remedy=remedy)
 
 
 def _copy(connection: psycopg.Connection, name: str) -> None:

@@ -77,6 +77,13 @@ ALTER DATABASE {database} SET citus.allow_nested_distributed_execution = on;
 -- A worker would compile the query of each shard, which takes it longer than to run it.
 ALTER DATABASE {database} SET jit = off;
 
+-- name: make_on_workers
+-- Makes functions on the workers, where a store that was made before Citus has none but what it sees that
+-- tables and views need.
+SELECT create_distributed_function(p.oid::regprocedure)
+FROM pg_proc p
+WHERE p.pronamespace = quote_ident(current_schema())::regnamespace AND p.proname = ANY (%(names)s);
+
 -- name: definitions
 -- The text of some functions of the store.
 SELECT pg_get_functiondef(p.oid)

@@ -289,6 +289,44 @@ def test_a_mark_from_before_positions_had_digests_lets_no_more_facts_go(
     assert archive_check.check(connection, tmp_path) == archive_check.Away(3, 1, 1, [])
 
 
+@pytest.mark.parametrize(
+    "level", [psycopg.IsolationLevel.REPEATABLE_READ, psycopg.IsolationLevel.SERIALIZABLE]
+)
+def test_a_transaction_that_would_not_see_a_late_fact_lets_none_go(
+    connection: psycopg.Connection,
+    filled: Appender,
+    any_store_url: str,
+    tmp_path: Path,
+    level: psycopg.IsolationLevel,
+) -> None:
+    archived(any_store_url, tmp_path)
+    connection.autocommit, connection.isolation_level = False, level
+    with pytest.raises(REFUSED, match="not read committed"):
+        connection.execute("DELETE FROM events WHERE position_id = 'dm_pos_2'")
+
+
+def test_the_mark_of_an_archive_that_came_back_lets_no_fact_go(
+    connection: psycopg.Connection, filled: Appender, any_store_url: str, tmp_path: Path
+) -> None:
+    archived(any_store_url, tmp_path, positions_of_a_file=1)
+    marks = connection.execute("SELECT * FROM archived_positions").fetchall()
+    (restored,) = back(any_store_url, files(tmp_path)[0])
+    (mark,) = [each for each in marks if each[1] == restored.archive_id]
+
+    def forge() -> None:
+        with connection.transaction():
+            connection.execute(
+                "INSERT INTO archived_positions VALUES (%s, %s, %s, %s, %s, %s, %s, %s)", mark
+            )
+            connection.execute(
+                "DELETE FROM events WHERE position_id = %s AND event_id LIKE %s",
+                [mark[0], f"evt_{mark[0]}_0"],
+            )
+
+    with pytest.raises(REFUSED, match="not the facts of the archive"):
+        forge()
+
+
 def test_a_file_that_has_other_facts_of_a_position_than_left_the_log_is_named(
     connection: psycopg.Connection, filled: Appender, any_store_url: str, tmp_path: Path
 ) -> None:

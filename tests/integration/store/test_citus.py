@@ -477,6 +477,22 @@ def test_the_log_is_append_only_on_each_worker(connect: Connect) -> None:
     assert connection.execute("SELECT count(*) FROM events").fetchone() == (1,)
 
 
+def test_a_store_that_was_made_before_citus_has_its_functions_on_the_workers(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with ExitStack() as stack:
+        with monkeypatch.context() as before:
+            before.setenv("PGOPTIONS", "-c citus.enable_ddl_propagation=off")
+            connect = stack.enter_context(fresh_store())
+        fill(Appender(connect()))
+        connection = spread(connect)
+        assert projection.verify(connection) == []
+        (schema,) = connection.execute("SELECT current_schema()").fetchone() or ("",)
+        store = Store(os.environ[VARIABLE], embedded=False, schema=schema)
+        assert archive(store, tmp_path, before=CUT, now=LATER).left == 12
+        assert projection.verify(connection) == []
+
+
 def test_a_store_with_archives_is_spread_with_them(connect: Connect, tmp_path: Path) -> None:
     fill(Appender(connect()))
     (schema,) = connect().execute("SELECT current_schema()").fetchone() or ("",)

@@ -21,9 +21,16 @@ BEGIN
     IF ids = '{}' THEN
         RETURN NULL;
     END IF;
+    -- With one snapshot for all of it a fact that came since would not be seen.
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION 'The log is append-only: DELETE of events is refused: the transaction is not read committed.'
+            USING ERRCODE = 'restrict_violation',
+                  HINT = 'Facts are moved out of the log by positionstore archive alone.';
+    END IF;
     SELECT array_agg(m.position_id), array_agg(m.digest) INTO marked, digests
     FROM archived_positions m
-    WHERE m.position_id = ANY (ids);
+    JOIN archives a ON a.archive_id = m.archive_id
+    WHERE m.position_id = ANY (ids) AND m.position_id <> '' AND a.restored_at IS NULL;
     SELECT array_agg(s.status), array_agg(s.phase), array_agg(s.precedence)
     INTO statuses, phases, status_precedences
     FROM position_statuses s;
