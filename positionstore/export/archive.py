@@ -265,5 +265,5 @@ class _Work:
         return ours[name].format(
             candidates=self._candidates,
             may_leave=ours["may_leave"],
-            **engine.HINTS[engine.is_distributed(self._reader)],
+            **engine.hints(self._reader),
         )

@@ -67,6 +67,11 @@ def has_citus(connection: psycopg.Connection) -> bool:
     return connection.execute(queries("engine")["has_citus"]).fetchone() == (True,)
 
 
+def hints(connection: psycopg.Connection) -> Hints:
+    """Return what to fill the places for hints with, for the engine at hand."""
+    return HINTS[is_distributed(connection)]
+
+
 def hinted(connection: psycopg.Connection, module: str, name: LiteralString) -> sql.Composed:
     """Return a statement of ``sql/<module>.sql`` with the hints for the engine at hand."""
     return filled(module, name, is_distributed(connection))

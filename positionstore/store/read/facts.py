@@ -11,7 +11,7 @@ from psycopg.rows import dict_row
 
 from positionstore.model.fields import FIELDS, FOLDED_COLUMNS, Field
 from positionstore.store import archived
-from positionstore.store.engine import HINTS, is_distributed
+from positionstore.store.engine import hints
 from positionstore.store.queries import queries
 from positionstore.store.read.query import ReadQuery, described
 from positionstore.store.schema_sql.facts import of_body
@@ -44,7 +44,7 @@ def of_facts(connection: psycopg.Connection, *, after: int, until: int) -> ReadQ
     archived.refuse_behind(connection, after)
     fields = _listed("f", (each.column for each in BODY_FIELDS))
     query = queries("facts")["between"].format(
-        after=after, until=until, fields=fields, **HINTS[is_distributed(connection)]
+        after=after, until=until, fields=fields, **hints(connection)
     )
     return ReadQuery(FACTS, query, described(connection, query.as_string(connection)), "seq")
 
@@ -65,7 +65,7 @@ def is_there(connection: psycopg.Connection, seq: int, event_id: str) -> bool:
     """Whether a fact is in the log, or may have been before an archive took it."""
     values = {"seq": seq, "event_id": event_id}
     row = connection.execute(queries("facts")["is_there"], values).fetchone()
-    if row is None and not is_distributed(connection):
+    if row is None:
         row = connection.execute(queries("facts")["may_be_archived"], {"seq": seq}).fetchone()
     return bool(row and row[0])
 
