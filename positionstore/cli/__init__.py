@@ -12,7 +12,8 @@ import sys
 from collections.abc import Sequence
 
 from positionstore.cli.commands import load, program
-from positionstore.cli.errors import INTERRUPTED, PIPE_CLOSED, report
+from positionstore.cli.errors import PIPE_CLOSED, report
+from positionstore.cli.interrupts import INTERRUPTED
 
 
 def main(

@@ -6,12 +6,10 @@ from typing import Final, Protocol, runtime_checkable
 import typer
 
 from positionstore.cli.console import broken
+from positionstore.cli.interrupts import INTERRUPTED, exit_code_behind
 from positionstore.cli.masking import masked
 from positionstore.errors import DatabaseUnavailableError, PositionstoreError
 from positionstore.escaping import one_line
-
-INTERRUPTED: Final = 130
-"""The exit code after Ctrl-C, as shells have it."""
 
 PIPE_CLOSED: Final = 1
 """The exit code when the reader of standard output has gone, as typer has it."""
@@ -66,14 +64,7 @@ def _interrupted(error: BaseException) -> int | None:
     psycopg = sys.modules.get("psycopg")
     if psycopg is None or not isinstance(error, (psycopg.Error, DatabaseUnavailableError)):
         return None
-    behind = error.__context__
-    while behind is not None:
-        if isinstance(behind, KeyboardInterrupt):
-            return INTERRUPTED
-        if isinstance(behind, SystemExit):
-            return behind.code if isinstance(behind.code, int) else 1
-        behind = behind.__context__
-    return None
+    return exit_code_behind(error)
 
 
 def explain(error: BaseException) -> PositionstoreError | None:

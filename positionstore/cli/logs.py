@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final, Literal
 
+from positionstore.cli.interrupts import is_news
 from positionstore.cli.masking import masked
 from positionstore.log import before_first_line, get_logger
 from positionstore.settings import default_data_dir
@@ -118,6 +119,7 @@ def configure_logging(
     root.setLevel(least)
     for name in _NOISY:
         logging.getLogger(name).setLevel(least if level == "debug" else max(least, logging.WARNING))
+    logging.getLogger("psycopg").addFilter(is_news)
     logging.captureWarnings(capture=True)
     logging.getLogger("py.warnings").setLevel(least if level == "debug" else logging.ERROR)
     threading.excepthook = _log_of_thread

@@ -16,7 +16,8 @@ import sqlalchemy.exc
 import typer
 
 from positionstore.cli import commands, main
-from positionstore.cli.errors import INTERRUPTED, explain, report
+from positionstore.cli.errors import explain, report
+from positionstore.cli.interrupts import INTERRUPTED
 from positionstore.errors import (
     ConfigurationError,
     CredentialsError,
