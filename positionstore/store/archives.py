@@ -19,7 +19,7 @@ from psycopg import IsolationLevel, sql
 from psycopg.rows import class_row
 
 from positionstore.errors import PositionstoreError, StoreRefusedError
-from positionstore.store import citus, sequences
+from positionstore.store import citus, feed, sequences
 from positionstore.store.locks import APPEND_LOCK
 from positionstore.store.projection import drop_emptied, refold_positions
 from positionstore.store.queries import queries
@@ -317,9 +317,9 @@ def _append(
     newest = connection.execute(queries("appender")["newest"]).fetchone()
     values = {"event_id": name, "type": kind, "at": at, "envelope": envelope.decode()}
     row = connection.execute(_query("append"), values).fetchone()
-    seq = row[0] if row else None
+    seq = row[0] if row else 0
     sequences.check_order(seq, newest[0] if newest else None)
-    connection.execute(queries("appender")["announce"], {"seq": str(seq)})
+    feed.announce(connection, seq)
 
 
 def _count(

@@ -7,6 +7,7 @@ from datetime import datetime
 import psycopg
 from psycopg.rows import class_row
 
+from positionstore.store.engine import is_distributed
 from positionstore.store.queries import queries
 
 PAGE = 1000
@@ -42,6 +43,15 @@ class LoggedFact:
     supersedes_before: datetime | None
     retracts: str | None
     envelope: str
+
+
+def announce(connection: psycopg.Connection, seq: int) -> None:
+    """Tell listeners, once this transaction commits, that the log has grown up to ``seq``.
+
+    On Citus they are told when it is published, since they may not read that far before.
+    """
+    if not is_distributed(connection):
+        connection.execute(queries("appender")["announce"], {"seq": str(seq)})
 
 
 def before_the_newest(connection: psycopg.Connection, number: int) -> int:

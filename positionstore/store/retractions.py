@@ -10,8 +10,7 @@ from psycopg import IsolationLevel
 from psycopg.rows import class_row
 
 from positionstore.model.facts import Retraction
-from positionstore.store import archived, citus, sequences
-from positionstore.store.engine import is_distributed
+from positionstore.store import archived, citus, feed, sequences
 from positionstore.store.locks import APPEND_LOCK
 from positionstore.store.projection import drop_emptied, refold_positions
 from positionstore.store.queries import queries
@@ -118,8 +117,7 @@ def append(
             archived.refuse_needing(connection, position_ids)
             positions = refold_positions(connection, position_ids)
             positions += drop_emptied(connection, position_ids)
-            if not is_distributed(connection):  # there it is announced when it is published
-                connection.execute(queries("appender")["announce"], {"seq": str(max(seqs))})
+            feed.announce(connection, max(seqs))
     return seqs, positions
 
 

@@ -5,11 +5,11 @@ import threading
 import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from itertools import takewhile
 
 import psycopg
 import pytest
 from support.factories import NOON, envelope, event, moment, received, rejected, snapshot
+from support.listening import heard
 from support.waiting import DEADLINE
 
 from positionstore.model.facts import Reason, Received, Rejected, Source
@@ -249,25 +249,19 @@ def test_an_envelope_of_five_megabytes(connection: psycopg.Connection, appender:
 def test_a_batch_is_announced_once_with_its_highest_seq_and_only_when_committed(
     connection: psycopg.Connection, connect: Connect, appender: Appender
 ) -> None:
-    def heard() -> list[str]:
-        """All that was announced so far: notifications come in the order of the commits."""
-        connection.execute("NOTIFY positionstore, 'so far'")
-        notes = connection.notifies(timeout=DEADLINE)
-        return list(takewhile(lambda text: text != "so far", (note.payload for note in notes)))
-
     connection.execute("LISTEN positionstore")
     appender.append([event(f"evt_{n}", position=f"dm_pos_{n}") for n in range(7)])
-    assert heard() == ["7"]
+    assert heard(connection) == ["7"]
     appender.stage([event("evt_8")])
-    assert heard() == []
+    assert heard(connection) == []
     appender.rollback()
     appender.append([event("evt_1", position="dm_pos_1")])  # a duplicate is no news
     appender.append([rejected()])
     outcome = appender.append([event("evt_9")])
-    assert heard() == [str(outcome.last_seq)]
+    assert heard(connection) == [str(outcome.last_seq)]
     appender.append_snapshots([snapshot()], NOON)
-    assert heard() == [str(seqs(connection)[-1])]
-    assert heard() == []
+    assert heard(connection) == [str(seqs(connection)[-1])]
+    assert heard(connection) == []
 
 
 def test_an_interrupt_that_closes_the_connection_stays_an_interrupt(connect: Connect) -> None:

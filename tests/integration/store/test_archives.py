@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from support.factories import event, moment, snapshot
+from support.listening import heard
 from support.old_positions import CUT, DAY, LATER, archived, facts, files, fill, life, now, rows
 from support.postgres import Server, fresh_database
 from support.waiting import DEADLINE
@@ -44,6 +45,11 @@ def back(url: str, *paths: str) -> list[archives.Restored]:
     return bring_back(Store(url, embedded=False), paths, now=LATER + timedelta(days=1))
 
 
+def newest(connection: psycopg.Connection) -> int:
+    (seq,) = connection.execute("SELECT max(seq) FROM events").fetchone() or (0,)
+    return int(seq)
+
+
 @pytest.fixture
 def filled(appender: Appender) -> Appender:
     fill(appender)
@@ -66,6 +72,18 @@ def test_facts_leave_the_log_and_the_book_stays(
     assert len(projection.rebuild(connection)) == 4
     assert rows(connection) == book
     assert archive_check.check(connection, tmp_path) == archive_check.Away(3, 1, 1, [])
+
+
+def test_listeners_are_told_once_of_an_archive_and_of_its_return(
+    connection: psycopg.Connection, filled: Appender, any_store_url: str, tmp_path: Path
+) -> None:
+    connection.execute("LISTEN positionstore")
+
+    archived(any_store_url, tmp_path)
+    assert heard(connection) == [str(newest(connection))]
+
+    back(any_store_url, *files(tmp_path))
+    assert heard(connection) == [str(newest(connection))]
 
 
 def test_the_log_says_what_went_where(

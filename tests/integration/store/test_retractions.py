@@ -7,8 +7,8 @@ import psycopg
 import pytest
 from psycopg import sql
 from support.factories import event, moment, snapshot
+from support.listening import heard
 from support.roles import roles_on
-from support.waiting import DEADLINE
 
 from positionstore.model.facts import Received, Retraction
 from positionstore.store import database, retractions
@@ -336,4 +336,4 @@ def test_the_writer_retracts_and_the_reader_sees_it(any_store_url: str) -> None:
 def test_listeners_are_told(connection: psycopg.Connection, appender: Appender) -> None:
     connection.execute("LISTEN positionstore")
     appender.append_retractions([retraction("evt_1")], moment(201))
-    assert [each.payload for each in connection.notifies(timeout=DEADLINE, stop_after=1)] == ["1"]
+    assert heard(connection) == ["1"]
