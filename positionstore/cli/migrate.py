@@ -28,13 +28,17 @@ def migrate(
     has changed; two at once take turns. If other sessions use a table, it waits two seconds at a
     time without blocking others, and tries again.
 
-    With --citus the store, new or standing, is spread over the workers of a Citus coordinator by
-    position. That cannot be taken back, and nothing is appended meanwhile; see docs/citus.md.
+    With --citus the store, new or standing, is then spread over the workers of a Citus coordinator
+    by position, in another transaction. That cannot be taken back, and nothing is appended
+    meanwhile; see docs/citus.md.
 
     Example: positionstore migrate
     """
     settings = start()
     with opened(settings, check=False) as store:
+        if on_citus:
+            with store.connect() as connection:
+                citus.require(connection)
         before, after = migrations.migrate(store.url, schema=store.schema, wait=wait, say=to_stderr)
         if on_citus:
             with store.connect() as connection:

@@ -82,7 +82,7 @@ def distribute(connection: psycopg.Connection) -> Iterator[str]:
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [MIGRATION_LOCK])
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [APPEND_LOCK])
-        _require(connection)
+        require(connection)
         _prepare(connection)
         connection.execute(_query("this_schema_first"))
         comments = connection.execute(_query("comments"), {}).fetchall()
@@ -101,6 +101,28 @@ def distribute(connection: psycopg.Connection) -> Iterator[str]:
         _make_objects(connection)
         if (found := roles.recorded(connection)) is not None:
             roles.grant(connection, found)
+
+
+def require(connection: psycopg.Connection) -> None:
+    """Refuse a database in which Citus cannot spread a store; whether there is one does not matter.
+
+    Raises:
+        StoreRefusedError: Citus or its workers are not there, or this is one of them.
+    """
+    remedy = (
+        "Install Citus on the coordinator and on each worker, CREATE EXTENSION citus in the "
+        "database on all of them, say citus_set_coordinator_host on the coordinator, and add the "
+        "workers with citus_add_node."
+    )
+    if not engine.has_citus(connection):
+        raise StoreRefusedError("The extension citus is not in this database.", remedy=remedy)
+    workers, is_coordinator = connection.execute(_query("workers")).fetchone() or (0, False)
+    if not workers:
+        raise StoreRefusedError("Citus has no worker that takes shards.", remedy=remedy)
+    if not is_coordinator:
+        raise StoreRefusedError(
+            "This server is a worker of Citus.", remedy="Point DATABASE_URL to the coordinator."
+        )
 
 
 def prepare(connection: psycopg.Connection) -> None:
@@ -181,23 +203,6 @@ def described(found: list[WorkerShards]) -> str:
     """Return what the workers have, in one line."""
     parts = [f"{each.worker}: {each.shards} shards, {each.bytes / 1e6:,.1f} MB" for each in found]
     return f"{'; '.join(parts)}; the largest shard is {skew(found):.1f} times the average"
-
-
-def _require(connection: psycopg.Connection) -> None:
-    remedy = (
-        "Install Citus on the coordinator and on each worker, CREATE EXTENSION citus in the "
-        "database on all of them, say citus_set_coordinator_host on the coordinator, and add the "
-        "workers with citus_add_node."
-    )
-    if not engine.has_citus(connection):
-        raise StoreRefusedError("The extension citus is not in this database.", remedy=remedy)
-    workers, is_coordinator = connection.execute(_query("workers")).fetchone() or (0, False)
-    if not workers:
-        raise StoreRefusedError("Citus has no worker that takes shards.", remedy=remedy)
-    if not is_coordinator:
-        raise StoreRefusedError(
-            "This server is a worker of Citus.", remedy="Point DATABASE_URL to the coordinator."
-        )
 
 
 def _copy(connection: psycopg.Connection, name: str) -> None:

@@ -266,6 +266,18 @@ def test_migrate_brings_the_schema_and_says_so_once(database_url: str, tmp_path:
     assert run("migrate").stdout.startswith("The schema is at head: ")
 
 
+def test_migrate_changes_nothing_where_there_is_no_citus_to_spread_the_store(
+    database_url: str, tmp_path: Path
+) -> None:
+    run = runner(tmp_path, DATABASE_URL=database_url, POSITIONSTORE_DATA_DIR=str(tmp_path))
+
+    done = run("migrate", "--citus", expect=2)
+
+    assert done.stderr.startswith("positionstore: The extension citus is not in this database.")
+    with psycopg.connect(database_url) as connection:
+        assert connection.execute("SELECT to_regclass('alembic_version')").fetchone() == (None,)
+
+
 def test_a_schema_that_is_ahead_is_named(run: Run, store_url: str) -> None:
     with psycopg.connect(store_url, autocommit=True) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
