@@ -350,12 +350,12 @@ LIMIT 5;
 -- name: known_from
 -- title: How many ends came over the stream, and how many did the reconciler find?
 -- By the stream: an event announced it. Positions that ended on one day, by what their bodies tell.
-SELECT l.ended_event_at IS NOT NULL AS by_the_stream, l.status, count(*) AS positions
-FROM positions p
-JOIN position_lifecycle l ON l.position_id = p.position_id
-WHERE p.result_closed_at >= '2026-07-03 00:00Z' AND p.result_closed_at < '2026-07-04 00:00Z'
-GROUP BY by_the_stream, l.status
-ORDER BY by_the_stream, l.status;
+SELECT ended_event_at IS NOT NULL AS by_the_stream, status, count(*) AS positions
+FROM position_lifecycle
+WHERE ended_at >= '2026-07-03 00:00Z' AND ended_at < '2026-07-04 00:00Z'
+    AND ended_at_source = 'body'
+GROUP BY by_the_stream, status
+ORDER BY by_the_stream, status;
 
 -- name: one_life
 -- title: What happened to one position, and from which source do we know?

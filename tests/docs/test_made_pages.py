@@ -2,19 +2,12 @@
 
 import subprocess
 import sys
-from contextlib import closing
 from pathlib import Path
 
-import docs_world
 import psycopg
-import pytest
-from docs_diagram import RELATIONS, check
 from docs_queries import all_documented, documented
-from docs_sql import sql_pages
-from support.postgres import CHOSEN
 
 from positionstore.settings import Settings, environment_variable
-from positionstore.store import database
 from positionstore.store.schema import metadata
 from positionstore.web.catalogue import BY_NAME
 
@@ -59,21 +52,6 @@ def test_the_page_of_the_schema_has_every_table_and_column() -> None:
         missing = {column.name for column in table.columns if f"| `{column.name}` |" not in part}
         assert missing == set(), table.name
     assert "None" not in page
-
-
-@pytest.mark.skipif(CHOSEN is None, reason="On this server the pages are made.")
-def test_every_server_gives_what_the_pages_on_sql_show(any_store_url: str) -> None:
-    names = docs_world.fill(any_store_url)
-    with closing(database.connect(any_store_url)) as connection:
-        connection.execute("SET timezone = 'Pacific/Kiritimati'")
-        pages = sql_pages(connection, names)
-        for name, page in pages.items():
-            assert page == (ROOT / "docs" / name).read_text(encoding="utf-8"), name
-        for relation in RELATIONS:
-            if relation.mark == "||--o{":
-                with pytest.raises(LookupError, match="leads to"):
-                    check(connection, relation._replace(mark="}o--||"))
-                return
 
 
 def test_the_page_of_sql_has_an_example_of_every_view_and_promised_function(
