@@ -6,6 +6,7 @@ are committed together, and the next run reads from the table itself where to go
 """
 
 import itertools
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -39,6 +40,9 @@ FILE_BYTES: Final = 128 * 1024 * 1024
 
 PUT_BACK: Final = "Put back what is gone, from a backup or the bucket's earlier versions"
 """What to do first where a file of a table is gone."""
+
+_OF_OTHER_SERVERS: Final = {"s3.endpoint": "AWS_ENDPOINT_URL", "s3.region": "AWS_REGION"}
+"""What names a server of S3's interface: to pyiceberg, and to all other readers of the place."""
 
 _CATALOG_FILE: Final = "catalog.db"
 """The SQLite database in a folder that is its catalogue, where none is configured."""
@@ -382,6 +386,11 @@ def _catalog(warehouse: Path | str) -> Catalog:
                 " postgresql+psycopg://HOST/DATABASE or sqlite:////PATH/catalog.db.",
             )
         settings["warehouse"] = warehouse
+        settings |= {
+            name: os.environ[variable]
+            for name, variable in _OF_OTHER_SERVERS.items()
+            if name not in configured and variable in os.environ
+        }
     else:
         folder = Path(warehouse).absolute()
         if found := set("%#?\t\n\r") & set(str(folder)):

@@ -2,7 +2,7 @@
 
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -161,28 +161,52 @@ def test_errors_are_one_line_and_a_url_has_no_keys(
         export("nothing://lake/log.csv", "events")
 
 
-def test_an_object_of_a_lake_that_is_gone_is_named(
-    server: dict[str, str], place: str, store: Store, appender: Appender, tmp_path: Path
-) -> None:
-    def verify() -> subprocess.CompletedProcess[str]:
-        return run("verify", "--engine", "duckdb", "--lake", url)
+@pytest.fixture
+def positionstore(
+    server: dict[str, str], store: Store, tmp_path: Path
+) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs a command that knows the server, and a catalogue elsewhere."""
+    environment = {
+        **server,
+        "PATH": "/usr/bin:/bin",
+        "DATABASE_URL": store.url,
+        "POSITIONSTORE_DATA_DIR": str(tmp_path / "data"),
+        "PYICEBERG_CATALOG__POSITIONSTORE__URI": f"sqlite:///{tmp_path}/catalog.db",
+    }
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        catalogue = "PYICEBERG_CATALOG__POSITIONSTORE__"
-        environment = {
-            **server,
-            "PATH": "/usr/bin:/bin",
-            "DATABASE_URL": store.url,
-            "POSITIONSTORE_DATA_DIR": str(tmp_path / "data"),
-            f"{catalogue}URI": f"sqlite:///{tmp_path}/catalog.db",
-            f"{catalogue}S3__ENDPOINT": server["AWS_ENDPOINT_URL"],
-            f"{catalogue}S3__REGION": server["AWS_REGION"],
-        }
         return completed(arguments, environment=environment, folder=tmp_path, within=DEADLINE)
+
+    return run
+
+
+def test_a_lake_there_is_fed_compacted_folded_and_compared(
+    positionstore: Callable[..., subprocess.CompletedProcess[str]],
+    place: str,
+    appender: Appender,
+    tmp_path: Path,
+) -> None:
+    url = f"s3://{place}"
+    for first in (0, 5):
+        appender.append(facts(first, 5))
+        assert positionstore("lake", "feed", url).returncode == 0
+    assert positionstore("lake", "feed", url, "--compact").returncode == 0
+    verified = positionstore("verify", "--engine", "duckdb", "--lake", url)
+    assert (verified.returncode, verified.stderr) == (0, "")
+    out = tmp_path / "positions.parquet"
+    assert positionstore("lake", "positions", url, "--out", str(out)).returncode == 0
+    assert pq.read_table(out)["last_event_id"].to_pylist() == ["evt_9"]
+
+
+def test_an_object_of_a_lake_that_is_gone_is_named(
+    positionstore: Callable[..., subprocess.CompletedProcess[str]], place: str, appender: Appender
+) -> None:
+    def verify() -> subprocess.CompletedProcess[str]:
+        return positionstore("verify", "--engine", "duckdb", "--lake", url)
 
     url = f"s3://{place}"
     appender.append(facts(0, 5))
-    fed = run("lake", "feed", url)
+    fed = positionstore("lake", "feed", url)
     assert (fed.returncode, verify().returncode) == (0, 0), fed
     (gone,) = [path for path in objects(place) if path.endswith(".parquet")]
     s3().delete_file(f"{place}/{gone}")
