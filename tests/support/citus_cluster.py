@@ -87,7 +87,7 @@ class CitusCluster:
                 with self._connected(node, self._empty) as connection:
                     connection.execute("CREATE EXTENSION citus")
             coordinator, *workers = self.nodes
-            with self._connected(coordinator, self._empty) as connection:
+            with self._in_turn(), self._connected(coordinator, self._empty) as connection:
                 connection.execute(
                     "SELECT citus_set_coordinator_host(%s, %s)",
                     [coordinator.host, coordinator.port],
@@ -128,6 +128,13 @@ class CitusCluster:
             for node in self.nodes:
                 with self._connected(node) as connection:
                     _drop(connection, name)
+
+    @contextmanager
+    def _in_turn(self) -> Iterator[None]:
+        """Wait for other processes: each new worker is told of all roles, which databases share."""
+        with self._connected(self.nodes[0]) as connection:
+            connection.execute("SELECT pg_advisory_lock(16)")
+            yield
 
     @contextmanager
     def _connected(self, node: Node, database: str = "postgres") -> Iterator[psycopg.Connection]:
