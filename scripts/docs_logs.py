@@ -63,6 +63,8 @@ MEANINGS: Final = {
     "reconciliation_partial": "A reconciliation of `run` did not see everything; told once.",
     "session_not_recovered": "The gateway replays nothing after an outage; a run repairs it.",
     "session_recovered": "The gateway replayed the events of an outage.",
+    "session_recovered_in_part": "The gateway replayed events of an outage, and sends others which"
+    " it never replays; a run repairs the gap.",
     "spool_damaged": "A file of the spool is damaged; it is set aside.",
     "spool_drained": "The events of a spool are in the database.",
     "spool_has_no_room": "The spool is full or cannot be written; reading the gateway stops.",

@@ -24,9 +24,11 @@ from positionstore.dimes.packets import (
     EVENT,
     Unpacker,
     has_offset,
+    is_never_replayed,
     offset_of,
     without_offset,
 )
+from positionstore.dimes.recovery import Replay
 from positionstore.model.facts import Event, Reason, Rejected
 from positionstore.redaction import redacted
 
@@ -69,6 +71,7 @@ class FrameFilter:
         on_old_server: called when the server turns out to speak the protocol of Socket.IO 2.
         on_disconnected: called when the gateway has disconnected us from the namespace.
         on_jump: called when the clock was set since the last frame.
+        replay: what the gateway has shown of what it would send again; is kept up to date.
 
     Attributes:
         last_frame_at: when the last frame of any kind was received; None before the first. After a
@@ -92,6 +95,7 @@ class FrameFilter:
         on_disconnected: Callable[[], None],
         on_old_server: Callable[[], None],
         on_jump: Callable[[], None],
+        replay: Replay,
     ) -> None:
         self.last_frame_at: datetime | None = None
         self.events = 0
@@ -110,6 +114,7 @@ class FrameFilter:
         self._on_disconnected = on_disconnected
         self._on_old_server = on_old_server
         self._on_jump = on_jump
+        self._replay = replay
         self._binary: list[str] = []
         self._binary_length = self._missing = 0
 
@@ -135,8 +140,11 @@ class FrameFilter:
         except Exception as error:  # noqa: BLE001 - whatever a frame does to us, it is kept
             what = f"It could not be handled: {error.__class__.__name__}."
             self._deliver(Rejected(_raw(frame), Reason.INTERNAL_ERROR, what), at)
-        if isinstance(frame, str) and has_offset(frame):
-            self._last_with_offset = frame
+        if isinstance(frame, str):
+            if has_offset(frame):
+                self._last_with_offset = frame
+            elif self.pid is not None and self._replay.of_all:
+                self._replay.of_all = not is_never_replayed(frame)
         # Only now: who reads this time may rely on all up to it having been delivered.
         if jumped or self._has_jumped:
             self._note(at, jumped=jumped)

@@ -37,7 +37,7 @@ from positionstore.dimes.http import causes, distrust, trusted
 from positionstore.dimes.jumps import ClockJumpDetector
 from positionstore.dimes.pinger import Pinger
 from positionstore.dimes.proxy import Proxy, proxy_for, proxy_trouble
-from positionstore.dimes.recovery import RecoverySession
+from positionstore.dimes.recovery import RecoverySession, Replay
 from positionstore.errors import CredentialsError
 from positionstore.model.facts import Source
 from positionstore.settings import Settings
@@ -124,6 +124,7 @@ class Connection:
         taken: awaited after each kept frame, before the next is read.
         before_ping: awaited before a ping of the server is answered.
         options: the options of the WebSocket.
+        replay: what earlier connections have shown of what the gateway would send again.
         clock: the current time, UTC.
         monotonic: a monotonic clock, seconds.
 
@@ -149,10 +150,12 @@ class Connection:
         taken: Callable[[], Awaitable[None]] | None = None,
         before_ping: Callable[[], Awaitable[None]] | None = None,
         options: SocketOptions = SocketOptions(),
+        replay: Replay | None = None,
         clock: Callable[[], datetime] = utc_now,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._taken = taken
+        self._replay = replay or Replay()
         self._proxy = options.proxy
         self._pinger = Pinger(
             options.ping_every, on_silence=lambda: self._finish(End("no answer to a ping"))
@@ -186,6 +189,7 @@ class Connection:
             on_disconnected=self._put_out,
             on_old_server=self._too_old,
             on_jump=self.clock_set.set,
+            replay=self._replay,
         )
         self._http: aiohttp.ClientSession | None = None
         self._responses: list[aiohttp.ClientResponse] = []
@@ -219,7 +223,7 @@ class Connection:
         offset = self._tap.offset
         if pid is None or offset is None or patience is None or seen_until is None:
             return None
-        return RecoverySession(pid, offset, seen_until, patience)
+        return RecoverySession(pid, offset, seen_until, patience, replays_all=self._replay.of_all)
 
     def has_resumed(self, session: RecoverySession) -> bool:
         """Whether the gateway has recovered this session."""

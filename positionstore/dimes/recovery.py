@@ -28,6 +28,17 @@ MOST_PATIENCE: Final = 600.0
 """The longest wait for a server to give an old connection up, seconds, whatever it announces."""
 
 
+@dataclass(slots=True)
+class Replay:
+    """What a gateway has shown, over all connections to it, of what it would send again.
+
+    Attributes:
+        of_all: whether that is each event so far.
+    """
+
+    of_all: bool = True
+
+
 @dataclass(frozen=True, slots=True)
 class RecoverySession:
     """The session of a lost connection, to fetch its missed events with.
@@ -37,12 +48,14 @@ class RecoverySession:
         offset: the offset of the last event received. A secret.
         seen_until: everything emitted up to this moment was received, UTC.
         patience: seconds after which the gateway gives up a connection that does not answer.
+        replays_all: whether the gateway has sent only events that it would send again.
     """
 
     pid: str = field(repr=False)
     offset: str = field(repr=False)
     seen_until: datetime
     patience: float
+    replays_all: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +66,13 @@ class Recovered:
         since: the last proof of life before it, UTC.
         until: when the gateway had sent everything, UTC.
         events: the number of events.
+        is_whole: whether these are all events that were missed, so that no run needs to repair it.
     """
 
     since: datetime
     until: datetime
     events: int
+    is_whole: bool = True
 
     def joined(self, other: "Recovered | None") -> "Recovered":
         """Return both periods as one.
@@ -105,8 +120,11 @@ async def recover(
         recovered = await _try(session, attempt)
     if recovered is None:
         _log.info("session_not_recovered", since=session.seen_until.isoformat())
-    else:
+    elif recovered.is_whole:
         _log.info("session_recovered", since=recovered.since.isoformat(), events=recovered.events)
+    else:
+        since = recovered.since.isoformat()
+        _log.info("session_recovered_in_part", since=since, events=recovered.events)
     return recovered
 
 

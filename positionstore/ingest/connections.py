@@ -121,8 +121,12 @@ class ConnectionTracker:
         """What was missed before a connection was fetched, and is in the buffer.
 
         Where the connection is forgotten already, the youngest one vouches for it, or the next.
+        Where it was a part of what was missed, none does.
         """
         self.recovered_events += recovered.events
+        if not recovered.is_whole:
+            self._on_change()
+            return
         own = [each for each in self._tracked if each.connection is connection]
         for each in own or self._tracked[-1:]:
             each.recovered = recovered.joined(each.recovered)

@@ -9,7 +9,7 @@ from typing import Final
 
 from positionstore.dimes.credentials import credentials_for
 from positionstore.dimes.gateway import Connection, SocketOptions, utc_now
-from positionstore.dimes.recovery import RecoverySession
+from positionstore.dimes.recovery import RecoverySession, Replay
 from positionstore.errors import DatabaseUnavailableError, SpoolError
 from positionstore.ingest.backpressure import Backpressure
 from positionstore.ingest.buffer import EventBuffer
@@ -92,6 +92,8 @@ class Ingester:
         self._session_file = SessionFile(
             settings.store_dir, gateway=gateway, base_url=settings.base_url
         )
+        missed = self._session_file.take_over(clock())
+        self._replay = Replay(of_all=missed is None or missed.replays_all)
         self._supervisor = Supervisor(
             gateway,
             settings.base_url,
@@ -99,7 +101,7 @@ class Ingester:
             connect=self._connection,
             listener=self._tracker,
             on_connected=on_connected,
-            missed=self._session_file.take_over(clock()),
+            missed=missed,
             backpressure=self._backpressure,
             cap=settings.reconnect_cap,
         )
@@ -264,6 +266,7 @@ class Ingester:
             taken=None if barrier is None else barrier.room,
             before_ping=None if barrier is None else barrier.before_ping,
             options=self._socket_options,
+            replay=self._replay,
             clock=self._clock,
         )
 

@@ -36,6 +36,7 @@ class _Kept(msgspec.Struct):
     seen_until: datetime
     patience: float
     saved_at: datetime
+    replays_all: bool = True
 
 
 class SessionFile:
@@ -65,7 +66,9 @@ class SessionFile:
         if latest is None:
             return None
         seen_until = latest.seen_until.astimezone(UTC)
-        session = RecoverySession(latest.pid, latest.offset, seen_until, latest.patience)
+        session = RecoverySession(
+            latest.pid, latest.offset, seen_until, latest.patience, latest.replays_all
+        )
         self.save(session, latest.saved_at)  # this process may end before it is connected
         return session
 
@@ -85,6 +88,7 @@ class SessionFile:
                 session.seen_until,
                 session.patience,
                 now,
+                session.replays_all,
             )
         )
         with suppress(OSError):

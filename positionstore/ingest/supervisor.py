@@ -185,7 +185,9 @@ class Supervisor:
             until = connection.connected_at
             if until is None or not connection.has_resumed(session):
                 return None
-            return Recovered(session.seen_until, until, connection.replayed)
+            return Recovered(
+                session.seen_until, until, connection.replayed, is_whole=session.replays_all
+            )
         finally:
             await connection.close()
 

@@ -133,7 +133,9 @@ async function begin(options) {
     for (const socket of sockets()) {
       switch (command.do) {
         case "emit":
-          socket.emit(command.name, ...command.args);
+          (command.volatile ? socket.volatile : socket).emit(
+            command.name, ...command.args, ...(command.asks ? [() => {}] : []),
+          );
           break;
         case "errors":
           for (let n = 0; n < command.count; n++) {

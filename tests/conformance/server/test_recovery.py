@@ -12,6 +12,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from support.factories import envelope
 from support.official_server import OfficialServer, Serve
 from support.programs import Programs, ended, programs_on
 from support.waiting import eventually
@@ -181,6 +182,28 @@ async def test_what_a_server_does_not_remember_is_a_gap_that_needs_repair(
     assert [line["action"] for line in log].count("session_not_recovered") == 1
     assert desk.needing_repair() >= 1
     assert desk.rows("SELECT sum(recovered)::int FROM stream_sessions") == [(0,)]
+
+
+@pytest.mark.parametrize("how", ["asks", "volatile"])
+async def test_a_gap_that_may_hide_what_is_never_replayed_needs_repair(
+    serve: Serve, desk: Desk, how: str
+) -> None:
+    server = await serve(recovery=WINDOW)
+    process = await ingest(desk, server)
+    await server.do("broadcast", **{"from": 0}, count=1, filler=0)
+    await desk.logged(1)
+    opened = json.loads(envelope("evt_other"))
+    await server.do("emit", name="position.opened", args=[opened], **{how: True})
+    await desk.logged(2)
+    await server.do("cut-and-broadcast", **{"from": 1}, count=2, filler=0)
+    found = [await server.hear_about("connection") for _ in range(2)]
+    assert [each["recovered"] for each in found] == [False, True]
+    await desk.logged(4)
+    log = await stop(process)
+    told = [line["events"] for line in log if line["action"] == "session_recovered_in_part"]
+    assert told == [2]
+    gaps = desk.rows("SELECT repaired_at, recovered_at FROM coverage_gaps WHERE ended_at < now()")
+    assert gaps == [(None, None)]
 
 
 async def test_a_gateway_that_lets_one_connection_in_at_a_time_is_not_fought(

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from positionstore.dimes.failures import words_of
 from positionstore.dimes.frames import FrameFilter
 from positionstore.dimes.jumps import ClockJumpDetector
+from positionstore.dimes.recovery import Replay
 from positionstore.model.facts import Reason, Rejected
 
 NAMESPACE = "/v1/ws/prediction-markets/positions"
@@ -25,6 +26,7 @@ class Desk:
         self.delivered: list[tuple[str | Rejected, datetime]] = []
         self.told: list[tuple[str, object]] = []
         self.failing = False
+        self.replay = Replay()
         self.tap = FrameFilter(
             NAMESPACE,
             deliver=self._deliver,
@@ -35,6 +37,7 @@ class Desk:
             on_disconnected=lambda: self.told.append(("disconnected", None)),
             on_old_server=lambda: self.told.append(("old server", None)),
             on_jump=lambda: self.told.append(("jump", None)),
+            replay=self.replay,
         )
 
     def _clock(self) -> datetime:
@@ -177,6 +180,29 @@ def test_what_it_takes_to_recover_a_session_is_remembered() -> None:
     desk.take(f'42{NAMESPACE},17["an answer is wanted",{ENVELOPE},"BTC"]')
     assert desk.tap.offset == "1795838590462-0"
     assert [packet for packet in desk.delivered if isinstance(packet[0], Rejected)] == []
+
+
+@pytest.mark.parametrize(
+    ("packet", "of_all"),
+    [
+        (f'42{NAMESPACE},["position.opened",{ENVELOPE},"Q8WJphX"]', True),
+        (f'42{NAMESPACE},["position.opened",{ENVELOPE}]', False),
+        (f'42{NAMESPACE},17["position.opened",{ENVELOPE},"a text"]', False),
+        (f'451-{NAMESPACE},["x",{{"_placeholder":true,"num":0}}]', False),
+        (f'42{NAMESPACE},["tick","BTC"]', True),
+        (f'42{NAMESPACE},["tick"]', True),
+        (f'42{NAMESPACE},["tick",', True),
+        ("2", True),
+    ],
+)
+def test_an_event_without_an_offset_would_not_be_sent_again(packet: str, *, of_all: bool) -> None:
+    desk = Desk()
+    desk.take(f'42{NAMESPACE},["position.opened",{ENVELOPE}]')
+    assert desk.replay.of_all, "before it is known that the gateway recovers sessions"
+    desk.take(f'40{NAMESPACE},{{"sid":"s","pid":"p"}}', packet)
+    assert desk.replay.of_all is of_all
+    desk.take(f'42{NAMESPACE},["position.opened",{ENVELOPE},"Q8WJphX"]')
+    assert desk.replay.of_all is of_all
 
 
 @pytest.mark.parametrize("answer", ['{"sid":"s"}', '{"sid":"s","pid":null}', '{"sid":"s","pid":7}'])

@@ -18,7 +18,7 @@ def file(folder: Path, *, gateway: Source = Source.PARTNER, url: str = URL) -> S
 
 
 def session(number: int = 1) -> RecoverySession:
-    return RecoverySession(f"pid-{number}", f"offset-{number}", NOW, 45.0)
+    return RecoverySession(f"pid-{number}", f"offset-{number}", NOW, 45.0, replays_all=number != 1)
 
 
 def left(folder: Path, number: int = 1, at: datetime = NOW) -> None:
