@@ -35,7 +35,7 @@ from benchmark.report import Figure, machine, print_report, say
 from benchmark.scale import FULL, QUICK, Scale
 from benchmark.workload import Workload
 
-from positionstore.cli.signals import end_on_sigterm
+from positionstore.cli.interrupts import end_on_sigterm
 
 FIGURES = (
     "import",

@@ -34,7 +34,7 @@ from docs_queries import all_documented
 from rich.console import Console
 from rich.table import Table
 
-from positionstore.cli.signals import end_on_sigterm
+from positionstore.cli.interrupts import end_on_sigterm
 from positionstore.lake.names import EngineName
 from positionstore.store import database
 from positionstore.store.database import Store

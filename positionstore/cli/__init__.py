@@ -11,9 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from positionstore.cli.commands import load, program
-from positionstore.cli.errors import PIPE_CLOSED, report
-from positionstore.cli.interrupts import INTERRUPTED
+from positionstore.cli import interrupts
 
 
 def main(
@@ -31,21 +29,21 @@ def main(
         command: the only command of the program, if it is not all of them.
         called: the program's name.
     """
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # the caller has closed it
-            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
-    for stream in (sys.stdout, sys.stderr):
-        if (reconfigure := getattr(stream, "reconfigure", None)) is not None:
-            reconfigure(errors="backslashreplace")
-    if arguments is None:  # of the command line: the process is ours
-        # The collection at the exit, of what goes anyway, is a fifth of a short command's CPU time.
-        atexit.register(gc.freeze)
+    with interrupts.ending_at_once():
+        from positionstore.cli.commands import load, program  # noqa: PLC0415 - most of the start-up
+        from positionstore.cli.errors import PIPE_CLOSED, report  # noqa: PLC0415 - the same
+    _prepare_streams()
+    is_ours = arguments is None  # the process: the command line is its own
     try:
+        if is_ours:
+            interrupts.end_on_sigterm()
+            # At the exit, a look for garbage is a fifth of the CPU time of a short command.
+            atexit.register(gc.freeze)
         entry = program() if command is None else load(command)
         outcome = entry.main(args=arguments, prog_name=called, standalone_mode=False)
         sys.stdout.flush()
     except KeyboardInterrupt:
-        return INTERRUPTED
+        return interrupts.INTERRUPTED
     except SystemExit as leaving:  # typer's answer to a reader that has gone
         return leaving.code if isinstance(leaving.code, int) else 1
     except BrokenPipeError:
@@ -54,4 +52,16 @@ def main(
         return PIPE_CLOSED
     except Exception as error:  # noqa: BLE001 - no traceback ever reaches a user
         return report(error)
+    finally:
+        if is_ours:
+            interrupts.end_at_once()
     return outcome if isinstance(outcome, int) else 0
+
+
+def _prepare_streams() -> None:
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # the caller has closed it
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
+    for stream in (sys.stdout, sys.stderr):
+        if (reconfigure := getattr(stream, "reconfigure", None)) is not None:
+            reconfigure(errors="backslashreplace")

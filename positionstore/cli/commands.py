@@ -14,6 +14,8 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
+from positionstore.cli.interrupts import ending_at_once
+
 _SEE: Final = "See what is there"
 _KEEP: Final = "Keep the books"
 _TRY: Final = "Try and develop"
@@ -119,7 +121,8 @@ def load(name: str) -> Any:
     """Import the command, or the script's, ``name``."""
     place = SCRIPTS[name] if name in SCRIPTS else COMMANDS[name][1]
     module, _, attribute = place.partition(":")
-    found = getattr(importlib.import_module(f"positionstore.cli.{module}"), attribute)
+    with ending_at_once():
+        found = getattr(importlib.import_module(f"positionstore.cli.{module}"), attribute)
     group = typer.Typer(add_completion=False, rich_markup_mode="rich", callback=_nothing)
     if isinstance(found, typer.Typer):
         group.add_typer(found, name=name)

@@ -7,7 +7,6 @@ import typer
 from positionstore.cli.bootstrap import start
 from positionstore.cli.console import print_line
 from positionstore.cli.logins import url_of
-from positionstore.cli.signals import end_on_sigterm
 from positionstore.explore.server import PORT, see_the_extra, serve
 from positionstore.store.database import opened
 
@@ -30,7 +29,6 @@ def explore(
 
     Example: positionstore explore
     """
-    end_on_sigterm()
     settings = start()
     see_the_extra()
     given, reader = settings.database_url, None

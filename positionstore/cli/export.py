@@ -12,7 +12,6 @@ import typer
 
 from positionstore.cli.bootstrap import start
 from positionstore.cli.console import print_json, print_line, progress
-from positionstore.cli.signals import end_on_sigterm
 from positionstore.errors import ConfigurationError
 from positionstore.export.export import export as run
 from positionstore.export.formats import CsvStyle, Format
@@ -113,7 +112,6 @@ def export(
 
     Example: positionstore export positions --out positions.parquet
     """
-    end_on_sigterm()
     order = ExportRequest(
         relation=what,
         query=query,

@@ -1,11 +1,52 @@
-"""Ctrl-C and SIGTERM, and the errors of the database that come of them."""
+"""Ctrl-C and SIGTERM, and the errors that come of them."""
 
-import logging
+import signal
 import sys
-from typing import Final
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    import logging
 
 INTERRUPTED: Final = 130
 """The exit code after Ctrl-C, as shells have it."""
+
+
+def end_on_sigterm() -> None:
+    """Let SIGTERM end this process as Ctrl-C does: resources are released; it exits with 143."""
+    if signal.getsignal(signal.SIGTERM) is not signal.SIG_IGN:
+        signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+
+
+def end_at_once() -> None:
+    """Let Ctrl-C and SIGTERM end this process without a word: it has nothing to release."""
+    for number in _caught():
+        signal.signal(number, signal.SIG_DFL)
+
+
+@contextmanager
+def ending_at_once() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM end this process at once while modules are imported.
+
+    An exception would be a traceback where nothing catches it yet, and be lost where it comes in
+    a callback of the import system.
+    """
+    before = {number: signal.getsignal(number) for number in _caught()}
+    end_at_once()
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _caught() -> list[signal.Signals]:
+    """Return which of them Python handles: nohup, and the & of a shell, have them ignored."""
+    if threading.current_thread() is not threading.main_thread():
+        return []  # which alone may set what a signal does
+    return [each for each in (signal.SIGINT, signal.SIGTERM) if callable(signal.getsignal(each))]
 
 
 def exit_code_behind(error: BaseException | None) -> int | None:
@@ -23,10 +64,11 @@ def exit_code_behind(error: BaseException | None) -> int | None:
     return None
 
 
-def is_news(_: logging.LogRecord) -> bool:
-    """Return whether a line of psycopg's says more than that an interrupt came.
+def is_news(record: "logging.LogRecord") -> bool:
+    """Return whether a line of the log says more than that an interrupt came.
 
     An interrupt may come between two steps of a statement. The rollback that follows then fails,
     or the statement cannot be cancelled, and psycopg warns of either although nothing is lost.
     """
-    return exit_code_behind(sys.exception()) is None
+    from_psycopg = record.name.partition(".")[0] == "psycopg"
+    return not from_psycopg or exit_code_behind(sys.exception()) is None

@@ -9,7 +9,6 @@ import typer
 
 from positionstore.cli.bootstrap import start
 from positionstore.cli.console import print_exact, print_json, print_line, print_table, progress
-from positionstore.cli.signals import end_on_sigterm
 from positionstore.errors import ConfigurationError
 from positionstore.export.object_store import check_url, is_url
 from positionstore.extras import lake_needed
@@ -55,7 +54,6 @@ def feed(
 
     Example: positionstore lake feed lake
     """
-    end_on_sigterm()  # so that temporary folders go
     place = place_of(lake)
     with lake_needed():
         from positionstore.lake.feed import feed as run  # noqa: PLC0415 - large libraries
@@ -97,7 +95,6 @@ def positions(
 
     Example: positionstore lake positions lake --out positions.parquet
     """
-    end_on_sigterm()  # so that temporary folders go
     place = place_of(lake)
     valid, known = _moment("--valid-at", valid_at), _moment("--known-at", known_at)
     start()
@@ -132,7 +129,6 @@ def timeline(
 
     Example: positionstore lake timeline lake dm_pos_1
     """
-    end_on_sigterm()  # so that temporary folders go
     place = place_of(lake)
     start()
     with lake_needed():

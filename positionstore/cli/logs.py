@@ -114,12 +114,12 @@ def configure_logging(
     least = logging.getLevelNamesMapping()[level.upper()]
     before_first_line(partial(_configure_structlog, least))
     handler = _StandardError(console=console)
+    handler.addFilter(is_news)
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(least)
     for name in _NOISY:
         logging.getLogger(name).setLevel(least if level == "debug" else max(least, logging.WARNING))
-    logging.getLogger("psycopg").addFilter(is_news)
     logging.captureWarnings(capture=True)
     logging.getLogger("py.warnings").setLevel(least if level == "debug" else logging.ERROR)
     threading.excepthook = _log_of_thread

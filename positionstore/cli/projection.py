@@ -9,7 +9,6 @@ import typer
 
 from positionstore.cli.bootstrap import start
 from positionstore.cli.console import print_json, print_line, print_table, progress
-from positionstore.cli.signals import end_on_sigterm
 from positionstore.errors import ConfigurationError
 from positionstore.extras import lake_needed
 from positionstore.importer import archive_check
@@ -115,7 +114,6 @@ def _verify_by_lake(
             "--engine goes with --lake, and neither with --archives.",
             remedy="As in: positionstore verify --engine duckdb --lake lake",
         )
-    end_on_sigterm()  # so that temporary folders go
     from positionstore.cli.lake import place_of  # noqa: PLC0415 - what a lake needs, and no other
 
     place = place_of(lake)

@@ -4,7 +4,6 @@ import asyncio
 import gc
 import os
 import signal
-import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TypeVar
 
@@ -13,11 +12,6 @@ from positionstore.log import get_logger
 _log = get_logger(__name__)
 
 T = TypeVar("T")
-
-
-def end_on_sigterm() -> None:
-    """Let SIGTERM end this process as Ctrl-C does: resources are released; it exits with 143."""
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
 
 
 def complete(work: Coroutine[object, object, T]) -> T:

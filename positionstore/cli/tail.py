@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from positionstore.cli.bootstrap import start
-from positionstore.cli.signals import end_on_sigterm
 from positionstore.escaping import json_as_it_came, json_text, printable
 from positionstore.store.archived import refuse_behind
 from positionstore.store.database import opened
@@ -37,7 +36,6 @@ def tail(
 
     Example: positionstore tail --json --no-follow
     """
-    end_on_sigterm()
     with opened(start()) as store, store.connect() as connection:
         seq = before_the_newest(connection, lines) if after is None else after
         if after is not None:

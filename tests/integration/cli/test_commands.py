@@ -122,7 +122,9 @@ def test_what_comes_before_the_damage_of_a_packed_file_is_imported(
     assert (status["log"]["last_seq"] or 0) == imported
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)]
+)
 def test_an_import_that_is_interrupted_and_run_again_ends_in_the_same_state(
     run: Run, store_url: str, tmp_path: Path, number: signal.Signals, code: int
 ) -> None:

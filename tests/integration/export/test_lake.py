@@ -401,7 +401,7 @@ def test_what_duckdb_makes_of_an_interrupt_is_one_again(said: Exception) -> None
 def test_sigterm_ends_a_command_of_a_lake_and_its_folder_goes(tmp_path: Path) -> None:
     code = (
         "import os, signal\n"
-        "from positionstore.cli.signals import end_on_sigterm\n"
+        "from positionstore.cli.interrupts import end_on_sigterm\n"
         "from positionstore.lake.by_duckdb import by_duckdb\n"
         "end_on_sigterm()\n"
         "with by_duckdb():\n"

@@ -1,0 +1,76 @@
+"""Ctrl-C and SIGTERM end a process without a word, also while it starts and ends."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from positionstore.cli.interrupts import end_at_once, end_on_sigterm, ending_at_once
+
+PROGRAM = """
+import atexit, os, signal, sys
+
+def interrupt():
+    os.kill(os.getpid(), signal.{number})
+
+class Finder:
+    def find_spec(name, path=None, target=None):
+        if name == {moment!r}:
+            interrupt()
+
+if {moment!r} == "exit":
+    atexit.register(interrupt)
+sys.meta_path.insert(0, Finder)
+from positionstore.cli import main
+sys.exit(main())
+"""
+
+
+@pytest.fixture(autouse=True)
+def handlers() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("moment", ["typer", "psycopg", "exit"])
+def test_it_is_quiet_while_modules_are_imported_and_at_the_exit(
+    number: signal.Signals, moment: str
+) -> None:
+    arguments = ["--version"] if moment == "exit" else ["verify"]
+
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM.format(number=number.name, moment=moment), *arguments],
+        env={**os.environ, "DATABASE_URL": "postgresql://u@127.0.0.1:1/nowhere"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+    assert (done.returncode, done.stderr) == (-number, "")
+
+
+def test_after_the_imports_an_interrupt_is_what_it_was() -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    with ending_at_once():
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_DFL
+
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_signal_that_is_ignored_stays_so() -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+
+    end_on_sigterm()
+    with ending_at_once():
+        pass
+    end_at_once()
+
+    assert {signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)} == {signal.SIG_IGN}
