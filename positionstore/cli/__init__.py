@@ -43,7 +43,7 @@ def main(
         outcome = entry.main(args=arguments, prog_name=called, standalone_mode=False)
         sys.stdout.flush()
     except KeyboardInterrupt:
-        return interrupts.INTERRUPTED
+        return interrupts.exit_code()
     except SystemExit as leaving:  # typer's answer to a reader that has gone
         return leaving.code if isinstance(leaving.code, int) else 1
     except BrokenPipeError:

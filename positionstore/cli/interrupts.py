@@ -14,10 +14,23 @@ INTERRUPTED: Final = 130
 """The exit code after Ctrl-C, as shells have it."""
 
 
+_terminated: Final = threading.Event()
+
+
 def end_on_sigterm() -> None:
     """Let SIGTERM end this process as Ctrl-C does: resources are released; it exits with 143."""
     if signal.getsignal(signal.SIGTERM) is not signal.SIG_IGN:
-        signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+        signal.signal(signal.SIGTERM, _terminate)
+
+
+def _terminate(number: int, _: object) -> None:
+    _terminated.set()
+    sys.exit(128 + number)
+
+
+def exit_code() -> int:
+    """Return the exit code of a ``KeyboardInterrupt``: SIGTERM's, if a library made it of that."""
+    return 128 + signal.SIGTERM if _terminated.is_set() else INTERRUPTED
 
 
 def end_at_once() -> None:

@@ -86,9 +86,17 @@ class DuckDB:
 
     def give(self, name: str, rows: pa.Table | pa.RecordBatchReader) -> None:
         """Let a name stand for some rows."""
+        failed: list[BaseException] = []
+        if isinstance(rows, pa.RecordBatchReader):
+            rows = pa.RecordBatchReader.from_batches(rows.schema, _noting(rows, failed))
         self._connection.register("given", rows)
         self._drop(name)
-        self._connection.execute(f"CREATE TABLE {name} AS SELECT * FROM given")  # noqa: S608 - a name of ours
+        try:
+            self._connection.execute(f"CREATE TABLE {name} AS SELECT * FROM given")  # noqa: S608 - a name of ours
+        except duckdb.Error:
+            if failed:  # of which DuckDB only has a text
+                raise failed[0] from None
+            raise
         self._connection.unregister("given")
 
     def name(self, name: str, query: str) -> None:
@@ -116,3 +124,12 @@ class DuckDB:
             f"COPY ({query}) TO '{path}' (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1)"
         ).fetchone()
         return int(row[0]) if row else 0
+
+
+def _noting(rows: pa.RecordBatchReader, failed: list[BaseException]) -> Iterator[pa.RecordBatch]:
+    """Yield the batches of some rows, and note what reading them raised: an interrupt too."""
+    try:
+        yield from rows
+    except BaseException as error:
+        failed.append(error)
+        raise

@@ -398,6 +398,24 @@ def test_what_duckdb_makes_of_an_interrupt_is_one_again(said: Exception) -> None
         raise said
 
 
+@pytest.mark.parametrize(
+    "raised", [KeyboardInterrupt(), SystemExit(143), PositionstoreError("The store is gone.")]
+)
+def test_what_ends_the_reading_of_rows_that_duckdb_is_given_is_raised(
+    raised: BaseException,
+) -> None:
+    def batches() -> Iterator[pa.RecordBatch]:
+        yield pa.record_batch({"n": [1]})
+        raise raised
+
+    rows = pa.RecordBatchReader.from_batches(pa.schema({"n": pa.int64()}), batches())
+
+    with pytest.raises(type(raised)) as caught, by_duckdb() as engine:
+        engine.give("given_rows", rows)
+
+    assert caught.value is raised
+
+
 def test_sigterm_ends_a_command_of_a_lake_and_its_folder_goes(tmp_path: Path) -> None:
     code = (
         "import os, signal\n"

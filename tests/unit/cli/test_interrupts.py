@@ -74,3 +74,26 @@ def test_a_signal_that_is_ignored_stays_so() -> None:
     end_at_once()
 
     assert {signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)} == {signal.SIG_IGN}
+
+
+def test_sigterm_is_sigterm_also_where_a_library_made_it_a_keyboard_interrupt() -> None:
+    code = """
+import os, signal, sys
+from positionstore import cli
+from positionstore.cli import commands
+
+def load(name):
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+    except SystemExit:
+        raise KeyboardInterrupt from None
+
+commands.load = load
+sys.exit(cli.main(command="status"))
+"""
+
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False
+    )
+
+    assert (done.returncode, done.stderr) == (143, "")
