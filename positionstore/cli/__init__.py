@@ -43,7 +43,7 @@ def main(
         outcome = entry.main(args=arguments, prog_name=called, standalone_mode=False)
         sys.stdout.flush()
     except KeyboardInterrupt:
-        return interrupts.exit_code()
+        outcome = interrupts.INTERRUPTED
     except SystemExit as leaving:  # typer's answer to a reader that has gone
         return leaving.code if isinstance(leaving.code, int) else 1
     except BrokenPipeError:
@@ -51,11 +51,11 @@ def main(
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return PIPE_CLOSED
     except Exception as error:  # noqa: BLE001 - no traceback ever reaches a user
-        return report(error)
+        outcome = report(error)
     finally:
         if is_ours:
             interrupts.end_at_once()
-    return outcome if isinstance(outcome, int) else 0
+    return interrupts.exit_code(outcome) if isinstance(outcome, int) else 0
 
 
 def _prepare_streams() -> None:

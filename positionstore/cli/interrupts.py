@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 INTERRUPTED: Final = 130
 """The exit code after Ctrl-C, as shells have it."""
 
-
 _terminated: Final = threading.Event()
 
 
@@ -28,9 +27,9 @@ def _terminate(number: int, _: object) -> None:
     sys.exit(128 + number)
 
 
-def exit_code() -> int:
-    """Return the exit code of a ``KeyboardInterrupt``: SIGTERM's, if a library made it of that."""
-    return 128 + signal.SIGTERM if _terminated.is_set() else INTERRUPTED
+def exit_code(code: int) -> int:
+    """Return an exit code, but SIGTERM's for one of Ctrl-C where a library took it for that."""
+    return 128 + signal.SIGTERM if code == INTERRUPTED and _terminated.is_set() else code
 
 
 def end_at_once() -> None:

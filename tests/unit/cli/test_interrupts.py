@@ -76,19 +76,21 @@ def test_a_signal_that_is_ignored_stays_so() -> None:
     assert {signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)} == {signal.SIG_IGN}
 
 
-def test_sigterm_is_sigterm_also_where_a_library_made_it_a_keyboard_interrupt() -> None:
-    code = """
+@pytest.mark.parametrize("load", ["work", "lambda name: TyperCommand(name, callback=work)"])
+def test_sigterm_is_sigterm_also_where_a_library_made_it_a_keyboard_interrupt(load: str) -> None:
+    code = f"""
 import os, signal, sys
+from typer.core import TyperCommand
 from positionstore import cli
 from positionstore.cli import commands
 
-def load(name):
+def work(name=""):
     try:
         os.kill(os.getpid(), signal.SIGTERM)
     except SystemExit:
         raise KeyboardInterrupt from None
 
-commands.load = load
+commands.load = {load}
 sys.exit(cli.main(command="status"))
 """
 
