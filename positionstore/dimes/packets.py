@@ -118,12 +118,9 @@ def offset_of(packet: str) -> str | None:
     header = _HEADER.match(packet)
     if header is None or header["ack"]:
         return None
-    try:
-        values = _elements(packet, header.end())
-        last = json.loads(values[-1]) if len(values) > 2 else None
-    except (ValueError, RecursionError):
-        return None
-    return last if isinstance(last, str) else None
+    values = _readable_elements(packet, header.end())
+    is_there = len(values) > 2 and values[-1].startswith('"')
+    return str(json.loads(values[-1])) if is_there else None
 
 
 def is_never_replayed(packet: str) -> bool:
@@ -136,10 +133,7 @@ def is_never_replayed(packet: str) -> bool:
     Source: the in-memory adapter of socket.io 4.8.4.
     """
     header = _HEADER.match(packet)
-    try:
-        values = [] if header is None else _elements(packet, header.end())
-    except (ValueError, RecursionError):
-        return False
+    values = [] if header is None else _readable_elements(packet, header.end())
     return len(values) > 1 and values[1].startswith("{")
 
 
@@ -152,10 +146,7 @@ def without_offset(packet: str, *, recoverable: bool) -> str:
             as one if it follows an object.
     """
     start = packet.find("[")
-    try:
-        values = _elements(packet, start) if start >= 0 else []
-    except (ValueError, RecursionError):
-        return packet
+    values = _readable_elements(packet, start) if start >= 0 else []
     strings = len(values) > 1 and values[-1].startswith('"')
     if strings and (recoverable or values[-2].startswith("{")):
         return f"{packet[:start]}[{','.join(values[:-1])}]"
@@ -166,6 +157,14 @@ class _MalformedError(Exception):
     def __init__(self, reason: Reason, detail: str) -> None:
         super().__init__(detail)
         self.reason = reason
+
+
+def _readable_elements(text: str, start: int) -> list[str]:
+    """Return the exact texts of a JSON array's elements; none if it cannot be read."""
+    try:
+        return _elements(text, start)
+    except (ValueError, RecursionError):
+        return []
 
 
 def _elements(text: str, start: int) -> list[str]:
