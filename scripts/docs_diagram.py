@@ -6,6 +6,8 @@ from typing import Final, NamedTuple
 import psycopg
 from psycopg import sql
 
+from positionstore.store.engine import WATERMARK
+
 
 class Relation(NamedTuple):
     """A line of the diagram.
@@ -60,8 +62,9 @@ _COLUMNS: Final = """
 """
 _TABLES: Final = """
     SELECT tablename FROM pg_tables
-    WHERE schemaname = current_schema() AND tablename NOT IN ('alembic_version', 'log_watermark')
+    WHERE schemaname = current_schema() AND tablename <> ALL (%s)
 """
+_MACHINERY: Final = ["alembic_version", WATERMARK]
 # In Python, since Citus joins by nothing but the column that spreads the tables.
 _ROWS_BY_KEY: Final = "SELECT {key}, count(*) FROM {table} WHERE {key} IS NOT NULL GROUP BY {key}"
 _SHOWN: Final = 7
@@ -123,7 +126,7 @@ def _rows_by_key(connection: psycopg.Connection, table: str, key: str) -> dict[o
 
 
 def _check_completeness(connection: psycopg.Connection, tables: dict[str, list[str]]) -> None:
-    undrawn = {name for (name,) in connection.execute(_TABLES)} - set(tables)
+    undrawn = {name for (name,) in connection.execute(_TABLES, [_MACHINERY])} - set(tables)
     if undrawn:
         raise LookupError(f"the diagram lacks {', '.join(sorted(undrawn))}")
     ends = {(r.left, r.left_key) for r in RELATIONS} | {(r.right, r.right_key) for r in RELATIONS}

@@ -125,7 +125,6 @@ class ConnectionTracker:
         """
         self.recovered_events += recovered.events
         if not recovered.is_whole:
-            self._on_change()
             return
         own = [each for each in self._tracked if each.connection is connection]
         for each in own or self._tracked[-1:]:
