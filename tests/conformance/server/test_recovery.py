@@ -71,6 +71,14 @@ async def ingest(desk: Desk, server: OfficialServer) -> Any:
     return process
 
 
+async def ingest_one_event(desk: Desk, server: OfficialServer) -> Any:
+    """Start an ingester, and wait until it has logged an event, without which none recovers."""
+    process = await ingest(desk, server)
+    await server.do("broadcast", **{"from": 0}, count=1, filler=0)
+    await desk.logged(1)
+    return process
+
+
 async def stop(process: Any) -> list[dict[str, Any]]:
     process.send_signal(signal.SIGTERM)
     done = await ended(process)
@@ -126,9 +134,7 @@ async def test_a_server_that_believes_in_the_old_connection_is_asked_again(
     serve: Serve, desk: Desk
 ) -> None:
     server = await serve(recovery=WINDOW, pingInterval=400, pingTimeout=600)
-    process = await ingest(desk, server)
-    await server.do("broadcast", **{"from": 0}, count=1, filler=0)
-    await desk.logged(1)
+    process = await ingest_one_event(desk, server)
     # Our side is told that the connection is over; the server's side is not.
     await server.do("half-open")
     fresh, second, third = [await server.hear_about("connection") for _ in range(3)]
@@ -144,9 +150,7 @@ async def test_a_session_that_the_server_ended_is_not_asked_for_and_the_gap_need
     serve: Serve, desk: Desk, how: str
 ) -> None:
     server = await serve(recovery=WINDOW)
-    process = await ingest(desk, server)
-    await server.do("broadcast", **{"from": 0}, count=1, filler=0)
-    await desk.logged(1)
+    process = await ingest_one_event(desk, server)
     await server.do(how)
     assert (await server.hear_about("connection"))["recovered"] is False
     await server.do("broadcast", **{"from": 1}, count=1, filler=0)
@@ -168,9 +172,7 @@ async def test_what_a_server_does_not_remember_is_a_gap_that_needs_repair(
 ) -> None:
     forgetful = {"maxDisconnectionDuration": 1}
     server = await serve(recovery=forgetful, pingInterval=300, pingTimeout=300)
-    process = await ingest(desk, server)
-    await server.do("broadcast", **{"from": 0}, count=1, filler=0)
-    await desk.logged(1)
+    process = await ingest_one_event(desk, server)
     await server.do("engine-close")
     found = [await server.hear_about("connection") for _ in range(3)]
     assert [each["recovered"] for each in found] == [False, False, False]
@@ -189,9 +191,7 @@ async def test_a_gap_that_may_hide_what_is_never_replayed_needs_repair(
     serve: Serve, desk: Desk, how: str
 ) -> None:
     server = await serve(recovery=WINDOW)
-    process = await ingest(desk, server)
-    await server.do("broadcast", **{"from": 0}, count=1, filler=0)
-    await desk.logged(1)
+    process = await ingest_one_event(desk, server)
     opened = json.loads(envelope("evt_other"))
     await server.do("emit", name="position.opened", args=[opened], **{how: True})
     await desk.logged(2)
@@ -210,9 +210,7 @@ async def test_a_gateway_that_lets_one_connection_in_at_a_time_is_not_fought(
     serve: Serve, desk: Desk
 ) -> None:
     server = await serve(recovery=WINDOW, newestWins=True)
-    process = await ingest(desk, server)
-    await server.do("broadcast", **{"from": 0}, count=1, filler=0)
-    await desk.logged(1)
+    process = await ingest_one_event(desk, server)
     await server.do("cut-and-broadcast", **{"from": 1}, count=2, filler=0)
     # The second connection puts the fresh one out; the third is alone, and stays.
     found = [await server.hear_about("connection") for _ in range(3)]
