@@ -1,14 +1,12 @@
 """Appends captured events in files to the log.
 
 It commits by position: lines wait until those of their position have come. While one batch is
-committed, the next is staged over a second connection, and the one behind it is read and decoded
-in a thread. Only a few thousand lines are in memory at a time, however many wait. Uncommitted lines
-can be read again, so that if the database refuses a batch, only the line that causes it goes to
-quarantine.
+committed, the next is staged over a second connection. Only a few thousand lines are in memory at a
+time, however many wait. Uncommitted lines can be read again, so that if the database refuses a
+batch, only the line that causes it goes to quarantine.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,7 +23,7 @@ from positionstore.store.batch_writer import BatchWriter
 from positionstore.store.feed import before_the_newest
 from positionstore.store.statuses import terminal_statuses
 
-_SMALLEST_BATCH: Final = 10_000
+_SMALLEST_BATCH: Final = 2_000
 _SHARE_BESIDE_A_STREAM: Final = 5
 """What a batch is divided by while an ingester is at work, which waits for each commit."""
 _ROOM_FOR_A_BATCH: Final = "64MB"
@@ -127,10 +125,11 @@ def import_files(
         terminal = frozenset(map(str.encode, terminal_statuses(connection)))
         waiting = WaitingLines(now, terminal)
         try:
-            for batch in _loaded(_batches(sources, waiting, course.read)):
+            for batch in _batches(sources, waiting, course.read):
                 if batch is None:
                     writing.write(everything=True)
                     continue
+                batch.load()
                 writing.take(batch)
                 writing.write(everything=False)
                 tally.logged = tally.logged or batch.has_log_rows
@@ -178,30 +177,6 @@ def _batches(
         raise
     yield from waiting.everything()
     yield None
-
-
-def _loaded(batches: Iterator[SpilledBatch | None]) -> Iterator[SpilledBatch | None]:
-    """Yield batches in memory; while one is at work, the next is read and decoded in a thread.
-
-    The caller mostly waits for the server, and what reads needs no server.
-
-    Raises:
-        PositionstoreError: a file cannot be read again; what came before was handed on.
-    """
-    with ThreadPoolExecutor(1, "read-ahead") as thread:
-        before: Future[SpilledBatch] | None = None
-        for batch in batches:
-            loading = None if batch is None else thread.submit(_load, batch)
-            if before is not None:
-                yield before.result()
-            before = loading
-            if batch is None:
-                yield None
-
-
-def _load(batch: SpilledBatch) -> SpilledBatch:
-    batch.load()
-    return batch
 
 
 class _Tally:

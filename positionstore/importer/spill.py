@@ -32,6 +32,8 @@ _LINES_AFTER_THE_END: Final = 32_768
 _SECONDS: Final = 10.0
 """How long a line waits where a source may be slow: a pipe."""
 
+_IMPORT: Final = Source.IMPORT
+
 _LINES_OF_A_BATCH: Final = 2_000
 _BYTES_OF_A_BATCH: Final = 8 * 1024 * 1024
 
@@ -93,7 +95,9 @@ class WaitingLines:
             if each.status in terminal:
                 self._ended.append((self._read, position))
         self._read += len(lines)
-        while self._ended and self._ended[0][0] < self._read - _LINES_AFTER_THE_END:
+        # Less at first, so that the server has something to do soon.
+        settled = self._read - min(self._read // 2, _LINES_AFTER_THE_END)
+        while self._ended and self._ended[0][0] < settled:
             _, position = self._ended.popleft()
             yield from self._let_go(positions.pop(position, ()))
         if has_too_long or len(self._due) >= _LINES_OF_A_BATCH:
@@ -220,7 +224,7 @@ class SpilledBatch(Sequence[Received]):
         return len(self._numbers)
 
     def __iter__(self) -> Iterator[Received]:
-        return iter(self._lines) if self._lines is not None else map(self._read, self._numbers)
+        return iter(self._lines) if self._lines is not None else self._read()
 
     @overload
     def __getitem__(self, index: int) -> Received: ...
@@ -231,11 +235,16 @@ class SpilledBatch(Sequence[Received]):
     def __getitem__(self, index: int | slice) -> Received | list[Received]:
         return list(self)[index]
 
-    def _read(self, number: int) -> Received:
-        block = self._blocks[number // _NUMBERS_OF_A_BLOCK]
-        line = self._too_long.get(number) or block.read(number)
-        self.has_log_rows = self.has_log_rows or isinstance(line, Logged)
-        return received(line, block.received_at)
+    def _read(self) -> Iterator[Received]:
+        numbers, first = self._numbers, 0
+        while first < len(numbers):
+            place = numbers[first] // _NUMBERS_OF_A_BLOCK
+            end = bisect_left(numbers, (place + 1) * _NUMBERS_OF_A_BLOCK, first)
+            block = self._blocks[place]
+            for line in block.read(numbers[first:end], self._too_long):
+                self.has_log_rows = self.has_log_rows or isinstance(line, Logged)
+                yield received(line, block.received_at)
+            first = end
 
 
 class _Block:
@@ -301,16 +310,21 @@ class _Block:
         """Return those of some lines that are too long, and keep them no longer."""
         return {each: self.too_long.pop(each) for each in numbers if each in self.too_long}
 
-    def read(self, number: int) -> Line:
-        """Return what a line is, of one that is not too long.
+    def read(self, numbers: Iterable[int], too_long: Mapping[int, Rejected]) -> Iterator[Line]:
+        """Read some of its lines, of which those that are too long are given.
 
         Raises:
             PositionstoreError: its file is no longer what it was.
         """
-        place = number - self._first
-        content = (self._temp or self.source).read(self._offsets[place], self._lengths[place])
+        first, offsets, lengths = self._first, self._offsets, self._lengths
+        content = (self._temp or self.source).read
         try:
-            return read_line(content)
+            for number in numbers:
+                if number in too_long:
+                    yield too_long[number]
+                    continue
+                place = number - first
+                yield read_line(content(offsets[place], lengths[place]))
         except IncompleteSnapshotError:
             raise PositionstoreError(
                 "A file has a snapshot without the supersedes_before that it had in its log, or "
@@ -322,7 +336,7 @@ class _Block:
 def received(line: Line, at: datetime) -> Received:
     """Return the fact of a line, received at a time (UTC)."""
     if not isinstance(line, Logged):
-        return Received(line, at, Source.IMPORT)
+        return Received(line, at, _IMPORT)
     # A clock that is ahead of ours is not believed: what is not yet cannot have been received.
     received_at = at if line.received_at is None else min(line.received_at, at)
     return Received(line.what, received_at, line.source, line.supersedes_before)

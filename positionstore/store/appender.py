@@ -9,10 +9,12 @@ leaves the database as it was.
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cache
+from itertools import chain
 from typing import LiteralString
 
 import psycopg
@@ -20,6 +22,7 @@ from psycopg import IsolationLevel, sql
 
 from positionstore.model.facts import (
     SNAPSHOT_TYPE,
+    Event,
     Reason,
     Received,
     Rejected,
@@ -34,7 +37,7 @@ from positionstore.store.locks import APPEND_LOCK
 from positionstore.store.projection import project_events, refold_positions
 from positionstore.store.quarantine import Entry, keep
 from positionstore.store.queries import queries
-from positionstore.store.staging import Incoming, IncomingRows, arrays, pieces
+from positionstore.store.staging import Incoming, IncomingCopy, arrays
 
 CHANNEL = "positionstore"
 """Where a committed batch is announced, with its highest ``seq``."""
@@ -46,6 +49,11 @@ _DIRECT = 100
 """Inputs that are not staged, if they have no more than ``_DIRECT_BYTES``."""
 _DIRECT_BYTES = 128 * 1024
 """They are sent while others wait for their turn, however slow the way to the server is."""
+
+_ENOUGH_BYTES = 256 * 1024 * 1024
+"""Of events that make a transaction, however few; a hundred thousand usual ones have fewer."""
+_ENOUGH_REJECTED_BYTES = 32 * 1024 * 1024
+"""The same of inputs that are no events: they are in memory until the commit."""
 
 _REFOLDED_AT_ONCE = 1_000
 """Positions of imported snapshots that one statement folds."""
@@ -82,6 +90,8 @@ class _Staged:
         held: the few inputs that are not sent to the server until the commit.
         is_copied: whether there is something in ``incoming``.
         repeated: how often a row came again, to the letter, by its ordinal.
+        size: bytes of the rows' envelopes.
+        rejected_size: bytes of the inputs that are no events.
     """
 
     held: list[Received] = field(default_factory=list)
@@ -89,6 +99,8 @@ class _Staged:
     received: int = 0
     rows: int = 0
     repeated: Counter[int] = field(default_factory=Counter)
+    size: int = 0
+    rejected_size: int = 0
     rejected: list[Entry] = field(default_factory=list)
     retractions: list[tuple[Retraction, datetime]] = field(default_factory=list)
     snapshots_of: set[str] = field(default_factory=set)
@@ -100,26 +112,33 @@ class _Staged:
 
     def accepted(self, batch: Sequence[Received]) -> Iterator[Incoming]:
         """Account for a batch; yield the facts of it that go to the server."""
-        first_of: dict[tuple[str, str], tuple[bytes, int]] = {}
+        rows, first = self.rows, self.rows
+        first_of: dict[str, int] = {}
+        events: list[Event] = []
         for received in batch:
             what = received.what
-            if isinstance(what, Rejected):
-                self.rejected.append(Entry.of(received, what))
-                continue
-            if isinstance(what, Retraction):
-                self.retractions.append((what, received.received_at))
+            if not isinstance(what, Event):
+                self._set_aside(received, what)
                 continue
             if received.supersedes_before is not None:
                 self.snapshots_of.add(what.position_id)
             # What came twice at once need not go to the server to be found out there.
-            row = (what.envelope, self.rows)
-            first = first_of.setdefault((what.position_id, what.event_id), row)
-            if first is not row and first[0] == what.envelope:
-                self.repeated[first[1]] += 1
+            place = first_of.setdefault(what.event_id, rows)
+            if place != rows and events[place - first].envelope == what.envelope:
+                self.repeated[place] += 1
                 continue
-            self.rows += 1
+            events.append(what)
+            self.size += len(what.envelope)
+            self.rows = rows = rows + 1
             yield received, what
         self.received += len(batch)
+
+    def _set_aside(self, received: Received, what: Rejected | Retraction) -> None:
+        if isinstance(what, Rejected):
+            self.rejected.append(Entry.of(received, what))
+            self.rejected_size += len(what.raw)
+        else:
+            self.retractions.append((what, received.received_at))
 
 
 class Appender:
@@ -144,6 +163,7 @@ class Appender:
         connection.commit()
         self._connection = connection
         self._staged: _Staged | None = None
+        self._copy: IncomingCopy | None = None
         self._planned_at = 0
 
     def append(self, batch: Sequence[Received]) -> Appended:
@@ -158,15 +178,30 @@ class Appender:
         self.stage(batch)
         return self.commit()
 
+    @property
+    def has_much(self) -> bool:
+        """Whether so many bytes are staged that they make a transaction, however few inputs."""
+        staged = self._staged
+        if staged is None:
+            return False
+        held = (each.what for each in staged.held)
+        rejected = sum(len(what.raw) for what in held if isinstance(what, Rejected))
+        return (
+            staged.size >= _ENOUGH_BYTES
+            or staged.rejected_size + rejected >= _ENOUGH_REJECTED_BYTES
+        )
+
     def stage(self, batch: Sequence[Received]) -> None:
-        """Take a batch in, without a lock that others wait for; several make one transaction."""
+        """Take a batch in, without a lock that others wait for; several make one transaction.
+
+        The server may still be at work on it afterwards, and refuse it in :meth:`commit`.
+        """
         staged = self._staged = self._staged or _Staged()
         if not (staged.is_copied or self._is_distributed) and _are_few(staged.held, batch):
             staged.held += batch
             return
         held, staged.held, staged.is_copied = staged.held, [], True
-        for each in (held, batch):
-            self._take_in(pieces(staged.accepted(each), first_ordinal=staged.rows))
+        self._take_in(chain(staged.accepted(held), staged.accepted(batch)))
 
     def commit(self) -> Appended:
         """Append, project and announce what was staged, and commit."""
@@ -175,12 +210,21 @@ class Appender:
         staged, self._staged = self._staged, None
         began = time.monotonic()
         held = None if staged.is_copied else list(staged.accepted(staged.held))
+        self._finish_copy()
         result = self._in_turn(lambda: self._append_events(staged, held), few=staged.is_few)
         return replace(result, seconds=time.monotonic() - began)
+
+    def close(self) -> None:
+        """Close the connection; what was staged is forgotten."""
+        self._staged = None
+        with suppress(psycopg.Error):
+            self._connection.close()
+        self._give_up_copy()
 
     def rollback(self) -> None:
         """Forget what was staged."""
         self._staged = None
+        self._give_up_copy()
         # An interrupt may have closed it, and is not to be replaced by an error that says so.
         if not self._connection.closed:
             self._connection.rollback()
@@ -195,20 +239,8 @@ class Appender:
             return self._snapshots_in_turn(snapshots, received_at)
 
     def _snapshots_in_turn(self, snapshots: Sequence[Snapshot], received_at: datetime) -> Appended:
-        rows = IncomingRows()
-        for snapshot in snapshots:
-            rows.add(
-                event_id=snapshot.event_id,
-                position_id=snapshot.position_id,
-                type_=SNAPSHOT_TYPE,
-                status=snapshot.status,
-                created_at=snapshot.as_of,
-                received_at=received_at,
-                source=Source.REST,
-                supersedes_before=snapshot.supersedes_before,
-                envelope=snapshot.envelope,
-            )
-        self._take_in(iter([rows.take_last()] if len(rows) else []))
+        self._take_in(_incoming(each, received_at) for each in snapshots)
+        self._finish_copy()
         return self._in_turn(lambda: self._append_snapshots(snapshots))
 
     def append_retractions(
@@ -234,23 +266,32 @@ class Appender:
             last_seq=max(seqs, default=None),
         )
 
-    def _take_in(self, pieces: Iterator[bytes]) -> None:
+    def _take_in(self, facts: Iterable[Incoming]) -> None:
         try:
-            if (first := next(pieces, None)) is None:
-                return
-            with (
-                self._connection.cursor() as cursor,
-                cursor.copy(queries("appender")["copy_incoming"]) as copy,
-            ):
-                copy.write(first)
-                for piece in pieces:
-                    copy.write(piece)
+            if self._copy is None:
+                self._copy = IncomingCopy(self._connection, queries("appender")["copy_incoming"])
+            self._copy.write(facts)
         except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
             self.rollback()
             raise pooler.lost() from None  # the table was made in another session
         except BaseException:
             self.rollback()
             raise
+
+    def _finish_copy(self) -> None:
+        if self._copy is None:
+            return
+        try:
+            self._copy.finish()
+        except BaseException:
+            self.rollback()
+            raise
+        self._copy = None
+
+    def _give_up_copy(self) -> None:
+        copy, self._copy = self._copy, None
+        if copy is not None:
+            copy.give_up()
 
     def _in_turn(self, work: Callable[[], Appended], *, few: bool = False) -> Appended:
         try:
@@ -386,6 +427,18 @@ def _statement(name: LiteralString, distributed: bool) -> sql.Composed:
         conflicting_kept=parts["conflicting_kept"].format(**hints),
         **hints,
     )
+
+
+def _incoming(snapshot: Snapshot, received_at: datetime) -> Incoming:
+    what = Event(
+        snapshot.event_id,
+        SNAPSHOT_TYPE,
+        snapshot.as_of,
+        snapshot.position_id,
+        snapshot.status,
+        snapshot.envelope,
+    )
+    return Received(what, received_at, Source.REST, snapshot.supersedes_before), what
 
 
 def _are_few(held: Sequence[Received], batch: Sequence[Received]) -> bool:

@@ -8,17 +8,11 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack, suppress
-from typing import Final
 
 import psycopg
 
-from positionstore.model.facts import Received, Rejected
+from positionstore.model.facts import Received
 from positionstore.store.appender import Appended, Appender
-
-_ENOUGH_BYTES: Final = 256 * 1024 * 1024
-"""Of inputs that make a transaction, however few; a hundred thousand usual ones have fewer."""
-_ENOUGH_REJECTED_BYTES: Final = 32 * 1024 * 1024
-"""The same of inputs that are no events: they are in memory until the commit."""
 
 
 class Pipeline:
@@ -53,8 +47,7 @@ class Pipeline:
         self._connections = ExitStack()
         self._taking: Appender | None = None
         self._resting: Appender | None = None
-        self._staged = _StagedSize()
-        self._enough = 0
+        self._staged = self._enough = 0
         self._committing: Future[Appended] | None = None
 
     def stage(self, batch: Sequence[Received]) -> None:
@@ -64,12 +57,12 @@ class Pipeline:
             psycopg.Error: the database cannot be used just now, or refuses something.
             DatabaseUnavailableError: it cannot be reached.
         """
-        if not self._staged.inputs:
+        if not self._staged:
             self._enough = self._batch_size()
         if self._taking is None:
             self._taking = self._another()
         self._taking.stage(batch)
-        self._staged.add(batch)
+        self._staged += len(batch)
 
     def advance(self) -> None:
         """Let what is staged be committed in the background, if its turn has come.
@@ -85,7 +78,7 @@ class Pipeline:
         if self._committing is not None and self._committing.done():
             self._settle()
         due = self._enough if self._committing is not None else min(self._smallest, self._enough)
-        if 0 < self._staged.inputs >= due or self._staged.is_much():
+        if 0 < self._staged >= due or (self._taking is not None and self._taking.has_much):
             self._hand_over()
 
     def finish(self) -> None:
@@ -95,9 +88,9 @@ class Pipeline:
             psycopg.Error: a commit has failed.
         """
         self._settle()
-        if self._taking is not None and self._staged.inputs:
+        if self._taking is not None and self._staged:
             # The caller would only wait: for a lone event, the way to another thread is spared.
-            self._staged = _StagedSize()
+            self._staged = 0
             self._committed(self._taking.commit())
 
     def close(self) -> None:
@@ -110,14 +103,14 @@ class Pipeline:
                 self._settle()
         finally:
             self._taking = self._resting = None
-            self._staged = _StagedSize()
+            self._staged = 0
             with suppress(psycopg.Error):
                 self._connections.close()
 
     def _hand_over(self) -> None:
         self._settle()
         full, self._taking = self._taking, self._resting
-        self._staged = _StagedSize()
+        self._staged = 0
         if full is not None:
             self._resting = full
             self._committing = _in_background(full.commit)
@@ -130,27 +123,9 @@ class Pipeline:
     def _another(self) -> Appender:
         connection = self._connect()
         self._connections.callback(connection.close)
-        return Appender(connection)
-
-
-class _StagedSize:
-    """How much is staged."""
-
-    def __init__(self) -> None:
-        self.inputs = self._bytes = self._rejected_bytes = 0
-
-    def add(self, batch: Sequence[Received]) -> None:
-        self.inputs += len(batch)
-        for received in batch:
-            what = received.what
-            if isinstance(what, Rejected):
-                self._rejected_bytes += len(what.raw)
-            else:
-                self._bytes += len(what.envelope)
-
-    def is_much(self) -> bool:
-        """Whether these are so many bytes that they make a transaction, however few they are."""
-        return self._bytes >= _ENOUGH_BYTES or self._rejected_bytes >= _ENOUGH_REJECTED_BYTES
+        appender = Appender(connection)
+        self._connections.callback(appender.close)
+        return appender
 
 
 def _in_background(work: Callable[[], Appended]) -> Future[Appended]:

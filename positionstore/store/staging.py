@@ -1,77 +1,121 @@
-"""Facts on their way to the server: a batch for the table ``incoming``, a few as parameters.
+"""Facts on their way to the server: batches for the table ``incoming``, a few as parameters.
 
-A batch goes in PostgreSQL's binary ``COPY`` format.
+Batches go in PostgreSQL's binary ``COPY`` format.
 
 Source: the PostgreSQL manual, "COPY", section "Binary Format".
 """
 
 import struct
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack, suppress
+from datetime import UTC, datetime
 from typing import Final
 
-from positionstore.model.facts import Event, Received
+import psycopg
+from psycopg import sql
+from psycopg.copy import LibpqWriter
+
+from positionstore.model.facts import Event, Received, Source
 
 Incoming = tuple[Received, Event]
 """A fact of a batch, with the circumstances of its arrival."""
 
 _EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
 _HEADER: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _TRAILER: Final = b"\xff\xff"
 _NULL: Final = b"\xff\xff\xff\xff"
 _CHUNK_BYTES: Final = 1 << 18
 
 _length = struct.Struct("!i").pack
-_row_head = struct.Struct("!hii").pack
+_row_head = struct.Struct("!hiii").pack
 _int8 = struct.Struct("!iq").pack
 
 
-class IncomingRows:
-    """Rows for ``incoming``, in the order they are added.
+class IncomingCopy:
+    """A ``COPY`` into ``incoming`` that is open until all rows of a transaction are there.
 
-    What is added can be taken piece by piece, so that the server works on one while the next is
-    made.
-
-    Args:
-        first_ordinal: the number of the first row; more than 0 where the table has rows already.
+    What is written is on its way, and nobody waits for it: the server works on it while the next
+    rows are made. Nothing else can be asked over the connection meanwhile.
     """
 
-    def __init__(self, first_ordinal: int = 0) -> None:
+    def __init__(self, connection: psycopg.Connection, statement: sql.SQL | sql.Composed) -> None:
+        """Begin it.
+
+        Raises:
+            psycopg.Error: the connection, or the table, is not there.
+        """
+        with ExitStack() as stack:
+            cursor = stack.enter_context(connection.cursor())
+            # Without a threshold: the server gets each piece when it is there.
+            writer = _Writer(cursor, flush_threshold=0)
+            self._copy = stack.enter_context(cursor.copy(statement, writer=writer))
+            self._open = stack.pop_all()
+        self._rows = IncomingRows()
+
+    def write(self, facts: Iterable[Incoming]) -> None:
+        """Write facts, in the order of arrival.
+
+        Raises:
+            psycopg.Error: the connection is lost.
+        """
+        rows = self._rows
+        for received, what in facts:
+            rows.add(received, what)
+            if rows.is_enough:
+                self._copy.write(rows.take())
+        self._copy.write(rows.take())
+
+    def finish(self) -> None:
+        """Wait until the server has all rows.
+
+        Raises:
+            psycopg.Error: it refuses one, or the connection is lost.
+        """
+        self._copy.write(self._rows.take_last())
+        self._open.close()
+
+    def give_up(self) -> None:
+        """End it, so that the transaction can be rolled back or the connection be closed."""
+        with suppress(psycopg.Error):
+            self._open.__exit__(_GivenUp, _GivenUp(), None)
+
+
+class _Writer(LibpqWriter):
+    """psycopg's, which would log that it cannot end a ``COPY`` whose connection is closed."""
+
+    def finish(self, exc: BaseException | None = None) -> None:
+        if exc is None or not self.connection.closed:
+            super().finish(exc)
+
+
+class _GivenUp(Exception):  # noqa: N818 - tells the server to forget the rows; nobody sees it
+    """The rows are not wanted any more."""
+
+
+class IncomingRows:
+    """Rows for ``incoming``, in the order they are added; they are taken piece by piece."""
+
+    def __init__(self) -> None:
         self._parts: list[bytes] = [_HEADER]
         self._size = 0
-        self._first_ordinal = first_ordinal
         self._count = 0
-        self._words: dict[str, bytes] = {}
-        self._last_moment: tuple[datetime, bytes] | None = None
+        self._words = _Words()
+        self._last_arrival: tuple[datetime, Source, bytes] | None = None
 
-    def __len__(self) -> int:
-        return self._count
-
-    def add(
-        self,
-        *,
-        event_id: str,
-        position_id: str,
-        type_: str,
-        status: str | None,
-        created_at: datetime,
-        received_at: datetime,
-        source: str,
-        supersedes_before: datetime | None = None,
-        envelope: bytes,
-    ) -> None:
+    def add(self, received: Received, what: Event) -> None:
         """Add a fact."""
+        event_id, position_id = what.event_id.encode(), what.position_id.encode()
+        before, envelope = received.supersedes_before, what.envelope
         self._parts += (
-            _row_head(10, 4, self._first_ordinal + self._count),
-            _text(event_id),
-            _text(position_id),
-            self._word(type_),
-            _NULL if status is None else self._word(status),
-            _moment(created_at),
-            self._recent(received_at),
-            self._word(source),
-            _NULL if supersedes_before is None else _moment(supersedes_before),
+            _row_head(10, 4, self._count, len(event_id)),
+            event_id,
+            _length(len(position_id)),
+            position_id,
+            self._words[what.type],
+            _NULL if what.status is None else self._words[what.status],
+            _moment(what.created_at),
+            self._arrival(received.received_at, received.source),
+            _NULL if before is None else _moment(before),
             _length(len(envelope)),
             envelope,
         )
@@ -94,42 +138,20 @@ class IncomingRows:
         self._parts.append(_TRAILER)
         return self.take()
 
-    def _word(self, word: str) -> bytes:
-        known = self._words.get(word)
-        if known is None:
-            known = self._words[word] = _text(word)
-        return known
-
-    def _recent(self, moment: datetime) -> bytes:
-        if self._last_moment is None or self._last_moment[0] is not moment:
-            self._last_moment = (moment, _moment(moment))
-        return self._last_moment[1]
+    def _arrival(self, moment: datetime, source: Source) -> bytes:
+        """Return two columns that many rows in a row share."""
+        last = self._last_arrival
+        if last is None or last[0] is not moment or last[1] is not source:
+            last = self._last_arrival = (moment, source, _moment(moment) + _text(source.value))
+        return last[2]
 
 
-def pieces(facts: Iterable[Incoming], *, first_ordinal: int) -> Iterator[bytes]:
-    """Yield facts for ``incoming``, piece by piece; nothing where there are none.
+class _Words(dict[str, bytes]):
+    """Texts that come again and again, as columns."""
 
-    Args:
-        facts: them, in the order of arrival.
-        first_ordinal: the number of the first row; more than 0 where the table has rows already.
-    """
-    rows = IncomingRows(first_ordinal)
-    for received, what in facts:
-        rows.add(
-            event_id=what.event_id,
-            position_id=what.position_id,
-            type_=what.type,
-            status=what.status,
-            created_at=what.created_at,
-            received_at=received.received_at,
-            source=received.source,
-            supersedes_before=received.supersedes_before,
-            envelope=what.envelope,
-        )
-        if rows.is_enough:
-            yield rows.take()
-    if len(rows):
-        yield rows.take_last()
+    def __missing__(self, word: str) -> bytes:
+        column = self[word] = _text(word)
+        return column
 
 
 def arrays(facts: Sequence[Incoming]) -> dict[str, list[object]]:
@@ -156,4 +178,5 @@ def _text(value: str) -> bytes:
 
 
 def _moment(value: datetime) -> bytes:
-    return _int8(8, (value - _EPOCH) // _MICROSECOND)
+    since = value - _EPOCH
+    return _int8(8, (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds)

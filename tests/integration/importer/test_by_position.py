@@ -7,7 +7,6 @@ from collections import Counter
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from threading import Event
 
 import psycopg
 import pytest
@@ -17,9 +16,7 @@ from support.waiting import eventually
 from positionstore.errors import PositionstoreError
 from positionstore.importer import files, reader, spill
 from positionstore.importer.files import Imported, Progress, import_files
-from positionstore.importer.spill import SpilledBatch
 from positionstore.sandbox import history
-from positionstore.store.batch_writer import BatchWriter
 from positionstore.store.database import Store
 from positionstore.store.projection import verify
 
@@ -253,27 +250,3 @@ def test_what_was_read_before_a_file_broke_is_imported(
         imported(store_url, tmp_path / "a.jsonl", lines)
     with psycopg.connect(store_url) as database:
         assert database.execute("SELECT count(*) FROM positions").fetchone() == (300,)
-
-
-def test_the_next_lines_are_read_while_the_server_works(
-    store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small: None
-) -> None:
-    second_is_read = Event()
-    load, take = SpilledBatch.load, BatchWriter.take
-    loaded: list[SpilledBatch] = []
-
-    def loading(batch: SpilledBatch) -> None:
-        load(batch)
-        loaded.append(batch)
-        if len(loaded) == 2:
-            second_is_read.set()
-
-    def taking(writer: BatchWriter, batch: SpilledBatch) -> None:
-        assert second_is_read.wait(60)
-        take(writer, batch)
-
-    monkeypatch.setattr(SpilledBatch, "load", loading)
-    monkeypatch.setattr(BatchWriter, "take", taking)
-    lines = [envelope(f"evt_{n}", position=f"dm_pos_{n}") for n in range(300)]
-    assert imported(store_url, tmp_path / "a.jsonl", lines).appended == 300
-    assert len(loaded) == 3

@@ -10,7 +10,7 @@ from support.factories import envelope
 
 from positionstore.importer import reader as lines
 from positionstore.importer.files import Imported, import_files
-from positionstore.store import pipeline
+from positionstore.store import appender
 from positionstore.store.database import Store
 
 LINES = 5_000
@@ -54,7 +54,7 @@ def test_of_a_batch_that_is_refused_only_those_to_blame_go_to_quarantine(
 def test_long_lines_make_a_transaction_by_their_bytes(
     store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipeline, "_ENOUGH_REJECTED_BYTES", 2_000_000)
+    monkeypatch.setattr(appender, "_ENOUGH_REJECTED_BYTES", 2_000_000)
     content = [b"no event %07d" % n + b"x" * 100_000 for n in range(300)]
     with psycopg.connect(store_url, autocommit=True) as desk:
         done = imported(store_url, tmp_path / "events.jsonl", content, 100_000)

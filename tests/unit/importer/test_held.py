@@ -156,16 +156,33 @@ def test_a_position_that_ended_waits_for_what_comes_late_and_no_longer(
     monkeypatch.setattr(reader, "_LINES_AT_A_TIME", 1)
     late = envelope("evt_late", position="dm_pos_3")
     others = [envelope(f"evt_{n}", position=f"dm_pos_{n}") for n in range(100, 200)]
-    lines = [*events(20), *events(10, status="closed"), *others[:20], late, *others[20:]]
+    before = [envelope(f"evt_{n}", position=f"dm_pos_{n}") for n in range(200, 300)]
+    lines = [*before, *events(20), *events(10, status="closed"), *others[:20], late, *others[20:]]
 
     first, *rest = handed_on(write(tmp_path / "a", b"\n".join(lines)))
 
     at, positions = first
-    assert at == 20 + 5 + 50  # of four that ended there are nine lines, of five eleven
+    assert at == 100 + 20 + 5 + 50  # of four that ended there are nine lines, of five eleven
     ended = [f"dm_pos_{n}" for n in range(5)]
     assert positions == [*ended, *ended, "dm_pos_3"]
     assert all(not set(positions) & set(ended) for _, positions in rest)
     assert sum(len(positions) for _, positions in (first, *rest)) == len(lines)
+
+
+@EITHER
+def test_at_first_it_waits_less_so_that_the_server_has_something_to_do(
+    tmp_path: Path, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spill, "_LINES_OF_A_BATCH", 10)
+    monkeypatch.setattr(reader, "_LINES_LOOKED_AT", 1)
+    monkeypatch.setattr(reader, "_LINES_AT_A_TIME", 1)
+    others = [envelope(f"evt_{n}", position=f"dm_pos_{n}") for n in range(100, 200)]
+    lines = [*events(10, status="closed"), *others]
+
+    at, positions = handed_on(write(tmp_path / "a", b"\n".join(lines)))[0]
+
+    assert at == 2 * 10 - 1  # as many lines after the last end as there were up to it
+    assert positions == [f"dm_pos_{n}" for n in range(10)]
 
 
 @pytest.mark.parametrize(
