@@ -32,8 +32,6 @@ _LINES_AFTER_THE_END: Final = 32_768
 _SECONDS: Final = 10.0
 """How long a line waits where a source may be slow: a pipe."""
 
-_IMPORT: Final = Source.IMPORT
-
 _LINES_OF_A_BATCH: Final = 2_000
 _BYTES_OF_A_BATCH: Final = 8 * 1024 * 1024
 
@@ -170,17 +168,13 @@ class WaitingLines:
     def _batch(self, numbers: "array[int]") -> "SpilledBatch":
         blocks: dict[int, _Block] = {}
         too_long: dict[int, Rejected] = {}
-        first = 0
-        while first < len(numbers):
-            place = numbers[first] // _NUMBERS_OF_A_BLOCK
-            end = bisect_left(numbers, (place + 1) * _NUMBERS_OF_A_BLOCK, first)
+        for place, lines in _by_block(numbers):
             block = blocks[place] = self._blocks[place]
-            block.waiting -= end - first
+            block.waiting -= len(lines)
             if block.too_long:
-                too_long.update(block.hand_over(numbers[first:end]))
+                too_long.update(block.hand_over(lines))
             if not block.waiting and block is not self._open:
                 del self._blocks[place]
-            first = end
         return SpilledBatch(blocks, numbers, too_long)
 
 
@@ -236,15 +230,21 @@ class SpilledBatch(Sequence[Received]):
         return list(self)[index]
 
     def _read(self) -> Iterator[Received]:
-        numbers, first = self._numbers, 0
-        while first < len(numbers):
-            place = numbers[first] // _NUMBERS_OF_A_BLOCK
-            end = bisect_left(numbers, (place + 1) * _NUMBERS_OF_A_BLOCK, first)
+        for place, lines in _by_block(self._numbers):
             block = self._blocks[place]
-            for line in block.read(numbers[first:end], self._too_long):
+            for line in block.read(lines, self._too_long):
                 self.has_log_rows = self.has_log_rows or isinstance(line, Logged)
                 yield received(line, block.received_at)
-            first = end
+
+
+def _by_block(numbers: "array[int]") -> Iterator[tuple[int, "array[int]"]]:
+    """Yield the number of each block that lines are in, and its lines, of sorted lines."""
+    first = 0
+    while first < len(numbers):
+        place = numbers[first] // _NUMBERS_OF_A_BLOCK
+        end = bisect_left(numbers, (place + 1) * _NUMBERS_OF_A_BLOCK, first)
+        yield place, numbers[first:end]
+        first = end
 
 
 class _Block:
@@ -336,7 +336,7 @@ class _Block:
 def received(line: Line, at: datetime) -> Received:
     """Return the fact of a line, received at a time (UTC)."""
     if not isinstance(line, Logged):
-        return Received(line, at, _IMPORT)
+        return Received(line, at, Source.IMPORT)
     # A clock that is ahead of ours is not believed: what is not yet cannot have been received.
     received_at = at if line.received_at is None else min(line.received_at, at)
     return Received(line.what, received_at, line.source, line.supersedes_before)

@@ -34,8 +34,8 @@ _int8 = struct.Struct("!iq").pack
 class IncomingCopy:
     """A ``COPY`` into ``incoming`` that is open until all rows of a transaction are there.
 
-    What is written is on its way, and nobody waits for it: the server works on it while the next
-    rows are made. Nothing else can be asked over the connection meanwhile.
+    What is written is on its way at once: the server works on it while the next rows are made.
+    Nothing else can be asked over the connection meanwhile.
     """
 
     def __init__(self, connection: psycopg.Connection, statement: sql.SQL | sql.Composed) -> None:
@@ -88,7 +88,7 @@ class _Writer(LibpqWriter):
             super().finish(exc)
 
 
-class _GivenUp(Exception):  # noqa: N818 - tells the server to forget the rows; nobody sees it
+class _GivenUp(Exception):  # noqa: N818 - tells the server to forget the rows; never seen outside
     """The rows are not wanted any more."""
 
 

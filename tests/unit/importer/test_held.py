@@ -134,6 +134,11 @@ def test_a_position_that_is_larger_than_a_batch_is_cut(
     assert {len(batch) for batch in batches} == {100}
 
 
+def read_line_by_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader, "_LINES_LOOKED_AT", 1)
+    monkeypatch.setattr(reader, "_LINES_AT_A_TIME", 1)
+
+
 def handed_on(path: Path) -> list[tuple[int, list[str]]]:
     """How many lines were read when a batch was handed on, and the positions of its lines."""
     waiting = WaitingLines(NOON, {b"closed"})
@@ -152,8 +157,7 @@ def test_a_position_that_ended_waits_for_what_comes_late_and_no_longer(
 ) -> None:
     monkeypatch.setattr(spill, "_LINES_OF_A_BATCH", 10)
     monkeypatch.setattr(spill, "_LINES_AFTER_THE_END", 50)
-    monkeypatch.setattr(reader, "_LINES_LOOKED_AT", 1)
-    monkeypatch.setattr(reader, "_LINES_AT_A_TIME", 1)
+    read_line_by_line(monkeypatch)
     late = envelope("evt_late", position="dm_pos_3")
     others = [envelope(f"evt_{n}", position=f"dm_pos_{n}") for n in range(100, 200)]
     before = [envelope(f"evt_{n}", position=f"dm_pos_{n}") for n in range(200, 300)]
@@ -174,8 +178,7 @@ def test_at_first_it_waits_less_so_that_the_server_has_something_to_do(
     tmp_path: Path, write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(spill, "_LINES_OF_A_BATCH", 10)
-    monkeypatch.setattr(reader, "_LINES_LOOKED_AT", 1)
-    monkeypatch.setattr(reader, "_LINES_AT_A_TIME", 1)
+    read_line_by_line(monkeypatch)
     others = [envelope(f"evt_{n}", position=f"dm_pos_{n}") for n in range(100, 200)]
     lines = [*events(10, status="closed"), *others]
 
@@ -193,8 +196,7 @@ def test_where_nothing_ends_no_more_than_so_many_wait(
     tmp_path: Path, limit: str, value: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(spill, "_LINES_OF_A_BLOCK", 10)
-    monkeypatch.setattr(reader, "_LINES_LOOKED_AT", 1)
-    monkeypatch.setattr(reader, "_LINES_AT_A_TIME", 1)
+    read_line_by_line(monkeypatch)
     lines = [VALID.replace(b"dm_pos_", b"dm_pos_%04d" % n) for n in range(500)]
     content = b"\n".join(lines)
     for write in (plain, packed):
