@@ -87,6 +87,8 @@ def _summary(report: RunReport) -> Iterator[str]:
     run = "The dry run" if report.dry_run else f"Run {report.run_id}"
     seen, requests = f"{report.seen:,} positions seen", f"{report.requests:,} requests"
     yield f"{run} is {report.state}: {seen} with {requests}."
+    if report.reach == "wallets":
+        yield "It listed wallet by wallet, the known ones and those in POSITIONSTORE_WALLETS."
     found = sum(report.by_kind.values())
     if not found:
         if report.state is not RunState.FAILED:

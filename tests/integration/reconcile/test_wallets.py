@@ -3,6 +3,7 @@
 import pytest
 from support.reconciling import Desk
 
+from positionstore.cli.run_view import print_run
 from positionstore.dimes.rest import RestClient
 from positionstore.dimes.tokens import Token
 from positionstore.errors import GatewayError
@@ -43,6 +44,25 @@ async def test_wallets_named_in_the_settings_are_found(desk_of: Opened) -> None:
         assert (await desk.run(wallets=named)).discrepancies == []
         # From now on the store knows them.
         assert (await desk.run()).discrepancies == []
+
+
+async def test_a_wallet_of_which_all_events_were_lost_is_found_once_it_is_named(
+    desk_of: Opened, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with desk_of(api_key_lists=False) as desk:
+        await after(desk)
+        heard_of = desk.serving.wallets[0]
+        desk.append([each for each in desk.miss() if heard_of.encode() in each])
+        report = await desk.run()
+        assert report.state is RunState.COMPLETE
+        truth = desk.serving.world.truth(0)
+        unseen = {position for position in truth if truth[position]["wallet_address"] != heard_of}
+        assert unseen
+        assert desk.wrong().keys() == unseen
+        print_run(report)
+        assert "POSITIONSTORE_WALLETS" in capsys.readouterr().out
+        await desk.run(wallets=",".join(desk.serving.wallets))
+        assert desk.wrong() == {}
 
 
 async def test_a_wallet_is_the_same_however_it_is_spelled(desk_of: Opened) -> None:
