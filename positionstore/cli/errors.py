@@ -56,7 +56,7 @@ def report(error: Exception) -> int:
 
 
 def _interrupted(error: BaseException) -> int | None:
-    """Return the exit code of the interrupt that an error of the database came of, if one did.
+    """Return the exit code of the interrupt that caused an error of the database, if one did.
 
     psycopg closes a connection whose statement cannot be cancelled in time, and a rollback
     then fails because it is closed.

@@ -506,7 +506,9 @@ def _position_of(answer: _Answer, access: RestCredentials, secret: str) -> Liste
     except UnreadableError:
         raise _UnreadableSetbackError("the answer is no position, or was cut short") from None
     if isinstance(item.what, Rejected):
-        raise OutOfReachError(f"The API answered with what is no position: {item.what.detail}")
+        raise OutOfReachError(
+            f"The API answered with something that is not a position: {item.what.detail}"
+        )
     return item.what
 
 

@@ -13,7 +13,7 @@ leaves last stops it. Under ``<data dir>/postgres/`` lie:
 ``kept``       there while the server shall go on without users
 =============  =====================================================================
 
-All three locks are the kernel's (``flock``): a process that is killed holds none, so nobody has
+All three locks are the kernel's (``flock``): a process that is killed holds none, so no one has
 to guess from process numbers who is still there, and the ``alive`` lock is seen across
 containers that share a volume, where process numbers mean nothing. When the last user is
 *killed*, the server stays until the next user of the data directory leaves, and costs an idle
@@ -175,7 +175,7 @@ def ensure_alive(
 
     Returns:
         The server, as a rule on the same port, with the same registration; None where it was
-        not killed but stopped: somebody meant to.
+        not killed but stopped, on purpose.
 
     Raises:
         ConfigurationError: the same as of ``ensure_running``.

@@ -1,4 +1,4 @@
-"""What is asked of an export, and what came of it."""
+"""The request for an export, and its result."""
 
 import hashlib
 from contextlib import ExitStack

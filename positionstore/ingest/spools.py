@@ -232,7 +232,7 @@ def locked(folder: Path) -> int | None:
 
 
 def size_of(folder: Path) -> Size:
-    """Return how much a spool holds that somebody else may be using.
+    """Return how much a spool holds that another process may be using.
 
     Raises:
         DamagedSpoolError: it cannot be read.

@@ -202,7 +202,7 @@ class Supervisor:
             try:
                 await asyncio.wait({ended, successor}, return_when=asyncio.FIRST_COMPLETED)
                 if not successor.done():
-                    # Before leaving, which takes a while: who is let in then would be nobody's.
+                    # Before leaving, which takes a while: a client let in then would have no owner.
                     await _cancelled(successor)
                 if not successor.cancelled():
                     self._connection = successor.result()
@@ -278,7 +278,7 @@ class Supervisor:
             return
         self._turned_away += 1
         if self._causes.is_new(end.words, kind=end.reason):
-            # Not clear, and so not acted on: somebody has to read it.
+            # Not clear, and so not acted on: a person has to read it.
             tell = _log.error if end.verdict is Verdict.UNCLEAR else _log.warning
             tell("gateway_turned_away", gateway=self._gateway, reason=end.reason, said=end.words)
 

@@ -20,7 +20,7 @@ HEAD: Final = """\
 -- types (type, precedence), the precedences; retracted (position_id, event_id, retracted_by), what
 -- standing retractions name. unix_micros(time) is the microseconds since 1970.
 """
-"""What somebody who runs the text elsewhere has to give it."""
+"""What the text needs from those who run it elsewhere."""
 
 _FROM_THE_FACT: Final = {
     "phase": "coalesce(s.phase, 'live')",

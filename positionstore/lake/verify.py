@@ -18,7 +18,7 @@ from positionstore.store.read import arrow, facts, query
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What came of the comparison.
+    """The result of a comparison.
 
     Attributes:
         differences: the positions whose rows are not the fold of the lake's facts, by id.

@@ -40,7 +40,7 @@ class Recheck:
 
 
 class _Unanswered(Enum):
-    """Why there is no position: there is none, or nobody knows."""
+    """Why there is no position: there is none, or it is not known."""
 
     ABSENT = auto()
     UNKNOWN = auto()
@@ -57,7 +57,7 @@ class PointLookups:
         progress: is called after each wave of questions.
 
     Attributes:
-        unanswered: the positions of which nobody knows.
+        unanswered: the positions for which no answer came.
         not_asked: how often nothing was asked, because nothing answers any more.
     """
 

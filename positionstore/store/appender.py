@@ -167,7 +167,7 @@ class Appender:
         self._planned_at = 0
 
     def append(self, batch: Sequence[Received]) -> Appended:
-        """Append what is new, project it, and quarantine what is no event: one transaction."""
+        """Append what is new, project it, and quarantine the rest: one transaction."""
         alone = self._staged is None
         try:
             self.stage(batch)

@@ -92,7 +92,7 @@ class BatchWriter:
         self._pipeline, self._staged = None, 0
 
     def forget(self) -> None:
-        """Let go of the database, and of what is not committed: somebody else keeps it."""
+        """Let go of the database, and of what is not committed, which the caller keeps."""
         self.drop()
         self._pending.clear()
         self._pending_count = 0

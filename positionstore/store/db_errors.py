@@ -86,7 +86,7 @@ REMEDIES: Final = {
 
 
 def classify(error: BaseException) -> ErrorAction:
-    """Say what to do about an error that came of writing a batch.
+    """Say what to do about an error from writing a batch.
 
     Where no connection could be made, libpq gives no SQLSTATE: the store was there when this
     process began, so it is waited for.

@@ -26,7 +26,7 @@ from positionstore.store.schema_sql import facts
 SLICE = 10_000
 """Positions that are compared between two steps of the progress."""
 
-_NONE_CAME: Final = "The log has facts, and no position came of folding them"
+_NONE_CAME: Final = "The log has facts, but folding them gave no position"
 
 _NO_MEMO: Final = "SET LOCAL enable_memoize = off"
 """The planner would keep each body that it takes apart, in case that it comes again."""
@@ -177,7 +177,7 @@ def compare(
         another: opens a second session, for half of the work.
 
     Raises:
-        PositionstoreError: no position came of a fact, or no row, or not all positions were
+        PositionstoreError: the facts gave no position, or no row, or not all positions were
             compared.
     """
     found: list[Found] = []

@@ -156,7 +156,7 @@ def _set_for(
 
 
 def _models(connection: psycopg.Connection, roles: Roles) -> Iterator[sql.Composed]:
-    """Make the builder's schema, which is read by whoever reads the store."""
+    """Make the builder's schema, which all readers of the store may read."""
     builder, reader, schema = map(
         sql.Identifier, (roles.name(Role.BUILDER), roles.name(Role.READER), roles.models)
     )
@@ -222,7 +222,7 @@ def _defaults(connection: psycopg.Connection, roles: Roles) -> Iterator[sql.Comp
     owner = roles.name(Role.OWNER)
     row = connection.execute(queries("roles")["default_privileges"], {"name": owner}).fetchone()
     if row and row[0]:
-        # Not even for a moment, and not of what somebody makes by hand.
+        # Not even for a moment, and not on what is made by hand.
         yield sql.SQL(
             "ALTER DEFAULT PRIVILEGES FOR ROLE {} REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC"
         ).format(sql.Identifier(owner))
@@ -333,7 +333,7 @@ ON_OBJECTS: Final[tuple[Part, ...]] = (_owners, _grants)
 """What a migration ends with."""
 
 AFTER_THE_ROLES: Final[tuple[Part, ...]] = (_surroundings, *ON_OBJECTS)
-"""What is to stand as soon as the roles are there, and drifts by what somebody grants."""
+"""What must hold once the roles exist; grants made by hand can change it."""
 
 FOR_ADMINISTRATORS: Final[tuple[Part, ...]] = (
     _roles,

@@ -102,7 +102,7 @@ def rebuild(
 
     Raises:
         SessionLostError: it was not one session of the server all along; nothing was changed.
-        PositionstoreError: no position came of a log that has facts; nothing was changed.
+        PositionstoreError: the log has facts, but they gave no position; nothing was changed.
     """
     execute = connection.execute
     with session_lock(connection, REBUILD_LOCK):

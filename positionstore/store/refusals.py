@@ -20,7 +20,7 @@ TO_WORK: Final = (
 """The remedy where a command may not do its work."""
 
 _TO_MAKE_ROLES: Final = (
-    "`positionstore roles --print` prints the SQL that is missing, for somebody who may execute "
+    "`positionstore roles --print` prints the SQL that is missing, for someone who may execute "
     "it: a superuser, or a role that may make roles (CREATEROLE) and owns the database and what "
     "is in it."
 )

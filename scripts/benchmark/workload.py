@@ -61,7 +61,9 @@ class Workload:
             for number, envelope in enumerate(islice(source, scale.lines), start=1):
                 event = decode(envelope)
                 if not isinstance(event, Event):
-                    raise TypeError(f"the sandbox made what is no event: {event.detail}")
+                    raise TypeError(
+                        f"the sandbox made something that is not an event: {event.detail}"
+                    )
                 seen.add((event.position_id, event.event_id))
                 if number == scale.burst_lines:
                     burst_events = len(seen)

@@ -1,4 +1,4 @@
-"""What the image is made of is there, and it runs as nobody. No test builds it."""
+"""The image's ingredients are there, and it runs as nobody. No test builds it."""
 
 import json
 import re

@@ -6,7 +6,7 @@ from positionstore.store.access import FUNCTIONS, RELATIONS, TYPES
 
 
 def test_every_object_of_the_schema_is_somebodys(store_url: str) -> None:
-    """Whoever adds one says in ``store/access.py`` who may do what with it."""
+    """A new one is added to ``store/access.py``, with who may do what with it."""
     with psycopg.connect(store_url) as connection:
         there = {
             kind: {name for (name,) in connection.execute(query)}

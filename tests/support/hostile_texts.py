@@ -1,4 +1,4 @@
-"""Texts that mean harm to whoever looks at them, and a vendor that sends nothing else."""
+"""Texts that mean harm to their readers, and a vendor that sends nothing else."""
 
 import json
 from typing import Any, Final
@@ -77,7 +77,7 @@ REJECTED: Final = (
     spelled(envelope("escape", created_at="soon\x1b[7;31m\n[bold]")),
     spelled(envelope("escape", data="\x1b[7;31m")),
 )
-"""What is no event."""
+"""Inputs that are not events."""
 
 
 def captured() -> bytes:

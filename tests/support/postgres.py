@@ -40,7 +40,7 @@ TEST_SETTINGS = {
 
 
 def _silent(line: str) -> None:
-    """Nobody waits in a test."""
+    """A test does not wait."""
 
 
 OWNER = "store_owner"

@@ -49,7 +49,7 @@ class Proxy:
     be called in any thread, and has taken effect when it returns.
 
     Args:
-        port: tells the server's, on 127.0.0.1, anew for each connection.
+        port: tells the server's, on 127.0.0.1, again for each connection.
         via: tells what to say of itself in the header ``Via`` of a connection's first request;
             an empty text for any protocol but HTTP.
     """

@@ -21,7 +21,7 @@ Handler = Callable[[httpx.Request], httpx.Response]
 
 
 class Time:
-    """Passes only while somebody sleeps, or when it is told to."""
+    """Passes only while something sleeps, or when it is told to."""
 
     def __init__(self) -> None:
         self.now = 1000.0

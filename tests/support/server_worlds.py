@@ -21,7 +21,7 @@ VARIABLE: Final = "POSITIONSTORE_TEST_WORLD"
 
 @dataclass(frozen=True)
 class World:
-    """A server as somebody has it.
+    """A server as users have it.
 
     Attributes:
         programs: where its programs are, below ``site-packages`` where that is relative; None for

@@ -58,7 +58,7 @@ REFUSED: Final[dict[str, Callable[[int], bytes]]] = {
     "zero bytes": _repeated(b"\0", opening=b"", closing=b""),
     "no UTF-8": _repeated(b"\xff", opening=b"", closing=b""),
 }
-"""The same of what is no JSON, or nests too deep."""
+"""The same of what is not JSON, or nests too deep."""
 
 
 def envelope_of(name: str, length: int, *, number: int = 1) -> bytes:

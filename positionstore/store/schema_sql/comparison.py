@@ -35,7 +35,7 @@ _MOVES: Final = frozenset(
 """What happens to a position changes one of these; if it changes others, they just differ."""
 
 _BARE: Final = {Kind.BPS, Kind.MINUTES, Kind.FLAG}
-"""What is no string in JSON."""
+"""Types of JSON that are not strings."""
 
 
 def pieces() -> dict[str, LiteralString]:

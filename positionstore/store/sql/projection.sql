@@ -95,7 +95,7 @@ latest_snapshot AS MATERIALIZED (
     ORDER BY f.position_id, f.created_at DESC, f.rank DESC
 ),
 folded AS (
-    -- The ranks are compared field by field; as records they cost thrice as much.
+    -- The ranks are compared field by field; as records they cost three times as much.
     SELECT
         f.position_id,
         CASE WHEN ROW((f.rank).*) = ROW((p.rank).*) THEN f.seq END AS seq,

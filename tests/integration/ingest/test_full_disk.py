@@ -102,6 +102,6 @@ async def test_stopped_meanwhile_it_says_how_much_it_could_keep_nowhere(
     logged = scene.logged
     assert logged == scene.sent[: len(logged)]
     assert 0 < int(told[1]) <= len(scene.sent) - len(logged)
-    # Nobody vouches for what was lost: the session is not said to have lasted until then.
+    # Nothing vouches for what was lost: the session is not said to have lasted until then.
     ((vouched,),) = scene.rows("SELECT max(last_seen_at) FROM stream_sessions")
     assert vouched < filled_at

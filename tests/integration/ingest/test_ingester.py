@@ -79,7 +79,7 @@ async def ingesting(
 
 @contextmanager
 def outage(desk: Desk) -> Iterator[None]:
-    """Take one database away: nobody is let in, and who is in is thrown out."""
+    """Take one database away: it refuses connections, and ends those that are open."""
     name = psycopg.conninfo.conninfo_to_dict(desk.store.url)["dbname"]
     elsewhere = psycopg.conninfo.make_conninfo(desk.store.url, dbname="postgres")
 
@@ -213,7 +213,7 @@ async def test_sessions_begin_at_the_connect_beat_and_end_at_the_last_packet(des
         started, seen, ended, _ = desk.rows(session)[0]
         assert started <= seen
         assert ended is None
-        # Nobody sends an event: the pings prove life.
+        # No event is sent: the pings prove life.
         await eventually(lambda: desk.rows(session)[0][1] > seen)
         await serving.disconnect_clients("transport")
         await eventually(lambda: len(desk.rows(session)) == 2)

@@ -160,7 +160,7 @@ async def test_where_it_could_not_run_there_is_a_report_too(
     assert '"level": "error", "action": "nightly_failed"' in done.err
     assert "hushhush" not in done.out + done.err + html + json.dumps(report)
     assert report["database"] == "d on 127.0.0.1:1"
-    # Of the other nights nobody knows: no chart says that there was none.
+    # Of the other nights nothing is known: no chart says that there was none.
     assert report["nights"] is None
     assert "Drift of the last" not in html
 

@@ -124,7 +124,7 @@ async def test_a_run_that_fails_does_not_stop_the_ingester_and_is_tried_again(
         heard = events(database)
         await eventually(lambda: events(database) > heard)
         sandbox.faults.update({"rest_errors": 0.0})
-        # What came of the first is told before the second begins.
+        # The result of the first is told before the second begins.
         await eventually(lambda: runs(database) > 1)
         logged = await stopped(process)
 

@@ -114,7 +114,7 @@ def test_an_open_transaction_holds_nobody_up_until_it_has_numbers(connect: Conne
 
 
 def test_an_appender_with_numbers_lets_no_other_commit_before_it(connect: Connect) -> None:
-    """Stopped between its insert and its commit, an appender holds back whoever comes after."""
+    """Stopped between its insert and its commit, an appender holds back the next."""
     inside, reader = connect(), connect()
     first, second = Appender(inside), Appender(connect())
     gate = connect()

@@ -30,7 +30,7 @@ TAKEN_IN = """
 
 @contextmanager
 def lock_held(connection: psycopg.Connection) -> Iterator[None]:
-    """Whoever commits has to wait."""
+    """A commit has to wait."""
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [APPEND_LOCK])
         yield
@@ -44,7 +44,7 @@ def waiting_committer(connection: psycopg.Connection) -> int:
         found.extend(int(pid) for (pid,) in connection.execute(WAITING))
         return bool(found)
 
-    wait_until(waits, "somebody waits for the appenders' lock")
+    wait_until(waits, "an appender waits for the lock")
     return found[0]
 
 

@@ -98,7 +98,7 @@ def test_one_that_does_not_keep_a_session_is_refused_and_nothing_is_set(
             assert "pool_mode = session" in said
         with pytest.raises(StoreRefusedError, match="does not keep a session"):
             migrations.migrate(url)
-        # Whoever gets that server session next finds it as it was.
+        # The next client of that server session finds it as it was.
         with closing(psycopg.connect(url, autocommit=True)) as next_one:
             for name, value in {
                 "row_security": "on",
@@ -365,7 +365,7 @@ def test_a_reconcilers_lock_is_given_back_though_the_pooler_does_not_reset(
 
 @pytest.fixture
 def unchecked(filled_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The URL of a pooler by transaction that nobody noticed; its sessions are taken in turn."""
+    """The URL of an undetected pooler by transaction; its sessions are taken in turn."""
     monkeypatch.setattr(pooler, "require_session", lambda *_: None)
     settings = {"min_pool_size": 2, "default_pool_size": 2, "server_round_robin": 1}
     with pgbouncer(filled_url, mode="transaction", **settings) as bouncer:

@@ -1,4 +1,4 @@
-"""Folding the log anew: to compare it with what stands, and to put it in its place."""
+"""Folding the log again, to compare the fold with the rows, and to replace them."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -358,7 +358,7 @@ def test_a_fold_that_gives_nothing_is_an_error(
             "CREATE OR REPLACE VIEW ranked_facts AS SELECT * FROM ("
             f"{shown[0].rstrip(';')}) whole LIMIT 0"
         )
-    with pytest.raises(PositionstoreError, match="no position came of folding them"):
+    with pytest.raises(PositionstoreError, match="folding them gave no position"):
         work(connection)
     assert rows(connection) == before
 

@@ -38,7 +38,7 @@ HOSTILE = {
 
 @pytest.fixture
 def hostile_url(any_store_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A store whose every session begins with settings of somebody else: database, environment."""
+    """A store whose every session begins with the settings of others: database, environment."""
     with psycopg.connect(any_store_url, autocommit=True) as desk:
         for name, value in HOSTILE.items():
             if name != "standard_conforming_strings" or desk.info.server_version < 190_000:

@@ -1,4 +1,4 @@
-"""Whoever is stopped within a TLS handshake leaves no connection open: real sockets."""
+"""A client that is stopped within a TLS handshake leaves no connection open: real sockets."""
 
 import asyncio
 from collections.abc import Callable, Coroutine

@@ -52,7 +52,7 @@ def missing(sandbox: Sandbox, database: psycopg.Connection) -> set[str]:
 
 
 def captured(sandbox: Sandbox) -> list[bytes]:
-    """What nobody has heard, as lines of a capture."""
+    """What was sent and not heard, as lines of a capture."""
     return [bytes(each.envelope) + b"\n" for each in sandbox.records if each.fate == "unheard"]
 
 

@@ -113,7 +113,7 @@ def test_two_nights_of_the_builder_give_the_figures_of_the_views(
         freshness = run("source", "freshness")
         for table in ("events", "positions"):
             assert re.search(rf"(PASS|WARN) freshness of positionstore\.{table}", freshness)
-        # A status and a type that nobody knows are kept: warnings, and no failed run.
+        # An unknown status and type are kept: warnings, and no failed run.
         appender.append([event("evt_5", position="p4", status="odd", kind="position.odd")])
         # And all that said that there is the third position was wrong.
         wrong = Retraction("p3", "evt_4", "Of a test.", moment(200))

@@ -38,7 +38,7 @@ class Actor:
     Args:
         name: what to call it.
         arguments: the command.
-        environment: tells its environment, anew for each life.
+        environment: tells its environment, again for each life.
         folder: where it runs and where its log is: ``<name>.log``.
     """
 

@@ -24,7 +24,7 @@ _SETTINGS = {
 
 
 def _silent(_: str) -> None:
-    """Nobody waits in a test."""
+    """A test does not wait."""
 
 
 class Database:

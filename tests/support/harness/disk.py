@@ -23,7 +23,7 @@ class Disk:
         """Take all that is free, or leave so many bytes of it."""
         with self._ballast.open("ab") as file:
             while (free := self._free() - all_but) > 0:
-                with contextlib.suppress(OSError):  # somebody else was faster
+                with contextlib.suppress(OSError):  # another was faster
                     os.posix_fallocate(file.fileno(), file.seek(0, os.SEEK_END), free)
 
     def free(self) -> None:

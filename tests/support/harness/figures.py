@@ -34,7 +34,7 @@ class Figures:
         unverified: positions that are not the fold of their facts.
         open_gaps: gaps that nothing had repaired in the end.
         looks: how often a reader looked.
-        misread: what a reader saw that nobody may see.
+        misread: what a reader saw and should not have.
         searched: characters of logs, output, tables, process listings and server sessions in
             which keys, tokens and passwords were looked for.
         shown: which of them were seen, and where.

@@ -60,7 +60,7 @@ class Account:
     """What became of the delivered events.
 
     Attributes:
-        emitted: events that were sent or lost, or that nobody heard; each once.
+        emitted: events that were sent or lost, or were not heard; each once.
         delivered: of these, those that a client has certainly read.
         logged: events in the log.
         quarantined: of the inputs that are no events, those in quarantine.

@@ -34,7 +34,7 @@ class Readers:
 
     Attributes:
         looks: how often they looked.
-        wrong: what they saw that nobody may see.
+        wrong: what they saw and should not have.
         seqs: the log's places in the order in which they were read.
     """
 

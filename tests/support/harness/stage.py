@@ -125,7 +125,7 @@ class Stage:
 
     @property
     def keepsakes(self) -> list[Path]:
-        """Where our processes keep the session that they may recover, for nobody else to read."""
+        """Where our processes keep the session that they may recover, readable by them alone."""
         return sorted((self.folder / "data").glob("*/recovery"))
 
     def behave(self) -> None:

@@ -27,7 +27,7 @@ def encoded(**changes: object) -> bytes:
 
 
 def with_extra(json_text: str) -> bytes:
-    """Return an envelope with ``json_text`` as a field nobody knows."""
+    """Return an envelope with ``json_text`` as an unknown field."""
     return encoded()[:-2] + b', "extra": ' + json_text.encode() + b"}}"
 
 
