@@ -37,6 +37,7 @@ def main(
     try:
         if is_ours:
             interrupts.end_on_sigterm()
+            interrupts.repeat_where_lost()
             # At the exit, a look for garbage is a fifth of the CPU time of a short command.
             atexit.register(gc.freeze)
         entry = program() if command is None else load(command)

@@ -1,5 +1,6 @@
 """Ctrl-C and SIGTERM, and the errors that come of them."""
 
+import os
 import signal
 import sys
 import threading
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
 INTERRUPTED: Final = 130
 """The exit code after Ctrl-C, as shells have it."""
 
+_MOMENT: Final = 0.01
+"""Seconds."""
+
 _terminated: Final = threading.Event()
 
 
@@ -25,6 +29,28 @@ def end_on_sigterm() -> None:
 def _terminate(number: int, _: object) -> None:
     _terminated.set()
     sys.exit(128 + number)
+
+
+def repeat_where_lost() -> None:
+    """Let Ctrl-C and SIGTERM come again where Python drops the exception that they raise.
+
+    That is in a destructor, and in a callback: the import system has one for each module.
+    """
+    sys.unraisablehook = _repeat
+
+
+def _repeat(dropped: "sys.UnraisableHookArgs") -> None:
+    if dropped.exc_type is KeyboardInterrupt:
+        number = signal.SIGINT
+    elif dropped.exc_type is SystemExit and _terminated.is_set():
+        number = signal.SIGTERM
+    else:
+        sys.__unraisablehook__(dropped)
+        return
+    # A moment later, for in here it would be dropped as well.
+    again = threading.Timer(_MOMENT, os.kill, (os.getpid(), number))
+    again.daemon = True
+    again.start()
 
 
 def exit_code(code: int) -> int:

@@ -99,3 +99,31 @@ sys.exit(cli.main(command="status"))
     )
 
     assert (done.returncode, done.stderr) == (143, "")
+
+
+@pytest.mark.parametrize(("number", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_an_interrupt_in_a_callback_is_not_lost(number: str, code: int) -> None:
+    program = f"""
+import os, signal, sys, threading, weakref
+from typer.core import TyperCommand
+from positionstore import cli
+from positionstore.cli import commands
+
+def interrupt(_):
+    os.kill(os.getpid(), signal.{number})
+
+def work():
+    module = threading.Event()
+    callback = weakref.ref(module, interrupt)
+    del module  # what the callback raises, Python drops
+    threading.Event().wait()
+
+commands.load = lambda name: TyperCommand(name, callback=work)
+sys.exit(cli.main(command="status"))
+"""
+
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False
+    )
+
+    assert (done.returncode, done.stderr) == (code, "")
