@@ -459,7 +459,6 @@ def test_a_batch_looks_at_the_log_before_it_has_rows_in_it(
     connection: psycopg.Connection, appender: Appender
 ) -> None:
     appender.append([event("evt_0")])
-    connection.execute("SELECT pg_stat_reset()")
 
     def read() -> int:
         appender._connection.execute("SELECT pg_stat_force_next_flush()")

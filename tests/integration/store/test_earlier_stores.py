@@ -120,6 +120,7 @@ def test_views_that_are_made_again_keep_whom_they_were_granted_to(url_at_0021: s
             migrations.migrate(url_at_0021)
             assert connection.execute(granted).fetchall() == before
         finally:
+            connection.execute('GRANT "a dashboard" TO CURRENT_USER')  # which no superuser needs
             connection.execute('DROP OWNED BY "a dashboard"; DROP ROLE "a dashboard"')
 
 
