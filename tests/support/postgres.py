@@ -140,6 +140,8 @@ def server_of(name: str, world: World) -> Iterator[EmbeddedServer]:
 
 CHOSEN = server_worlds.chosen()
 ON_CITUS = CHOSEN is not None and CHOSEN[1].citus
+SCHEMA = "public" if CHOSEN is None else CHOSEN[1].schema
+"""Where the store is."""
 
 OWN_FUNCTIONS = "the functions on workers stay the superuser's, who migrates and makes roles"
 """Why the owner of the tables does not migrate a store on Citus."""

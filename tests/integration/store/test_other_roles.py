@@ -7,7 +7,7 @@ import psycopg
 import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
-from support.postgres import ON_CITUS, Server, fresh_database
+from support.postgres import ON_CITUS, SCHEMA, Server, fresh_database
 from support.roles import Urls, connected, roles_on
 from support.stranger import a_role
 
@@ -23,9 +23,9 @@ pytestmark = pytest.mark.superuser
 
 HOSTED = (
     "ALTER DEFAULT PRIVILEGES GRANT SELECT, INSERT, DELETE, TRUNCATE ON TABLES TO {role}",
-    "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT USAGE, SELECT ON SEQUENCES TO {role}",
-    "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT EXECUTE ON FUNCTIONS TO {role}",
-    "GRANT USAGE ON SCHEMA public TO {role}",
+    f"ALTER DEFAULT PRIVILEGES IN SCHEMA {SCHEMA} GRANT USAGE, SELECT ON SEQUENCES TO {{role}}",
+    f"ALTER DEFAULT PRIVILEGES IN SCHEMA {SCHEMA} GRANT EXECUTE ON FUNCTIONS TO {{role}}",
+    f"GRANT USAGE ON SCHEMA {SCHEMA} TO {{role}}",
 )
 """What a hosted service has said before the store is made."""
 
@@ -66,10 +66,10 @@ def test_what_a_hosted_service_grants_on_each_new_table_is_named_and_taken_back(
             assert {right.role for right in found} == {anon}
             table, sequence, *rest = found
             assert table.may == (
-                "DELETE, INSERT, TRUNCATE on public.events, public.positions and "
+                f"DELETE, INSERT, TRUNCATE on {SCHEMA}.events, {SCHEMA}.positions and "
                 f"{len(RELATIONS) - 2} more"
             )
-            assert sequence.may.startswith("USAGE on public.")
+            assert sequence.may.startswith(f"USAGE on {SCHEMA}.")
             assert {right.weight for right in rest} == {Weight.TO_COME, Weight.ALLOWED}
             take_back(url)
             left = of(url)
@@ -98,7 +98,7 @@ FAULTS = [
     "GRANT ALL ON positions TO {role} WITH GRANT OPTION",
     "GRANT USAGE ON SEQUENCE events_seq_seq TO {role}",
     "GRANT UPDATE ON SEQUENCE events_seq_seq TO {role}",
-    "GRANT CREATE ON SCHEMA public TO {role}",
+    f"GRANT CREATE ON SCHEMA {SCHEMA} TO {{role}}",
     "GRANT UPDATE ON position_statuses TO PUBLIC",
 ]
 
@@ -121,7 +121,7 @@ def test_the_newest_privilege_is_one_too(store_url: str) -> None:
 
 
 ALLOWED = [
-    "GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}",
+    f"GRANT SELECT ON ALL TABLES IN SCHEMA {SCHEMA} TO {{role}}",
     "GRANT SELECT (seq, event_id) ON events TO {role}",
     "GRANT SELECT ON SEQUENCE events_seq_seq TO {role}",
     "GRANT EXECUTE ON FUNCTION refuse_change_of_events() TO {role}",
@@ -140,7 +140,7 @@ def test_what_an_operator_may_allow_is_told_and_no_fault(any_store_url: str, gra
 
 
 QUIET = [
-    "GRANT USAGE ON SCHEMA public TO {role}",
+    f"GRANT USAGE ON SCHEMA {SCHEMA} TO {{role}}",
     "GRANT CONNECT ON DATABASE {database} TO {role}",
     "GRANT EXECUTE ON FUNCTION fold_facts(text[], timestamptz, timestamptz) TO {role}",
 ]
@@ -263,7 +263,7 @@ SPOILT = [
     ("REVOKE INSERT ON events FROM {}", {"writer", "roles"}),
     ("REVOKE SELECT ON alembic_version FROM {}", {"writer", "roles"}),
     ("REVOKE EXECUTE ON FUNCTION fold_facts FROM {}, PUBLIC", {"writer", "roles"}),
-    ("REVOKE USAGE ON SCHEMA public FROM {}, PUBLIC", {"writer", "roles"}),
+    (f"REVOKE USAGE ON SCHEMA {SCHEMA} FROM {{}}, PUBLIC", {"writer", "roles"}),
     ("GRANT UPDATE ON events TO {}", {"writer", "roles"}),
     ("GRANT UPDATE (status) ON events TO {}", {"writer"}),
     ("GRANT INSERT ON positions TO PUBLIC", {"roles", "other roles"}),

@@ -10,7 +10,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 from support.factories import event
 from support.further import a_further_migration
-from support.postgres import ON_CITUS, OWN_FUNCTIONS
+from support.postgres import ON_CITUS, OWN_FUNCTIONS, SCHEMA
 from support.roles import Urls, connected, drop_roles, roles_on
 
 from positionstore.store import database, migrations
@@ -176,8 +176,9 @@ def test_a_tool_lists_nothing_that_the_reader_may_not_read(urls: Urls) -> None:
     with connected(urls[Role.READER]) as reader:
         listed = reader.execute(
             "SELECT relname FROM pg_class"
-            " WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm')"
-            " AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_class.oid AND deptype = 'e')"
+            " WHERE relnamespace = %s::regnamespace AND relkind IN ('r', 'p', 'v', 'm')"
+            " AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_class.oid AND deptype = 'e')",
+            [SCHEMA],
         ).fetchall()
         ours = RELATIONS | RELATIONS_ON_CITUS if ON_CITUS else RELATIONS
         assert {name for (name,) in listed} == {*ours}
