@@ -156,6 +156,7 @@ class Appender:
         connection.isolation_level = IsolationLevel.READ_COMMITTED
         connection.execute(queries("appender")["create_incoming"])
         self._backend = pooler.backend(connection)
+        self._limit = (connection.execute("SHOW statement_timeout").fetchone() or ("0",))[0]
         self._is_distributed = is_distributed(connection)
         connection.commit()
         # What another appender committed and died before it could publish it.
@@ -269,7 +270,9 @@ class Appender:
     def _take_in(self, facts: Iterable[Incoming]) -> None:
         try:
             if self._copy is None:
-                self._copy = IncomingCopy(self._connection, queries("appender")["copy_incoming"])
+                statements = queries("appender")
+                self._connection.execute(statements["lift_limit"])
+                self._copy = IncomingCopy(self._connection, statements["copy_incoming"])
             self._copy.write(facts)
         except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
             self.rollback()
@@ -313,7 +316,8 @@ class Appender:
 
     def _take_turn(self, plans: str) -> None:
         turn = self._connection.execute(
-            queries("appender")["lock_log_and_plan"], {"key": APPEND_LOCK, "plans": plans}
+            queries("appender")["lock_log_and_plan"],
+            {"key": APPEND_LOCK, "plans": plans, "limit": self._limit},
         )
         if (turn.fetchone() or (None,))[0] != self._backend:
             raise pooler.lost()

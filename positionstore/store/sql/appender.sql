@@ -11,6 +11,10 @@ CREATE TEMPORARY TABLE incoming (
 ) ON COMMIT DELETE ROWS;
 ALTER TABLE pg_temp.incoming DROP COLUMN IF EXISTS seq, DROP COLUMN IF EXISTS retracts;
 
+-- name: lift_limit
+-- Lets the next statement take as long as it will: rows come while another batch is committed.
+SET LOCAL statement_timeout = 0;
+
 -- name: copy_incoming
 -- Takes a batch in, in the binary format.
 COPY pg_temp.incoming FROM STDIN (FORMAT binary);
@@ -20,9 +24,10 @@ COPY pg_temp.incoming FROM STDIN (FORMAT binary);
 SELECT pg_backend_pid(), pg_advisory_xact_lock(%(key)s);
 
 -- name: lock_log_and_plan
--- The same; and sets how statements are planned up to the commit.
+-- The same; and sets how statements are planned up to the commit, and how long each may take.
 SELECT pg_backend_pid(), pg_advisory_xact_lock(%(key)s),
-    set_config('plan_cache_mode', %(plans)s, true);
+    set_config('plan_cache_mode', %(plans)s, true),
+    set_config('statement_timeout', %(limit)s, true);
 
 -- name: seen
 -- The part of a statement that says which seq is the newest, and whether the log has retractions.

@@ -9,6 +9,7 @@ from support.factories import event
 from support.waiting import wait_until
 
 from positionstore.model.facts import Event, Received, Source
+from positionstore.store import session
 from positionstore.store.appender import Appended
 from positionstore.store.locks import APPEND_LOCK
 from positionstore.store.pipeline import Pipeline
@@ -25,6 +26,13 @@ WAITING = """
 
 TAKEN_IN = """
     SELECT bytes_processed FROM pg_stat_progress_copy WHERE datname = current_database()
+"""
+
+LONG_COPIES = """
+    SELECT count(*) FROM pg_stat_activity
+    WHERE datname = current_database() AND query LIKE '%COPY pg_temp.incoming%'
+      AND pid <> pg_backend_pid()
+      AND state = 'active' AND clock_timestamp() - query_start > interval '600 ms'
 """
 
 
@@ -75,9 +83,11 @@ class Line:
         self.connections: list[psycopg.Connection] = []
         self.committed: list[Appended] = []
         self.sizes = iter(lambda: batch_size, 0)
+        self.limit = "0"
 
         def counted() -> psycopg.Connection:
             self.connections.append(connect())
+            session.limit(self.connections[-1], {"statement_timeout": self.limit})
             return self.connections[-1]
 
         self.pipeline = Pipeline(
@@ -153,6 +163,33 @@ def test_few_wait_for_more_and_the_size_is_asked_for_each_transaction(
         line.pipeline.finish()
     assert line.sent == [2, 4, 1]
     assert len(ids(connection)) == 7
+
+
+def test_rows_may_come_for_longer_than_a_statement_may_take(
+    line: Line, connection: psycopg.Connection
+) -> None:
+    line.limit = "500ms"
+    line.pipeline.stage(batch(*MANY))
+
+    def has_lasted() -> bool:
+        connection.execute("SELECT pg_stat_clear_snapshot()")
+        return connection.execute(LONG_COPIES).fetchone() == (1,)
+
+    wait_until(has_lasted, "a COPY lasts for longer than a statement may")
+    line.pipeline.finish()
+    assert line.sent == [len(MANY)]
+
+
+def test_what_puts_them_into_the_log_may_take_no_longer_than_any_statement(
+    line: Line, connection: psycopg.Connection
+) -> None:
+    line.limit = "500ms"
+    line.pipeline.stage(batch(*MANY))
+    with connection.transaction():
+        connection.execute("LOCK TABLE events")
+        with pytest.raises(psycopg.errors.QueryCanceled, match="statement timeout"):
+            line.pipeline.finish()
+    assert ids(connection) == []
 
 
 @pytest.mark.not_on_citus("an appender begins by publishing what another left, in its turn")
