@@ -107,6 +107,7 @@ def import_files(
         sources = [stack.enter_context(JsonLinesReader(name)) for name in names]
         connection = stack.enter_context(connect())
         tally, seq_before = _Tally(), before_the_newest(connection, 0)
+        course = _Course(sources, tally, progress)
 
         def lines_at_most() -> int:
             share = _SHARE_BESIDE_A_STREAM if sessions.is_live(connection) else 1
@@ -118,10 +119,9 @@ def import_files(
             return roomy_connection
 
         writing = BatchWriter(
-            roomy, batch_size=lines_at_most, smallest=_SMALLEST_BATCH, committed=tally.add
+            roomy, batch_size=lines_at_most, smallest=_SMALLEST_BATCH, committed=course.commit
         )
         stack.callback(writing.drop)
-        course = _Course(sources, tally, progress)
         terminal = frozenset(map(str.encode, terminal_statuses(connection)))
         waiting = WaitingLines(now, terminal)
         try:
@@ -217,6 +217,11 @@ class _Course:
     def hand_on(self, lines: int) -> None:
         """Count lines that were handed on."""
         self._handed_on += lines
+        self._say()
+
+    def commit(self, result: Appended) -> None:
+        """Count what was committed."""
+        self._tally.add(result)
         self._say()
 
     def _say(self) -> None:

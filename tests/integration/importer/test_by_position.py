@@ -140,6 +140,7 @@ def test_progress_counts_half_of_what_is_read_and_all_that_is_handed_on(
     assert done == sorted(done)
     assert done[-1] == pytest.approx(size, abs=2)
     assert {progress.bytes_total for progress in told} == {size}
+    assert told[-1].appended == 6_000
     # What is committed is at most what is handed on.
     assert all(progress.appended / 6_000 <= progress.bytes_done / size + 0.05 for progress in told)
     assert [progress.bytes_done for progress in told if not progress.appended][-1] <= size / 2
