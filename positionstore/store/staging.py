@@ -81,11 +81,18 @@ class IncomingCopy:
 
 
 class _Writer(LibpqWriter):
-    """psycopg's, which would log that it cannot end a ``COPY`` whose connection is closed."""
+    """psycopg's, which would log that it cannot end a ``COPY`` whose connection is closed.
+
+    It also counts on one answer: of a session that is ended, a pooler tells after the server.
+    """
 
     def finish(self, exc: BaseException | None = None) -> None:
-        if exc is None or not self.connection.closed:
+        if exc is not None and self.connection.closed:
+            return
+        try:
             super().finish(exc)
+        except ValueError:
+            raise psycopg.OperationalError("the session was ended during a COPY") from None
 
 
 class _GivenUp(Exception):  # noqa: N818 - tells the server to forget the rows; never seen outside

@@ -290,6 +290,24 @@ def test_appending_rebuilding_and_exporting_through_it(
     assert traces(filled_url)["locks"] == 0
 
 
+def test_a_session_that_is_ended_during_a_copy_is_a_lost_connection(
+    filled_url: str, by_session: PgBouncer
+) -> None:
+    """PgBouncer says so after the server, and psycopg counts on one answer."""
+    batch = [event(f"evt_{n}", position=f"dm_pos_{n}", at=n) for n in range(200)]
+    with (
+        psycopg.connect(filled_url, autocommit=True) as desk,
+        closing(database.connect(by_session.of(filled_url))) as connection,
+    ):
+        appender = Appender(connection)
+        ended_one = pooler.backend(connection)
+        connection.commit()
+        appender.stage(batch)
+        desk.execute("SELECT pg_terminate_backend(%s, 10000)", [ended_one])
+        with pytest.raises(psycopg.OperationalError):
+            appender.commit()
+
+
 async def test_every_command_works_through_it(store_url: str, tmp_path: Path) -> None:
     with pgbouncer(store_url, mode="session") as bouncer:
         async with (
