@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# polars with connectorx gives JSON as text that it has written anew, with other numbers.
+# polars with connectorx gives JSON as text that it has rewritten, with other numbers.
 #
 # Guess: read_database_uri gives a json or jsonb column as text because it leaves it as it is: the same
 # keys in the same order, the same digits, as with ::text.
-# Seen: with polars 2.1.0 and connectorx 0.4.6 the text is made anew. 12345678901234.5678 comes as
+# Seen: with polars 2.1.0 and connectorx 0.4.6 the text is rewritten. 12345678901234.5678 comes as
 # 12345678901234.568, 100000000000000000001 as 1e20. Of numbers that a double does hold, one in eleven
 # comes as the double beside it. Of a json column, keys are sorted and one of two equal keys is gone, so
 # that a hash over the text is another one. A numeric comes with ten digits after the point: of a token's
