@@ -37,6 +37,19 @@ def handlers() -> Iterator[None]:
         signal.signal(number, handler)
 
 
+def ended(program: str, *arguments: str) -> tuple[int, str]:
+    """Run a program to its end; return its exit code and what it said on standard error."""
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        env={**os.environ, "DATABASE_URL": "postgresql://u@127.0.0.1:1/nowhere"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    return done.returncode, done.stderr
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("moment", ["typer", "psycopg", "exit"])
 def test_it_is_quiet_while_modules_are_imported_and_at_the_exit(
@@ -44,16 +57,9 @@ def test_it_is_quiet_while_modules_are_imported_and_at_the_exit(
 ) -> None:
     arguments = ["--version"] if moment == "exit" else ["verify"]
 
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM.format(number=number.name, moment=moment), *arguments],
-        env={**os.environ, "DATABASE_URL": "postgresql://u@127.0.0.1:1/nowhere"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    program = PROGRAM.format(number=number.name, moment=moment)
 
-    assert (done.returncode, done.stderr) == (-number, "")
+    assert ended(program, *arguments) == (-number, "")
 
 
 def test_after_the_imports_an_interrupt_is_what_it_was() -> None:
@@ -94,11 +100,7 @@ commands.load = {load}
 sys.exit(cli.main(command="status"))
 """
 
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False
-    )
-
-    assert (done.returncode, done.stderr) == (143, "")
+    assert ended(code) == (143, "")
 
 
 @pytest.mark.parametrize(("number", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
@@ -122,8 +124,4 @@ commands.load = lambda name: TyperCommand(name, callback=work)
 sys.exit(cli.main(command="status"))
 """
 
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False
-    )
-
-    assert (done.returncode, done.stderr) == (code, "")
+    assert ended(program) == (code, "")
