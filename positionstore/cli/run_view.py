@@ -88,7 +88,10 @@ def _summary(report: RunReport) -> Iterator[str]:
     seen, requests = f"{report.seen:,} positions seen", f"{report.requests:,} requests"
     yield f"{run} is {report.state}: {seen} with {requests}."
     if report.reach == "wallets":
-        yield "It listed wallet by wallet, the known ones and those in POSITIONSTORE_WALLETS."
+        yield (
+            "It listed wallet by wallet; one that neither the log, the credentials nor "
+            "POSITIONSTORE_WALLETS name was left out."
+        )
     found = sum(report.by_kind.values())
     if not found:
         if report.state is not RunState.FAILED:

@@ -35,7 +35,7 @@ _MOVES: Final = frozenset(
 """What happens to a position changes one of these; if it changes others, they just differ."""
 
 _BARE: Final = {Kind.BPS, Kind.MINUTES, Kind.FLAG}
-"""Types of JSON that are not strings."""
+"""Kinds of fields that are not strings in JSON."""
 
 
 def pieces() -> dict[str, LiteralString]:
