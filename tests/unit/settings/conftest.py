@@ -1,16 +1,5 @@
-"""Settings are tested in an environment that holds none, in an empty folder."""
+"""Settings are tested in an environment that holds none."""
 
-import os
-from pathlib import Path
+from support.bare import bare
 
-import pytest
-
-
-@pytest.fixture(autouse=True)
-def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    for variable in list(os.environ):
-        if variable.upper().startswith(("DIMES_", "POSITIONSTORE_", "DATABASE_URL")):
-            monkeypatch.delenv(variable)
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "xdg"))
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+__all__ = ["bare"]
