@@ -1,5 +1,6 @@
 """Errors, in one line for the person who typed the command."""
 
+import re
 import sys
 from typing import Final, Protocol, runtime_checkable
 
@@ -13,6 +14,8 @@ from positionstore.escaping import one_line
 
 PIPE_CLOSED: Final = 1
 """The exit code when the reader of standard output has gone, as typer has it."""
+
+_INTERRUPT: Final = re.compile(r"\b(KeyboardInterrupt|SystemExit)\b")
 
 
 @runtime_checkable
@@ -56,15 +59,19 @@ def report(error: Exception) -> int:
 
 
 def _interrupted(error: BaseException) -> int | None:
-    """Return the exit code of the interrupt that caused an error of the database, if one did.
+    """Return the exit code of the interrupt that caused an error, if one did.
 
     psycopg closes a connection whose statement cannot be cancelled in time, and a rollback
-    then fails because it is closed.
+    then fails because it is closed. pydantic, which pyiceberg's import builds models with, makes
+    an error of its own of what comes meanwhile, and only names it.
     """
     psycopg = sys.modules.get("psycopg")
-    if psycopg is None or not isinstance(error, (psycopg.Error, DatabaseUnavailableError)):
-        return None
-    return exit_code_behind(error)
+    if psycopg is not None and isinstance(error, (psycopg.Error, DatabaseUnavailableError)):
+        return exit_code_behind(error)
+    pydantic = sys.modules.get("pydantic_core")
+    if pydantic is not None and isinstance(error, pydantic.SchemaError):
+        return INTERRUPTED if _INTERRUPT.search(str(error)) else None
+    return None
 
 
 def explain(error: BaseException) -> PositionstoreError | None:

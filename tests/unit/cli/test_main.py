@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 import psycopg
+import pydantic_core
 import pytest
 import sqlalchemy
 import sqlalchemy.exc
@@ -228,6 +229,26 @@ def test_what_an_interrupt_does_to_the_database_is_the_interrupt(
     other = PositionstoreError("A file cannot be read.")
     assert report(raised_while(interrupt, other)) == 1
     assert "A file cannot be read." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("came", [KeyboardInterrupt, SystemExit, ValueError])
+def test_an_interrupt_of_which_pydantic_makes_an_error_is_one(
+    command: Callable[[Callable[[], None]], None],
+    capsys: pytest.CaptureFixture[str],
+    came: type[BaseException],
+) -> None:
+    class Literal:
+        def __repr__(self) -> str:
+            raise came
+
+    def tried() -> None:
+        pydantic_core.SchemaValidator(pydantic_core.core_schema.literal_schema([Literal()]))
+
+    command(tried)
+    is_interrupt = not issubclass(came, Exception)
+
+    assert main(["config"]) == (INTERRUPTED if is_interrupt else 1)
+    assert (capsys.readouterr().err == "") is is_interrupt
 
 
 def test_a_database_error_is_known_through_sqlalchemy() -> None:
