@@ -129,6 +129,18 @@ A client can change the first {soft} of these for its session; they protect agai
 actual protection are the missing privileges. The reader may have {connections} connections at once, the builder
 {building}. Values that you change with `ALTER ROLE positionstore_reader SET ...` are kept.
 
+No timeout ends a statement that waits for its own client, such as a notebook that has stopped in the middle of its
+rows, and `VACUUM` keeps what that statement might still read (PostgreSQL 18.6). This lists those that have run for an
+hour; a backup of a large table looks the same. `SELECT pg_terminate_backend(pid)` ends one, as a superuser or a member
+of `pg_signal_backend`.
+
+```sql
+SELECT pid, usename, application_name, query_start, wait_event
+FROM pg_stat_activity
+WHERE state = 'active' AND wait_event IN ('ClientRead', 'ClientWrite')
+  AND backend_type = 'client backend' AND query_start < now() - interval '1 hour';
+```
+
 The builder's schema is not the store's: no command but `positionstore roles` looks at it, and it can be dropped
 and built again. Its size is not limited. A view of the builder over the store's tables or views can stop a later
 `positionstore migrate`, which names it and changes nothing; build tables.
