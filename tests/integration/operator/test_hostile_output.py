@@ -365,7 +365,12 @@ CASES: Final = (
     Case(of="config", arguments=("--json",), checks=one_line_of_json),
     Case(of="config", environment={"POSITIONSTORE_LOG_LEVEL": NAME}, code=2),
     Case(of="migrate"),
-    Case(of="roles", arguments=("--print",), exact=True, shows=("CONNECT",)),
+    Case(
+        of="roles",
+        arguments=("--prefix", "not_made", "--print"),
+        exact=True,
+        shows=("CONNECT",),
+    ),
     Case(
         of="roles",
         alone=True,
