@@ -40,17 +40,23 @@ def repeat_where_lost() -> None:
 
 
 def _repeat(dropped: "sys.UnraisableHookArgs") -> None:
+    if not repeated(dropped):
+        sys.__unraisablehook__(dropped)
+
+
+def repeated(dropped: "sys.UnraisableHookArgs") -> bool:
+    """Return whether what Python drops is an interrupt, which then comes again."""
     if dropped.exc_type is KeyboardInterrupt:
         number = signal.SIGINT
     elif dropped.exc_type is SystemExit and _terminated.is_set():
         number = signal.SIGTERM
     else:
-        sys.__unraisablehook__(dropped)
-        return
+        return False
     # A moment later, for in here it would be dropped as well.
     again = threading.Timer(_MOMENT, os.kill, (os.getpid(), number))
     again.daemon = True
     again.start()
+    return True
 
 
 def exit_code(code: int) -> int:

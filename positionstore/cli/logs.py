@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final, Literal
 
-from positionstore.cli.interrupts import is_news
+from positionstore.cli.interrupts import is_news, repeated
 from positionstore.cli.masking import masked
 from positionstore.log import before_first_line, get_logger
 from positionstore.settings import default_data_dir
@@ -153,6 +153,8 @@ def _log_of_thread(arguments: threading.ExceptHookArgs) -> None:
 
 
 def _log_unraisable(arguments: "sys.UnraisableHookArgs") -> None:
+    if repeated(arguments):
+        return
     get_logger(__name__).error(
         "error_in_finalizer", object=repr(arguments.object), exc_info=arguments.exc_value
     )

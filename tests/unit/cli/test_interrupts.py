@@ -104,17 +104,19 @@ sys.exit(cli.main(command="status"))
 
 
 @pytest.mark.parametrize(("number", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
-def test_an_interrupt_in_a_callback_is_not_lost(number: str, code: int) -> None:
+@pytest.mark.parametrize("before", ["pass", "logs.configure_logging()"])
+def test_an_interrupt_in_a_callback_is_not_lost(before: str, number: str, code: int) -> None:
     program = f"""
 import os, signal, sys, threading, weakref
 from typer.core import TyperCommand
 from positionstore import cli
-from positionstore.cli import commands
+from positionstore.cli import commands, logs
 
 def interrupt(_):
     os.kill(os.getpid(), signal.{number})
 
 def work():
+    {before}
     module = threading.Event()
     callback = weakref.ref(module, interrupt)
     del module  # what the callback raises, Python drops
