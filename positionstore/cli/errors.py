@@ -69,9 +69,8 @@ def _interrupted(error: BaseException) -> int | None:
     if psycopg is not None and isinstance(error, (psycopg.Error, DatabaseUnavailableError)):
         return exit_code_behind(error)
     pydantic = sys.modules.get("pydantic_core")
-    if pydantic is not None and isinstance(error, pydantic.SchemaError):
-        return INTERRUPTED if _INTERRUPT.search(str(error)) else None
-    return None
+    is_pydantics = pydantic is not None and isinstance(error, pydantic.SchemaError)
+    return INTERRUPTED if is_pydantics and _INTERRUPT.search(str(error)) else None
 
 
 def explain(error: BaseException) -> PositionstoreError | None:
