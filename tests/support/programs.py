@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from positionstore.sandbox import Sandbox
+from support.bare import bare_environment
 from support.fork_server import Forked, Process, forked
 from support.waiting import DEADLINE
 
@@ -114,15 +114,10 @@ async def programs_on(
     store_url: str, folder: Path, *, as_users_do: bool = False
 ) -> AsyncIterator[Programs]:
     """Start programs on a store; kill afterwards what still runs."""
-    inherited = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.upper().startswith(("DIMES_", "POSITIONSTORE_", "DATABASE_URL"))
-    }
     programs = Programs(
         folder,
         {
-            **inherited,
+            **bare_environment(),
             "DATABASE_URL": store_url,
             "POSITIONSTORE_DATA_DIR": str(folder / "data"),
             "POSITIONSTORE_HEARTBEAT_EVERY": "0.1",

@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from support.bare import bare_environment
 from support.fork_server import completed
 from support.waiting import DEADLINE, wait_until
 
@@ -19,12 +19,7 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def environment(**variables: str) -> dict[str, str]:
-    bare = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.upper().startswith(("DIMES_", "POSITIONSTORE_", "DATABASE_URL"))
-    }
-    return bare | variables
+    return bare_environment() | variables
 
 
 def runner(folder: Path, **variables: str) -> Run:

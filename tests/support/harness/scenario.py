@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import psycopg
+from support.bare import bare_environment
 from support.harness import clock, plan
 from support.harness.actors import DURABILITY
 from support.harness.database import database
@@ -45,9 +46,7 @@ _DISK_MEGABYTES = 768
 
 
 def _environment() -> dict[str, str]:
-    ours = ("DIMES_", "POSITIONSTORE_", "DATABASE_URL")
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-    return inherited | _SETTINGS
+    return bare_environment() | _SETTINGS
 
 
 @asynccontextmanager
