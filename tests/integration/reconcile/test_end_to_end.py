@@ -5,6 +5,7 @@ import random
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
@@ -117,7 +118,9 @@ async def test_after_one_reconciliation_the_store_is_the_truth(
         stats = serving.stats()
         assert stats["lost"] > 200
         assert stats["unheard"] > 400
-        await serving.advance(10)
+        # The process's sessions are by the machine's clock, of which a busy one spends more.
+        behind = datetime.now(UTC) - serving.now()
+        await serving.advance(max(0, behind.total_seconds()) + 10)
         off = len(desk.wrong())
         assert off > 120, f"seed {seed}: too little was lost to prove anything"
 
@@ -133,7 +136,7 @@ async def test_after_one_reconciliation_the_store_is_the_truth(
             assert wrong(connection, serving.world.truth(0)) == {}
             let_time_pass(connection)
             gaps = connection.execute(
-                "SELECT count(*), bool_and(repaired_by = %s) FROM coverage_gaps"
+                "SELECT count(*), bool_and(repaired_by IS NOT DISTINCT FROM %s) FROM coverage_gaps"
                 " WHERE ended_at IS NOT NULL",
                 [report.run_id],
             ).fetchone()
