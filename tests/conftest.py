@@ -6,6 +6,7 @@ temporary_files.choose()
 profiles.load()
 
 pytest_plugins = [
+    "support.collected",
     "support.log_setup",
     "support.ordering",
     "support.postgres",

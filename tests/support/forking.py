@@ -28,6 +28,7 @@ from typing import Final, NamedTuple, NoReturn
 
 from positionstore.cli import main
 from positionstore.cli.commands import COMMANDS
+from positionstore.dimes.http import trusted
 
 _NUMBER: Final = struct.Struct("!i")
 _BESIDE: Final = (
@@ -61,11 +62,12 @@ class Asked(NamedTuple):
 
 
 def import_commands() -> None:
-    """Import what commands import when they are called."""
+    """Import what commands import when they are called, and read what certificates they trust."""
     for _, home, _ in COMMANDS.values():
         importlib.import_module(f"positionstore.cli.{home.partition(':')[0]}")
     for name in _BESIDE:
         importlib.import_module(name)
+    trusted()
     gc.collect()
     gc.freeze()  # what forks share is not written to by a collection
 

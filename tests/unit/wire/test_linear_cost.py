@@ -8,7 +8,7 @@ import gc
 import gzip
 import sys
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import chain
@@ -45,15 +45,6 @@ INDEX = 32
 SHAPES = [*THINGS, *REFUSED]
 
 Read = Callable[[bytes], object]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def what_the_run_holds_is_left_alone() -> Iterator[None]:
-    """Let no collection look at thousands of tests; each costs more than most of these."""
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 def page_of(envelope: bytes) -> bytes:
