@@ -32,6 +32,7 @@ def test_promtool_has_nothing_against_the_rules() -> None:
 
 
 @needs_promtool
+@pytest.mark.slow
 def test_each_fires_when_it_should_and_not_before(tmp_path: Path) -> None:
     tests = TESTS.replace("[alerts.yml]", json.dumps([str(RULES)]))
     (tmp_path / "tests.yml").write_text(tests, encoding="utf-8")

@@ -269,6 +269,7 @@ def test_odd_bodies_rebuild_to_the_same_rows(desk: Desk) -> None:
     assert rebuild(desk.reader) == []
 
 
+@pytest.mark.slow
 def test_a_row_that_says_what_is_another_s_is_found_whatever_the_body(desk: Desk) -> None:
     """The quick proof that a row is right agrees with reading the fact: for each column alone."""
     _append_each_kind(desk)

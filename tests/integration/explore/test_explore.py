@@ -82,6 +82,7 @@ async def run(page: Page, query: str) -> None:
 
 
 @needs_chromium
+@pytest.mark.slow
 async def test_a_query_has_rows_a_chart_and_a_csv(page: Page, tmp_path: Path) -> None:
     await expect(page.get_by_text("open_positions (view)")).to_be_visible(timeout=PATIENCE)
     await expect(page.get_by_text(re.compile(r"^As test_\w+_reader, "))).to_be_visible()
@@ -108,6 +109,7 @@ async def test_a_query_has_rows_a_chart_and_a_csv(page: Page, tmp_path: Path) ->
 
 
 @needs_chromium
+@pytest.mark.slow
 async def test_what_would_write_is_refused_in_one_line(
     page: Page, store_url: str, tmp_path: Path
 ) -> None:
@@ -123,6 +125,7 @@ async def test_what_would_write_is_refused_in_one_line(
         assert connection.execute("SELECT count(*) FROM events").fetchone() == (5,)
 
 
+@pytest.mark.slow
 async def test_it_answers_here_alone_and_only_with_the_token(
     programs: Programs, address: str
 ) -> None:

@@ -348,6 +348,7 @@ def test_a_lake_that_lacks_a_column_of_this_version_is_to_be_fed_first(
         beside.timeline("dm_pos_1")
 
 
+@pytest.mark.slow
 def test_a_catalogue_whose_table_is_elsewhere_is_refused(
     tmp_path: Path, store: Store, appender: Appender
 ) -> None:

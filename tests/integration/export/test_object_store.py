@@ -180,6 +180,7 @@ def positionstore(
     return run
 
 
+@pytest.mark.slow
 def test_a_lake_there_is_fed_compacted_folded_and_compared(
     positionstore: Callable[..., subprocess.CompletedProcess[str]],
     place: str,
@@ -198,6 +199,7 @@ def test_a_lake_there_is_fed_compacted_folded_and_compared(
     assert pq.read_table(out)["last_event_id"].to_pylist() == ["evt_9"]
 
 
+@pytest.mark.slow
 def test_an_object_of_a_lake_that_is_gone_is_named(
     positionstore: Callable[..., subprocess.CompletedProcess[str]], place: str, appender: Appender
 ) -> None:

@@ -464,6 +464,7 @@ def test_an_array_of_two_dimensions_is_refused(tmp_path: Path, export: Exporter)
         export(tmp_path / "a.parquet", query="SELECT ARRAY[[1, 2], [3, 4]] AS a")
 
 
+@pytest.mark.slow
 def test_all_there_is_in_a_store_can_be_exported(
     tmp_path: Path, store: Store, appender: Appender, export: Exporter
 ) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from statistics import median
 
 import psycopg
+import pytest
 from support.factories import envelope
 from support.harness.readers import readers
 from support.programs import Programs, ended
@@ -66,6 +67,7 @@ async def until_free(programs: Programs, *arguments: str) -> None:
         assert "nother" in done.err, done
 
 
+@pytest.mark.slow
 async def test_all_at_once_deadlocks_nowhere_loses_nothing_and_shows_no_half_batch(
     programs: Programs, database: psycopg.Connection, store_url: str, tmp_path: Path
 ) -> None:

@@ -76,6 +76,7 @@ async def prometheus(folder: Path, configuration: str) -> AsyncIterator[Promethe
 
 @needs_prometheus
 @pytest.mark.parametrize("token", ["", TOKEN])
+@pytest.mark.slow
 async def test_prometheus_scrapes_what_the_page_tells_it_to(
     token: str, programs: Programs, tmp_path: Path
 ) -> None:

@@ -185,6 +185,7 @@ async def faults_of(page: Page) -> list[str]:
 
 
 @needs_chromium
+@pytest.mark.slow
 async def test_a_browser_shows_it_wide_and_on_a_phone_in_light_and_dark(
     programs: Programs, sandbox: Sandbox, database: psycopg.Connection
 ) -> None:
