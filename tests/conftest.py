@@ -1,7 +1,8 @@
 """What every test may ask for. Fixtures live in small modules, one noun each."""
 
-from support import profiles, temporary_files
+from support import profiles, signals, temporary_files
 
+signals.heed()
 temporary_files.choose()
 profiles.load()
 
