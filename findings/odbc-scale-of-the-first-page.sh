@@ -54,21 +54,28 @@ import pyodbc
 SOURCE = f"Driver={{{sys.argv[1]}}};Server=127.0.0.1;Port={sys.argv[2]};Database=postgres;Uid=postgres;"
 USD = "SELECT coalesce(usd, 0){} AS usd FROM (SELECT CASE WHEN n > 100 THEN 2.75 END AS usd" \
     " FROM generate_series(1, 101) AS n) AS realized"
+
+
+def by_polars(query, option=""):
+    return pl.read_database(query, SOURCE + option)["usd"][-1]
+
+
+def by_pyodbc(query, option=""):
+    with pyodbc.connect(SOURCE + option) as connection:
+        *_, (last,) = connection.execute(query)
+    return last
+
+
 with pyodbc.connect(SOURCE) as connection:
     driver = connection.getinfo(pyodbc.SQL_DRIVER_VER)
 print("psqlODBC", driver, *(f"{each} {version(each)}" for each in ("arrow-odbc", "polars", "pyodbc")))
 for option in ("", "UseDeclareFetch=1;"):
     for cast in ("", "::numeric(24, 4)"):
-        column = pl.read_database(USD.format(cast), SOURCE + option)["usd"]
-        with pyodbc.connect(SOURCE + option) as connection:
-            *_, (last,) = connection.execute(USD.format(cast))
-        print(f"{option}{cast} the last of {len(column)}: polars {column[-1]}, pyodbc {last}")
+        read = [by(USD.format(cast), option) for by in (by_polars, by_pyodbc)]
+        print(f"{option}{cast} the last of 101: polars {read[0]}, pyodbc {read[1]}")
 for number in ("NaN", "Infinity"):
     query = f"SELECT '{number}'::numeric AS usd"
-    read = pl.read_database(query, SOURCE)["usd"][0]
-    with pyodbc.connect(SOURCE) as connection:
-        ((exact,),) = connection.execute(query)
-    print(f"{number}: polars {read}, pyodbc {exact}")
+    print(f"{number}: polars {by_polars(query)}, pyodbc {by_pyodbc(query)}")
 PY
 LD_LIBRARY_PATH=$folder/$libraries:$installed/lib python/bin/python seen.py "$driver" "$port" | tee seen
 
