@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
@@ -52,11 +53,29 @@ def repeated(dropped: "sys.UnraisableHookArgs") -> bool:
         number = signal.SIGTERM
     else:
         return False
-    # A moment later, for in here it would be dropped as well.
-    again = threading.Timer(_MOMENT, os.kill, (os.getpid(), number))
-    again.daemon = True
-    again.start()
+    threading.Thread(target=_send_again, args=(number,), daemon=True).start()
     return True
+
+
+def _send_again(number: int) -> None:
+    """Send a signal to this process once it is out of the hook, where it would be dropped too."""
+    time.sleep(_MOMENT)
+    while _is_in_the_hook():
+        time.sleep(_MOMENT)
+    os.kill(os.getpid(), number)
+
+
+def _is_in_the_hook() -> bool:
+    """Return whether the main thread, which hears signals, is told of something dropped."""
+    hook = {repeated.__code__, getattr(sys.unraisablehook, "__code__", None)}
+    main = threading.main_thread().ident
+    frames = sys._current_frames()  # noqa: SLF001 - documented; nothing else shows a thread's stack
+    frame = frames.get(main) if main is not None else None
+    while frame is not None:
+        if frame.f_code in hook:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def exit_code(code: int) -> int:

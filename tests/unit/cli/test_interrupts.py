@@ -127,3 +127,35 @@ sys.exit(cli.main(command="status"))
 """
 
     assert ended(program) == (code, "")
+
+
+@pytest.mark.parametrize(("number", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_nor_is_it_lost_where_the_processor_is_busy_with_others_meanwhile(
+    number: str, code: int
+) -> None:
+    program = f"""
+import os, signal, sys, threading, time, weakref
+from typer.core import TyperCommand
+from positionstore import cli
+from positionstore.cli import commands
+
+def interrupt(_):
+    os.kill(os.getpid(), signal.{number})
+
+def slow(dropped):
+    told(dropped)
+    time.sleep(0.2)
+
+def work():
+    global told
+    told, sys.unraisablehook = sys.unraisablehook, slow
+    module = threading.Event()
+    callback = weakref.ref(module, interrupt)
+    del module  # what the callback raises, Python drops
+    threading.Event().wait()
+
+commands.load = lambda name: TyperCommand(name, callback=work)
+sys.exit(cli.main(command="status"))
+"""
+
+    assert ended(program) == (code, "")
